@@ -1,0 +1,119 @@
+"""The error tree.
+
+Every error says where the fault lies, what it is and what to do about it, and carries the exit code
+that the command line returns for it. Members also subclass the natural builtin, so callers that know
+nothing of dlif can still catch a missing file as ``FileNotFoundError``.
+
+Exit codes
+----------
+0 success · 1 unexpected fault · 2 configuration or usage · 3 input data · 4 store ·
+5 partial success (some scans are excluded, failed or incomplete) · 6 no scan succeeded
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the ``dlif`` command."""
+
+    SUCCESS = 0
+    UNEXPECTED = 1
+    CONFIGURATION = 2
+    INPUT = 3
+    STORE = 4
+    PARTIAL = 5
+    NOTHING_SUCCEEDED = 6
+
+
+class DlifError(Exception):
+    """Base of all errors that dlif raises on purpose.
+
+    Parameters
+    ----------
+    message
+        What is wrong, in words for the person who owns the data.
+    where
+        File, URI or setting in which the fault lies.
+    hint
+        What to do about it.
+    """
+
+    exit_code = ExitCode.UNEXPECTED
+
+    def __init__(self, message: str, *, where: object = "", hint: str = "") -> None:
+        self.message = message
+        self.where = str(where)
+        self.hint = hint
+        super().__init__(message, self.where, hint)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f" {self.hint}" if self.hint else ""
+        return f"{place}{self.message}{advice}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.where, self.hint)
+
+
+def _rebuild(kind: type[DlifError], message: str, where: str, hint: str) -> DlifError:
+    return kind(message, where=where, hint=hint)
+
+
+class ConfigurationError(DlifError, ValueError):
+    """A setting is unknown, out of range or contradicts another."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class InputError(DlifError, ValueError):
+    """Input data can't be used as they are; the scan is excluded with this as its reason."""
+
+    exit_code = ExitCode.INPUT
+
+
+class MissingInputError(InputError, FileNotFoundError):
+    """A file that the scan needs is not there."""
+
+
+class UnitError(InputError):
+    """A unit is missing, unknown or of the wrong dimension."""
+
+
+class FrameTimingError(InputError):
+    """A frame schedule is impossible or contradicts the image."""
+
+
+class FrameOverlapError(FrameTimingError):
+    """Frames overlap in time."""
+
+
+class ImageError(InputError):
+    """An image is unreadable, truncated or holds values that are not finite."""
+
+
+class BloodError(InputError):
+    """Blood data are missing or can't give an arterial input function."""
+
+
+class CurveError(InputError):
+    """A time curve is not usable: not finite, not increasing in time, too short."""
+
+
+class StoreError(DlifError):
+    """The store can't be read or written."""
+
+    exit_code = ExitCode.STORE
+
+
+class ProductMissingError(StoreError, FileNotFoundError):
+    """A product was never committed."""
+
+
+class ProductDamagedError(StoreError):
+    """A product's content is not what was committed."""
+
+
+class SchemaVersionError(StoreError):
+    """The store was written by another, unreadable schema version."""

@@ -1,0 +1,196 @@
+"""Frame timing of a dynamic scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dlif_core.errors import FrameOverlapError, FrameTimingError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FrameGap:
+    """Time between two frames in which nothing was recorded.
+
+    Attributes
+    ----------
+    after_frame
+        Index of the frame before the gap.
+    seconds
+        Length of the gap [s].
+    """
+
+    after_frame: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"gap of {self.seconds:g} s after frame {self.after_frame + 1}"
+
+
+@dataclass(frozen=True, eq=False)
+class FrameTiming:
+    """Start and duration of every frame, in seconds from the reference time (injection).
+
+    Frames are in order and don't overlap; gaps are allowed and listed in `gaps`.
+    Times that differ by less than 1 % of the shorter neighbour count as equal, because files round.
+
+    Parameters
+    ----------
+    start, duration
+        Arrays of shape (frames,) [s].
+    where
+        File the times came from, for error messages.
+
+    Raises
+    ------
+    FrameTimingError
+        If lengths differ, a value is not finite, or a duration is not positive.
+    FrameOverlapError
+        If frames overlap; the hint says so when the durations look like frame end times.
+    """
+
+    start: Array
+    duration: Array
+
+    def __init__(self, start: ArrayLike, duration: ArrayLike, *, where: object = "") -> None:
+        start, duration = _column(start), _column(duration)
+        _require_sound(start, duration, where)
+        _require_no_overlap(start, duration, where)
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "duration", duration)
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FrameTiming) or len(self) != len(other):
+            return False
+        return bool(np.allclose(self.start, other.start) and np.allclose(self.duration, other.duration))
+
+    @property
+    def end(self) -> Array:
+        """End of every frame [s], shape (frames,)."""
+        return self.start + self.duration
+
+    @property
+    def mid(self) -> Array:
+        """Middle of every frame [s], shape (frames,)."""
+        return self.start + 0.5 * self.duration
+
+    @property
+    def gaps(self) -> tuple[FrameGap, ...]:
+        """Gaps between frames, those within the rounding tolerance left out."""
+        space = self.start[1:] - self.end[:-1]
+        wide = np.flatnonzero(space > _tolerance(self.duration))
+        return tuple(FrameGap(int(i), float(space[i])) for i in wide)
+
+    def average(self, time: ArrayLike, values: ArrayLike) -> Array:
+        """Exact average over each frame of a piecewise linear curve.
+
+        The curve is zero before its first point and constant after its last.
+
+        Parameters
+        ----------
+        time
+            Shape (points,), increasing [s].
+        values
+            Shape (..., points).
+
+        Returns
+        -------
+        Shape (..., frames), in the unit of `values`.
+        """
+        time, values = np.asarray(time, float), np.asarray(values, float)
+        integral = integral_at(time, values, np.concatenate([self.start, self.end]))
+        return (integral[..., len(self) :] - integral[..., : len(self)]) / self.duration
+
+
+def integral_at(time: Array, values: Array, at: ArrayLike) -> Array:
+    """Integral from its first point of a piecewise linear curve, at given times.
+
+    Parameters
+    ----------
+    time
+        Shape (points,), increasing.
+    values
+        Shape (..., points).
+    at
+        Shape (n,); before the first point the integral is zero, after the last the curve stays constant.
+
+    Returns
+    -------
+    Shape (..., n), in unit of `values` times unit of `time`.
+    """
+    at = np.asarray(at, float)
+    areas = 0.5 * (values[..., 1:] + values[..., :-1]) * np.diff(time)
+    total = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(areas, axis=-1)], axis=-1)
+    if len(time) == 1:
+        return np.asarray(values[..., :1] * np.clip(at - time[0], 0.0, None))
+    inside = np.clip(at, time[0], time[-1])
+    left = np.clip(np.searchsorted(time, inside, side="right") - 1, 0, len(time) - 2)
+    passed = inside - time[left]
+    slope = (values[..., left + 1] - values[..., left]) / (time[left + 1] - time[left])
+    beyond = np.clip(at - time[-1], 0.0, None) * values[..., -1:]
+    return np.asarray(total[..., left] + values[..., left] * passed + 0.5 * slope * passed**2 + beyond)
+
+
+def _column(values: ArrayLike) -> Array:
+    column = np.array(values, dtype=float)
+    column.setflags(write=False)
+    return column
+
+
+def _require_sound(start: Array, duration: Array, where: object) -> None:
+    if start.ndim != 1 or start.shape != duration.shape or len(start) == 0:
+        raise FrameTimingError(
+            f"{start.size} frame start times stand beside {duration.size} durations.",
+            where=where,
+            hint="FrameTimesStart and FrameDuration must have one number for each frame.",
+        )
+    if not (np.isfinite(start).all() and np.isfinite(duration).all()):
+        raise FrameTimingError("a frame time is not a finite number.", where=where, hint="Correct the frame times.")
+    if (duration <= 0).any():
+        frame = int(np.argmax(duration <= 0))
+        raise FrameTimingError(
+            f"frame {frame + 1} has a duration of {duration[frame]:g} s.",
+            where=where,
+            hint="Every duration must be positive.",
+        )
+    if (np.diff(start) <= 0).any():
+        frame = int(np.argmax(np.diff(start) <= 0)) + 1
+        raise FrameTimingError(
+            f"frame {frame + 1} starts at {start[frame]:g} s, not after frame {frame} ({start[frame - 1]:g} s).",
+            where=where,
+            hint="Sort the frames by time.",
+        )
+
+
+def _require_no_overlap(start: Array, duration: Array, where: object) -> None:
+    overlap = start[:-1] + duration[:-1] - start[1:]
+    worst = overlap > _tolerance(duration)
+    if not worst.any():
+        return
+    frame = int(np.argmax(worst))
+    raise FrameOverlapError(
+        f"frame {frame + 1} ends {overlap[frame]:g} s after frame {frame + 2} starts.",
+        where=where,
+        hint=_overlap_hint(start, duration),
+    )
+
+
+def _overlap_hint(start: Sequence[float] | Array, duration: Array) -> str:
+    if np.allclose(duration[:-1], start[1:]):
+        return (
+            "FrameDuration holds frame END times: each value equals the next frame's start. "
+            "Write FrameDuration = end - start."
+        )
+    return "Correct FrameTimesStart or FrameDuration; frames must not overlap."
+
+
+def _tolerance(duration: Array) -> Array:
+    return np.asarray(np.maximum(0.01 * np.minimum(duration[:-1], duration[1:]), 1e-3))

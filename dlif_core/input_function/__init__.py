@@ -1,0 +1,1 @@
+"""Input functions: one module a method, one registry, one call signature."""

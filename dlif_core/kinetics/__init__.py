@@ -1,0 +1,1 @@
+"""Kinetic models and their fits."""

@@ -1,0 +1,174 @@
+"""A dynamic scan: acquisition metadata, frame timing, image and region curves, validated once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dlif_core.errors import CurveError, ImageError
+from dlif_core.frames import FrameTiming
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What kinetics and reports need to know of a scan; nothing that names a person.
+
+    Attributes
+    ----------
+    tracer
+        Name of the radiopharmaceutical.
+    half_life
+        Physical half-life of the radionuclide [s].
+    injected_activity
+        Injected activity at the reference time [Bq], or None if unknown.
+    body_weight
+        Body weight [kg], or None if unknown.
+    decay_corrected
+        Whether the data are decay-corrected to the reference time.
+    species
+        ``"mouse"``, ``"human"`` … or "".
+    """
+
+    tracer: str
+    half_life: float
+    injected_activity: float | None = None
+    body_weight: float | None = None
+    decay_corrected: bool = True
+    species: str = ""
+
+    @property
+    def suv_factor(self) -> float | None:
+        """Factor from Bq/mL to SUV [g/mL per Bq/mL], or None without dose or weight."""
+        if not self.injected_activity or not self.body_weight:
+            return None
+        return 1000.0 * self.body_weight / self.injected_activity
+
+
+@dataclass(frozen=True, eq=False)
+class RegionCurves:
+    """Mean time-activity curves of regions.
+
+    Attributes
+    ----------
+    names
+        Region names, unique.
+    activity
+        Shape (regions, frames) [Bq/mL].
+    volume
+        Region volumes [mm³], shape (regions,); NaN where unknown.
+    source
+        File or label map they came from.
+    """
+
+    names: tuple[str, ...]
+    activity: Array
+    volume: Array
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "activity", np.array(self.activity, dtype=float))
+        object.__setattr__(self, "volume", np.array(self.volume, dtype=float))
+        if len(set(self.names)) != len(self.names):
+            raise CurveError("region names are not unique.", where=self.source, hint="Rename the double columns.")
+        if (
+            self.activity.ndim != 2
+            or self.activity.shape[0] != len(self.names)
+            or self.volume.shape != (len(self.names),)
+        ):
+            raise CurveError(
+                f"{len(self.names)} region names stand beside curves of shape {self.activity.shape}.", where=self.source
+            )
+        if not np.isfinite(self.activity).all():
+            name = self.names[int(np.argmax(~np.isfinite(self.activity).all(axis=1)))]
+            raise CurveError(
+                f"region {name!r} holds values that are not finite.",
+                where=self.source,
+                hint="Correct or drop the region.",
+            )
+
+
+class ImageArray(Protocol):
+    """A 4D image that is read by slicing: a NumPy array, a Zarr array or a view of a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each dimension."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class DynamicScan:
+    """One dynamic scan. The image may lie on disk and is read by slicing.
+
+    Attributes
+    ----------
+    timing
+        One entry for each frame.
+    acquisition
+        Metadata.
+    regions
+        Region curves; a scan without label map has the one region ``whole image``.
+    activity
+        Shape (frames, z, y, x), float32 [Bq/mL]; None for a study of region curves alone.
+    affine
+        Shape (4, 4), voxel index (x, y, z) to mm, as in NIfTI; None without image.
+    labels
+        Integer region labels, shape (z, y, x), or None.
+    label_names
+        Name of each label.
+
+    Raises
+    ------
+    ImageError
+        If shapes contradict each other. That values are finite is checked as they stream in, by ingest.
+    """
+
+    timing: FrameTiming
+    acquisition: Acquisition
+    regions: RegionCurves
+    activity: ImageArray | None = None
+    affine: Array | None = None
+    labels: NDArray[np.int32] | None = None
+    label_names: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.regions.activity.shape[1] != len(self.timing):
+            raise CurveError(
+                f"the region curves have {self.regions.activity.shape[1]} frames, the scan {len(self.timing)}.",
+                where=self.regions.source,
+            )
+        if self.activity is not None:
+            _require_consistent_image(self.activity.shape, len(self.timing), self.labels)
+
+    @property
+    def voxel_size(self) -> Array:
+        """Edge lengths of a voxel along z, y, x [mm]; only for a scan with image."""
+        assert self.affine is not None, "a scan without image has no voxels"
+        return voxel_size(self.affine)
+
+
+def _require_consistent_image(shape: tuple[int, ...], frames: int, labels: NDArray[np.int32] | None) -> None:
+    if len(shape) != 4:
+        raise ImageError(f"a dynamic image has four dimensions, this one has shape {shape}.")
+    if shape[0] != frames:
+        raise ImageError(
+            f"the image has {shape[0]} frames, its timing {frames}.",
+            hint="FrameTimesStart and FrameDuration must have one number for each frame of the image.",
+        )
+    if labels is not None and labels.shape != shape[1:]:
+        raise ImageError(
+            f"the label map has shape {labels.shape}, the image {shape[1:]}.",
+            hint="Resample the label map to the image.",
+        )
+
+
+def voxel_size(affine: ArrayLike) -> Array:
+    """Edge lengths of a voxel along z, y, x [mm] from a NIfTI affine of shape (4, 4)."""
+    return np.asarray(np.linalg.norm(np.asarray(affine, float)[:3, :3], axis=0)[::-1])

@@ -1,0 +1,1 @@
+"""The store: layout, commit protocol, fingerprints, catalog."""

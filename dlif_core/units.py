@@ -1,0 +1,91 @@
+"""The one place where units are parsed and converted.
+
+dlif computes in Bq/mL, Bq, s and kg. Files spell units in many ways (``BQML``, ``kBq/ml``, ``Mbq``);
+an unknown or missing unit is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dlif_core.errors import UnitError
+
+Dimension = Literal["concentration", "activity", "time", "mass", "fraction"]
+
+#: Canonical unit of each dimension.
+CANONICAL: dict[Dimension, str] = {
+    "concentration": "Bq/mL",
+    "activity": "Bq",
+    "time": "s",
+    "mass": "kg",
+    "fraction": "1",
+}
+
+_PREFIX = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+_ACTIVITY = {f"{prefix}bq": factor for prefix, factor in _PREFIX.items()} | {
+    "uci": 3.7e4,
+    "mci": 3.7e7,
+    "nci": 37.0,
+}
+_VOLUME = {"ml": 1.0, "cc": 1.0, "cm3": 1.0, "cm^3": 1.0, "l": 1e3}
+_CONCENTRATION = {
+    f"{activity}/{volume}": factor / millilitres
+    for activity, factor in _ACTIVITY.items()
+    for volume, millilitres in _VOLUME.items()
+} | {"bqml": 1.0, "kbqml": 1e3}
+
+# Keys are lower case: no file means millibecquerel, so "mBq", "MBQ" and "Mbq" are all megabecquerel.
+_TABLE: dict[Dimension, dict[str, float]] = {
+    "concentration": _CONCENTRATION,
+    "activity": _ACTIVITY,
+    "time": {
+        **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+        **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+        **dict.fromkeys(("min", "minute", "minutes"), 60.0),
+        **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+    },
+    "mass": {"kg": 1.0, "g": 1e-3},
+    "fraction": {
+        **dict.fromkeys(("1", "unitless", "fraction", "arbitrary", "ratio", "none", "n/a"), 1.0),
+        **dict.fromkeys(("%", "percent"), 0.01),
+    },
+}
+
+
+def factor(unit: str | None, dimension: Dimension, *, where: object = "") -> float:
+    """Factor that turns a value in `unit` into dlif's canonical unit of the dimension.
+
+    Parameters
+    ----------
+    unit
+        The unit as a file spells it; case and blanks don't matter.
+    dimension
+        What the value measures.
+    where
+        File and field that the unit came from, for the error message.
+
+    Raises
+    ------
+    UnitError
+        If the unit is missing or unknown for that dimension.
+
+    Examples
+    --------
+    >>> factor("kBq/ml", "concentration"), factor("Mbq", "activity"), factor("BQML", "concentration")
+    (1000.0, 1000000.0, 1.0)
+    """
+    known = _TABLE[dimension]
+    if unit is None or not unit.strip():
+        raise UnitError(
+            f"no unit is given for this {dimension}.",
+            where=where,
+            hint=f"State it in the file, for example {CANONICAL[dimension]!r}.",
+        )
+    key = "".join(unit.lower().split())
+    if key not in known:
+        raise UnitError(
+            f"{unit!r} is not a known unit of {dimension}.",
+            where=where,
+            hint=f"Use for example {CANONICAL[dimension]!r}; known spellings: {', '.join(sorted(known)[:14])} …",
+        )
+    return known[key]
