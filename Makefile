@@ -1,0 +1,43 @@
+# `make demo` and `make test` do everything on a fresh clone: they make their own environment in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+
+.PHONY: demo test test-quick check format bench clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(READY)
+	rm -rf demo
+	$(BIN)/dlif simulate demo/bids --mice 4
+	cp examples/demo.yaml demo/study.yaml
+	$(BIN)/dlif run demo/study.yaml
+
+test: $(READY)
+	$(PYTEST)
+
+test-quick: $(READY)
+	$(PYTEST) -m "not slow and not service"
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python benchmarks/kinetics_speed.py
+
+clean:
+	rm -rf $(VENV) demo

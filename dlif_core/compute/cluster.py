@@ -1,0 +1,59 @@
+"""Where the work is done: a cluster on this machine, or one that is already running."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import distributed
+
+from dlif_core.errors import ConfigurationError
+
+_SCHEMES = ("tcp://", "tls://", "ucx://")
+
+
+@contextmanager
+def open_client(cluster: str = "local", workers: int | None = None) -> Iterator[distributed.Client]:
+    """A Dask client; a local cluster is started for it and stopped after it.
+
+    Parameters
+    ----------
+    cluster
+        ``local``, or the address of a running scheduler (``tcp://host:8786``).
+    workers
+        Worker processes of a local cluster, one thread each; one a core if left out.
+
+    Raises
+    ------
+    ConfigurationError
+        If `cluster` is neither, or no scheduler answers there.
+    """
+    if cluster == "local":
+        with _local_cluster(workers or os.cpu_count() or 1) as local, distributed.Client(local) as client:
+            yield client
+        return
+    with _remote_client(cluster) as client:
+        yield client
+
+
+def _local_cluster(workers: int) -> distributed.LocalCluster:
+    return distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        silence_logs="ERROR",
+    )
+
+
+def _remote_client(address: str) -> distributed.Client:
+    if not address.startswith(_SCHEMES):
+        raise ConfigurationError(
+            f"{address!r} is not a cluster.", where="--cluster", hint="Use `local` or an address such as tcp://host:8786."
+        )
+    try:
+        return distributed.Client(address, timeout="15s")
+    except OSError as fault:
+        raise ConfigurationError(
+            f"no Dask scheduler answers at {address}.", where="--cluster", hint="Start it, or correct the address."
+        ) from fault

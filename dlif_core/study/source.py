@@ -1,0 +1,152 @@
+"""The source product: a scan as ingested, and its way back into objects."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from dlif_core.blood.recording import BloodRecording
+from dlif_core.frames import FrameTiming
+from dlif_core.scan import Acquisition, DynamicScan, ImageArray, RegionCurves
+from dlif_core.store import Staging, Store, blocks, image_chunking, write_shard
+
+if TYPE_CHECKING:
+    from dlif_core.ingest import IngestedScan
+
+_BLOOD_COLUMNS = {
+    "whole_blood": {"long_name": "whole blood", "units": "Bq/mL"},
+    "plasma": {"long_name": "total plasma", "units": "Bq/mL"},
+    "parent_fraction": {"long_name": "parent fraction", "units": "1"},
+}
+
+
+def source_name(scan_id: str) -> str:
+    """Product name of a scan as ingested."""
+    return f"scans/{scan_id}.zarr/source"
+
+
+def write_source(staging: Staging, ingested: IngestedScan) -> None:
+    """Write an ingested scan, its image shard by shard.
+
+    Parameters
+    ----------
+    staging
+        Staging area of the product.
+    ingested
+        The open scan; its image may lie on disk.
+    """
+    scan = ingested.scan
+    staging.write_dataset(_tables(ingested))
+    if scan.activity is not None:
+        _write_image(staging, scan.activity)
+    if scan.labels is not None:
+        _write_labels(staging, scan.labels)
+    for recording in ingested.blood:
+        staging.write_dataset(_blood_dataset(recording), group=f"blood/{recording.name}")
+
+
+def _tables(ingested: IngestedScan) -> xr.Dataset:
+    scan = ingested.scan
+    regions = scan.regions
+    attributes: dict[str, Any] = {
+        "acquisition": asdict(scan.acquisition),
+        "region_source": regions.source,
+        "label_names": {str(label): name for label, name in scan.label_names.items()},
+        "blood_recordings": [recording.name for recording in ingested.blood],
+        "warnings": list(ingested.warnings),
+        "provenance": json.dumps(ingested.provenance, sort_keys=True, default=str),
+        "nifti_header": base64.b64encode(ingested.header).decode(),
+    }
+    if scan.affine is not None:
+        attributes["affine"] = np.asarray(scan.affine).tolist()
+    activity = {"long_name": "region mean activity", "units": "Bq/mL", "decay_corrected_to": "injection"}
+    return xr.Dataset(
+        {
+            "region_activity": (("region", "frame"), regions.activity, activity),
+            "region_volume": ("region", regions.volume, {"long_name": "region volume", "units": "mm3"}),
+        },
+        coords={"region": np.array(regions.names, dtype=str), **timing_coordinates(scan.timing)},
+        attrs=attributes,
+    )
+
+
+def timing_coordinates(timing: FrameTiming) -> dict[str, Any]:
+    """Frame start and duration as coordinates on dimension ``frame``."""
+    return {
+        "frame_start": ("frame", timing.start, {"long_name": "frame start", "units": "s"}),
+        "frame_duration": ("frame", timing.duration, {"long_name": "frame duration", "units": "s"}),
+    }
+
+
+def _write_image(staging: Staging, activity: ImageArray) -> None:
+    shape = tuple(activity.shape)
+    chunks, shards = image_chunking(shape)
+    attributes = {"long_name": "activity concentration", "units": "Bq/mL", "decay_corrected_to": "injection"}
+    staging.create_array(
+        "activity", shape, chunks=chunks, shards=shards, dims=("frame", "z", "y", "x"), attrs=attributes
+    )
+    for region in blocks(shape, shards):
+        write_shard(staging.uri, "activity", region, np.asarray(activity[region], dtype=np.float32))
+
+
+def _write_labels(staging: Staging, labels: np.ndarray) -> None:
+    chunks, shards = image_chunking(labels.shape)
+    attributes = {"long_name": "region label"}
+    dims = ("z", "y", "x")
+    staging.create_array("labels", labels.shape, chunks=chunks, shards=shards, dims=dims, attrs=attributes, dtype="i4")
+    for region in blocks(labels.shape, shards):
+        write_shard(staging.uri, "labels", region, np.asarray(labels[region], dtype=np.int32))
+
+
+def _blood_dataset(recording: BloodRecording) -> xr.Dataset:
+    columns = {
+        name: ("sample", getattr(recording, name), attributes)
+        for name, attributes in _BLOOD_COLUMNS.items()
+        if getattr(recording, name) is not None
+    }
+    time = ("sample", recording.time, {"long_name": "time from injection", "units": "s"})
+    return xr.Dataset(
+        {"time": time, **columns},
+        attrs={"arterial": int(recording.arterial), "source": recording.source},
+    )
+
+
+def read_scan(store: Store, scan_id: str) -> tuple[DynamicScan, tuple[BloodRecording, ...]]:
+    """A committed scan and its blood; the image stays on disk and is read by slicing."""
+    name = source_name(scan_id)
+    tables = store.open_dataset(name)
+    scan = DynamicScan(
+        timing=FrameTiming(tables["frame_start"].to_numpy(), tables["frame_duration"].to_numpy(), where=name),
+        acquisition=Acquisition(**tables.attrs["acquisition"]),
+        regions=RegionCurves(
+            names=tuple(str(region) for region in tables["region"].to_numpy()),
+            activity=tables["region_activity"].to_numpy(),
+            volume=tables["region_volume"].to_numpy(),
+            source=tables.attrs["region_source"],
+        ),
+        activity=store.open_array(name, "activity") if "activity" in tables else None,
+        affine=np.array(tables.attrs["affine"]) if "affine" in tables.attrs else None,
+        labels=tables["labels"].to_numpy() if "labels" in tables else None,
+        label_names={int(label): label_name for label, label_name in tables.attrs["label_names"].items()},
+    )
+    return scan, tuple(_read_blood(store, name, tables.attrs["blood_recordings"]))
+
+
+def _read_blood(store: Store, name: str, recordings: Iterable[str]) -> Iterable[BloodRecording]:
+    for recording in recordings:
+        samples = store.open_dataset(name, group=f"blood/{recording}")
+        columns = {column: samples[column].to_numpy() for column in ("time", *_BLOOD_COLUMNS) if column in samples}
+        yield BloodRecording(
+            name=recording, arterial=bool(samples.attrs["arterial"]), source=samples.attrs["source"], **columns
+        )
+
+
+def source_warnings(store: Store, scan_id: str) -> tuple[str, ...]:
+    """What ingest had to assume or repair."""
+    return tuple(store.open_dataset(source_name(scan_id)).attrs["warnings"])

@@ -1,0 +1,303 @@
+"""The stages: one function each, from committed products to a committed product.
+
+A stage runs in the caller's thread and hands its work to an executor (`concurrent.futures`): a Dask client's
+executor spreads it over a cluster, a process pool over this machine. Names and small records travel, never arrays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlif_core.errors import BloodError, InputError
+from dlif_core.store import Staging, Store, blocks, image_chunking, open_store, write_shard
+from dlif_core.study.config import Kinetics, StudyConfig, fit_settings
+from dlif_core.study.plan import COHORT, Step, blocked_by, input_function_name
+from dlif_core.study.source import read_scan, source_name, write_source
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from dlif_core.curve import InputFunction
+    from dlif_core.ingest import ScanFiles
+    from dlif_core.kinetics import VoxelFit
+
+_FAILURES = "failures"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage needs to know: the study, the step and the scan's input files.
+
+    Attributes
+    ----------
+    config
+        The study.
+    step
+        The step to run.
+    files
+        Input files of the scan; None for the cohort.
+    """
+
+    config: StudyConfig
+    step: Step
+    files: ScanFiles | None = None
+
+    @property
+    def store(self) -> Store:
+        """The study's store."""
+        return open_store(self.config.output)
+
+    @property
+    def fit(self) -> Kinetics:
+        """The kinetic analysis that the step belongs to."""
+        return next(fit for fit in self.config.kinetics if fit.title == self.step.variant)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a step.
+
+    Attributes
+    ----------
+    status
+        ``success``, ``excluded``, ``unavailable``, ``blocked`` or ``failed``.
+    reason
+        Why it is not a success, in words for people.
+    seconds
+        Wall time.
+    """
+
+    step: Step
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def run_step(job: Job, executor: Executor) -> Outcome:
+    """Run one step and commit its product.
+
+    A scan or method that the input data rule out is committed as such, with its reason; any other error is raised.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    executor
+        Where the work is done.
+    """
+    blockers = blocked_by(job.step, job.store)
+    if blockers:
+        return Outcome(job.step, "blocked", "; ".join(blockers))
+    started = time.perf_counter()
+    try:
+        _STAGES[job.step.stage](job, executor)
+    except InputError as fault:
+        return _refuse(job, fault, time.perf_counter() - started)
+    _forget_failure(job)
+    return Outcome(job.step, "success", seconds=time.perf_counter() - started)
+
+
+def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:
+    status = "excluded" if job.step.stage == "ingest" else "unavailable"
+    staging = job.store.stage(job.step.product)
+    staging.publish(job.step.fingerprint, status=status, reason=str(fault), seconds=seconds)
+    _forget_failure(job)
+    return Outcome(job.step, status, str(fault), seconds)
+
+
+def failure_name(step: Step) -> str:
+    """Product name of the record of a step's failure."""
+    return f"{_FAILURES}/{step.product.replace('/', '.')}"
+
+
+def record_failure(job: Job, fault: BaseException) -> Outcome:
+    """Keep why a step failed, so that ``dlif status`` can tell; the step stays to be run."""
+    reason = f"{type(fault).__name__}: {fault}"
+    staging = job.store.stage(failure_name(job.step))
+    staging.publish(job.step.fingerprint, status="failed", reason=reason)
+    return Outcome(job.step, "failed", reason)
+
+
+def _forget_failure(job: Job) -> None:
+    job.store.delete(failure_name(job.step))
+
+
+def _ingest(job: Job, executor: Executor) -> None:
+    executor.submit(ingest_scan, job).result()
+
+
+def ingest_scan(job: Job) -> None:
+    """Read a scan's files into its source product; runs on a worker."""
+    from dlif_core.ingest import open_scan
+
+    assert job.files is not None
+    started = time.perf_counter()
+    staging = job.store.stage(job.step.product)
+    with open_scan(job.files, job.config.regions.groups) as ingested:
+        write_source(staging, ingested)
+        warnings = ingested.warnings
+    _publish(job, staging, started, warnings)
+
+
+def _publish(job: Job, staging: Staging, started: float, warnings: tuple[str, ...] = ()) -> None:
+    staging.publish(job.step.fingerprint, warnings=warnings, seconds=time.perf_counter() - started)
+
+
+def _input_function(job: Job, executor: Executor) -> None:
+    executor.submit(estimate_input_function, job).result()
+
+
+def estimate_input_function(job: Job) -> None:
+    """Estimate one input function and commit it; runs on a worker."""
+    from dlif_core.input_function import estimate
+
+    started = time.perf_counter()
+    method = job.step.variant
+    scan, blood = read_scan(job.store, job.step.scan)
+    curve = estimate(method, scan, blood, job.config.input_functions[method])
+    staging = job.store.stage(job.step.product)
+    staging.write_dataset(curve.to_dataset())
+    _publish(job, staging, started, curve.warnings)
+
+
+def read_input_function(store: Store, scan: str, method: str) -> InputFunction:
+    """A committed input function."""
+    from dlif_core.curve import InputFunction
+
+    return InputFunction.from_dataset(store.open_dataset(input_function_name(scan, method)))
+
+
+def available_input_function(job: Job) -> tuple[InputFunction, tuple[str, ...]]:
+    """The first input function of the analysis's list that the scan has, and what was passed over."""
+    passed = []
+    for method in job.config.methods_for(job.fit):
+        marker = job.store.marker(input_function_name(job.step.scan, method))
+        if marker is not None and marker.status == "success":
+            return read_input_function(job.store, job.step.scan, method), tuple(passed)
+        reason = marker.reason if marker else "not made"
+        passed.append(f"input function {method!r} is unavailable ({reason}); the next in the list is used.")
+    raise BloodError("no input function is available.", where=job.step.title, hint=" ".join(passed))
+
+
+def _regions(job: Job, executor: Executor) -> None:
+    executor.submit(fit_scan_regions, job).result()
+
+
+def fit_scan_regions(job: Job) -> None:
+    """Fit every region of a scan and commit the result; runs on a worker."""
+    from dlif_core.kinetics import fit_regions
+
+    started = time.perf_counter()
+    scan, _ = read_scan(job.store, job.step.scan)
+    curve, passed = available_input_function(job)
+    result = fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), scan.acquisition.half_life)
+    staging = job.store.stage(job.step.product)
+    staging.write_dataset(result)
+    _publish(job, staging, started, passed)
+
+
+@dataclass(frozen=True)
+class MapJob:
+    """What a worker needs to fit one block of voxels."""
+
+    output: str
+    source: str
+    staging: str
+    fit: VoxelFit
+
+
+def _maps(job: Job, executor: Executor) -> None:
+    started = time.perf_counter()
+    scan, _ = read_scan(job.store, job.step.scan)
+    assert scan.activity is not None
+    shape = tuple(scan.activity.shape[1:])
+    chunks, shards = image_chunking(scan.activity.shape)
+    fit, passed, attributes = executor.submit(prepare_voxel_fit, job).result()
+    staging = job.store.stage(job.step.product)
+    staging.write_dataset(_empty_with(attributes))
+    for name, description in fit.variables.items():
+        kind = "u1" if name == "status" else "f4"
+        dims = ("z", "y", "x")
+        staging.create_array(name, shape, chunks=chunks[1:], shards=shards[1:], dims=dims, attrs=description, dtype=kind)
+    block_job = MapJob(job.config.output, source_name(job.step.scan), staging.uri, fit)
+    list(executor.map(fit_block, *zip(*((block_job, block) for block in blocks(shape, shards[1:])), strict=True)))
+    executor.submit(_publish, job, staging, started, passed).result()
+
+
+def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
+    import xarray as xr
+
+    return xr.Dataset(attrs=attributes)
+
+
+def prepare_voxel_fit(job: Job) -> tuple[VoxelFit, tuple[str, ...], dict[str, Any]]:
+    """The voxelwise fit of a scan: input function delayed as the whole image asks for, weights; runs on a worker."""
+    import json
+
+    from dlif_core.kinetics import VoxelFit, frame_weights, image_delay
+
+    scan, _ = read_scan(job.store, job.step.scan)
+    curve, passed = available_input_function(job)
+    settings = fit_settings(job.fit)
+    common = (settings, scan.acquisition.half_life)
+    delay = image_delay(scan.regions, scan.timing, curve, *common) if settings.delay != "none" else 0.0
+    fit = VoxelFit(scan.timing, curve.shifted(delay), settings, frame_weights(scan.regions, scan.timing, *common))
+    attributes = {
+        "model": settings.model,
+        "settings": json.dumps(asdict(settings), sort_keys=True),
+        "input_function": curve.method,
+        "delay": delay,
+        "affine": np.asarray(scan.affine).tolist(),
+    }
+    return fit, passed, attributes
+
+
+def fit_block(job: MapJob, block: tuple[slice, ...]) -> None:
+    """Fit the voxels of one shard and write its maps; runs on a worker."""
+    activity = np.asarray(open_store(job.output).open_array(job.source, "activity")[(slice(None), *block)])
+    shape = activity.shape[1:]
+    for name, values in job.fit.fit(activity.reshape(len(activity), -1)).items():
+        write_shard(job.staging, name, block, values.reshape(shape))
+
+
+def _report(job: Job, executor: Executor) -> None:
+    executor.submit(_make_scan_report, job).result()
+
+
+def _make_scan_report(job: Job) -> None:
+    from dlif_core.study.reporting import write_scan_report
+
+    started = time.perf_counter()
+    staging = job.store.stage(job.step.product)
+    write_scan_report(job.config, job.store, job.step.scan, staging)
+    _publish(job, staging, started)
+
+
+def _cohort(job: Job, executor: Executor) -> None:
+    executor.submit(_make_cohort, job).result()
+
+
+def _make_cohort(job: Job) -> None:
+    from dlif_core.study.cohort import write_cohort_product
+
+    started = time.perf_counter()
+    staging = job.store.stage(job.step.product)
+    write_cohort_product(job.config, job.store, staging)
+    _publish(job, staging, started)
+
+
+_STAGES: dict[str, Callable[[Job, Executor], None]] = {
+    "ingest": _ingest,
+    "input-function": _input_function,
+    "regions": _regions,
+    "maps": _maps,
+    "report": _report,
+    COHORT: _cohort,
+}
+

@@ -1,0 +1,60 @@
+"""The study file that ``dlif init`` writes."""
+
+from __future__ import annotations
+
+_TEMPLATE = """\
+# A dlif study. `dlif plan` shows what a run would do, `dlif run` does it; only what has changed is done again.
+name: {name}
+
+# PET-BIDS folder or URL, and where everything that is made goes. Relative paths are relative to this file.
+data: {data}
+output: {output}
+
+# Scans to include, by pattern of their names (sub-01_ses-baseline).
+scans: ["*"]
+
+regions:
+  # Region-curve tables below derivatives/; used for scans that have no label image.
+  curves: "*_tacs.tsv"
+  # Further regions made of others, averaged by volume, for example:
+  # groups:
+  #   neocortex: ["ctx-*"]
+  groups: {{}}
+
+# Methods that give the arterial input function, best first, each with its options.
+# A scan that can't give the first falls back to the next, and its report says so.
+input_functions:
+  arterial: {{}}
+  image-derived: {{}}
+  population: {{}}
+
+kinetics:
+  - model: 2tcm-irreversible   # patlak | logan | 1tcm | 2tcm-irreversible | 2tcm-reversible
+    # name: ki                 # name of the result; the model's if left out
+    # input_function: arterial # one method only, no fall-back
+    # blood_volume: 0.05       # fixes vB; fitted if left out
+    delay: none                # none | image | region
+    weights: duration-decay    # uniform | duration | duration-decay
+    maps: true                 # parametric maps of scans with an image
+  # - model: patlak
+  #   t_star: 15               # start of the linear part [min]
+
+# Comparisons of two sessions of the same subjects in the cohort report, for example:
+# compare:
+#   - {{kind: ratio, sessions: [blocked, baseline]}}
+#   - {{kind: test-retest, sessions: [test, retest]}}
+compare: []
+"""
+
+
+def study_template(name: str, data: str, output: str) -> str:
+    """Text of a study file with every setting explained.
+
+    Parameters
+    ----------
+    name
+        Name of the study.
+    data, output
+        Folders or URLs.
+    """
+    return _TEMPLATE.format(name=name, data=data, output=output)

@@ -1,0 +1,134 @@
+"""The cohort flow: every scan of a study through every stage that is not up to date."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from prefect import flow
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from slugify import slugify
+
+from dlif_core.compute.cluster import open_client
+from dlif_core.study.config import StudyConfig, load_study
+from dlif_core.study.plan import COHORT, Plan, Step, cohort_step, make_plan, open_study_store
+from dlif_core.study.stages import Job, Outcome, record_failure
+from dlif_core.study.status import study_status
+from tasks.steps import step_task
+
+# Tasks wait for Dask and for each other, they don't compute; the limit keeps the API calls in bounds.
+_CONCURRENT_TASKS = 32
+
+
+@flow(name="cohort", flow_run_name="{study}", task_runner=ThreadPoolTaskRunner(max_workers=_CONCURRENT_TASKS))
+def cohort(study: str, cluster: str = "local", workers: int | None = None) -> list[str]:
+    """Bring a study up to date.
+
+    Parameters
+    ----------
+    study
+        Path of the study file.
+    cluster
+        ``local`` or the address of a Dask scheduler.
+    workers
+        Worker processes of a local cluster.
+
+    Returns
+    -------
+    The outcome of every step that was run, one line each.
+    """
+    config = load_study(study)
+    store = open_study_store(config)
+    store.sweep()
+    plan = make_plan(config, store)
+    with open_client(cluster, workers), stage_progress(config, plan.to_run) as progress:
+        outcomes = list(_run_scans(config, plan, progress))
+        outcomes.append(_run_cohort(config, plan, progress))
+    _publish_summary(config)
+    return [f"{outcome.step.title}: {outcome.status}" for outcome in outcomes]
+
+
+def _run_scans(config: StudyConfig, plan: Plan, progress: StageProgress) -> Iterator[Outcome]:
+    """Submit every step of every scan, each after what it reads, and record how it ended."""
+    jobs: dict[PrefectFuture[Outcome], Job] = {}
+    futures: dict[str, PrefectFuture[Outcome]] = {}
+    for step in by_stage(step for step in plan.to_run if step.stage != COHORT):
+        job = Job(config, step, plan.files[step.scan])
+        upstream = [futures[name] for name in step.upstream if name in futures]
+        futures[step.product] = step_task.submit(job, wait_for=upstream)
+        jobs[futures[step.product]] = job
+    for future in as_completed(list(jobs)):
+        outcome = _outcome(jobs[future], future)
+        progress.advance(outcome)
+        yield outcome
+
+
+def by_stage(steps: Iterable[Step]) -> list[Step]:
+    """Steps of all scans, stage by stage, so that no thread waits for a step that is behind it in the queue."""
+    order = {"ingest": 0, "input-function": 1, "regions": 2, "maps": 3, "report": 4}
+    return sorted(steps, key=lambda step: order[step.stage])
+
+
+def _outcome(job: Job, future: PrefectFuture[Outcome]) -> Outcome:
+    if future.state.name == "NotReady":
+        return Outcome(job.step, "blocked", "a step that it needs failed")
+    result = future.result(raise_on_failure=False)
+    return record_failure(job, result) if isinstance(result, BaseException) else result
+
+
+def _run_cohort(config: StudyConfig, plan: Plan, progress: StageProgress) -> Outcome:
+    steps = [planned.step for planned in plan.steps if planned.step.stage != COHORT]
+    step = cohort_step(config, open_study_store(config), steps, list(plan.files))
+    job = Job(config, step)
+    future = step_task.submit(job)
+    future.wait()
+    outcome = _outcome(job, future)
+    progress.advance(outcome)
+    return outcome
+
+
+class StageProgress:
+    """How far each stage is: a bar in the terminal and a progress artifact in the Prefect UI."""
+
+    def __init__(self, config: StudyConfig, steps: Iterable[Step], bars: Progress) -> None:
+        self._totals = Counter(step.stage for step in steps)
+        self._done: Counter[str] = Counter()
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._artifacts: dict[str, UUID] = {}
+        for stage, total in self._totals.items():
+            self._tasks[stage] = bars.add_task(stage, total=total)
+            key = slugify(f"{config.name}-{stage}")
+            artifact = create_progress_artifact(0.0, key=key, description=f"{config.name}: {stage}, {total} steps")
+            self._artifacts[stage] = artifact
+
+    def advance(self, outcome: Outcome) -> None:
+        """Count a finished step; a step that did not succeed is named in the terminal."""
+        stage = outcome.step.stage
+        self._done[stage] += 1
+        self._bars.advance(self._tasks[stage])
+        update_progress_artifact(self._artifacts[stage], 100.0 * self._done[stage] / self._totals[stage])
+        if outcome.status in ("excluded", "failed"):
+            self._bars.console.print(f"[yellow]{outcome.status}[/] {outcome.step.title}: {outcome.reason}")
+
+
+@contextmanager
+def stage_progress(config: StudyConfig, steps: Iterable[Step]) -> Iterator[StageProgress]:
+    """Show the progress of the stages while the block runs."""
+    columns = (TextColumn("{task.description:15}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns) as bars:
+        yield StageProgress(config, steps, bars)
+
+
+def _publish_summary(config: StudyConfig) -> None:
+    """The cohort's status as an artifact with a stable key, so that its history can be followed."""
+    rows = [
+        {"scan": scan.scan, "status": str(scan.status), "reason": "; ".join(scan.reasons)}
+        for scan in study_status(config).scans
+    ]
+    create_table_artifact(rows, key=slugify(f"{config.name}-cohort"), description=f"Scans of study {config.name}")

@@ -1,0 +1,56 @@
+"""A study without Prefect: for one task of a Slurm array, or where no server may run."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from dlif_core.errors import ConfigurationError
+from dlif_core.study.config import StudyConfig
+from dlif_core.study.plan import COHORT, cohort_step, make_plan, open_study_store
+from dlif_core.study.stages import Job, Outcome, record_failure, run_step
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Index (from 0) and number of shards from ``i/n``.
+
+    Raises
+    ------
+    ConfigurationError
+        If the text is not of that form.
+    """
+    part, _, count = text.partition("/")
+    if not (part.isdigit() and count.isdigit() and 1 <= int(part) <= int(count)):
+        raise ConfigurationError(f"{text!r} is not a shard.", where="--shard", hint="Use i/n, for example 1/4.")
+    return int(part) - 1, int(count)
+
+
+def run_shard(config: StudyConfig, index: int, count: int, *, workers: int = 1) -> list[Outcome]:
+    """Run every `count`-th scan, beginning with scan `index`; a single shard also makes the cohort's product.
+
+    Parameters
+    ----------
+    config
+        The study.
+    index, count
+        Which part of the scans.
+    workers
+        Processes on this machine.
+    """
+    store = open_study_store(config)
+    plan = make_plan(config, store)
+    mine = set(list(plan.files)[index::count])
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+        jobs = [Job(config, step, plan.files[step.scan]) for step in plan.to_run if step.scan in mine]
+        outcomes = [_run(job, executor) for job in jobs]
+        if count == 1:
+            steps = [planned.step for planned in plan.steps if planned.step.stage != COHORT]
+            outcomes.append(_run(Job(config, cohort_step(config, store, steps, list(plan.files))), executor))
+    return outcomes
+
+
+def _run(job: Job, executor: ProcessPoolExecutor) -> Outcome:
+    try:
+        return run_step(job, executor)
+    except Exception as fault:
+        return record_failure(job, fault)

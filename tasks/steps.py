@@ -1,0 +1,34 @@
+"""The Prefect task: one (scan, stage), done by the Dask client of the flow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import distributed
+from prefect import task
+from prefect.client.schemas.objects import State, TaskRun
+
+from dlif_core.study.stages import Job, Outcome, run_step
+
+_RETRIES = 2
+
+
+def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
+    """Whether another try may help: connections and storage come back, faulty data and code don't."""
+    fault = state.result(raise_on_failure=False)
+    return isinstance(fault, (ConnectionError, TimeoutError)) or type(fault) is OSError
+
+
+@task(
+    name="step",
+    task_run_name="{job.step.title}",
+    retries=_RETRIES,
+    retry_delay_seconds=[2, 10],
+    retry_condition_fn=is_transient,
+    persist_result=False,
+    cache_policy=None,
+)
+def step_task(job: Job) -> Outcome:
+    """Run one step of a study on the Dask cluster of the flow."""
+    with distributed.default_client().get_executor(pure=False) as executor:
+        return run_step(job, executor)
