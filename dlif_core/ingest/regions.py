@@ -1,0 +1,124 @@
+"""Region means of an image in one pass over slabs; the same pass finds values that are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlif_core.errors import ImageError
+from dlif_core.scan import ImageArray, RegionCurves
+
+Array = NDArray[np.float64]
+
+#: Numbers in one slab over all frames, 4 MB of float32; at least one plane is read.
+_SLAB_VALUES = 1 << 20
+
+WHOLE_IMAGE = "whole image"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMeans:
+    """Mean curve of every label in an image.
+
+    Attributes
+    ----------
+    labels
+        Labels that occur, shape (labels,), increasing.
+    voxels
+        Voxels of each, shape (labels,).
+    activity
+        Mean curves, shape (labels, frames), in the image's unit.
+    """
+
+    labels: NDArray[np.int32]
+    voxels: NDArray[np.intp]
+    activity: Array
+
+
+def label_means(image: ImageArray, labels: NDArray[np.int32], where: str) -> LabelMeans:
+    """Mean curve of each label.
+
+    Parameters
+    ----------
+    image
+        Shape (frames, z, y, x); read in slabs of planes.
+    labels
+        Shape (z, y, x).
+    where
+        The image file, for the error message.
+
+    Raises
+    ------
+    ImageError
+        If any value of the image, inside a label or not, is not finite; it says in which frames and how many.
+    """
+    values, voxels = np.unique(labels, return_counts=True)
+    total = np.zeros((image.shape[0], len(values)))
+    not_finite = np.zeros(image.shape[0], dtype=int)
+    for planes in _slabs(image.shape):
+        slab = np.asarray(image[:, planes])
+        index = np.searchsorted(values, labels[planes]).ravel()
+        for frame, plane in enumerate(slab):
+            not_finite[frame] += plane.size - np.count_nonzero(np.isfinite(plane))
+            total[frame] += np.bincount(index, weights=plane.ravel(), minlength=len(values))
+    _require_finite(not_finite, where)
+    return LabelMeans(values, voxels, (total / voxels).T)
+
+
+def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:
+    frames, planes, rows, columns = shape
+    depth = max(1, _SLAB_VALUES // (frames * rows * columns))
+    return (slice(first, min(first + depth, planes)) for first in range(0, planes, depth))
+
+
+def _require_finite(not_finite: NDArray[np.int_], where: str) -> None:
+    if not not_finite.any():
+        return
+    frames = np.flatnonzero(not_finite)
+    listed = ", ".join(f"{not_finite[i]} in frame {i + 1}" for i in frames[:5])
+    more = f" and more in {len(frames) - 5} further frames" if len(frames) > 5 else ""
+    raise ImageError(
+        f"voxels are not finite (NaN or infinite): {listed}{more}.",
+        where=where,
+        hint="Reconstruct or convert the image again; outside the field of view write 0.",
+    )
+
+
+def region_curves(
+    means: LabelMeans, names: Mapping[int, str], voxel_volume: float, source: str
+) -> tuple[RegionCurves, tuple[str, ...]]:
+    """Curves of all labels but the background 0.
+
+    Parameters
+    ----------
+    means
+        Mean curve of every label [Bq/mL].
+    names
+        Region name of each label; labels without name are called ``label-<number>``, with a warning.
+    voxel_volume
+        Volume of a voxel [mm³].
+    source
+        The label image.
+
+    Raises
+    ------
+    ImageError
+        If there is no label but the background.
+    """
+    inside = np.flatnonzero(means.labels)
+    if len(inside) == 0:
+        raise ImageError("the label image is all zero.", where=source, hint="Give the image of region labels.")
+    unnamed = [int(label) for label in means.labels[inside] if int(label) not in names]
+    warnings = (f"Labels without a name in a *_dseg.tsv: {', '.join(map(str, unnamed))}.",) if unnamed else ()
+    return (
+        RegionCurves(
+            names=tuple(names.get(int(label), f"label-{label}") for label in means.labels[inside]),
+            activity=means.activity[inside],
+            volume=np.asarray(means.voxels[inside] * voxel_volume, dtype=float),
+            source=source,
+        ),
+        warnings,
+    )
