@@ -1,0 +1,198 @@
+"""Zarr v3 arrays and xarray datasets at a URI, staged or published."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import ArrayLike, DTypeLike
+from zarr.codecs import BloscCodec
+from zarr.core.array_spec import ArrayConfigParams
+from zarr.errors import UnstableSpecificationWarning, ZarrUserWarning
+from zarr.storage import FsspecStore, LocalStore
+
+from dlif_core.errors import StoreError
+from dlif_core.store.chunking import Region, blocks, is_aligned
+from dlif_core.store.folder import FSSPEC_OPTIONS, LocalFolder, open_folder
+
+# Chunks of nothing but fill value are written too: a shard that is not there was never computed.
+_WRITE_EMPTY: ArrayConfigParams = {"write_empty_chunks": True}
+
+
+def _compressor() -> BloscCodec:
+    return BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
+
+
+def _zarr_store(uri: str) -> LocalStore | FsspecStore:
+    folder = open_folder(uri)
+    if isinstance(folder, LocalFolder):
+        return LocalStore(folder.path)
+    return FsspecStore.from_url(uri, storage_options=FSSPEC_OPTIONS)
+
+
+@contextmanager
+def _known_warnings_silenced() -> Iterator[None]:
+    """Consolidated metadata and a few data types await their place in the Zarr v3 specification; we know."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata", category=ZarrUserWarning)
+        warnings.simplefilter("ignore", UnstableSpecificationWarning)
+        yield
+
+
+def create_group(uri: str) -> None:
+    """Make the root group of a product, unless it is there."""
+    zarr.open_group(_zarr_store(uri), mode="a", zarr_format=3)
+
+
+def write_dataset(uri: str, dataset: xr.Dataset, group: str) -> None:
+    """Write a dataset into a group, beside the arrays that are there; text becomes UTF-8 of any length."""
+    plain = dataset.drop_encoding()
+    fixed_text = [name for name, variable in plain.variables.items() if variable.dtype.kind == "U"]
+    plain = plain.assign_coords({name: plain[name].astype(object) for name in fixed_text if name in plain.coords})
+    plain = plain.assign({name: plain[name].astype(object) for name in fixed_text if name not in plain.coords})
+    packed = {
+        name: {"compressors": _compressor()} for name, variable in plain.variables.items() if variable.dtype.kind != "O"
+    }
+    with _known_warnings_silenced():
+        plain.to_zarr(
+            _zarr_store(uri),
+            group=group or None,
+            mode="a",
+            encoding=packed,
+            zarr_format=3,
+            consolidated=False,
+            write_empty_chunks=True,
+        )
+
+
+def create_array(
+    uri: str,
+    name: str,
+    *,
+    shape: Sequence[int],
+    shards: Sequence[int],
+    chunks: Sequence[int],
+    dims: Sequence[str],
+    dtype: DTypeLike,
+    attrs: Mapping[str, Any],
+    fill_value: float | None,
+) -> None:
+    """Make a sharded array without values."""
+    zarr.create_array(
+        _zarr_store(uri),
+        name=name,
+        shape=tuple(shape),
+        shards=tuple(shards),
+        chunks=tuple(chunks),
+        dtype=np.dtype(dtype),
+        dimension_names=tuple(dims),
+        attributes=dict(attrs),
+        fill_value=fill_value,
+        compressors=_compressor(),
+        zarr_format=3,
+    )
+
+
+def write_shard(uri: str, array: str, region: Region, data: ArrayLike) -> None:
+    """Write whole shards of a staged array; any process may, as long as no two write the same shard.
+
+    Parameters
+    ----------
+    uri
+        `Staging.uri`.
+    array
+        Name given to `Staging.create_array`.
+    region
+        One slice a dimension, from `blocks`.
+    data
+        Values of the region's shape.
+
+    Raises
+    ------
+    StoreError
+        If the region cuts a shard, or the values don't fit the region or the array's type.
+    """
+    target = zarr.open_array(_zarr_store(uri), path=array, mode="r+").with_config(_WRITE_EMPTY)
+    values = np.asarray(data)
+    where = f"{uri}/{array}"
+    unit = _write_unit(target)
+    if not is_aligned(region, target.shape, unit):
+        raise StoreError(
+            f"region {_text(region)} doesn't cover whole shards of {unit} in an array of {target.shape}.",
+            where=where,
+            hint="Write the regions that blocks() gives; a part of a shard would destroy what others write to it.",
+        )
+    if values.shape != tuple(part.stop - part.start for part in region):
+        raise StoreError(f"values of shape {values.shape} don't fill region {_text(region)}.", where=where)
+    if not np.can_cast(values.dtype, target.dtype, "same_kind"):
+        raise StoreError(f"values of type {values.dtype} don't fit into {target.dtype}.", where=where)
+    target[region] = values.astype(target.dtype, copy=False)
+
+
+def _write_unit(array: zarr.Array[Any]) -> tuple[int, ...]:
+    return array.shards or array.chunks
+
+
+def _text(region: Region) -> str:
+    return "[" + ", ".join(f"{part.start}:{part.stop}" for part in region) + "]"
+
+
+def seal(uri: str, attributes: Mapping[str, Any]) -> None:
+    """Add attributes to the root group and consolidate the metadata of everything below it."""
+    store = _zarr_store(uri)
+    with _known_warnings_silenced():
+        zarr.open_group(store, mode="r+", use_consolidated=False).attrs.update(dict(attributes))
+        zarr.consolidate_metadata(store)
+
+
+def require_complete(uri: str) -> None:
+    """Reopen a sealed product and read it all.
+
+    Raises
+    ------
+    StoreError
+        If a shard was never written or can't be read.
+    """
+    root = open_group(uri)
+    for name, member in root.members(max_depth=None):
+        if isinstance(member, zarr.Array):
+            _require_complete(member, f"{uri}/{name}")
+
+
+def _require_complete(array: zarr.Array[Any], where: str) -> None:
+    regions = blocks(array.shape, _write_unit(array))
+    chunks_per_unit = math.prod(_write_unit(array)) // math.prod(array.chunks) if array.shape else 1
+    written = array.nchunks_initialized // chunks_per_unit
+    if written != len(regions):
+        raise StoreError(
+            f"{written} of {len(regions)} shards are written.", where=where, hint="Write every region of blocks()."
+        )
+    try:
+        for region in regions:
+            array[region]
+    except (ValueError, RuntimeError, OSError) as error:
+        raise StoreError(f"a shard can't be read back: {error}", where=where, hint="Check the disk.") from error
+
+
+def open_group(uri: str) -> zarr.Group:
+    """Root group of a product, for reading."""
+    return zarr.open_group(_zarr_store(uri), mode="r")
+
+
+def open_array(uri: str, array: str) -> zarr.Array[Any]:
+    """An array for reading by slices; KeyError or FileNotFoundError if it isn't there."""
+    return zarr.open_array(_zarr_store(uri), path=array, mode="r")
+
+
+def open_dataset(uri: str, group: str) -> xr.Dataset:
+    """A dataset whose values are read when they are used; KeyError or FileNotFoundError if it isn't there."""
+    with _known_warnings_silenced():
+        return xr.open_zarr(
+            _zarr_store(uri), group=group or None, chunks=None, consolidated=True, decode_timedelta=False
+        )

@@ -1,0 +1,201 @@
+"""A folder on any filesystem, and the few operations that the commit protocol is made of.
+
+`Folder` works over everything that fsspec reaches; `LocalFolder` does the same with the atomic rename and the fsync
+that a local filesystem has. Credentials and endpoints come from fsspec's own configuration
+(``FSSPEC_S3_ENDPOINT_URL`` …), so that a URI is all that a worker needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from dlif_core.store.layout import MARKER_FILE
+
+#: Other processes write to the same store, so nothing may remember a listing.
+FSSPEC_OPTIONS = {"use_listings_cache": False}
+
+_DIGEST_THREADS = 4
+
+
+class Folder:
+    """A folder that fsspec reaches. Keys are paths below it, joined by ``/``.
+
+    Parameters
+    ----------
+    fs
+        The filesystem.
+    path
+        The folder, as the filesystem names it.
+    """
+
+    def __init__(self, fs: Any, path: str) -> None:
+        self.fs = fs
+        self.path = path.rstrip("/")
+
+    def uri(self, key: str = "") -> str:
+        """URI of a key, or of the folder itself."""
+        return str(self.fs.unstrip_protocol(self._at(key)))
+
+    def _at(self, key: str) -> str:
+        return f"{self.path}/{key}" if key else self.path
+
+    def exists(self, key: str) -> bool:
+        """Whether a file of that name is there."""
+        return bool(self.fs.exists(self._at(key)))
+
+    def read(self, key: str) -> bytes:
+        """Bytes of a file; FileNotFoundError if it isn't there."""
+        return bytes(self.fs.cat_file(self._at(key)))
+
+    def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Bytes of many files at once; those that vanish meanwhile are left out."""
+        paths = {self._at(key): key for key in keys}
+        found = self.fs.cat(list(paths), on_error="omit") if paths else {}
+        return {paths[path]: bytes(data) for path, data in found.items()}
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write a file at once: a reader sees the old bytes or the new, never a part."""
+        self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
+        self.fs.pipe_file(self._at(key), data)
+
+    def move(self, source: str, target: str) -> None:
+        """Move a file to a place that is free, or over another file."""
+        self.fs.makedirs(self.fs._parent(self._at(target)), exist_ok=True)
+        self.fs.mv(self._at(source), self._at(target))
+
+    def remove(self, key: str) -> None:
+        """Remove a file or a whole tree; nothing happens if it isn't there."""
+        if self.fs.exists(self._at(key)):
+            self.fs.rm(self._at(key), recursive=True)
+
+    def files(self, key: str) -> list[str]:
+        """Names of all files below a key, relative to it, sorted."""
+        start = len(self._at(key)) + 1
+        return sorted(path[start:] for path in self.fs.find(self._at(key)))
+
+    def folders(self, key: str) -> list[str]:
+        """Names of the folders directly in a key, sorted."""
+        if not self.fs.exists(self._at(key)):
+            return []
+        entries = self.fs.ls(self._at(key), detail=True)
+        return sorted(entry["name"].rstrip("/").rpartition("/")[2] for entry in entries if entry["type"] == "directory")
+
+    def products(self, prefix: str) -> list[str]:
+        """Names of the committed products at or below a prefix, sorted."""
+        keys = [f"{prefix}/{name}".lstrip("/") for name in self.files(prefix)]
+        products = (key.removesuffix(MARKER_FILE).rstrip("/") for key in keys if key.endswith(f"/{MARKER_FILE}"))
+        return sorted(name for name in products if not name.startswith("."))
+
+    def digest(self, key: str) -> str:
+        """sha256 over the files below a key, the marker left out: over the list that ``sha256sum`` prints of them."""
+        names = [name for name in self.files(key) if name != MARKER_FILE]
+        with ThreadPoolExecutor(_DIGEST_THREADS) as pool:
+            digests = pool.map(lambda name: file_digest(self.fs, self._at(f"{key}/{name}")), names)
+        listing = "".join(f"{digest}  {name}\n" for digest, name in zip(digests, names, strict=True))
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+    def flush(self, key: str) -> None:
+        """Make sure that all files below a key outlive a power failure; an object store does so by itself."""
+
+    def withdraw(self, key: str, aside: str) -> None:
+        """Make a product invisible, marker first."""
+        self.remove(f"{key}/{MARKER_FILE}")
+        self.remove(key)
+
+    def place(self, staged: str, key: str) -> None:
+        """Put a complete product in a free place, marker last. It may be repeated after a failure."""
+        names = [name for name in self.files(staged) if name != MARKER_FILE]
+        self.fs.makedirs(self._at(key), exist_ok=True)
+        for batch in (names, [MARKER_FILE]):
+            source, target = ([self._at(f"{folder}/{name}") for name in batch] for folder in (staged, key))
+            self.fs.copy(source, target)
+
+
+class LocalFolder(Folder):
+    """A folder on a local filesystem, where a rename is atomic."""
+
+    def uri(self, key: str = "") -> str:
+        """Path of a key, or of the folder itself."""
+        return self._at(key)
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write and fsync a file beside its place, then rename it into it."""
+        target = Path(self._at(key))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        partial.write_bytes(data)
+        _fsync(partial)
+        partial.replace(target)
+        _fsync(target.parent)
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file or a folder to a place that is free, or a file over another."""
+        place = Path(self._at(target))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Path(self._at(source)).replace(place)
+
+    def remove(self, key: str) -> None:
+        """Remove a file or a whole tree; nothing happens if it isn't there."""
+        path = Path(self._at(key))
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def products(self, prefix: str) -> list[str]:
+        """Names of the committed products at or below a prefix; their own folders aren't searched."""
+        found = []
+        for folder, folders, files in os.walk(self._at(prefix)):
+            if MARKER_FILE in files:
+                found.append(folder[len(self.path) + 1 :])
+                folders.clear()
+            folders[:] = [name for name in folders if not name.startswith(".")]
+        return sorted(found)
+
+    def flush(self, key: str) -> None:
+        """Fsync every file and folder below a key."""
+        for folder, _, files in os.walk(self._at(key)):
+            for name in files:
+                _fsync(Path(folder, name))
+            _fsync(Path(folder))
+
+    def withdraw(self, key: str, aside: str) -> None:
+        """Rename a product away; it is gone at once."""
+        if Path(self._at(key)).exists():
+            self.remove(aside)
+            self.move(key, aside)
+
+    def place(self, staged: str, key: str) -> None:
+        """Rename a complete product into place; it is there at once."""
+        self.move(staged, key)
+        _fsync(Path(self._at(key)).parent)
+
+
+def open_folder(uri: str) -> Folder:
+    """The folder that a local path or an fsspec URL names; it need not exist yet."""
+    fs, path = fsspec.url_to_fs(uri, **FSSPEC_OPTIONS)
+    return LocalFolder(fs, path) if isinstance(fs, LocalFileSystem) else Folder(fs, path)
+
+
+def file_digest(fs: Any, path: str) -> str:
+    """sha256 of one file's bytes."""
+    with fs.open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,72 @@
+"""Which process writes in a staging area, and whether it still lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+
+import psutil
+
+# A process on another machine can't be asked; no product takes longer than this.
+_PATIENCE_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that began a staging area.
+
+    Attributes
+    ----------
+    host, pid
+        Machine and process.
+    started
+        When the process started [s since the epoch]; tells it from a later one with the same pid.
+    since
+        When it began the staging area [s since the epoch].
+    """
+
+    host: str
+    pid: int
+    started: float
+    since: float
+
+    @classmethod
+    def current(cls) -> Owner:
+        """The process that asks, now."""
+        pid = os.getpid()
+        return cls(socket.gethostname(), pid, psutil.Process(pid).create_time(), time.time())
+
+    def to_json(self) -> bytes:
+        """The owner as it stands in the staging area."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Owner | None:
+        """Read an owner; None if the file was cut off, which only a dead process leaves behind."""
+        try:
+            return cls(**json.loads(data))
+        except (ValueError, TypeError):
+            return None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the owner is, or was, a process of this machine."""
+        return self.host == socket.gethostname()
+
+    @property
+    def is_this_process(self) -> bool:
+        """Whether the owner is this very process."""
+        return self.is_here and self.pid == os.getpid()
+
+    @property
+    def may_be_alive(self) -> bool:
+        """Whether the process lives; of one on another machine, whether it might."""
+        if not self.is_here:
+            return time.time() - self.since < _PATIENCE_S
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) < 1.0
+        except psutil.NoSuchProcess:
+            return False

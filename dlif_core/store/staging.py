@@ -1,0 +1,241 @@
+"""Writing a product: a staging area, and the protocol that makes its content a product.
+
+A product is written in its staging area, checked, sealed there with its marker, and only then put in place. From
+the moment the staged product has its marker, publishing can be finished by anyone: `recover` does. On a local
+filesystem the old product is renamed away and the new one renamed into its place. Elsewhere the old one is removed
+marker first, and the new one copied marker last, from a staged product that stays complete until the copy is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from dlif_core.errors import StoreError
+from dlif_core.store.fingerprint import Fingerprint
+from dlif_core.store.folder import Folder
+from dlif_core.store.layout import (
+    GROUP_FILE,
+    MARKER_FILE,
+    SCHEMA_VERSION,
+    Area,
+    is_in_zarr,
+    parent_groups,
+    require_path,
+)
+from dlif_core.store.marker import Marker, Status, require_status
+from dlif_core.store.owner import Owner
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import DTypeLike
+
+_EMPTY_GROUP = b'{\n  "attributes": {},\n  "zarr_format": 3,\n  "node_type": "group"\n}\n'
+
+
+class Staging:
+    """A product that is being written; made by `Store.stage`.
+
+    Parameters
+    ----------
+    folder
+        The store's folder.
+    name
+        Name of the product.
+    """
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self._folder = folder
+        self._area = Area(name)
+        self._began = time.perf_counter()
+        self._has_group = False
+        folder.write(self._area.owner, Owner.current().to_json())
+        if is_in_zarr(name):
+            self._require_group()
+
+    @property
+    def name(self) -> str:
+        """Name of the product."""
+        return self._area.name
+
+    @property
+    def uri(self) -> str:
+        """URI that workers write to with `write_shard`."""
+        return self._folder.uri(self._area.product)
+
+    def _require_group(self) -> None:
+        from dlif_core.store import arrays
+
+        if not self._has_group:
+            arrays.create_group(self.uri)
+        self._has_group = True
+
+    def write_dataset(self, dataset: xr.Dataset, group: str = "") -> None:
+        """Write a dataset.
+
+        Parameters
+        ----------
+        dataset
+            Attributes may be text, numbers and lists of them. Encodings are dropped.
+        group
+            Group below the product, or "" for the product itself.
+        """
+        from dlif_core.store import arrays
+
+        self._require_group()
+        arrays.write_dataset(self.uri, dataset, require_path(group, where=self.uri) if group else "")
+
+    def create_array(
+        self,
+        name: str,
+        *,
+        shape: Sequence[int],
+        shards: Sequence[int],
+        chunks: Sequence[int],
+        dims: Sequence[str],
+        dtype: DTypeLike = "float32",
+        attrs: Mapping[str, Any] | None = None,
+        fill_value: float | None = None,
+    ) -> None:
+        """Make a sharded array that `write_shard` fills; each of its shards must be written.
+
+        Parameters
+        ----------
+        name
+            Name of the array, or its path below the product.
+        shape, shards, chunks
+            One number a dimension; for images from `image_chunking`.
+        dims
+            Name of each dimension.
+        dtype
+            Type of the values.
+        attrs
+            ``units``, ``long_name`` …
+        fill_value
+            Zarr fill value; None is zero. Nothing is left at it: a shard that isn't written stops the publication.
+        """
+        from dlif_core.store import arrays
+
+        self._require_group()
+        arrays.create_array(
+            self.uri,
+            require_path(name, where=self.uri),
+            shape=shape,
+            shards=shards,
+            chunks=chunks,
+            dims=dims,
+            dtype=dtype,
+            attrs=attrs or {},
+            fill_value=fill_value,
+        )
+
+    def write_text(self, file: str, text: str) -> None:
+        """Write a file of text, such as a report, in UTF-8."""
+        self._folder.write(f"{self._area.product}/{require_path(file, where=self.uri)}", text.encode())
+
+    def publish(
+        self,
+        fingerprint: Fingerprint,
+        *,
+        status: Status = "success",
+        reason: str = "",
+        where: str = "",
+        hint: str = "",
+        warnings: Sequence[str] = (),
+        seconds: float | None = None,
+    ) -> Marker:
+        """Check what was written and make it the product.
+
+        Parameters
+        ----------
+        fingerprint
+            Everything the product was computed from.
+        status, reason, where, hint
+            For a record of why there is no result; see `Marker`.
+        warnings
+            What a reader of the result must know.
+        seconds
+            How long it took [s]; by default since `Store.stage`.
+
+        Raises
+        ------
+        StoreError
+            If a shard was not written or can't be read back; the old product stays.
+        """
+        require_status(status, reason, where=self.name)
+        if self._has_group:
+            self._seal(fingerprint)
+        marker = Marker(
+            product=self.name,
+            fingerprint=fingerprint.digest,
+            parts=fingerprint.parts,
+            content=self._folder.digest(self._area.product),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - self._began if seconds is None else seconds, 3),
+            status=status,
+            reason=reason,
+            where=where,
+            hint=hint,
+            warnings=tuple(warnings),
+        )
+        self._folder.flush(self._area.product)
+        self._folder.write(f"{self._area.product}/{MARKER_FILE}", marker.to_json())
+        _put_in_place(self._folder, self._area)
+        return marker
+
+    def _seal(self, fingerprint: Fingerprint) -> None:
+        from dlif_core.store import arrays
+
+        arrays.seal(self.uri, {"fingerprint": fingerprint.digest, "schema_version": SCHEMA_VERSION})
+        arrays.require_complete(self.uri)
+
+
+def _put_in_place(folder: Folder, area: Area) -> None:
+    for group in parent_groups(area.name):
+        if not folder.exists(f"{group}/{GROUP_FILE}"):
+            folder.write(area.group, _EMPTY_GROUP)
+            folder.move(area.group, f"{group}/{GROUP_FILE}")
+    folder.withdraw(area.name, area.replaced)
+    folder.place(area.product, area.name)
+    discard(folder, area)
+
+
+def recover(folder: Folder, area: Area) -> None:
+    """Finish what a dead process left: publish a complete product, throw away the rest."""
+    if folder.exists(f"{area.product}/{MARKER_FILE}"):
+        _put_in_place(folder, area)
+    else:
+        discard(folder, area)
+
+
+def discard(folder: Folder, area: Area) -> None:
+    """Empty a staging area, marker first, so that what is half removed is never published."""
+    folder.remove(f"{area.product}/{MARKER_FILE}")
+    folder.remove(area.root)
+
+
+def owner_of(folder: Folder, area: Area) -> Owner | None:
+    """The process that writes in a staging area, or None."""
+    try:
+        return Owner.from_json(folder.read(area.owner))
+    except FileNotFoundError:
+        return None
+
+
+def require_free(folder: Folder, area: Area) -> None:
+    """Refuse a staging area in which another process of this machine writes.
+
+    Raises
+    ------
+    StoreError
+        If that process lives.
+    """
+    owner = owner_of(folder, area)
+    if owner and owner.is_here and not owner.is_this_process and owner.may_be_alive:
+        raise StoreError(
+            f"process {owner.pid} is writing this product.",
+            where=folder.uri(area.name),
+            hint="Wait until it is done, or stop it.",
+        )
