@@ -1,0 +1,79 @@
+"""Frame columns that the compartment models are sums of, and their spline in the rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from torch import Tensor
+
+from dlif_core.curve import InputFunction
+from dlif_core.frames import FrameTiming
+from dlif_core.kinetics.convolution import FrameConvolution
+
+Array = NDArray[np.float64]
+
+
+class FrameColumns:
+    """Exact frame averages of ∫C_p, of C_WB and of exponentials convolved with C_p.
+
+    Attributes
+    ----------
+    integral
+        Frame averages of ∫C_p, shape (frames,) [Bq/mL·min].
+    whole_blood
+        Frame averages of C_WB, shape (frames,) [Bq/mL].
+    """
+
+    def __init__(self, timing: FrameTiming, input_function: InputFunction) -> None:
+        self._convolution = FrameConvolution(input_function.time, input_function.plasma, timing)
+        self.integral = self._convolution.running_integral
+        self.whole_blood = timing.average(input_function.time, input_function.whole_blood)
+
+    def exponential(self, rate: Array) -> Array:
+        """Frame averages of e^(−θt) ⊗ C_p for each rate [min⁻¹], shape (rates, frames) [Bq/mL·min]."""
+        return self._convolution.exponential(rate)
+
+
+@dataclass(frozen=True)
+class Spline:
+    """A cubic spline over an even grid, of a vector with one component for each frame.
+
+    Attributes
+    ----------
+    first, step
+        The grid.
+    coefficients
+        Shape (intervals, 4, frames), highest power first, in the distance from the left knot.
+    """
+
+    first: float
+    step: float
+    coefficients: Tensor
+
+    @classmethod
+    def through(cls, grid: Array, values: Array, device: str) -> Spline:
+        """The spline through `values`, shape (points, frames), at an even grid."""
+        pieces = np.ascontiguousarray(CubicSpline(grid, values).c.transpose(1, 0, 2))
+        return cls(float(grid[0]), float(grid[1] - grid[0]), torch.as_tensor(pieces, device=device))
+
+    def pieces(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        """The cubic that holds at each point, shape (points, 4, frames), and the distance from its left knot."""
+        interval = ((at - self.first) / self.step).floor().clamp(0, len(self.coefficients) - 1)
+        return self.coefficients[interval.long()], at - (self.first + self.step * interval)
+
+    def __call__(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Value, first and second derivative at points of shape (points,), each of shape (points, frames)."""
+        pieces, distance = self.pieces(at)
+        return cubic(pieces, distance[:, None])
+
+
+def cubic(pieces: Tensor, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value, first and second derivative of cubics whose coefficients stand along dimension 1."""
+    c3, c2, c1, c0 = pieces.unbind(1)
+    value = ((c3 * distance + c2) * distance + c1) * distance + c0
+    slope = (3 * c3 * distance + 2 * c2) * distance + c1
+    return value, slope, 6 * c3 * distance + 2 * c2

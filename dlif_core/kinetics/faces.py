@@ -1,0 +1,131 @@
+"""Faces of the feasible set of a compartment model: which of its columns have a coefficient above zero.
+
+The least-squares optimum under bounds is the free optimum on one of the faces. A face with vB = 1, and one on which
+coefficients vanish so that a rate has no effect, leave parameters undetermined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dlif_core.kinetics.models import Model
+
+Blood = Literal["fixed", "none", "free", "all"]
+
+
+@dataclass(frozen=True)
+class Face:
+    """Columns that are in use.
+
+    Attributes
+    ----------
+    exponentials
+        Number of exponentials with a coefficient above zero.
+    integral
+        Whether ∫C_p has a coefficient above zero.
+    blood
+        State of vB: ``fixed`` by the settings, or fitted and 0 (``none``), in between (``free``) or 1 (``all``).
+    """
+
+    exponentials: int
+    integral: bool
+    blood: Blood
+
+    @property
+    def linear(self) -> int:
+        """Number of columns that don't depend on a rate."""
+        return int(self.integral) + int(self.blood == "free")
+
+    @property
+    def size(self) -> int:
+        """Number of free coefficients and rates."""
+        return 2 * self.exponentials + self.linear
+
+    def vascular(self, blood_volume: float | None) -> float:
+        """The vB whose share of the curve is known beforehand."""
+        return {"fixed": blood_volume or 0.0, "none": 0.0, "free": 0.0, "all": 1.0}[self.blood]
+
+
+def faces_of(model: Model, blood_volume: float | None) -> tuple[Face, ...]:
+    """All faces, from the fewest to the most free numbers; the last one is the interior."""
+    blood: tuple[Blood, ...] = ("none", "all", "free") if blood_volume is None else ("fixed",)
+    integral = (False, True) if model.integral else (False,)
+    every = (Face(*combination) for combination in product(range(model.exponentials + 1), integral, blood))
+    return tuple(sorted(every, key=lambda face: face.size))
+
+
+def kinetic_parameters(
+    model: Model, face: Face, blood_volume: float | None, free: Sequence[Tensor], like: Tensor
+) -> tuple[Tensor, ...]:
+    """The model's parameters from the free numbers of a face.
+
+    Parameters
+    ----------
+    model, face
+        The model and the face on which the optimum lies.
+    blood_volume
+        vB where the settings fix it.
+    free
+        Logarithms of the rates, then the coefficients of their exponentials, of ∫C_p and of C_WB, as far as the face
+        has them; tensors of shape (voxels,).
+    like
+        A tensor of the shape, dtype and device of the result.
+
+    Returns
+    -------
+    One tensor for each of `model.parameters`, NaN where the curve does not determine it.
+    """
+    count = face.exponentials
+    rates, gains = [rate.exp() for rate in free[:count]], list(free[count : 2 * count])
+    trapped = free[2 * count] if face.integral else None
+    blood = free[-1] if face.blood == "free" else torch.full_like(like, face.vascular(blood_volume))
+    found = _MICROPARAMETERS[model.name](rates, gains, trapped, like)
+    for name in ("K1", "VT", "Ki"):
+        if name in found:  # (1 − vB) times it is what the curve shows
+            found[name] = found[name] / (1 - blood) if face.blood != "all" else torch.full_like(like, torch.nan)
+    found["vB"] = blood
+    return tuple(found.get(parameter.name, torch.full_like(like, torch.nan)) for parameter in model.parameters)
+
+
+def _one_tissue(rates: list[Tensor], gains: list[Tensor], _: Tensor | None, like: Tensor) -> dict[str, Tensor]:
+    if not rates:
+        return {"K1": torch.zeros_like(like)}
+    return {"K1": gains[0], "k2": rates[0], "VT": gains[0] / rates[0]}
+
+
+def _irreversible(rates: list[Tensor], gains: list[Tensor], trapped: Tensor | None, like: Tensor) -> dict[str, Tensor]:
+    zero = torch.zeros_like(like)
+    if trapped is None:
+        return _one_tissue(rates, gains, trapped, like) | {"Ki": zero} | ({"k3": zero} if rates else {})
+    if not rates:  # nothing leaves, so how fast the tracer is trapped has no effect
+        return {"K1": trapped, "k2": zero, "Ki": trapped}
+    influx = gains[0] + trapped
+    return {"K1": influx, "k2": rates[0] * gains[0] / influx, "k3": rates[0] * trapped / influx, "Ki": trapped}
+
+
+def _reversible(rates: list[Tensor], gains: list[Tensor], trapped: Tensor | None, like: Tensor) -> dict[str, Tensor]:
+    if len(rates) < 2:  # the second compartment stays empty (k3 = 0), so k4 has no effect
+        nothing = {"k3": torch.zeros_like(like), "BPND": torch.zeros_like(like)} if rates else {}
+        return _one_tissue(rates, gains, trapped, like) | nothing
+    influx = gains[0] + gains[1]
+    k2 = (gains[0] * rates[0] + gains[1] * rates[1]) / influx
+    k4 = rates[0] * rates[1] / k2
+    # θ₁ + θ₂ − k2 − k4 without its cancellation
+    k3 = gains[0] * gains[1] * (rates[1] - rates[0]) ** 2 / (influx**2 * k2)
+    return {
+        "K1": influx,
+        "k2": k2,
+        "k3": k3,
+        "k4": k4,
+        "VT": gains[0] / rates[0] + gains[1] / rates[1],
+        "BPND": k3 / k4,
+    }
+
+
+_MICROPARAMETERS = {"1tcm": _one_tissue, "2tcm-irreversible": _irreversible, "2tcm-reversible": _reversible}

@@ -1,0 +1,169 @@
+"""Patlak and Logan plots as batched weighted linear regression over the frames from t* on.
+
+Both are written in frame averages, in which the operational equations hold exactly (all are linear in the curves):
+
+* Patlak: C_T / C_p = Ki (∫C_p) / C_p + intercept
+  (Patlak, Blasberg & Fenstermacher, J Cereb Blood Flow Metab 1983;3:1).
+* Logan: (∫C_T) / C_T = VT (∫C_p) / C_T + intercept
+  (Logan et al., J Cereb Blood Flow Metab 1990;10:740).
+
+∫C_p runs from the first point of the true plasma curve. ∫C_T runs from t = 0: frames before it count in full, the curve
+is flat within a frame, straight across a gap, and rises in a straight line from t = 0 to a first frame that starts
+later. Frame weights are those of the points in the plot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlif_core.curve import InputFunction
+from dlif_core.errors import ConfigurationError, CurveError
+from dlif_core.frames import FrameTiming
+from dlif_core.kinetics.convolution import FrameConvolution
+from dlif_core.kinetics.settings import FitSettings, FitStatus
+
+Array = NDArray[np.float64]
+
+_SECONDS_PER_MINUTE = 60.0
+_FEWEST_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Line:
+    """Straight lines through many plots; arrays of shape (voxels,), NaN where the plot is not defined.
+
+    Attributes
+    ----------
+    slope, intercept, slope_error, intercept_error
+        Of the line and their standard errors.
+    rss
+        Weighted residual sum of squares in the plot.
+    """
+
+    slope: Array
+    intercept: Array
+    slope_error: Array
+    intercept_error: Array
+    rss: Array
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Result of a graphical fit.
+
+    Attributes
+    ----------
+    line
+        Of each curve.
+    fitted
+        Curves that the line gives back, shape (frames, voxels) [Bq/mL]; NaN for frames before t*.
+    """
+
+    line: Line
+    fitted: Array
+
+    @property
+    def status(self) -> NDArray[np.uint8]:
+        """`FitStatus` of each curve, shape (voxels,)."""
+        sound = np.isfinite(self.line.slope)
+        return np.where(sound, FitStatus.CONVERGED, FitStatus.DEGENERATE).astype(np.uint8)
+
+
+class GraphicalFit:
+    """A Patlak or Logan plot of many curves.
+
+    Parameters
+    ----------
+    timing, input_function
+        Of the scan.
+    settings
+        With a graphical model and `t_star`.
+    weights
+        Shape (frames,).
+
+    Raises
+    ------
+    ConfigurationError
+        If fewer than three frames start at or after t*.
+    CurveError
+        If the plasma curve is not positive in a frame that a Patlak plot uses.
+    """
+
+    def __init__(
+        self, timing: FrameTiming, input_function: InputFunction, settings: FitSettings, weights: Array
+    ) -> None:
+        self._timing, self._settings, self._weights = timing, settings, weights
+        self._used = self._frames_after_t_star()
+        self._whole_blood, self._plasma = input_function.frame_average(timing)
+        self._integral = FrameConvolution(input_function.time, input_function.plasma, timing).running_integral
+        if settings.model == "patlak" and (self._plasma[self._used] <= 0).any():
+            raise CurveError(
+                "the plasma curve is not positive in every frame after t*.",
+                where=input_function.method,
+                hint="A Patlak plot divides by it; use an input function that covers the scan.",
+            )
+
+    def _frames_after_t_star(self) -> NDArray[np.bool_]:
+        t_star = self._settings.t_star or 0.0
+        used = self._timing.start / _SECONDS_PER_MINUTE >= t_star - 1e-6
+        if used.sum() < _FEWEST_FRAMES:
+            latest = self._timing.start[-min(_FEWEST_FRAMES, len(used))] / _SECONDS_PER_MINUTE
+            raise ConfigurationError(
+                f"only {used.sum()} frames start at or after t* = {t_star:g} min.",
+                where="fit setting t_star",
+                hint=f"At least {_FEWEST_FRAMES} are needed: use t_star ≤ {latest:g}.",
+            )
+        return np.asarray(used)
+
+    def fit(self, activity: Array) -> Regression:
+        """Fit finite curves of shape (frames, voxels) [Bq/mL]."""
+        vascular = self._settings.blood_volume or 0.0
+        blood = vascular * self._whole_blood[:, None]
+        tissue = (activity - blood) / (1 - vascular)
+        x, y = self._plot(tissue)
+        line = _regress(x, y, self._weights[self._used])
+        fitted = np.full_like(tissue, np.nan)
+        fitted[self._used] = (1 - vascular) * self._curve(line, tissue) + blood[self._used]
+        return Regression(line, fitted)
+
+    def _plot(self, tissue: Array) -> tuple[Array, Array]:
+        """Abscissa and ordinate of the frames after t*; NaN where the plot is not defined."""
+        used = self._used
+        if self._settings.model == "patlak":
+            plasma = self._plasma[used, None]
+            return np.broadcast_to(self._integral[used, None] / plasma, tissue[used].shape), tissue[used] / plasma
+        divisor = np.where(tissue[used] > 0, tissue[used], np.nan)
+        return self._integral[used, None] / divisor, tissue_integral(self._timing, tissue)[used] / divisor
+
+    def _curve(self, line: Line, tissue: Array) -> Array:
+        integral, used = self._integral[self._used, None], self._used
+        if self._settings.model == "patlak":
+            return np.asarray(line.slope * integral + line.intercept * self._plasma[used, None])
+        return np.asarray((tissue_integral(self._timing, tissue)[used] - line.slope * integral) / line.intercept)
+
+
+def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
+    """Frame averages of ∫C_T from t = 0, shape (frames, voxels) [Bq/mL·min]."""
+    before = 0.5 * np.concatenate([tissue[:1], tissue[:-1] + tissue[1:]])
+    space = np.diff(timing.start, prepend=0.0) - np.concatenate([[0.0], timing.duration[:-1]])
+    gaps = np.cumsum(before * np.maximum(space, 0.0)[:, None], axis=0)
+    areas = tissue * timing.duration[:, None]
+    return np.asarray((gaps + np.cumsum(areas, axis=0) - 0.5 * areas) / _SECONDS_PER_MINUTE)
+
+
+def _regress(x: Array, y: Array, weights: Array) -> Line:
+    """Weighted straight lines through the columns of x and y, each of shape (frames, voxels)."""
+    share = (weights / weights.sum())[:, None]
+    x_mean, y_mean = (share * x).sum(0), (share * y).sum(0)
+    x_spread = (weights[:, None] * (x - x_mean) ** 2).sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = (weights[:, None] * (x - x_mean) * (y - y_mean)).sum(0) / x_spread
+        intercept = y_mean - slope * x_mean
+        rss = (weights[:, None] * (y - intercept - slope * x) ** 2).sum(0)
+        variance = rss / (len(weights) - 2)
+        slope_error = np.sqrt(variance / x_spread)
+        intercept_error = np.sqrt(variance * (1 / weights.sum() + x_mean**2 / x_spread))
+    return Line(slope, intercept, slope_error, intercept_error, rss)

@@ -1,0 +1,86 @@
+"""Damped Newton ascent for many small problems at once; problems that have converged leave the batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dlif_core.kinetics.projection import Drop, Projection
+
+_ITERATIONS = 60
+_LONGEST_STEP = 0.7
+#: A step this short [ln θ], or one that promises no more than rounding, ends the ascent.
+_STEP, _GAIN = 1e-9, 1e-14
+
+
+def ascend(projection: Projection, start: Tensor, curves: Tensor) -> tuple[Tensor, Tensor]:
+    """Rates at the local maximum of the drop, from a start near it.
+
+    Parameters
+    ----------
+    projection
+        Gives the drop and its derivatives.
+    start
+        Logarithms of the rates, shape (rates, voxels).
+    curves
+        Weighted, shape (voxels, frames).
+
+    Returns
+    -------
+    Logarithms of the rates, shape (rates, voxels), and whether each has converged, shape (voxels,).
+    """
+    found = projection.clamp(start)
+    converged = torch.zeros(found.shape[1], dtype=torch.bool, device=found.device)
+    active = torch.arange(found.shape[1], device=found.device)
+    here, batch = projection.drop(found, curves), curves
+    damping = torch.zeros_like(here.value)
+    for _ in range(_ITERATIONS):
+        at = found[:, active]
+        step, gain = _step(projection, at, here, damping)
+        trial = projection.clamp(at + step)
+        ahead = projection.drop(trial, batch)
+        final = ((trial - at).abs().amax(0) < _STEP) | (gain.abs() <= _GAIN * here.value)
+        better = (ahead.value >= here.value) | final
+        found[:, active] = torch.where(better, trial, at)
+        converged[active] = final
+        keep = (~final).nonzero()[:, 0]
+        if not len(keep):
+            break
+        damping = torch.where(better, 0.1 * damping, (10 * damping).clamp_min(1e-2))[keep]
+        here = _choose(better, ahead, here, keep)
+        active, batch = active[keep], batch[keep]
+    return found, converged
+
+
+def _choose(better: Tensor, ahead: Drop, here: Drop, keep: Tensor) -> Drop:
+    return Drop(
+        torch.where(better, ahead.value, here.value)[keep],
+        torch.where(better, ahead.gradient, here.gradient)[:, keep],
+        torch.where(better, ahead.curvature, here.curvature)[:, :, keep],
+    )
+
+
+def _step(projection: Projection, at: Tensor, here: Drop, damping: Tensor) -> tuple[Tensor, Tensor]:
+    """The damped Newton step, shape (rates, voxels), and the gain that the quadratic promises."""
+    low, high = projection.bounds
+    held: Tensor = ((at <= low) & (here.gradient < 0)) | ((at >= high) & (here.gradient > 0))
+    gradient = torch.where(held, 0.0, here.gradient)
+    step = _solve(-here.curvature, gradient, held, damping)
+    step = step * (_LONGEST_STEP / step.abs().amax(0)).clamp_max(1.0)
+    return step, (gradient * step).sum(0)
+
+
+def _solve(matrix: Tensor, right: Tensor, held: Tensor, damping: Tensor) -> Tensor:
+    """Solve with the matrix made positive definite: its smallest eigenvalue is lifted, then damping is added."""
+    if len(right) == 1:
+        scale: Tensor = matrix[0, 0].abs() + 1e-300
+        return torch.div(right, scale * (1 + damping))
+    h11, h22 = torch.where(held, 1.0, torch.stack([matrix[0, 0], matrix[1, 1]]))
+    h12 = torch.where(held.any(0), 0.0, matrix[0, 1])
+    half, radius = 0.5 * (h11 + h22), torch.hypot(0.5 * (h11 - h22), h12)
+    size = half.abs() + radius + 1e-300
+    lift = (1e-10 * size - (half - radius)).clamp_min(0.0)
+    lift = torch.where(lift > 0, 2 * (radius - half).clamp_min(0) + 1e-3 * size, lift) + damping * size
+    h11, h22 = h11 + lift, h22 + lift
+    determinant = h11 * h22 - h12**2
+    return torch.stack([h22 * right[0] - h12 * right[1], h11 * right[1] - h12 * right[0]]) / determinant
