@@ -1,0 +1,233 @@
+"""Arterial input function from blood samples.
+
+Whole blood and total plasma run piecewise linear through the merged samples; the parent plasma curve is total plasma
+times a model of the parent fraction. Beyond the last sample all activities follow the log-linear tail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from dlif_core.blood.merge import ArterialBlood, merge
+from dlif_core.blood.parent_fraction import ParentFractionModel, fit_parent_fraction
+from dlif_core.blood.plasma import assumed_ratio, is_fdg, measured_ratio
+from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood.series import Interpolation, Series, time_grid
+from dlif_core.blood.tail import fit_tail, require_reach
+from dlif_core.curve import InputFunction
+from dlif_core.errors import BloodError
+from dlif_core.input_function.options import Options
+from dlif_core.scan import Acquisition, DynamicScan
+
+Array = NDArray[np.float64]
+
+#: Fewest samples that can describe the rise, the peak and the tail of an arterial curve.
+MIN_SAMPLES = 5
+# extrapolation over less than this share of the scan is recorded without a warning
+_NOTABLE_EXTRAPOLATION = 0.01
+# a first sample above this share of the peak means that the rise was not sampled
+_LATE_START = 0.5
+_POOR_FIT = 0.05
+# plasma to whole-blood ratios beyond this are found in no tracer and mean a mistaken unit
+_PLAUSIBLE_RATIO = (0.2, 5.0)
+
+
+class ArterialOptions(Options):
+    """Options of the arterial input function.
+
+    Attributes
+    ----------
+    parent_fraction
+        Model of the parent fraction.
+    parent_fraction_start
+        Its value at injection; None fits it where early samples determine it.
+    plasma_ratio
+        How the plasma to whole-blood ratio runs between its samples, where plasma was sampled less often than whole
+        blood: ``interpolation`` joins them by lines, ``constant`` takes their median.
+    interpolation
+        How activities run between samples.
+    delay_s
+        Time by which blood arrives later in the image than at the sampling site [s]; shifts the curve.
+    max_extrapolation
+        Largest share of the scan that may lie after the last sample.
+    """
+
+    parent_fraction: ParentFractionModel = "hill"
+    parent_fraction_start: Annotated[float, Field(gt=0, le=1)] | None = None
+    plasma_ratio: Literal["interpolation", "constant"] = "interpolation"
+    interpolation: Interpolation = "linear"
+    delay_s: float = 0.0
+    max_extrapolation: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """Values on the time grid, how they came about and what is doubtful."""
+
+    values: Array
+    provenance: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: ArterialOptions) -> InputFunction:
+    """Arterial input function of a scan.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no arterial recording.
+    BloodError
+        If the blood data can't give a curve for the whole scan.
+    """
+    blood = merge(recordings)
+    end = float(scan.timing.end[-1]) - options.delay_s
+    time = time_grid(end, *_sample_times(blood))
+    whole_blood, plasma = _activities(blood, time, end, scan.acquisition, options)
+    parent = _parent_fraction(blood, time, scan.acquisition, options)
+    warnings = blood.warnings + _late_start(blood) + whole_blood.warnings + plasma.warnings + parent.warnings
+    provenance = {
+        **blood.provenance,
+        "source": blood.source,
+        "options": options.model_dump(),
+        "whole blood": whole_blood.provenance,
+        "total plasma": plasma.provenance,
+        "parent fraction": parent.provenance,
+    }
+    curve = InputFunction(
+        time=time,
+        whole_blood=whole_blood.values,
+        plasma=plasma.values * parent.values,
+        method="arterial",
+        provenance=provenance,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+    return curve.shifted(options.delay_s)
+
+
+def _sample_times(blood: ArterialBlood) -> list[Array]:
+    return [series.time for series in (blood.whole_blood, blood.plasma, blood.parent_fraction) if series is not None]
+
+
+def _activities(
+    blood: ArterialBlood, time: Array, end: float, acquisition: Acquisition, options: ArterialOptions
+) -> tuple[_Curve, _Curve]:
+    """Whole blood and total plasma."""
+    if blood.whole_blood is None or blood.plasma is None:
+        return _from_one(blood, time, end, acquisition, options)
+    whole_blood = _laid_out(blood, "whole_blood", time, end, options)
+    ratio = measured_ratio(blood)
+    if _plasma_resolves_peak(blood):
+        plasma = _laid_out(blood, "plasma", time, end, options)
+    else:
+        plasma = _plasma_by_ratio(ratio, whole_blood.values, time, options, blood.source)
+    return whole_blood, replace(plasma, warnings=plasma.warnings + _implausible(ratio))
+
+
+def _plasma_resolves_peak(blood: ArterialBlood) -> bool:
+    """Whether the recording that sampled the peak of whole blood also measured plasma."""
+    assert blood.whole_blood is not None
+    assert blood.plasma is not None
+    sampler = blood.whole_blood.recording[blood.whole_blood.value.argmax()]
+    return bool((blood.plasma.recording == sampler).any())
+
+
+def _from_one(
+    blood: ArterialBlood, time: Array, end: float, acquisition: Acquisition, options: ArterialOptions
+) -> tuple[_Curve, _Curve]:
+    """Both curves from the only one that was measured."""
+    ratio, name, warnings = assumed_ratio(time, acquisition)
+    if blood.plasma is None:
+        whole_blood = _laid_out(blood, "whole_blood", time, end, options)
+        return whole_blood, _Curve(whole_blood.values * ratio, {"from": f"whole blood, ratio {name}"}, warnings)
+    plasma = _laid_out(blood, "plasma", time, end, options)
+    return _Curve(plasma.values / ratio, {"from": f"total plasma, ratio {name}"}, warnings), plasma
+
+
+def _laid_out(blood: ArterialBlood, column: str, time: Array, end: float, options: ArterialOptions) -> _Curve:
+    """One measured activity on the time grid, extrapolated to the scan end."""
+    series: Series = getattr(blood, column)
+    quantity = column.replace("_", " ")
+    _require_enough(series, quantity, end, blood.source)
+    share = require_reach(series, quantity, end, options.max_extrapolation, where=blood.source)
+    values = series.at(time, options.interpolation)
+    beyond = time > series.time[-1]
+    if not beyond.any():
+        return _Curve(values, {"from": "samples", "extrapolation": None})
+    tail = fit_tail(series, where=blood.source)
+    warning = f"{quantity} is extrapolated log-linearly from {tail.last:g} s to {end:g} s ({share:.0%} of the scan)."
+    return _Curve(
+        np.where(beyond, tail.at(time), values),
+        {"from": "samples", "extrapolation": tail.provenance},
+        (warning,) if share > _NOTABLE_EXTRAPOLATION else (),
+    )
+
+
+def _require_enough(series: Series, quantity: str, end: float, source: str) -> None:
+    within = int((series.time <= end).sum())
+    if within >= MIN_SAMPLES:
+        return
+    raise BloodError(
+        f"{within} arterial {quantity} samples lie within the scan (0 to {end:g} s), {MIN_SAMPLES} are needed; "
+        f"the file has {len(series.time)}, from {series.time[0]:g} to {series.time[-1]:g} s.",
+        where=source,
+        hint="Sample times count in seconds from TimeZero of the scan; check for clock times and lost samples.",
+    )
+
+
+def _implausible(ratio: Series | None) -> tuple[str, ...]:
+    if ratio is None or _PLAUSIBLE_RATIO[0] <= np.median(ratio.value) <= _PLAUSIBLE_RATIO[1]:
+        return ()
+    return (f"plasma is {np.median(ratio.value):.2g} times whole blood (median); check the units of both columns.",)
+
+
+def _plasma_by_ratio(
+    ratio: Series | None, whole_blood: Array, time: Array, options: ArterialOptions, source: str
+) -> _Curve:
+    """Total plasma from the whole-blood curve and the ratio measured at the plasma samples."""
+    if ratio is None:
+        raise BloodError(
+            "no plasma sample lies where whole blood was measured, so that their ratio is unknown.",
+            where=source,
+            hint="Check the sample times of both recordings.",
+        )
+    constant = options.plasma_ratio == "constant"
+    values = np.full(len(time), np.median(ratio.value)) if constant else np.interp(time, ratio.time, ratio.value)
+    provenance = {
+        "from": f"whole blood times measured ratio ({options.plasma_ratio})",
+        "ratio samples": len(ratio.time),
+        "ratio range": [float(ratio.value.min()), float(ratio.value.max())],
+        "ratio constant after [s]": float(ratio.time[-1]),
+    }
+    return _Curve(whole_blood * values, provenance)
+
+
+def _parent_fraction(blood: ArterialBlood, time: Array, acquisition: Acquisition, options: ArterialOptions) -> _Curve:
+    series = blood.parent_fraction
+    if series is None:
+        without = "no parent fraction was measured; the parent plasma curve is total plasma, metabolites included."
+        warnings = () if is_fdg(acquisition.tracer) else (without,)
+        return _Curve(np.ones_like(time), {"model": None}, warnings)
+    model = fit_parent_fraction(
+        series.time, series.value, options.parent_fraction, options.parent_fraction_start, where=blood.source
+    )
+    error = model.root_mean_square_error
+    poor = f"the {model.model} model misses the parent fractions by {error:.3f} (root mean square)."
+    return _Curve(model.at(time), model.provenance, (poor,) if error > _POOR_FIT else ())
+
+
+def _late_start(blood: ArterialBlood) -> tuple[str, ...]:
+    series = blood.whole_blood or blood.plasma
+    assert series is not None
+    share = series.value[0] / series.value.max()
+    if share <= _LATE_START:
+        return ()
+    return (
+        f"the first arterial sample ({series.time[0]:g} s) already has {share:.0%} of the highest activity; "
+        "the rise of the curve is a straight line from injection.",
+    )

@@ -1,0 +1,254 @@
+"""Input function read from the image itself: the blood pool is found without a mask.
+
+Blood shows an early, high peak and washes out; tissue keeps or gains activity. Each voxel's score is its highest early
+activity minus the higher of its activity after the bolus and at the end. Of the connected groups of high scores the one
+with the most blood-like voxels is taken, and the mean of these voxels is the curve.
+
+Nothing is corrected for partial volume or spill-over: in a mouse heart, the tail is too high. The record says how the
+surroundings of the voxels compare with them late in the scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import ndimage
+from scipy.optimize import nnls
+
+from dlif_core.blood.plasma import assumed_ratio, is_fdg
+from dlif_core.blood.recording import BloodRecording
+from dlif_core.curve import InputFunction
+from dlif_core.errors import InputError
+from dlif_core.frames import FrameTiming
+from dlif_core.input_function.options import Options
+from dlif_core.scan import DynamicScan, ImageArray
+
+Array = NDArray[np.float64]
+Map = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+# the bolus is sought up to here, washout is judged after it [s]
+_EARLY_END, _AFTER_END = 300.0, 600.0
+_EARLY_FRAMES = 4
+# smoothing before the peak is read off: voxels in space, frames in time
+_SPACE_SIGMA, _TIME_WINDOW = 0.8, 3
+_HALO = 3
+# a group of blood voxels is above this share of the highest score; its core above the second
+_GROUP_SHARE, _CORE_SHARE = 0.5, 0.8
+_SMALLEST_GROUP, _FEWEST_CORE = 8, 8
+_SLAB_BYTES = 64 * 2**20
+# relative weight of the roughness of the curve against the frame averages
+_ROUGHNESS = 0.03
+
+
+class ImageDerivedOptions(Options):
+    """Options of the image-derived input function.
+
+    Attributes
+    ----------
+    core
+        Share of the highest score above which voxels of the blood pool enter the mean.
+    """
+
+    core: Annotated[float, Field(gt=0, lt=1)] = _CORE_SHARE
+
+
+@dataclass(frozen=True, eq=False)
+class BloodPool:
+    """Voxels that were taken for blood.
+
+    Attributes
+    ----------
+    mask
+        Shape (z, y, x).
+    late_surroundings
+        Mean activity around the voxels late in the scan, as a multiple of theirs; well above 1 means spill-in.
+    """
+
+    mask: Mask
+    late_surroundings: float
+
+    def centroid(self, affine: Array | None) -> list[float]:
+        """Centre in mm (x, y, z), or in voxels (x, y, z) without affine."""
+        centre = np.argwhere(self.mask).mean(axis=0)[::-1]
+        placed = centre if affine is None else affine[:3, :3] @ centre + affine[:3, 3]
+        return [round(float(value), 2) for value in placed]
+
+
+def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: ImageDerivedOptions) -> InputFunction:
+    """Image-derived input function of a scan; blood recordings are not used.
+
+    Raises
+    ------
+    InputError
+        If the scan has no image, its frames don't show the bolus, or no blood pool stands out.
+    """
+    if scan.activity is None:
+        raise InputError(
+            "the study has region curves alone; an image-derived input function needs the dynamic image.",
+            hint="Use an arterial or population input function.",
+        )
+    pool = find_blood_pool(scan.activity, scan.timing, options.core)
+    averages = _mean_curve(scan.activity, pool.mask)
+    time, whole_blood, misfit = curve_from_frames(scan.timing, averages)
+    ratio, ratio_name, assumed = assumed_ratio(time, scan.acquisition)
+    volume = float(abs(np.linalg.det(scan.affine[:3, :3]))) / 1000 if scan.affine is not None else None
+    return InputFunction(
+        time=time,
+        whole_blood=whole_blood,
+        plasma=whole_blood * ratio,
+        method="image-derived",
+        provenance={
+            "options": options.model_dump(),
+            "voxels": int(pool.mask.sum()),
+            "volume [mL]": None if volume is None else round(volume * int(pool.mask.sum()), 6),
+            "centroid x, y, z": pool.centroid(scan.affine),
+            "late activity of surroundings to blood pool": round(pool.late_surroundings, 3),
+            "frame averages [Bq/mL]": averages.tolist(),
+            "misfit of frame averages to peak": misfit,
+            "plasma to whole blood": ratio_name,
+        },
+        warnings=_warnings(pool, scan.acquisition.tracer) + assumed,
+    )
+
+
+def _warnings(pool: BloodPool, tracer: str) -> tuple[str, ...]:
+    warnings = ["the image-derived curve is not corrected for partial volume and spill-over."]
+    if pool.late_surroundings > 1.2:
+        warnings.append(
+            f"late in the scan the surroundings of the blood pool are {pool.late_surroundings:.1f} times as active as "
+            "it: activity spills in, and the tail of the curve is too high."
+        )
+    if not is_fdg(tracer):
+        warnings.append("metabolites are not corrected for: an image doesn't show the parent fraction.")
+    return tuple(warnings)
+
+
+def find_blood_pool(activity: ImageArray, timing: FrameTiming, core: float = _CORE_SHARE) -> BloodPool:
+    """Voxels of the blood pool, from a first pass over the image slab by slab.
+
+    Parameters
+    ----------
+    activity
+        Shape (frames, z, y, x) [Bq/mL], read by slicing along z.
+    timing
+        Of the frames.
+    core
+        Share of the highest score above which voxels of the chosen group are taken.
+
+    Raises
+    ------
+    InputError
+        If fewer than four frames begin in the first 5 min, or no group of voxels shows a bolus that washes out.
+    """
+    early = timing.start < _EARLY_END
+    if early.sum() < _EARLY_FRAMES or early.all():
+        raise InputError(
+            f"{int(early.sum())} of {len(timing)} frames begin in the first {_EARLY_END / 60:g} min; "
+            "the bolus and its washout can't be told apart.",
+            hint="An image-derived input function needs short early frames and a later part.",
+        )
+    maps = [_score(slab, timing) for slab in _slabs(activity)]
+    score, late = np.concatenate([score for score, _ in maps]), np.concatenate([late for _, late in maps])
+    mask = _core(score, _best_group(score), core)
+    shell = ndimage.binary_dilation(mask, iterations=4) & ~ndimage.binary_dilation(mask, iterations=1)
+    inside = max(float(late[mask].mean()), 1e-6 * float(score.max()))
+    return BloodPool(mask, float(late[shell].mean()) / inside)
+
+
+def _slabs(activity: ImageArray) -> Iterator[tuple[Map, slice]]:
+    """Slabs along z with a margin for smoothing, and the part of each that is not margin."""
+    frames, planes, rows, columns = activity.shape
+    thick = max(1, _SLAB_BYTES // (4 * frames * rows * columns))
+    thick -= thick % 16 if thick > 16 else 0  # whole chunks of the scan store
+    for first in range(0, planes, thick):
+        start, stop = max(0, first - _HALO), min(planes, first + thick + _HALO)
+        slab = np.asarray(activity[:, start:stop], dtype=np.float32)
+        yield slab, slice(first - start, first - start + min(thick, planes - first))
+
+
+def _score(part: tuple[Map, slice], timing: FrameTiming) -> tuple[Map, Map]:
+    """Peak minus washout and late activity of one slab, both of shape (z, y, x)."""
+    slab, inner = part
+    smooth = ndimage.gaussian_filter(slab, (0, _SPACE_SIGMA, _SPACE_SIGMA, _SPACE_SIGMA), mode="nearest")[:, inner]
+    early = timing.start < _EARLY_END
+    peak = ndimage.uniform_filter1d(smooth[early], _TIME_WINDOW, axis=0, mode="nearest").max(axis=0)
+    after = ~early & (timing.start < _AFTER_END)
+    late = timing.end > timing.end[-1] - 0.25 * (timing.end[-1] - timing.start[0])
+    late_mean = _mean_over(smooth, timing, late)
+    tissue = np.maximum(_mean_over(smooth, timing, after), late_mean) if after.any() else late_mean
+    return peak - tissue, late_mean
+
+
+def _mean_over(slab: Map, timing: FrameTiming, frames: Mask) -> Map:
+    weight = np.where(frames, timing.duration, 0.0)
+    return np.asarray(np.tensordot(weight / weight.sum(), slab, axes=1), dtype=np.float32)
+
+
+def _best_group(score: Map) -> Mask:
+    """The connected group of high scores whose best voxels score highest."""
+    # a single hot voxel must not set the scale: the eighth best does
+    scale = float(np.partition(score.ravel(), -_SMALLEST_GROUP)[-_SMALLEST_GROUP]) if score.size > 8 else 0.0
+    groups, number = ndimage.label(score > max(_GROUP_SHARE * scale, 0.0), np.ones((3, 3, 3)))
+    sizes = np.bincount(groups.ravel(), minlength=number + 1)
+    sizes[0] = 0
+    large = np.flatnonzero(sizes >= _SMALLEST_GROUP)
+    if scale <= 0 or not len(large):
+        raise InputError(
+            "no connected group of voxels shows a bolus that washes out.",
+            hint="The blood pool may lie outside the field of view; use another input function.",
+        )
+    best = max(large, key=lambda group: _top_mean(score[groups == group]))
+    return np.asarray(groups == best)
+
+
+def _top_mean(scores: Map) -> float:
+    return float(np.sort(scores)[-_SMALLEST_GROUP:].mean())
+
+
+def _core(score: Map, group: Mask, share: float) -> Mask:
+    """The most blood-like voxels of a group, eight at least."""
+    scores = np.sort(score[group])
+    limit = min(share * float(scores[-_FEWEST_CORE:].mean()), float(scores[-_FEWEST_CORE]))
+    return np.asarray(group & (score >= limit))
+
+
+def _mean_curve(activity: ImageArray, mask: Mask) -> Array:
+    """Mean over the mask in every frame, reading only the planes it touches; shape (frames,)."""
+    planes = np.flatnonzero(mask.any(axis=(1, 2)))
+    voxels = [np.asarray(activity[:, plane], dtype=float)[:, mask[plane]] for plane in planes]
+    return np.asarray(np.concatenate(voxels, axis=1).mean(axis=1))
+
+
+def curve_from_frames(timing: FrameTiming, averages: Array) -> tuple[Array, Array, float]:
+    """Piecewise linear curve whose frame averages are the given ones, as nearly as a smooth, non-negative curve can.
+
+    Nodes lie at injection (zero), at mid-frames and at the end; their heights solve a non-negative least-squares
+    problem in which second differences are weighted lightly.
+
+    Parameters
+    ----------
+    timing
+        Of the frames.
+    averages
+        Shape (frames,) [Bq/mL].
+
+    Returns
+    -------
+    Times [s] and heights [Bq/mL] of the nodes, and the root mean square misfit of the frame averages as a share of
+    the highest of them.
+    """
+    time = np.unique(np.concatenate([[0.0], timing.mid, timing.end[-1:]]))
+    average = timing.average(time, np.eye(len(time))).T
+    bend = _ROUGHNESS * np.diff(np.eye(len(time)), n=2, axis=0)
+    system = np.concatenate([average, bend])[:, 1:]  # the node at injection is zero
+    scale = float(np.max(averages))
+    heights, _ = nnls(system, np.concatenate([averages / scale, np.zeros(len(bend))]))
+    heights = np.append(0.0, heights)
+    misfit = float(np.sqrt(np.mean((average @ heights - averages / scale) ** 2)))
+    return time, scale * heights, misfit
