@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	rm -rf demo
-	$(BIN)/dlif simulate demo/bids --mice 4
+	$(BIN)/dlif simulate demo/bids --mice 4 --irreversible
 	cp examples/demo.yaml demo/study.yaml
 	$(BIN)/dlif run demo/study.yaml
 

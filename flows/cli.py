@@ -58,6 +58,7 @@ def simulate(
     mice: Annotated[int, typer.Option(min=1, help="Number of mice.")] = 4,
     seed: Annotated[int, typer.Option(help="The same seed gives the same cohort.")] = 0,
     voxel_size: Annotated[float, typer.Option(min=0.2, help="Edge length of a voxel [mm].")] = 1.0,
+    irreversible: Annotated[bool, typer.Option("--irreversible", help="No k4: irreversible models are exact.")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Simulate dynamic FDG scans of mice with arterial blood, and write the truth beside them."""
@@ -68,7 +69,13 @@ def simulate(
     with Progress() as progress:
         bar = progress.add_task("simulating mice", total=mice)
         write_cohort(
-            folder, mice, seed=seed, voxel_size=voxel_size, device=device, progress=lambda: progress.advance(bar)
+            folder,
+            mice,
+            seed=seed,
+            voxel_size=voxel_size,
+            irreversible=irreversible,
+            device=device,
+            progress=lambda: progress.advance(bar),
         )
     typer.echo(f"{mice} mice are in {folder}, the truth in {folder / 'derivatives' / 'phantom'}.")
 
@@ -105,9 +112,7 @@ def run(
     if not to_run:
         typer.echo("Everything is up to date.")
     elif shard:
-        from flows.serial import parse_shard, run_shard
-
-        run_shard(config, *parse_shard(shard), workers=workers or 1)
+        _run_shard(config, shard, workers or 1)
     else:
         _quiet_prefect()
         from flows.cohort import cohort
@@ -149,6 +154,17 @@ def doctor() -> None:
     from flows.tables import doctor_table
 
     _console().print(doctor_table())
+
+
+def _run_shard(config: StudyConfig, shard: str, workers: int) -> None:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from flows.serial import parse_shard, run_shard
+
+    index, count = parse_shard(shard)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+        run_shard(config, executor, index, count)
 
 
 def _console() -> Console:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Executor
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.study.config import StudyConfig
@@ -25,31 +24,30 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(part) - 1, int(count)
 
 
-def run_shard(config: StudyConfig, index: int, count: int, *, workers: int = 1) -> list[Outcome]:
+def run_shard(config: StudyConfig, executor: Executor, index: int = 0, count: int = 1) -> list[Outcome]:
     """Run every `count`-th scan, beginning with scan `index`; a single shard also makes the cohort's product.
 
     Parameters
     ----------
     config
         The study.
+    executor
+        Where the work is done.
     index, count
         Which part of the scans.
-    workers
-        Processes on this machine.
     """
     store = open_study_store(config)
     plan = make_plan(config, store)
     mine = set(list(plan.files)[index::count])
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
-        jobs = [Job(config, step, plan.files[step.scan]) for step in plan.to_run if step.scan in mine]
-        outcomes = [_run(job, executor) for job in jobs]
-        if count == 1:
-            steps = [planned.step for planned in plan.steps if planned.step.stage != COHORT]
-            outcomes.append(_run(Job(config, cohort_step(config, store, steps, list(plan.files))), executor))
+    jobs = [Job(config, step, plan.files[step.scan]) for step in plan.to_run if step.scan in mine]
+    outcomes = [_run(job, executor) for job in jobs]
+    if count == 1:
+        steps = [planned.step for planned in plan.steps if planned.step.stage != COHORT]
+        outcomes.append(_run(Job(config, cohort_step(config, store, steps, list(plan.files))), executor))
     return outcomes
 
 
-def _run(job: Job, executor: ProcessPoolExecutor) -> Outcome:
+def _run(job: Job, executor: Executor) -> Outcome:
     try:
         return run_step(job, executor)
     except Exception as fault:

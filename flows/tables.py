@@ -59,9 +59,10 @@ def truth_table(config: StudyConfig) -> Table | None:
     table = Table("analysis", "organ", "true", "estimated", "error", "scans", title=title)
     for column in table.columns[2:]:
         column.justify = "right"
-    for row in comparison.itertuples():
-        error = f"{row.error_percent:+.1f} %"
-        table.add_row(row.fit, row.organ, f"{row.true:.4f}", f"{row.estimated:.4f}", error, str(row.scans))
+    for row in comparison.to_dict("records"):
+        error = f"{row['error_percent']:+.1f} %"
+        figures = (f"{row['true']:.4f}", f"{row['estimated']:.4f}", error, str(row["scans"]))
+        table.add_row(str(row["fit"]), str(row["organ"]), *figures)
     return table
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import distributed
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from dlif_core.study.stages import Job, Outcome, run_step
@@ -26,7 +27,7 @@ def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
     retry_delay_seconds=[2, 10],
     retry_condition_fn=is_transient,
     persist_result=False,
-    cache_policy=None,
+    cache_policy=NO_CACHE,
 )
 def step_task(job: Job) -> Outcome:
     """Run one step of a study on the Dask cluster of the flow."""

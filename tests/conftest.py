@@ -1,9 +1,15 @@
 """Shared fixtures. Measured data lie outside the project: in DLIF_TEST_DATA or ../shared/data."""
 
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
+
+from dlif_core.study.config import StudyConfig, load_study
+from flows.serial import run_shard
 
 DATA = Path(os.environ.get("DLIF_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -14,3 +20,18 @@ def real_data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"measured data are not at {DATA}; set DLIF_TEST_DATA to their folder")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def run_study() -> Callable[..., StudyConfig]:
+    """Write a study file, run the study in this process, return its configuration."""
+
+    def run(folder: Path, **content: object) -> StudyConfig:
+        path = folder / "study.yaml"
+        path.write_text(yaml.safe_dump({"name": "test", "output": "out"} | content))
+        config = load_study(path)
+        with ThreadPoolExecutor(1) as executor:
+            run_shard(config, executor)
+        return config
+
+    return run

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from dlif_core.errors import ProductDamagedError, SchemaVersionError, StoreError
 from dlif_core.store.layout import SCHEMA_VERSION
 
-Status = Literal["success", "excluded", "unavailable"]
+Status = Literal["success", "excluded", "unavailable", "failed"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Marker:
     seconds
         How long it took [s].
     status
-        ``success``; ``excluded``: the scan can't be used; ``unavailable``: this scan has nothing of the kind.
+        ``success``; ``excluded``: the scan can't be used; ``unavailable``: this scan has nothing of the kind;
+        ``failed``: a record of a step that broke.
     reason, where, hint
         Why there is no result, where the fault lies and what to do about it.
     warnings

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.store import SCHEMA_VERSION, Fingerprint, InputDigests, Marker, Store, open_store
+from dlif_core.store import SCHEMA_VERSION, Fingerprint, Marker, Store, create_store
+from dlif_core.store.digests import InputDigests
 from dlif_core.study.config import Kinetics, StudyConfig
 from dlif_core.study.source import source_name
 
@@ -127,9 +128,8 @@ def make_plan(config: StudyConfig, store: Store) -> Plan:
         If the data folder holds no scan that the study includes.
     """
     files = included_scans(config)
-    digests = InputDigests(store)
+    digests = InputDigests(store).of({uri for scan in files.values() for uri in scan.inputs().values()})
     steps = [step for scan in files.values() for step in scan_steps(config, scan, digests)]
-    digests.save()
     assessed = _assess_all(steps, store)
     cohort = _assess_cohort(config, store, assessed, list(files))
     return Plan(steps=(*assessed, cohort), files=files)
@@ -137,7 +137,7 @@ def make_plan(config: StudyConfig, store: Store) -> Plan:
 
 def open_study_store(config: StudyConfig) -> Store:
     """The study's output store, made if there is none."""
-    return open_store(config.output, create=True)
+    return create_store(config.output)
 
 
 def included_scans(config: StudyConfig) -> dict[str, ScanFiles]:
@@ -167,7 +167,7 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
-def scan_steps(config: StudyConfig, files: ScanFiles, digests: InputDigests) -> list[Step]:
+def scan_steps(config: StudyConfig, files: ScanFiles, digests: Mapping[str, str]) -> list[Step]:
     """Every step of one scan, in order."""
     ingest = _ingest_step(config, files, digests)
     methods = {method: _input_step(config, method, ingest) for method in config.input_functions}
@@ -175,13 +175,15 @@ def scan_steps(config: StudyConfig, files: ScanFiles, digests: InputDigests) -> 
     for fit in config.kinetics:
         inputs = [methods[method] for method in config.methods_for(fit)]
         fits.append(_fit_step("regions", fit, ingest, inputs))
-        if fit.maps and files.has_image:
+        if fit.maps and files.role("image"):
             fits.append(_fit_step("maps", fit, ingest, inputs))
     return [ingest, *methods.values(), *fits, _report_step(config, ingest, [*methods.values(), *fits])]
 
 
 def _fingerprint(stage: str, parts: Mapping[str, Any], upstream: Iterable[Step] = ()) -> Fingerprint:
-    text = {name: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for name, value in parts.items()}
+    text = {
+        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for name, value in parts.items()
+    }
     return Fingerprint(
         {
             f"{stage} algorithm": str(ALGORITHM_VERSION[stage]),
@@ -192,8 +194,8 @@ def _fingerprint(stage: str, parts: Mapping[str, Any], upstream: Iterable[Step] 
     )
 
 
-def _ingest_step(config: StudyConfig, files: ScanFiles, digests: InputDigests) -> Step:
-    inputs = {f"file {name}": digests.digest(uri) for name, uri in files.inputs().items()}
+def _ingest_step(config: StudyConfig, files: ScanFiles, digests: Mapping[str, str]) -> Step:
+    inputs = {f"file {name}": digests[uri] for name, uri in files.inputs().items()}
     settings = {"regions.groups": config.regions.groups}
     return Step(
         scan=files.scan_id,
@@ -205,9 +207,9 @@ def _ingest_step(config: StudyConfig, files: ScanFiles, digests: InputDigests) -
 
 
 def _input_step(config: StudyConfig, method: str, ingest: Step) -> Step:
-    from dlif_core.input_function import resolved_options
+    from dlif_core.input_function import check_options
 
-    options = resolved_options(method, config.input_functions[method])
+    options = check_options(method, config.input_functions[method]).model_dump(mode="json")
     settings = {f"input_functions.{method}.{name}": value for name, value in options.items()}
     return Step(
         scan=ingest.scan,
@@ -348,4 +350,3 @@ def as_record(planned: PlannedStep) -> dict[str, Any]:
         "reasons": list(planned.reasons),
         "fingerprint": step.fingerprint.digest,
     }
-

@@ -13,8 +13,9 @@ import xarray as xr
 
 from dlif_core.blood.recording import BloodRecording
 from dlif_core.frames import FrameTiming
-from dlif_core.scan import Acquisition, DynamicScan, ImageArray, RegionCurves
-from dlif_core.store import Staging, Store, blocks, image_chunking, write_shard
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
+from dlif_core.store import Staging, Store, blocks, image_chunking
+from dlif_core.store.arrays import write_shard
 
 if TYPE_CHECKING:
     from dlif_core.ingest import IngestedScan
@@ -44,9 +45,7 @@ def write_source(staging: Staging, ingested: IngestedScan) -> None:
     scan = ingested.scan
     staging.write_dataset(_tables(ingested))
     if scan.activity is not None:
-        _write_image(staging, scan.activity)
-    if scan.labels is not None:
-        _write_labels(staging, scan.labels)
+        _write_images(staging, scan)
     for recording in ingested.blood:
         staging.write_dataset(_blood_dataset(recording), group=f"blood/{recording.name}")
 
@@ -84,24 +83,27 @@ def timing_coordinates(timing: FrameTiming) -> dict[str, Any]:
     }
 
 
-def _write_image(staging: Staging, activity: ImageArray) -> None:
-    shape = tuple(activity.shape)
+def _write_images(staging: Staging, scan: DynamicScan) -> None:
+    assert scan.activity is not None
+    activity = {"long_name": "activity concentration", "units": "Bq/mL", "decay_corrected_to": "injection"}
+    shape = tuple(scan.activity.shape)
     chunks, shards = image_chunking(shape)
-    attributes = {"long_name": "activity concentration", "units": "Bq/mL", "decay_corrected_to": "injection"}
-    staging.create_array(
-        "activity", shape, chunks=chunks, shards=shards, dims=("frame", "z", "y", "x"), attrs=attributes
-    )
-    for region in blocks(shape, shards):
-        write_shard(staging.uri, "activity", region, np.asarray(activity[region], dtype=np.float32))
-
-
-def _write_labels(staging: Staging, labels: np.ndarray) -> None:
-    chunks, shards = image_chunking(labels.shape)
-    attributes = {"long_name": "region label"}
-    dims = ("z", "y", "x")
-    staging.create_array("labels", labels.shape, chunks=chunks, shards=shards, dims=dims, attrs=attributes, dtype="i4")
-    for region in blocks(labels.shape, shards):
-        write_shard(staging.uri, "labels", region, np.asarray(labels[region], dtype=np.int32))
+    dims = ("frame", "z", "y", "x")
+    staging.create_array("activity", shape=shape, chunks=chunks, shards=shards, dims=dims, attrs=activity)
+    for block in blocks(shape, shards):
+        write_shard(staging.uri, "activity", block, np.asarray(scan.activity[block], dtype=np.float32))
+    if scan.labels is not None:
+        staging.create_array(
+            "labels",
+            shape=shape[1:],
+            chunks=chunks[1:],
+            shards=shards[1:],
+            dims=dims[1:],
+            dtype="i4",
+            attrs={"long_name": "region label"},
+        )
+        for block in blocks(shape[1:], shards[1:]):
+            write_shard(staging.uri, "labels", block, np.asarray(scan.labels[block], dtype=np.int32))
 
 
 def _blood_dataset(recording: BloodRecording) -> xr.Dataset:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlif_core.errors import BloodError, InputError
-from dlif_core.store import Staging, Store, blocks, image_chunking, open_store, write_shard
+from dlif_core.store import Staging, Status, Store, blocks, image_chunking, open_store
 from dlif_core.study.config import Kinetics, StudyConfig, fit_settings
 from dlif_core.study.plan import COHORT, Step, blocked_by, input_function_name
 from dlif_core.study.source import read_scan, source_name, write_source
@@ -104,7 +104,7 @@ def run_step(job: Job, executor: Executor) -> Outcome:
 
 
 def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:
-    status = "excluded" if job.step.stage == "ingest" else "unavailable"
+    status: Status = "excluded" if job.step.stage == "ingest" else "unavailable"
     staging = job.store.stage(job.step.product)
     staging.publish(job.step.fingerprint, status=status, reason=str(fault), seconds=seconds)
     _forget_failure(job)
@@ -175,7 +175,7 @@ def read_input_function(store: Store, scan: str, method: str) -> InputFunction:
 
 def available_input_function(job: Job) -> tuple[InputFunction, tuple[str, ...]]:
     """The first input function of the analysis's list that the scan has, and what was passed over."""
-    passed = []
+    passed: list[str] = []
     for method in job.config.methods_for(job.fit):
         marker = job.store.marker(input_function_name(job.step.scan, method))
         if marker is not None and marker.status == "success":
@@ -216,18 +216,24 @@ def _maps(job: Job, executor: Executor) -> None:
     started = time.perf_counter()
     scan, _ = read_scan(job.store, job.step.scan)
     assert scan.activity is not None
+    chunks, shards = (edges[1:] for edges in image_chunking(tuple(scan.activity.shape)))
     shape = tuple(scan.activity.shape[1:])
-    chunks, shards = image_chunking(scan.activity.shape)
     fit, passed, attributes = executor.submit(prepare_voxel_fit, job).result()
     staging = job.store.stage(job.step.product)
     staging.write_dataset(_empty_with(attributes))
     for name, description in fit.variables.items():
-        kind = "u1" if name == "status" else "f4"
-        dims = ("z", "y", "x")
-        staging.create_array(name, shape, chunks=chunks[1:], shards=shards[1:], dims=dims, attrs=description, dtype=kind)
+        staging.create_array(
+            name,
+            shape=shape,
+            chunks=chunks,
+            shards=shards,
+            dims=("z", "y", "x"),
+            dtype="u1" if name == "status" else "f4",
+            attrs=description,
+        )
     block_job = MapJob(job.config.output, source_name(job.step.scan), staging.uri, fit)
-    list(executor.map(fit_block, *zip(*((block_job, block) for block in blocks(shape, shards[1:])), strict=True)))
-    executor.submit(_publish, job, staging, started, passed).result()
+    list(executor.map(fit_block, *zip(*((block_job, block) for block in blocks(shape, shards)), strict=True)))
+    _publish(job, staging, started, passed)
 
 
 def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
@@ -260,6 +266,8 @@ def prepare_voxel_fit(job: Job) -> tuple[VoxelFit, tuple[str, ...], dict[str, An
 
 def fit_block(job: MapJob, block: tuple[slice, ...]) -> None:
     """Fit the voxels of one shard and write its maps; runs on a worker."""
+    from dlif_core.store.arrays import write_shard
+
     activity = np.asarray(open_store(job.output).open_array(job.source, "activity")[(slice(None), *block)])
     shape = activity.shape[1:]
     for name, values in job.fit.fit(activity.reshape(len(activity), -1)).items():
@@ -300,4 +308,3 @@ _STAGES: dict[str, Callable[[Job, Executor], None]] = {
     "report": _report,
     COHORT: _cohort,
 }
-

@@ -1,0 +1,124 @@
+"""What a report shows, gathered from the committed products."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlif_core.report import CohortReport, ScanReport, cohort_report, scan_report
+from dlif_core.scan import DynamicScan, ImageArray
+from dlif_core.store import Staging, Store
+from dlif_core.study.config import StudyConfig
+from dlif_core.study.plan import fit_name, input_function_name, report_name
+from dlif_core.study.source import read_scan, source_name
+from dlif_core.study.stages import read_input_function
+
+if TYPE_CHECKING:
+    from dlif_core.study.cohort import Cohort
+
+# Slabs of the mean image are summed in pieces of this many planes, so that memory stays bounded.
+_PLANES = 16
+
+
+def write_scan_report(config: StudyConfig, store: Store, scan_id: str, staging: Staging) -> None:
+    """Write a scan's HTML report into its staging area."""
+    scan, _ = read_scan(store, scan_id)
+    products = _products(config, scan_id, with_maps=scan.activity is not None)
+    markers = {title: store.marker(name) for title, name in products.items()}
+    done = {title: products[title] for title, marker in markers.items() if marker and marker.status == "success"}
+    html = scan_report(
+        ScanReport(
+            scan_id=scan_id,
+            acquisition=scan.acquisition,
+            timing=scan.timing,
+            regions=scan.regions,
+            input_functions={
+                method: read_input_function(store, scan_id, method)
+                for method in config.input_functions
+                if f"input function {method}" in done
+            },
+            unavailable={
+                title: marker.reason if marker else "an input that it needs is unavailable"
+                for title, marker in markers.items()
+                if title not in done
+            },
+            region_fits=_datasets(store, done, "regions "),
+            maps=_datasets(store, done, "maps "),
+            mean_image=mean_image(scan),
+            labels=scan.labels,
+            voxel_size=tuple(scan.voxel_size) if scan.affine is not None else None,
+            warnings=tuple(
+                (title, warning)
+                for title, name in {"scan": source_name(scan_id), **products}.items()
+                if (marker := store.marker(name))
+                for warning in marker.warnings
+            ),
+            provenance=_provenance(config, store, scan_id, done),
+        )
+    )
+    staging.write_text("report.html", html)
+
+
+def _products(config: StudyConfig, scan: str, *, with_maps: bool) -> dict[str, str]:
+    """Title → product of everything that the scan's report shows."""
+    products = {f"input function {method}": input_function_name(scan, method) for method in config.input_functions}
+    for fit in config.kinetics:
+        products[f"regions {fit.title}"] = fit_name(scan, fit.title, "regions")
+        if fit.maps and with_maps:
+            products[f"maps {fit.title}"] = fit_name(scan, fit.title, "maps")
+    return products
+
+
+def _datasets(store: Store, products: dict[str, str], kind: str) -> dict[str, Any]:
+    return {
+        title.removeprefix(kind): store.open_dataset(name) for title, name in products.items() if title.startswith(kind)
+    }
+
+
+def mean_image(scan: DynamicScan) -> NDArray[np.float32] | None:
+    """Mean over time of the image, weighted by frame duration, shape (z, y, x) [SUV, or Bq/mL without dose]."""
+    if scan.activity is None:
+        return None
+    weights = (scan.timing.duration / scan.timing.duration.sum()).astype(np.float32)
+    factor = scan.acquisition.suv_factor or 1.0
+    planes = range(0, scan.activity.shape[1], _PLANES)
+    slabs = [np.tensordot(weights, _slab(scan.activity, first), axes=1) for first in planes]
+    return np.concatenate(slabs) * np.float32(factor)
+
+
+def _slab(activity: ImageArray, first: int) -> NDArray[np.float32]:
+    return np.asarray(activity[:, first : first + _PLANES], dtype=np.float32)
+
+
+def _provenance(config: StudyConfig, store: Store, scan: str, products: dict[str, str]) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    markers = {"scan": store.marker(source_name(scan)), **{title: store.marker(n) for title, n in products.items()}}
+    return {
+        "study": config.name,
+        "dlif": version("dlif"),
+        "settings": json.loads(config.model_dump_json(exclude={"data", "output"})),
+        "fingerprints": {title: marker.fingerprint for title, marker in markers.items() if marker},
+        "inputs": dict(markers["scan"].parts) if markers["scan"] else {},
+    }
+
+
+def cohort_html(config: StudyConfig, cohort: Cohort) -> str:
+    """The cohort's HTML report."""
+    from dlif_core.study.truth import compare_with_truth
+
+    links = {scan: f"../{report_name(scan)}/report.html" for scan in cohort.index["scan_id"]}
+    return cohort_report(
+        CohortReport(
+            name=config.name,
+            scans=cohort.index,
+            links=links,
+            fits=cohort.fits,
+            input_functions=cohort.input_functions,
+            comparisons=cohort.comparisons,
+            truth=compare_with_truth(config),
+        )
+    )

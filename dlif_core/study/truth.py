@@ -1,0 +1,85 @@
+"""Estimated against true Ki, for a study of simulated scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from dlif_core.errors import MissingInputError
+from dlif_core.store import Store, open_store
+from dlif_core.study.config import Kinetics, StudyConfig
+from dlif_core.study.plan import fit_name, included_scans
+
+#: Organs that a study of the metabolic rate looks at.
+ORGANS = ("brain", "myocardium", "tumour", "liver", "muscle")
+
+
+def compare_with_truth(config: StudyConfig) -> pd.DataFrame | None:
+    """Mean Ki of organs over the scans of a simulated cohort, estimated and true.
+
+    The estimate is the organ's mean of the map of Ki where there is one, else the fit of the organ's mean curve; the
+    truth is the organ's mean of the true map at the image's resolution. A Patlak plot without correction for blood
+    has the slope (1 − vB)·Ki, and is compared with that.
+
+    Returns
+    -------
+    Columns fit, organ, true, estimated [mL·cm⁻³·min⁻¹], error_percent (median over scans), scans; None if the data
+    set holds no truth.
+    """
+    rows = pd.DataFrame(list(_rows(config, open_store(config.output))))
+    if rows.empty:
+        return None
+    rows["error_percent"] = 100 * (rows["estimated"] / rows["true"] - 1)
+    groups = rows.groupby(["fit", "organ"], sort=False)
+    return groups.agg(
+        true=("true", "mean"),
+        estimated=("estimated", "mean"),
+        error_percent=("error_percent", "median"),
+        scans=("true", "size"),
+    ).reset_index()
+
+
+def _rows(config: StudyConfig, store: Store) -> Iterator[dict[str, object]]:
+    from dlif_core.phantom import read_truth
+
+    for scan in included_scans(config):
+        try:
+            truth = read_truth(config.data, scan)
+        except MissingInputError:
+            continue
+        masks = {organ: truth.labels == label for label, organ in truth.label_names.items() if organ in ORGANS}
+        for fit in config.kinetics:
+            true_map = truth.maps["Ki"] * (1 - truth.maps["vB"] if _is_uncorrected_slope(fit) else 1)
+            for organ, estimated in _estimates(store, scan, fit, masks):
+                true = float(true_map[masks[organ]].mean())
+                yield {"fit": fit.title, "organ": organ, "scan": scan, "true": true, "estimated": estimated}
+
+
+def _is_uncorrected_slope(fit: Kinetics) -> bool:
+    return fit.model == "patlak" and not fit.blood_volume
+
+
+def _estimates(
+    store: Store, scan: str, fit: Kinetics, masks: dict[str, NDArray[np.bool_]]
+) -> Iterator[tuple[str, float]]:
+    dataset = _first_success(store, [fit_name(scan, fit.title, kind) for kind in ("maps", "regions")])
+    if dataset is None or "Ki" not in dataset:
+        return
+    for organ, mask in masks.items():
+        if "region" in dataset.dims:
+            if organ in dataset["region"]:
+                yield organ, float(dataset["Ki"].sel(region=organ))
+        elif mask.any():
+            yield organ, float(np.nanmean(dataset["Ki"].to_numpy()[mask]))
+
+
+def _first_success(store: Store, names: list[str]) -> xr.Dataset | None:
+    for name in names:
+        marker = store.marker(name)
+        if marker is not None and marker.status == "success":
+            return store.open_dataset(name)
+    return None
