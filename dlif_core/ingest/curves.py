@@ -62,7 +62,7 @@ def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tup
     _require_same_frames(table, _scale(fields, "frame_start", "time", "s", uri), metadata)
     columns = [name for name in table.columns if name not in _TIMES]
     unit = _unit(fields, metadata.unit, uri, warnings)
-    activity = np.array([table.numbers(name) for name in columns]).reshape(len(columns), -1) * unit
+    activity = np.array([table.numbers(name) for name in columns]).reshape(len(columns), len(metadata.timing)) * unit
     names = _region_names(columns, files)
     keep = _finite_regions(names, activity, uri, warnings)
     volumes = _volumes(files)

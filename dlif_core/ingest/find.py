@@ -35,6 +35,8 @@ class ScanFiles:
         Name of the scan, unique in the dataset: ``sub-01_ses-baseline``, with further entities where present.
     subject, session
         As in the folder names (``sub-01``, ``ses-baseline``); `session` is "" without sessions.
+    root
+        URI of the dataset.
     files
         URIs by role. ``image``; ``sidecar``; ``blood/<recording>``: the TSV followed by its sidecars;
         ``curves`` and ``curves_sidecar``; ``morph``; ``dseg`` (names of the curves' regions);
@@ -46,16 +48,17 @@ class ScanFiles:
     scan_id: str
     subject: str
     session: str
+    root: str
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def role(self, name: str) -> tuple[str, ...]:
         """The URIs in a role, empty if there are none."""
         return self.files.get(name, ())
 
-    @property
-    def uris(self) -> tuple[str, ...]:
-        """All files of the scan, each once, in a stable order."""
-        return tuple(sorted({uri for uris in self.files.values() for uri in uris}))
+    def inputs(self) -> dict[str, str]:
+        """URI of every file of the scan by its path below the dataset's root, in a stable order."""
+        uris = sorted({uri for role in self.files.values() for uri in role})
+        return {uri.removeprefix(self.root).lstrip("/"): uri for uri in uris}
 
 
 @dataclass(frozen=True)
@@ -133,12 +136,18 @@ def find_scans(root_uri: str, curves: str = "*_tacs.tsv") -> list[ScanFiles]:
     MissingInputError
         If there is no such folder.
     """
-    dataset = _Dataset(tuple(_list_files(root_uri)))
+    file_system, root = fsspec.url_to_fs(root_uri)
+    if not file_system.isdir(root):
+        raise MissingInputError(
+            "there is no such folder.", where=root_uri, hint="Give the root of a PET-BIDS dataset, where sub-* lie."
+        )
+    dataset = _Dataset(_uri(file_system, root), tuple(_list_files(file_system, root)))
     return [_scan_files(head, dataset, curves) for head in dataset.scans()]
 
 
 @dataclass(frozen=True)
 class _Dataset:
+    root: str
     files: tuple[_File, ...]
 
     @cached_property
@@ -195,6 +204,7 @@ def _scan_files(head: _File, dataset: _Dataset, curves: str) -> ScanFiles:
         scan_id=head.stem,
         subject=subject,
         session=session if session.startswith("ses-") else "",
+        root=dataset.root,
         files={role: uris for role, uris in files.items() if uris},
     )
 
@@ -251,12 +261,7 @@ def _uris(files: Iterable[_File]) -> tuple[str, ...]:
     return tuple(file.uri for file in files)
 
 
-def _list_files(root_uri: str) -> Iterator[_File]:
-    file_system, root = fsspec.url_to_fs(root_uri)
-    if not file_system.isdir(root):
-        raise MissingInputError(
-            "there is no such folder.", where=root_uri, hint="Give the root of a PET-BIDS dataset, where sub-* lie."
-        )
+def _list_files(file_system: Any, root: str) -> Iterator[_File]:
     prefix = len(root.rstrip("/")) + 1
     for folder, subfolders, names in file_system.walk(root, on_error="raise"):
         subfolders[:] = sorted(name for name in subfolders if _is_of_interest(folder[prefix:], name))
@@ -270,8 +275,12 @@ def _is_of_interest(parent: str, name: str) -> bool:
     return name not in _PASSED_OVER and not name.startswith(".") and not name.endswith(".zarr")
 
 
+def _uri(file_system: Any, path: str) -> str:
+    return path if isinstance(file_system, LocalFileSystem) else str(file_system.unstrip_protocol(path))
+
+
 def _file(file_system: Any, path: str, prefix: int) -> _File:
-    uri = path if isinstance(file_system, LocalFileSystem) else file_system.unstrip_protocol(path)
+    uri = _uri(file_system, path)
     parts = _NAME.match(path.rsplit("/", 1)[-1])
     if parts is None:
         return _File(uri, path[prefix:], {}, "", "")

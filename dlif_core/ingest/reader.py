@@ -139,7 +139,7 @@ def _regions(files: ScanFiles, metadata: Metadata, image: NiftiImage | None) -> 
         return _Regions(curves, "table of region curves", warnings)
     if files.role("labels"):
         return _labelled_regions(files, image)
-    everywhere = np.ones(image.shape[1:], dtype=np.int32)
+    everywhere = np.broadcast_to(np.int32(1), image.shape[1:])
     whole = label_means(image, everywhere, files.role("image")[0])
     if files.role("curves"):
         curves, warnings = read_curves(files, metadata)

@@ -55,15 +55,17 @@ def label_means(image: ImageArray, labels: NDArray[np.int32], where: str) -> Lab
     ImageError
         If any value of the image, inside a label or not, is not finite; it says in which frames and how many.
     """
-    values, voxels = np.unique(labels, return_counts=True)
+    values = np.unique(np.concatenate([np.unique(labels[planes]) for planes in _slabs(image.shape)]))
+    voxels = np.zeros(len(values), dtype=np.intp)
     total = np.zeros((image.shape[0], len(values)))
     not_finite = np.zeros(image.shape[0], dtype=int)
     for planes in _slabs(image.shape):
         slab = np.asarray(image[:, planes])
         index = np.searchsorted(values, labels[planes]).ravel()
-        for frame, plane in enumerate(slab):
-            not_finite[frame] += plane.size - np.count_nonzero(np.isfinite(plane))
-            total[frame] += np.bincount(index, weights=plane.ravel(), minlength=len(values))
+        voxels += np.bincount(index, minlength=len(values))
+        for frame, volume in enumerate(slab):
+            not_finite[frame] += volume.size - np.count_nonzero(np.isfinite(volume))
+            total[frame] += np.bincount(index, weights=volume.ravel(), minlength=len(values))
     _require_finite(not_finite, where)
     return LabelMeans(values, voxels, (total / voxels).T)
 
