@@ -187,13 +187,8 @@ def fit_parent_fraction(
     start = start if start is not None else _undetermined_start(model, time)
     parameters = _SHAPES[model].parameters if start is not None else (_START, *_SHAPES[model].parameters)
     _require_enough(model, len(time), len(parameters), where)
-    found = dict(
-        zip(
-            [parameter.name for parameter in parameters],
-            _best_fit(model, parameters, time, fraction, start),
-            strict=True,
-        )
-    )
+    values = _best_fit(model, parameters, time, fraction, start)
+    found = {parameter.name: value for parameter, value in zip(parameters, values, strict=True)}
     value = found.pop("start", start)
     assert value is not None
     error = _evaluated(model, value, tuple(found.values()), time) - fraction
@@ -212,10 +207,10 @@ def _best_fit(
     """Free parameters with the smallest residual sum of squares over all starting points."""
     if not parameters:
         return []
-    fixed = () if start is None else (start,)
+    fixed = [] if start is None else [start]
 
     def residual(values: Array) -> Array:
-        start_value, *shape = (*fixed, *values)
+        start_value, *shape = [*fixed, *values]
         return _evaluated(model, start_value, tuple(shape), time) - fraction
 
     bounds = ([parameter.lower for parameter in parameters], [parameter.upper for parameter in parameters])
