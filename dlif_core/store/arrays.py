@@ -193,6 +193,7 @@ def open_array(uri: str, array: str) -> zarr.Array[Any]:
 def open_dataset(uri: str, group: str) -> xr.Dataset:
     """A dataset whose values are read when they are used; KeyError or FileNotFoundError if it isn't there."""
     with _known_warnings_silenced():
-        return xr.open_zarr(
+        dataset: xr.Dataset = xr.open_zarr(
             _zarr_store(uri), group=group or None, chunks=None, consolidated=True, decode_timedelta=False
         )
+    return dataset

@@ -150,7 +150,7 @@ def test_text_comes_back_as_it_was(store: Store) -> None:
     staging.publish(OLD)
     assert store.read_text("reports/sub-01", "report.html") == "<p>K₁ = 0.1 min⁻¹</p>"
     assert store.read_text("reports/sub-01", "figures/curve.svg") == "<svg/>"
-    with pytest.raises(ProductMissingError, match="file 'other.html'"):
+    with pytest.raises(ProductMissingError, match=r"file 'other\.html'"):
         store.read_text("reports/sub-01", "other.html")
 
 
