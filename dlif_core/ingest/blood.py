@@ -32,7 +32,7 @@ def read_blood(files: ScanFiles, metadata: Metadata) -> tuple[BloodRecording, ..
 
     Samples keep the order of the file; a cell without value is NaN. Times are in seconds from injection.
     Activities are taken as decay-corrected to TimeZero, as PET-BIDS requires, and brought to injection.
-    A recording with ``venous`` in its name or its sidecar's sample site, and columns that begin with ``venous_``, give
+    A recording with ``venous`` in its name or its columns' descriptions, and columns that begin with ``venous_``, give
     recordings that are not arterial.
 
     Raises
@@ -62,7 +62,7 @@ def _read_recording(name: str, uri: str, sidecars: Sequence[str], metadata: Meta
     table, fields = read_table(uri, required=("time",)), read_sidecar(sidecars)
     time = table.numbers("time") * _factor(fields, "time", "time", sidecars[-1]) - metadata.injection_start
     _require_times(time, uri)
-    arterial = _VENOUS not in name.lower() and _VENOUS not in _sample_site(fields)
+    arterial = _VENOUS not in name.lower() and not _is_described_as_venous(fields)
     for prefix, from_artery in (("", arterial), (f"{_VENOUS}_", False)):
         curves = _curves(table, fields, prefix, sidecars[-1], metadata.blood_decay)
         if curves:
@@ -94,9 +94,10 @@ def _factor(fields: Mapping[str, Any], column: str, dimension: Dimension, sideca
     return factor(str(unit), dimension, where=f"{sidecar}, column {column}")
 
 
-def _sample_site(fields: Mapping[str, Any]) -> str:
-    """What the sidecar's technical fields say of the vessel."""
-    return " ".join(str(fields.get(name, "")) for name in ("SampleType", "SampleSite", "BloodSource")).lower()
+def _is_described_as_venous(fields: Mapping[str, Any]) -> bool:
+    """Whether a column's description says venous; "arterialised venous" blood stands in for arterial."""
+    described = " ".join(str(fields.get(column)) for _, column, _ in _COLUMNS).lower()
+    return _VENOUS in described and "arterial" not in described
 
 
 def _require_times(time: Array, uri: str) -> None:

@@ -380,6 +380,15 @@ class TestBlood:
         }
         assert (blood["mixed"].plasma, blood["mixed-venous"].plasma) == ([1], [2])
 
+    @pytest.mark.parametrize(
+        ("description", "arterial"), [("Venous plasma", False), ("Plasma", True), ("Arterialised venous plasma", True)]
+    )
+    def test_descriptions_tell_venous_samples(self, tmp_path: Path, description: str, arterial: bool) -> None:
+        plasma = {"Description": description, "Units": "Bq/mL"}
+        units = BLOOD | {"plasma_radioactivity": plasma}
+        write(make_dataset(tmp_path) / "sub-01_recording-manual_blood.json", units)
+        assert ingest(tmp_path).blood[0].arterial is arterial
+
     def test_missing_sidecar(self, tmp_path: Path) -> None:
         (make_dataset(tmp_path) / "sub-01_recording-manual_blood.json").unlink()
         fault(tmp_path, MissingInputError, "units are unknown", "Add", "sub-01_recording-manual_blood.json")
