@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import flow
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from slugify import slugify
 
@@ -22,10 +23,10 @@ from dlif_core.study.status import study_status
 from tasks.steps import step_task
 
 # Tasks wait for Dask and for each other, they don't compute; the limit keeps the API calls in bounds.
-_CONCURRENT_TASKS = 32
+_RUNNER = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=32))
 
 
-@flow(name="cohort", flow_run_name="{study}", task_runner=ThreadPoolTaskRunner(max_workers=_CONCURRENT_TASKS))
+@flow(name="cohort", flow_run_name="{study}", task_runner=_RUNNER)
 def cohort(study: str, cluster: str = "local", workers: int | None = None) -> list[str]:
     """Bring a study up to date.
 
@@ -60,7 +61,7 @@ def _run_scans(config: StudyConfig, plan: Plan, progress: StageProgress) -> Iter
     for step in by_stage(step for step in plan.to_run if step.stage != COHORT):
         job = Job(config, step, plan.files[step.scan])
         upstream = [futures[name] for name in step.upstream if name in futures]
-        futures[step.product] = step_task.submit(job, wait_for=upstream)
+        futures[step.product] = step_task.submit(job, wait_for=upstream, return_state=False)
         jobs[futures[step.product]] = job
     for future in as_completed(list(jobs)):
         outcome = _outcome(jobs[future], future)
@@ -105,7 +106,7 @@ class StageProgress:
             self._tasks[stage] = bars.add_task(stage, total=total)
             key = slugify(f"{config.name}-{stage}")
             artifact = create_progress_artifact(0.0, key=key, description=f"{config.name}: {stage}, {total} steps")
-            self._artifacts[stage] = artifact
+            self._artifacts[stage] = cast(UUID, artifact)
 
     def advance(self, outcome: Outcome) -> None:
         """Count a finished step; a step that did not succeed is named in the terminal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,8 @@ def _local_cluster(workers: int) -> distributed.LocalCluster:
         n_workers=workers,
         threads_per_worker=1,
         dashboard_address="127.0.0.1:0",
-        silence_logs="ERROR",
+        # A step that breaks is recorded with its reason and has its traceback in the Prefect UI.
+        silence_logs=logging.CRITICAL,
     )
 
 

@@ -128,8 +128,23 @@ def _forget_failure(job: Job) -> None:
     job.store.delete(failure_name(job.step))
 
 
+def _on_worker(executor: Executor, work: Callable[[Job], Any], job: Job) -> Any:
+    """Do work elsewhere. A refusal of the input travels as a value: it is no fault for a worker's log."""
+    result = executor.submit(_caught, work, job).result()
+    if isinstance(result, InputError):
+        raise result
+    return result
+
+
+def _caught(work: Callable[[Job], Any], job: Job) -> Any:
+    try:
+        return work(job)
+    except InputError as refusal:
+        return refusal
+
+
 def _ingest(job: Job, executor: Executor) -> None:
-    executor.submit(ingest_scan, job).result()
+    _on_worker(executor, ingest_scan, job)
 
 
 def ingest_scan(job: Job) -> None:
@@ -150,7 +165,7 @@ def _publish(job: Job, staging: Staging, started: float, warnings: tuple[str, ..
 
 
 def _input_function(job: Job, executor: Executor) -> None:
-    executor.submit(estimate_input_function, job).result()
+    _on_worker(executor, estimate_input_function, job)
 
 
 def estimate_input_function(job: Job) -> None:
@@ -186,7 +201,7 @@ def available_input_function(job: Job) -> tuple[InputFunction, tuple[str, ...]]:
 
 
 def _regions(job: Job, executor: Executor) -> None:
-    executor.submit(fit_scan_regions, job).result()
+    _on_worker(executor, fit_scan_regions, job)
 
 
 def fit_scan_regions(job: Job) -> None:
@@ -218,7 +233,7 @@ def _maps(job: Job, executor: Executor) -> None:
     assert scan.activity is not None
     chunks, shards = (edges[1:] for edges in image_chunking(tuple(scan.activity.shape)))
     shape = tuple(scan.activity.shape[1:])
-    fit, passed, attributes = executor.submit(prepare_voxel_fit, job).result()
+    fit, passed, attributes = _on_worker(executor, prepare_voxel_fit, job)
     staging = job.store.stage(job.step.product)
     staging.write_dataset(_empty_with(attributes))
     for name, description in fit.variables.items():
@@ -275,7 +290,7 @@ def fit_block(job: MapJob, block: tuple[slice, ...]) -> None:
 
 
 def _report(job: Job, executor: Executor) -> None:
-    executor.submit(_make_scan_report, job).result()
+    _on_worker(executor, _make_scan_report, job)
 
 
 def _make_scan_report(job: Job) -> None:
@@ -288,7 +303,7 @@ def _make_scan_report(job: Job) -> None:
 
 
 def _cohort(job: Job, executor: Executor) -> None:
-    executor.submit(_make_cohort, job).result()
+    _on_worker(executor, _make_cohort, job)
 
 
 def _make_cohort(job: Job) -> None:
