@@ -59,7 +59,7 @@ class Owner:
     @property
     def is_this_process(self) -> bool:
         """Whether the owner is this very process."""
-        return self.is_here and self.pid == os.getpid()
+        return self.is_here and self.pid == os.getpid() and self.may_be_alive
 
     @property
     def may_be_alive(self) -> bool:

@@ -154,6 +154,16 @@ def test_text_comes_back_as_it_was(store: Store) -> None:
         store.read_text("reports/sub-01", "other.html")
 
 
+@pytest.mark.filterwarnings("error")
+def test_arrays_and_files_stand_side_by_side(store: Store) -> None:
+    staging = store.stage(SOURCE)
+    staging.write_dataset(xr.Dataset({"name": ("region", ["striatum", "Kleinhirn"])}))
+    staging.write_text("header.txt", "as it came")
+    staging.publish(OLD)
+    assert store.open_dataset(SOURCE)["name"].values.tolist() == ["striatum", "Kleinhirn"]
+    assert store.read_text(SOURCE, "header.txt") == "as it came"
+
+
 def test_a_store_travels_by_pickle(store: Store) -> None:
     publish_curve(store, [1, 2])
     assert pickle.loads(pickle.dumps(store)).marker(SOURCE) == store.marker(SOURCE)
@@ -271,18 +281,38 @@ def test_the_same_content_gives_the_same_bytes(store: Store) -> None:
     assert store.marker(SOURCE).content == first_marker.content
 
 
-@pytest.mark.parametrize("complete", [True, False])
-def test_sweep_finishes_or_forgets_what_a_dead_process_left(store: Store, complete: bool) -> None:
-    publish_curve(store, [1, 2])
+def leave_staged(store: Store, values: list[float], lost: str = "") -> None:
+    """Leave a staging area as a process does that was killed; without the lost file."""
+    publish_curve(store, values, NEW, name="cohort/curve.zarr")
     area = f"{store.uri}/.staging/{SOURCE.replace('/', '!')}"
-    publish_curve(store, [7, 8, 9], NEW, name="cohort/curve.zarr")
     for name, data in files(f"{store.uri}/cohort/curve.zarr").items():
-        if complete or name != "commit.json":
+        if name != lost:
             overwrite(f"{area}/product/{name}", data)
     overwrite(f"{area}/owner.json", b"")
-    assert store.sweep() == (SOURCE,)
-    assert store.open_dataset(SOURCE)["plasma"].values.tolist() == ([7, 8, 9] if complete else [1, 2])
+
+
+def test_sweep_forgets_what_was_not_complete(store: Store) -> None:
+    publish_curve(store, [1, 2])
+    leave_staged(store, [7, 8, 9], lost="commit.json")
+    assert SOURCE in store.sweep()
+    assert store.open_dataset(SOURCE)["plasma"].values.tolist() == [1, 2]
     assert not [name for name in files(store.uri) if name.startswith(".staging")]
+
+
+@pytest.mark.parametrize("removed", [(), ("commit.json",), ("commit.json", "plasma/c/0", "zarr.json")])
+@pytest.mark.parametrize("finish", ["sweep", "stage"])
+def test_a_complete_product_is_published_after_a_crash(store: Store, removed: tuple[str, ...], finish: str) -> None:
+    publish_curve(store, [1, 2])
+    leave_staged(store, [7, 8, 9])
+    fs, path = fsspec.url_to_fs(store.uri_of(SOURCE))
+    for name in removed:
+        fs.rm(f"{path}/{name}")
+    if finish == "sweep":
+        store.sweep()
+    else:
+        store.stage(SOURCE)
+    assert store.open_dataset(SOURCE)["plasma"].values.tolist() == [7, 8, 9]
+    store.verify(SOURCE)
 
 
 def test_sweep_leaves_a_live_process_alone(store: Store) -> None:

@@ -29,7 +29,9 @@ CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
 @pytest.fixture(scope="module")
 def processes() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["dlif_core.store.arrays", "dask.array", "pytest"])  # xarray imports dask at its first array
+    context.set_forkserver_preload(
+        ["dlif_core.store.arrays", "dask.array", "pytest"]
+    )  # xarray imports dask at its first array
     return context
 
 
