@@ -210,8 +210,8 @@ def _best_fit(
     fixed = [] if start is None else [start]
 
     def residual(values: Array) -> Array:
-        start_value, *shape = [*fixed, *values]
-        return _evaluated(model, start_value, tuple(shape), time) - fraction
+        value, *shape = fixed + values.tolist()
+        return _evaluated(model, value, tuple(shape), time) - fraction
 
     bounds = ([parameter.lower for parameter in parameters], [parameter.upper for parameter in parameters])
     fits = [
