@@ -50,7 +50,7 @@ def status_table(status: StudyStatus) -> Table:
 
 def truth_table(config: StudyConfig) -> Table | None:
     """Estimated against true Ki of every organ, for a simulated cohort; None for any other."""
-    from dlif_core.study.truth import compare_with_truth
+    from dlif_core.study.truth import compare_with_truth, summarise_truth
 
     comparison = compare_with_truth(config)
     if comparison is None:
@@ -59,10 +59,10 @@ def truth_table(config: StudyConfig) -> Table | None:
     table = Table("analysis", "organ", "true", "estimated", "error", "scans", title=title)
     for column in table.columns[2:]:
         column.justify = "right"
-    for row in comparison.to_dict("records"):
+    for row in summarise_truth(comparison).to_dict("records"):
         error = f"{row['error_percent']:+.1f} %"
-        figures = (f"{row['true']:.4f}", f"{row['estimated']:.4f}", error, str(row["scans"]))
-        table.add_row(str(row["fit"]), str(row["organ"]), *figures)
+        figures = (f"{row['truth']:.4f}", f"{row['estimate']:.4f}", error, str(row["scans"]))
+        table.add_row(str(row["fit"]), str(row["region"]), *figures)
     return table
 
 

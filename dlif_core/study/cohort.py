@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import xarray as xr
 
 from dlif_core.curve import InputFunction
+from dlif_core.report import Comparison
+from dlif_core.scan import Acquisition
 from dlif_core.statistics.curves import input_function_figures, input_function_table
 from dlif_core.statistics.sessions import session_ratio, test_retest
 from dlif_core.statistics.tables import parameter_names, region_table, to_tidy
 from dlif_core.store import Staging, Store
-from dlif_core.study.config import Comparison, StudyConfig
-from dlif_core.study.plan import Plan, fit_name, input_function_name, make_plan
-from dlif_core.study.source import read_scan
+from dlif_core.study.config import SessionComparison, StudyConfig
+from dlif_core.study.plan import fit_name, input_function_name, make_plan, report_name
+from dlif_core.study.source import read_scan, source_name
 from dlif_core.study.stages import read_input_function
-from dlif_core.study.status import ScanStatus, study_status
+from dlif_core.study.status import ScanState, study_status
+
+if TYPE_CHECKING:
+    from dlif_core.ingest import ScanFiles
 
 
 @dataclass(frozen=True)
@@ -32,14 +38,17 @@ class Cohort:
         Scan → method → curve.
     fits
         Name of the analysis → dataset with dims (scan, region).
+    acquisitions
+        Scan → metadata, of scans that are not excluded.
     comparisons
-        Title → table.
+        File name → comparison of sessions.
     """
 
     index: pd.DataFrame
+    acquisitions: dict[str, Acquisition]
     input_functions: dict[str, dict[str, InputFunction]]
     fits: dict[str, xr.Dataset]
-    comparisons: dict[str, pd.DataFrame]
+    comparisons: dict[str, Comparison]
 
 
 def write_cohort_product(config: StudyConfig, store: Store, staging: Staging) -> None:
@@ -55,8 +64,8 @@ def write_cohort_product(config: StudyConfig, store: Store, staging: Staging) ->
     _write_table(staging, "region_parameters", to_tidy(cohort.fits))
     _write_table(staging, "index", cohort.index)
     staging.write_dataset(xr.Dataset.from_dataframe(cohort.index.set_index("scan_id")), group="index")
-    for title, table in cohort.comparisons.items():
-        _write_table(staging, title, table)
+    for name, comparison in cohort.comparisons.items():
+        _write_table(staging, name, comparison.table)
     staging.write_text("report.html", cohort_html(config, cohort))
 
 
@@ -67,42 +76,35 @@ def _write_table(staging: Staging, name: str, table: pd.DataFrame) -> None:
 def gather(config: StudyConfig, store: Store) -> Cohort:
     """Read what is committed of every scan of a study."""
     plan = make_plan(config, store)
-    index = _index(config, store, plan)
+    states = study_status(config).scans
+    read = {
+        state.scan: read_scan(store, state.scan)[0] for state in states if _succeeded(store, source_name(state.scan))
+    }
+    acquisitions = {scan: dynamic.acquisition for scan, dynamic in read.items()}
+    index = pd.DataFrame([_index_row(state, plan.files[state.scan], acquisitions.get(state.scan)) for state in states])
     fits = dict(_fits(config, store, index))
     return Cohort(
         index=index,
-        input_functions={scan: _curves(config, store, scan) for scan in index["scan_id"]},
+        acquisitions=acquisitions,
+        input_functions={scan: _curves(config, store, scan) for scan in acquisitions},
         fits=fits,
-        comparisons={title: table for one in config.compare for title, table in _compare(one, fits)},
+        comparisons={name: table for one in config.compare for name, table in _compare(one, fits)},
     )
 
 
-def _index(config: StudyConfig, store: Store, plan: Plan) -> pd.DataFrame:
-    rows = []
-    for scan in study_status(config).scans:
-        files = plan.files[scan.scan]
-        row: dict[str, float | str] = {
-            "scan_id": scan.scan,
-            "subject": files.subject.removeprefix("sub-"),
-            "session": files.session.removeprefix("ses-"),
-            "status": str(scan.status),
-            "reason": "; ".join(scan.reasons),
-        }
-        rows.append(row | _facts(store, scan.scan, scan.status))
-    return pd.DataFrame(rows)
-
-
-def _facts(store: Store, scan: str, status: ScanStatus) -> dict[str, float | str]:
-    if status is ScanStatus.EXCLUDED:
-        return {"tracer": "", "injected_activity_MBq": float("nan"), "body_weight_kg": float("nan"), "frames": 0}
-    dynamic, _ = read_scan(store, scan)
-    acquisition = dynamic.acquisition
-    dose = acquisition.injected_activity
+def _index_row(state: ScanState, files: ScanFiles, acquisition: Acquisition | None) -> dict[str, float | str]:
+    dose = acquisition.injected_activity if acquisition else None
+    weight = acquisition.body_weight if acquisition else None
     return {
-        "tracer": acquisition.tracer,
+        "scan_id": state.scan,
+        "subject": files.subject.removeprefix("sub-"),
+        "session": files.session.removeprefix("ses-"),
+        "status": str(state.status),
+        "reason": "; ".join(state.reasons),
+        "report": f"../{report_name(state.scan)}/report.html" if acquisition else "",
+        "tracer": acquisition.tracer if acquisition else "",
         "injected_activity_MBq": dose / 1e6 if dose else float("nan"),
-        "body_weight_kg": acquisition.body_weight or float("nan"),
-        "frames": len(dynamic.timing),
+        "body_weight_kg": weight or float("nan"),
     }
 
 
@@ -124,12 +126,15 @@ def _fits(config: StudyConfig, store: Store, index: pd.DataFrame) -> Iterable[tu
             yield fit.title, region_table(found, index)
 
 
-def _compare(comparison: Comparison, fits: dict[str, xr.Dataset]) -> Iterable[tuple[str, pd.DataFrame]]:
-    first, second = comparison.sessions
+def _compare(wanted: SessionComparison, fits: dict[str, xr.Dataset]) -> Iterable[tuple[str, Comparison]]:
+    first, second = wanted.sessions
     for fit, table in fits.items():
         for parameter in parameter_names(table):
-            if comparison.kind == "ratio":
-                result = session_ratio(table, parameter, first, second)
+            name = f"{wanted.kind}_{fit}_{parameter}_{first}_{second}"
+            unit = str(table[parameter].attrs["units"])
+            if wanted.kind == "ratio":
+                title = f"{parameter}, {first} / {second} ({fit})"
+                yield name, Comparison(title, unit, session_ratio(table, parameter, first, second))
             else:
-                result = test_retest(table, parameter, (first, second))
-            yield f"{comparison.kind}_{fit}_{parameter}_{first}_{second}", result
+                title = f"{parameter}, test-retest of {first} and {second} ({fit})"
+                yield name, Comparison(title, unit, test_retest(table, parameter, (first, second)))

@@ -71,7 +71,7 @@ class Kinetics(Section):
         return self.name or self.model
 
 
-class Comparison(Section):
+class SessionComparison(Section):
     """A comparison of two sessions of the same subjects.
 
     Attributes
@@ -118,7 +118,7 @@ class StudyConfig(Section):
     regions: Regions = Regions()
     input_functions: dict[str, dict[str, Any]] = Field(default_factory=_default_input_functions)
     kinetics: tuple[Kinetics, ...] = Field(default_factory=_default_kinetics)
-    compare: tuple[Comparison, ...] = ()
+    compare: tuple[SessionComparison, ...] = ()
     _file: str = PrivateAttr(default="")
 
     @model_validator(mode="before")
@@ -246,6 +246,6 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """Valid keys of the section at a place of the study file."""
-    sections: dict[str, type[Section]] = {"regions": Regions, "kinetics": Kinetics, "compare": Comparison}
+    sections: dict[str, type[Section]] = {"regions": Regions, "kinetics": Kinetics, "compare": SessionComparison}
     section = sections.get(str(location[0]), StudyConfig) if location else StudyConfig
     return list(section.model_fields)

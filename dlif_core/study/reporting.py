@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from dlif_core.report import CohortReport, ScanReport, cohort_report, scan_repor
 from dlif_core.scan import DynamicScan, ImageArray
 from dlif_core.store import Staging, Store
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.plan import fit_name, input_function_name, report_name
+from dlif_core.study.plan import fit_name, input_function_name
 from dlif_core.study.source import read_scan, source_name
 from dlif_core.study.stages import read_input_function
 
@@ -79,18 +78,20 @@ def _datasets(store: Store, products: dict[str, str], kind: str) -> dict[str, An
 
 
 def mean_image(scan: DynamicScan) -> NDArray[np.float32] | None:
-    """Mean over time of the image, weighted by frame duration, shape (z, y, x) [SUV, or Bq/mL without dose]."""
+    """Mean over time of the image, weighted by frame duration, shape (z, y, x) [Bq/mL]."""
     if scan.activity is None:
         return None
     weights = (scan.timing.duration / scan.timing.duration.sum()).astype(np.float32)
-    factor = scan.acquisition.suv_factor or 1.0
     planes = range(0, scan.activity.shape[1], _PLANES)
-    slabs = [np.tensordot(weights, _slab(scan.activity, first), axes=1) for first in planes]
-    return np.concatenate(slabs) * np.float32(factor)
+    return np.concatenate([np.tensordot(weights, _slab(scan.activity, first), axes=1) for first in planes])
 
 
 def _slab(activity: ImageArray, first: int) -> NDArray[np.float32]:
     return np.asarray(activity[:, first : first + _PLANES], dtype=np.float32)
+
+
+def _settings(config: StudyConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude={"data", "output"})
 
 
 def _provenance(config: StudyConfig, store: Store, scan: str, products: dict[str, str]) -> dict[str, Any]:
@@ -100,25 +101,30 @@ def _provenance(config: StudyConfig, store: Store, scan: str, products: dict[str
     return {
         "study": config.name,
         "dlif": version("dlif"),
-        "settings": json.loads(config.model_dump_json(exclude={"data", "output"})),
+        "settings": _settings(config),
         "fingerprints": {title: marker.fingerprint for title, marker in markers.items() if marker},
         "inputs": dict(markers["scan"].parts) if markers["scan"] else {},
     }
+
+
+# Parameters whose comparison of sessions the report shows; the tables hold all.
+_COMPARED = ("Ki", "VT", "BPND")
 
 
 def cohort_html(config: StudyConfig, cohort: Cohort) -> str:
     """The cohort's HTML report."""
     from dlif_core.study.truth import compare_with_truth
 
-    links = {scan: f"../{report_name(scan)}/report.html" for scan in cohort.index["scan_id"]}
+    shown = [comparison for comparison in cohort.comparisons.values() if comparison.title.startswith(_COMPARED)]
     return cohort_report(
         CohortReport(
-            name=config.name,
+            title=config.name,
             scans=cohort.index,
-            links=links,
-            fits=cohort.fits,
+            tables=cohort.fits,
             input_functions=cohort.input_functions,
-            comparisons=cohort.comparisons,
+            acquisitions=cohort.acquisitions,
+            comparisons=tuple(shown),
             truth=compare_with_truth(config),
+            provenance={"settings": _settings(config)},
         )
     )

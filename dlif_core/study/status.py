@@ -27,7 +27,7 @@ class ScanStatus(StrEnum):
 
 
 @dataclass(frozen=True)
-class ScanReport:
+class ScanState:
     """One scan's status and the reasons where it is not a success."""
 
     scan: str
@@ -39,7 +39,7 @@ class ScanReport:
 class StudyStatus:
     """Status of every scan of a study."""
 
-    scans: tuple[ScanReport, ...]
+    scans: tuple[ScanState, ...]
 
     @property
     def exit_code(self) -> ExitCode:
@@ -57,17 +57,17 @@ def study_status(config: StudyConfig) -> StudyStatus:
     return StudyStatus(tuple(_scan_status(scan, plan, store) for scan in plan.files))
 
 
-def _scan_status(scan: str, plan: Plan, store: Store) -> ScanReport:
+def _scan_status(scan: str, plan: Plan, store: Store) -> ScanState:
     steps = plan.of_scan(scan)
     failures = [f"{step.step.title}: {reason}" for step in steps if (reason := _failure(step, store))]
     if failures:
-        return ScanReport(scan, ScanStatus.FAILED, tuple(failures))
+        return ScanState(scan, ScanStatus.FAILED, tuple(failures))
     source = store.marker(steps[0].step.product)
     if steps[0].state is State.CURRENT and source is not None and source.status == "excluded":
-        return ScanReport(scan, ScanStatus.EXCLUDED, (source.reason,))
+        return ScanState(scan, ScanStatus.EXCLUDED, (source.reason,))
     waiting = tuple(step.step.title for step in steps if step.state is State.RUN)
     if waiting:
-        return ScanReport(scan, ScanStatus.INCOMPLETE, tuple(f"not done: {title}" for title in waiting))
+        return ScanState(scan, ScanStatus.INCOMPLETE, tuple(f"not done: {title}" for title in waiting))
     blocked = tuple(
         f"{step.step.title}: {reason}" for step in steps if step.state is State.BLOCKED for reason in step.reasons
     )
@@ -78,8 +78,8 @@ def _scan_status(scan: str, plan: Plan, store: Store) -> ScanReport:
         if marker.status != "success"
     )
     if blocked or unavailable:
-        return ScanReport(scan, ScanStatus.UNAVAILABLE, blocked + unavailable)
-    return ScanReport(scan, ScanStatus.SUCCESS)
+        return ScanState(scan, ScanStatus.UNAVAILABLE, blocked + unavailable)
+    return ScanState(scan, ScanStatus.SUCCESS)
 
 
 def _failure(planned: PlannedStep, store: Store) -> str:

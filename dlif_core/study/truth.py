@@ -19,7 +19,7 @@ ORGANS = ("brain", "myocardium", "tumour", "liver", "muscle")
 
 
 def compare_with_truth(config: StudyConfig) -> pd.DataFrame | None:
-    """Mean Ki of organs over the scans of a simulated cohort, estimated and true.
+    """Ki of organs of every scan of a simulated cohort, estimated and true.
 
     The estimate is the organ's mean of the map of Ki where there is one, else the fit of the organ's mean curve; the
     truth is the organ's mean of the true map at the image's resolution. A Patlak plot without correction for blood
@@ -27,19 +27,27 @@ def compare_with_truth(config: StudyConfig) -> pd.DataFrame | None:
 
     Returns
     -------
-    Columns fit, organ, true, estimated [mL·cm⁻³·min⁻¹], error_percent (median over scans), scans; None if the data
-    set holds no truth.
+    Columns scan_id, fit, region, parameter, unit, truth, estimate, standard_error; None if the data set holds no
+    truth.
     """
-    rows = pd.DataFrame(list(_rows(config, open_store(config.output))))
-    if rows.empty:
-        return None
-    rows["error_percent"] = 100 * (rows["estimated"] / rows["true"] - 1)
-    groups = rows.groupby(["fit", "organ"], sort=False)
+    rows = list(_rows(config, open_store(config.output)))
+    return pd.DataFrame(rows) if rows else None
+
+
+def summarise_truth(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Mean truth and estimate over scans and the median error, for every fit and organ.
+
+    Returns
+    -------
+    Columns fit, region, truth, estimate [mL·cm⁻³·min⁻¹], error_percent, scans.
+    """
+    errors = comparison.assign(error_percent=100 * (comparison["estimate"] / comparison["truth"] - 1))
+    groups = errors.groupby(["fit", "region"], sort=False)
     return groups.agg(
-        true=("true", "mean"),
-        estimated=("estimated", "mean"),
+        truth=("truth", "mean"),
+        estimate=("estimate", "mean"),
         error_percent=("error_percent", "median"),
-        scans=("true", "size"),
+        scans=("truth", "size"),
     ).reset_index()
 
 
@@ -54,9 +62,17 @@ def _rows(config: StudyConfig, store: Store) -> Iterator[dict[str, object]]:
         masks = {organ: truth.labels == label for label, organ in truth.label_names.items() if organ in ORGANS}
         for fit in config.kinetics:
             true_map = truth.maps["Ki"] * (1 - truth.maps["vB"] if _is_uncorrected_slope(fit) else 1)
-            for organ, estimated in _estimates(store, scan, fit, masks):
-                true = float(true_map[masks[organ]].mean())
-                yield {"fit": fit.title, "organ": organ, "scan": scan, "true": true, "estimated": estimated}
+            for organ, estimate, error in _estimates(store, scan, fit, masks):
+                yield {
+                    "scan_id": scan,
+                    "fit": fit.title,
+                    "region": organ,
+                    "parameter": "Ki",
+                    "unit": "mL·cm⁻³·min⁻¹",
+                    "truth": float(true_map[masks[organ]].mean()),
+                    "estimate": estimate,
+                    "standard_error": error,
+                }
 
 
 def _is_uncorrected_slope(fit: Kinetics) -> bool:
@@ -65,16 +81,18 @@ def _is_uncorrected_slope(fit: Kinetics) -> bool:
 
 def _estimates(
     store: Store, scan: str, fit: Kinetics, masks: dict[str, NDArray[np.bool_]]
-) -> Iterator[tuple[str, float]]:
+) -> Iterator[tuple[str, float, float]]:
+    """Organ, Ki and its standard error; that of a mean over voxels is left out (NaN), their errors being correlated."""
     dataset = _first_success(store, [fit_name(scan, fit.title, kind) for kind in ("maps", "regions")])
     if dataset is None or "Ki" not in dataset:
         return
     for organ, mask in masks.items():
         if "region" in dataset.dims:
             if organ in dataset["region"]:
-                yield organ, float(dataset["Ki"].sel(region=organ))
+                region = dataset.sel(region=organ)
+                yield organ, float(region["Ki"]), float(region["Ki_se"])
         elif mask.any():
-            yield organ, float(np.nanmean(dataset["Ki"].to_numpy()[mask]))
+            yield organ, float(np.nanmean(dataset["Ki"].to_numpy()[mask])), float("nan")
 
 
 def _first_success(store: Store, names: list[str]) -> xr.Dataset | None:

@@ -14,7 +14,7 @@ import pytest
 from dlif_core.errors import ExitCode
 from dlif_core.phantom import write_cohort
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.status import ScanReport, ScanStatus, study_status
+from dlif_core.study.status import ScanState, ScanStatus, study_status
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +105,7 @@ FAULTS: dict[Callable[[Path], None], tuple[ScanStatus, tuple[str, ...]]] = {
 @pytest.fixture(scope="module")
 def reports(
     tmp_path_factory: pytest.TempPathFactory, run_study: Callable[..., StudyConfig]
-) -> tuple[dict[str, ScanReport], ExitCode]:
+) -> tuple[dict[str, ScanState], ExitCode]:
     folder = tmp_path_factory.mktemp("faulty")
     bids = folder / "bids"
     write_cohort(bids, 1, seed=3, voxel_size=2.0)
@@ -133,7 +133,7 @@ def copy_subject(bids: Path, source: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.__name__ for fault in FAULTS])
-def test_a_fault_is_explained(reports: tuple[dict[str, ScanReport], ExitCode], number: int) -> None:
+def test_a_fault_is_explained(reports: tuple[dict[str, ScanState], ExitCode], number: int) -> None:
     expected, words = list(FAULTS.values())[number]
     scan = reports[0][f"sub-f{number:02}"]
     assert scan.status is expected, scan
@@ -143,7 +143,7 @@ def test_a_fault_is_explained(reports: tuple[dict[str, ScanReport], ExitCode], n
 
 
 def test_the_sound_scan_completes_and_the_exit_code_says_partial(
-    reports: tuple[dict[str, ScanReport], ExitCode],
+    reports: tuple[dict[str, ScanState], ExitCode],
 ) -> None:
     scans, code = reports
     sound = [scan for name, scan in scans.items() if not name.startswith("sub-f")]
