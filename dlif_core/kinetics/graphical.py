@@ -7,9 +7,9 @@ Both are written in frame averages, in which the operational equations hold exac
 * Logan: (∫C_T) / C_T = VT (∫C_p) / C_T + intercept
   (Logan et al., J Cereb Blood Flow Metab 1990;10:740).
 
-∫C_p runs from the first point of the true plasma curve. ∫C_T runs from t = 0: frames before it count in full, the curve
-is flat within a frame, straight across a gap, and rises in a straight line from t = 0 to a first frame that starts
-later. Frame weights are those of the points in the plot.
+∫C_p runs from the first point of the true plasma curve. ∫C_T runs from t = 0: the frames before count in full,
+the curve is straight within a frame and across a gap, and rises in a straight line from t = 0 to a first frame that
+starts later. Frame weights are those of the points in the plot.
 """
 
 from __future__ import annotations
@@ -150,8 +150,10 @@ def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
     before = 0.5 * np.concatenate([tissue[:1], tissue[:-1] + tissue[1:]])
     space = np.diff(timing.start, prepend=0.0) - np.concatenate([[0.0], timing.duration[:-1]])
     gaps = np.cumsum(before * np.maximum(space, 0.0)[:, None], axis=0)
-    areas = tissue * timing.duration[:, None]
-    return np.asarray((gaps + np.cumsum(areas, axis=0) - 0.5 * areas) / _SECONDS_PER_MINUTE)
+    duration = timing.duration[:, None]
+    areas = tissue * duration
+    within = 0.5 * areas - np.gradient(tissue, timing.mid, axis=0) * duration**2 / 12
+    return np.asarray((gaps + np.cumsum(areas, axis=0) - areas + within) / _SECONDS_PER_MINUTE)
 
 
 def _regress(x: Array, y: Array, weights: Array) -> Line:

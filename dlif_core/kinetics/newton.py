@@ -11,6 +11,7 @@ _ITERATIONS = 60
 _LONGEST_STEP = 0.7
 #: A step this short [ln θ], or one that promises no more than rounding, ends the ascent.
 _STEP, _GAIN = 1e-9, 1e-14
+_TINY = 1e-300
 
 
 def ascend(projection: Projection, start: Tensor, curves: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,7 +47,7 @@ def ascend(projection: Projection, start: Tensor, curves: Tensor) -> tuple[Tenso
         keep = (~final).nonzero()[:, 0]
         if not len(keep):
             break
-        damping = torch.where(better, 0.1 * damping, (10 * damping).clamp_min(1e-2))[keep]
+        damping = torch.where(better, 0.1 * damping, (10 * damping).clamp_min(1.0))[keep]
         here = _choose(better, ahead, here, keep)
         active, batch = active[keep], batch[keep]
     return found, converged
@@ -65,22 +66,37 @@ def _step(projection: Projection, at: Tensor, here: Drop, damping: Tensor) -> tu
     low, high = projection.bounds
     held: Tensor = ((at <= low) & (here.gradient < 0)) | ((at >= high) & (here.gradient > 0))
     gradient = torch.where(held, 0.0, here.gradient)
-    step = _solve(-here.curvature, gradient, held, damping)
-    step = step * (_LONGEST_STEP / step.abs().amax(0)).clamp_max(1.0)
+    step = _newton_step(-here.curvature, gradient, held) / (1 + damping)
+    step = step * (_LONGEST_STEP / (step.abs().amax(0) + _TINY)).clamp_max(1.0)
     return step, (gradient * step).sum(0)
 
 
-def _solve(matrix: Tensor, right: Tensor, held: Tensor, damping: Tensor) -> Tensor:
-    """Solve with the matrix made positive definite: its smallest eigenvalue is lifted, then damping is added."""
+def _newton_step(matrix: Tensor, right: Tensor, held: Tensor) -> Tensor:
+    """|A|⁻¹ g: Newton's step where A is positive definite, an ascent of the same scale where it is not."""
     if len(right) == 1:
-        scale: Tensor = matrix[0, 0].abs() + 1e-300
-        return torch.div(right, scale * (1 + damping))
+        return torch.div(right, matrix[0, 0].abs() + _TINY)
     h11, h22 = torch.where(held, 1.0, torch.stack([matrix[0, 0], matrix[1, 1]]))
     h12 = torch.where(held.any(0), 0.0, matrix[0, 1])
-    half, radius = 0.5 * (h11 + h22), torch.hypot(0.5 * (h11 - h22), h12)
-    size = half.abs() + radius + 1e-300
-    lift = (1e-10 * size - (half - radius)).clamp_min(0.0)
-    lift = torch.where(lift > 0, 2 * (radius - half).clamp_min(0) + 1e-3 * size, lift) + damping * size
-    h11, h22 = h11 + lift, h22 + lift
-    determinant = h11 * h22 - h12**2
+    h11, h12, h22 = _absolute(h11, h12, h22)
+    determinant = h11 * h22 - h12**2 + _TINY
     return torch.stack([h22 * right[0] - h12 * right[1], h11 * right[1] - h12 * right[0]]) / determinant
+
+
+def _absolute(h11: Tensor, h12: Tensor, h22: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """|A| of symmetric 2×2 matrices: eigenvalues by absolute value, eigenvectors unchanged.
+
+    For eigenvalues λ₁ > 0 > λ₂ it is A + 2 |λ₂| (λ₁ − A) / (λ₁ − λ₂). The smaller eigenvalue comes from the
+    determinant, because the two may differ by many orders of magnitude.
+    """
+    half, radius = 0.5 * (h11 + h22), torch.hypot(0.5 * (h11 - h22), h12) + _TINY
+    determinant = h11 * h22 - h12**2
+    sign = torch.where((determinant > 0) & (half < 0), -1.0, 1.0)
+    outer = half.abs() + radius
+    inner = determinant.abs() / outer
+    upper, lower = torch.where(half > 0, outer, inner), torch.where(half > 0, inner, outer)
+    share = torch.where(determinant < 0, lower / radius, 0.0)
+    return (
+        sign * h11 + share * (upper - h11),
+        sign * h12 - share * h12,
+        sign * h22 + share * (upper - h22),
+    )

@@ -21,8 +21,8 @@ from dlif_core.kinetics.faces import Face
 
 Array = NDArray[np.float64]
 
-#: Steps of the search grid, for one and for two exponentials.
-_SEARCH_STEPS = {1: 64, 2: 32}
+#: Steps of the search grid over ln θ.
+_SEARCH_STEPS = 64
 #: Rates closer together than this [ln θ] can't be told apart.
 _CLOSEST = 0.02
 
@@ -73,8 +73,7 @@ class Projection:
         self.bounds = float(log_rates[0]), float(log_rates[-1])
         self.basis, self.inverse, self.fixed = (torch.as_tensor(a, device=device) for a in (basis, inverse, fixed))
         self._unit = Spline.through(log_rates, remainder / norm, device)
-        steps = len(log_rates) - 1
-        stride = steps // _SEARCH_STEPS.get(face.exponentials, steps)
+        stride = (len(log_rates) - 1) // _SEARCH_STEPS
         grid = [log_rates[::stride], (remainder / norm)[::stride], norm[::stride], (exponential @ inverse.T)[::stride]]
         self._grid, self._grid_unit, self._grid_norm, self._shadow = (
             torch.as_tensor(np.ascontiguousarray(a), device=device) for a in grid

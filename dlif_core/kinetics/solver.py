@@ -31,6 +31,8 @@ _POINTS = 1025
 _NEGLIGIBLE = 1e-7
 #: Pivot of the normalised normal equations below which parameters aren't identifiable.
 _SINGULAR = 1e-13
+#: Step of the complex-step derivative, exact to rounding (Squire & Trapp, SIAM Rev 1998;40:110).
+_IMAGINARY = 1e-50j
 
 
 @dataclass(frozen=True)
@@ -331,16 +333,13 @@ def propagate(
     covariance
         Of the free numbers, shape (voxels, numbers, numbers).
     """
-    like = torch.zeros_like(covariance[:, 0, 0]) if free else covariance.new_zeros(len(covariance))
-
-    def parameters(*numbers: Tensor) -> tuple[Tensor, ...]:
-        return kinetic_parameters(model, face, blood_volume, numbers, like)
-
-    values = torch.stack(parameters(*free))
+    like = covariance.new_zeros(len(covariance))
+    values = torch.stack(kinetic_parameters(model, face, blood_volume, free, like))
     slopes = []
     for index in range(len(free)):
-        tangents = tuple(torch.full_like(like, float(index == other)) for other in range(len(free)))
-        slopes.append(torch.stack(torch.func.jvp(parameters, tuple(free), tangents)[1]))
+        numbers = [number + (_IMAGINARY if index == other else 0j) for other, number in enumerate(free)]
+        moved = kinetic_parameters(model, face, blood_volume, numbers, torch.complex(like, like))
+        slopes.append(torch.stack(moved).imag / _IMAGINARY.imag)
     if not slopes:
         return values, torch.zeros_like(values)
     jacobian = torch.stack(slopes, 2)
