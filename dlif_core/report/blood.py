@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
-from dlif_core.report.figure import GREY, colours, draw, legend_above
+from dlif_core.report.figure import GREY, colours, draw, legend_above, logarithmic
 from dlif_core.report.numbers import ABSENT, ActivityScale, Cell, Heading, Table, decimals, number
 from dlif_core.statistics.curves import common_end, curve_figures
 
@@ -36,7 +36,7 @@ def input_function_figure(curves: Curves, timing: FrameTiming, scale: ActivitySc
                 _plot(axes, curves[method], colour, scale)
         _frame_axis(early, timing, early_end(curves), "Peak")
         _frame_axis(whole, timing, _last_minute(curves, timing), "Whole scan (logarithmic)")
-        _logarithmic(whole, curves, scale)
+        show_logarithmic(whole, _top(curves, scale))
         early.set_ylabel(f"Activity concentration [{scale.unit}]")
         legend_above(figure, early)
 
@@ -80,13 +80,15 @@ def _last_minute(curves: Curves, timing: FrameTiming) -> float:
     return max(float(timing.end[-1]), *(float(curve.time[-1]) for curve in curves.values())) / 60
 
 
-def _logarithmic(axes: Axes, curves: Curves, scale: ActivityScale) -> None:
-    """Logarithmic from a thousandth of the peak: what lies below is before arrival."""
-    top = scale.factor * max(float(max(c.whole_blood.max(), c.plasma.max())) for c in curves.values())
+def _top(curves: Curves, scale: ActivityScale) -> float:
+    return scale.factor * max(float(max(c.whole_blood.max(), c.plasma.max())) for c in curves.values())
+
+
+def show_logarithmic(axes: Axes, top: float) -> None:
+    """Logarithmic from a thousandth of the peak `top`: what lies below is before arrival."""
     if top > 0:
-        axes.set_yscale("log")
+        logarithmic(axes, "y")
         axes.set_ylim(top / 1000, 1.5 * top)
-        axes.yaxis.set_major_formatter("{x:g}")
 
 
 def input_function_table(curves: Curves, scale: ActivityScale) -> Table:

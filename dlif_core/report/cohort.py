@@ -20,6 +20,7 @@ from dlif_core.report.numbers import (
     Cell,
     Heading,
     Table,
+    counted,
     decimals,
     number,
     significant,
@@ -30,7 +31,7 @@ from dlif_core.report.scan import Verdict
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.agreement import bland_altman, concordance, relative_error
 from dlif_core.statistics.curves import input_function_figures
-from dlif_core.statistics.tables import parameter_names, parameter_summary
+from dlif_core.statistics.tables import parameter_names, parameter_summary, summarise
 
 #: Statuses of a scan, in the order in which a report counts them, with their tone.
 STATUSES = {"success": "good", "incomplete": "warn", "unavailable": "warn", "excluded": "warn", "failed": "bad"}
@@ -133,7 +134,7 @@ def cohort_report(report: CohortReport) -> str:
         verdicts=_verdicts(report),
         scan_table=_scan_table(report.scans),
         fits=[_fit_section(report, name, table) for name, table in report.tables.items()],
-        comparisons=[(comparison, comparison_table(comparison)) for comparison in report.comparisons],
+        comparisons=[(comparison, comparison_tables(comparison)) for comparison in report.comparisons],
         curve_figure=curves_figure(curves, report.scales, _sessions(report)) if curves else None,
         curve_table=_curve_table(report) if curves else None,
         truths=_truth_sections(report.truth),
@@ -164,7 +165,7 @@ def _verdicts(report: CohortReport) -> tuple[Verdict, ...]:
     found = [
         Verdict(tone, f"{counts[status]} of {total} {status}") for status, tone in STATUSES.items() if status in counts
     ]
-    return (*found, Verdict("warn", f"{len(report.warnings)} warnings")) if report.warnings else tuple(found)
+    return (*found, Verdict("warn", counted(len(report.warnings), "warning"))) if report.warnings else tuple(found)
 
 
 def _scan_table(scans: pd.DataFrame) -> Table:
@@ -258,12 +259,23 @@ _COLUMNS: dict[str, tuple[str, str, int | None]] = {
 }
 
 
-def comparison_table(comparison: Comparison) -> Table:
+def comparison_tables(comparison: Comparison) -> tuple[Table, ...]:
+    """Tables of a comparison, the one that answers it first: ratios are summarised over subjects."""
+    own = _frame_table(comparison.table, comparison.unit, comparison.note)
+    if "ratio" not in comparison.table or comparison.table.empty:
+        return (own,)
+    summary = summarise(comparison.table, "ratio", ["region"])
+    return (
+        _frame_table(summary, "", "Ratio: mean, standard deviation and coefficient of variation over subjects."),
+        own,
+    )
+
+
+def _frame_table(frame: pd.DataFrame, unit: str, caption: str) -> Table:
     """A data frame of the statistics room with headings and units."""
-    frame = comparison.table
-    headings = tuple(_heading(str(name), frame[name], comparison.unit) for name in frame.columns)
+    headings = tuple(_heading(str(name), frame[name], unit) for name in frame.columns)
     columns = [_cells(str(name), frame[name]) for name in frame.columns]
-    return Table(headings, tuple(zip(*columns, strict=True)), comparison.note)
+    return Table(headings, tuple(zip(*columns, strict=True)), caption)
 
 
 def _heading(name: str, values: pd.Series, unit: str) -> Heading:

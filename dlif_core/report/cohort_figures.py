@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlif_core.curve import InputFunction
-from dlif_core.report.blood import early_end
-from dlif_core.report.figure import GREY, INK, colours, draw, legend_above
+from dlif_core.report.blood import early_end, show_logarithmic
+from dlif_core.report.figure import GREY, INK, colours, draw, legend_above, logarithmic
 from dlif_core.report.numbers import ActivityScale, unit_text
 from dlif_core.statistics.tables import usable
 
@@ -117,10 +117,7 @@ def _method_row(
             axes.plot(curve.time / 60, values, color=palette[session], linewidth=0.9, alpha=0.7, label=label)
     early.set_xlim(0.0, early_end(curves))
     whole.set_xlim(0.0, max(float(curve.time[-1]) for curve in curves.values()) / 60)
-    if top > 0:
-        whole.set_yscale("log")
-        whole.set_ylim(top / 1000, 1.5 * top)
-        whole.yaxis.set_major_formatter("{x:g}")
+    show_logarithmic(whole, top)
 
 
 def truth_figure(truth: pd.DataFrame, unit: str) -> Markup:
@@ -150,12 +147,10 @@ def truth_figure(truth: pd.DataFrame, unit: str) -> Markup:
             )
         ends = [float(positive[["truth", "estimate"]].min().min()), float(positive[["truth", "estimate"]].max().max())]
         axes.plot(ends, ends, color=INK, linewidth=0.8, zorder=1)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        logarithmic(axes, "x")
+        logarithmic(axes, "y")
         axes.set_xlabel(f"True value [{unit}]")
         axes.set_ylabel(f"Estimated value [{unit}]")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter("{x:g}")
         figure.legend(loc="outside right upper")
 
     return draw(6.4, 4.2, paint, "Estimated against true values")

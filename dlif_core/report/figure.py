@@ -6,12 +6,13 @@ import io
 import re
 from collections.abc import Callable, Iterable
 from itertools import cycle
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 #: Okabe and Ito's palette, told apart with every common colour vision; yellow is left out, it vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -41,6 +42,8 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8.0,
     "savefig.transparent": True,
+    # A name of a region is a name, though it has a dollar sign.
+    "text.parse_math": False,
     # Text stays text: small, searchable, in the page's own font.
     "svg.fonttype": "none",
     "svg.hashsalt": "dlif",
@@ -89,6 +92,15 @@ def _inline(document: str, title: str, width: float) -> Markup:
 def colours(names: Iterable[str]) -> dict[str, str]:
     """A colour for each name, in order."""
     return dict(zip(names, cycle(PALETTE), strict=False))
+
+
+def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Logarithmic scale with ticks at 1, 2 and 5, labelled with plain numbers."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def legend_above(figure: Figure, axes: Axes, columns: int = 8) -> None:

@@ -124,19 +124,31 @@ def _panel(above: Axes, below: Axes, panel: _RegionPanel) -> None:
 
 
 def fit_facts(fit: xr.Dataset) -> tuple[tuple[str, str], ...]:
-    """What a reader must know of a fit beside its numbers: (name, value)."""
-    settings: dict[str, Any] = json.loads(fit.attrs["settings"])
+    """What a reader must know of a fit beside its numbers: (name, value).
+
+    A cohort's table has no attribute in which its scans differ; the facts say so.
+    """
+    settings = _settings(fit)
     model = str(fit.attrs["model"])
-    t_star, volume, delay = settings.get("t_star"), settings.get("blood_volume"), settings.get("delay", "none")
+    t_star, delay = settings.get("t_star"), settings.get("delay")
     facts = [
         ("Model", MODELS[model].title if model in MODELS else model),
-        ("Input function", str(fit.attrs["input_function"])),
+        ("Input function", str(fit.attrs.get("input_function", _DIFFERS))),
         ("t*", f"{t_star:g} min" if t_star is not None else ""),
-        ("Blood volume vB", _blood_volume(fit, volume)),
-        ("Delay", {"none": "none", "image": "one for the scan", "region": "one for each region"}.get(delay, delay)),
+        ("Blood volume vB", _blood_volume(fit, settings.get("blood_volume"))),
+        ("Delay", _DELAYS.get(delay, "") if delay else ""),
         ("Weights", str(settings.get("weights", ""))),
+        ("Settings", "" if settings else _DIFFERS),
     ]
     return tuple((name, value) for name, value in facts if value)
+
+
+_DIFFERS = "differs between scans"
+_DELAYS = {"none": "none", "image": "one for the scan", "region": "one for each region"}
+
+
+def _settings(fit: xr.Dataset) -> dict[str, Any]:
+    return dict(json.loads(fit.attrs.get("settings", "{}")))
 
 
 def _blood_volume(fit: xr.Dataset, volume: float | None) -> str:
@@ -172,8 +184,7 @@ def _parameter_heading(fit: xr.Dataset, name: str) -> Heading:
 
 
 def _fixed(fit: xr.Dataset) -> frozenset[str]:
-    settings = json.loads(fit.attrs["settings"])
-    return frozenset(("vB",)) if settings.get("blood_volume") is not None else frozenset()
+    return frozenset(("vB",)) if _settings(fit).get("blood_volume") is not None else frozenset()
 
 
 def _parameter_cells(fit: xr.Dataset, name: str) -> list[Cell]:

@@ -17,7 +17,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitStatus
 from dlif_core.report.blood import input_function_figure, input_function_table
 from dlif_core.report.html import render
-from dlif_core.report.numbers import ActivityScale, Table, significant
+from dlif_core.report.numbers import ActivityScale, Table, counted, significant
 from dlif_core.report.regions import count_statuses, fit_facts, parameter_table, region_figure, shown_regions
 from dlif_core.report.slices import Viewport, VolumeView, busiest, map_views, status_table, view
 from dlif_core.scan import Acquisition, RegionCurves
@@ -126,8 +126,8 @@ def verdicts(report: ScanReport) -> tuple[Verdict, ...]:
     warnings = len(_all_warnings(report))
     found = [_fit_verdict(report)]
     if report.unavailable:
-        found.append(Verdict("warn", f"{_count(len(report.unavailable), 'product')} unavailable"))
-    found.append(Verdict("warn", _count(warnings, "warning")) if warnings else Verdict("good", "no warnings"))
+        found.append(Verdict("warn", f"{counted(len(report.unavailable), 'product')} unavailable"))
+    found.append(Verdict("warn", counted(warnings, "warning")) if warnings else Verdict("good", "no warnings"))
     return tuple(found)
 
 
@@ -138,16 +138,12 @@ def _fit_verdict(report: ScanReport) -> Verdict:
         return Verdict("bad", "no region was fitted")
     converged = counts.get(FitStatus.CONVERGED, 0)
     optimum = converged + counts.get(FitStatus.AT_BOUND, 0)
-    text = f"{converged} of {_count(total, 'region fit')} converged"
+    text = f"{converged} of {counted(total, 'region fit')} converged"
     if optimum > converged:
         text += f", {optimum - converged} at a bound"
     if total > optimum:
         text += f", {total - optimum} failed or undetermined"
     return Verdict("good" if converged == total else "bad" if optimum == 0 else "warn", text)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _all_warnings(report: ScanReport) -> tuple[tuple[str, str], ...]:
