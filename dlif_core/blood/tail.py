@@ -71,8 +71,6 @@ def fit_tail(series: Series, *, where: object = "") -> Tail:
         )
     time, value = series.time[chosen], series.value[chosen]
     slope, level = np.polyfit((time - last) / 60.0, np.log(value), 1)
-    # where the fit would grow, the tail stays at the mean of its samples
-    level = level if slope < 0 else np.mean(np.log(value))
     return Tail(last, float(np.exp(level)), float(max(-slope, 0.0)), int(chosen.sum()))
 
 

@@ -1,0 +1,62 @@
+"""Population input functions: scale and availability."""
+
+import numpy as np
+import pytest
+
+from dlif_core.blood import BloodRecording
+from dlif_core.errors import BloodError, InputError
+from dlif_core.frames import FrameTiming
+from dlif_core.input_function import estimate
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
+
+TIMING = FrameTiming(np.arange(0, 2400, 60.0), np.full(40, 60.0))
+MOUSE = Acquisition("[18F]FDG", 6586.2, 8e6, 0.020, species="mouse")
+HUMAN = Acquisition("FDG", 6586.2, 2e8, 80.0, species="human")
+
+
+def scan(acquisition: Acquisition) -> DynamicScan:
+    return DynamicScan(TIMING, acquisition, RegionCurves(("a",), np.ones((1, 40)), np.ones(1)))
+
+
+def sample(time: float, **columns: float) -> BloodRecording:
+    return BloodRecording("manual", True, np.array([time]), **{name: np.array([v]) for name, v in columns.items()})
+
+
+def test_mouse_curve_has_the_measured_area_at_its_dose_and_weight() -> None:
+    """51 SUV·min to 40 min; one SUV is 8 MBq / 20 g = 4e5 Bq/mL."""
+    found = estimate("population", scan(MOUSE), (), {})
+    assert np.trapezoid(found.whole_blood, found.time) / 60 == pytest.approx(51 * 4e5, rel=0.02)
+    assert np.interp(600, found.time, found.whole_blood) == pytest.approx(1.6 * 4e5, rel=0.02)
+    ratio = 0.386 * np.exp(-0.191 * found.time / 60) + 1.165
+    np.testing.assert_allclose(found.plasma, found.whole_blood * ratio)
+    assert any("a population's" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("acquisition", [MOUSE, HUMAN])
+@pytest.mark.parametrize("quantity", ["whole_blood", "plasma"])
+def test_one_sample_scales_the_curve_through_itself(acquisition: Acquisition, quantity: str) -> None:
+    found = estimate("population", scan(acquisition), (sample(1210.0, **{quantity: 7e5}),), {"scale_sample": 1200})
+    assert np.interp(1210, found.time, getattr(found, quantity)) == pytest.approx(7e5, rel=1e-3)
+    shape = estimate("population", scan(acquisition), (), {})
+    ratio = found.whole_blood[1:] / shape.whole_blood[1:].clip(1e-9)
+    late = shape.whole_blood[1:] > 0
+    np.testing.assert_allclose(ratio[late], ratio[-1])
+
+
+def test_scaling_by_a_sample_needs_no_dose() -> None:
+    without = Acquisition("FDG", 6586.2, species="mouse")
+    estimate("population", scan(without), (sample(1200.0, whole_blood=3e5),), {"scale_sample": 1200})
+    with pytest.raises(InputError, match="injected activity or body weight is unknown"):
+        estimate("population", scan(without), (), {})
+
+
+@pytest.mark.parametrize("time", [300.0, 1500.0])
+def test_a_sample_far_from_the_asked_time_is_refused(time: float) -> None:
+    with pytest.raises(BloodError, match=f"near 1200 s; the nearest is at {time:g} s"):
+        estimate("population", scan(MOUSE), (sample(time, whole_blood=3e5),), {"scale_sample": 1200})
+
+
+@pytest.mark.parametrize(("tracer", "species"), [("MC1", "human"), ("FDG", "pig"), ("FDG", "")])
+def test_no_population_means_unavailable(tracer: str, species: str) -> None:
+    with pytest.raises(InputError, match="no population curve for"):
+        estimate("population", scan(Acquisition(tracer, 6586.2, 1e7, 0.02, species=species)), (), {})
