@@ -65,6 +65,13 @@ class Spline:
         interval = ((at - self.first) / self.step).floor().clamp(0, len(self.coefficients) - 1)
         return self.coefficients[interval.long()], at - (self.first + self.step * interval)
 
+    def value(self, at: Tensor) -> Tensor:
+        """Value at points of shape (points,), shape (points, frames)."""
+        pieces, distance = self.pieces(at)
+        c3, c2, c1, c0 = pieces.unbind(1)
+        step = distance[:, None]
+        return torch.addcmul(c0, torch.addcmul(c1, torch.addcmul(c2, c3, step), step), step)
+
     def __call__(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Value, first and second derivative at points of shape (points,), each of shape (points, frames)."""
         pieces, distance = self.pieces(at)

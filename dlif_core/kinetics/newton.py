@@ -9,8 +9,9 @@ from dlif_core.kinetics.projection import Drop, Projection
 
 _ITERATIONS = 60
 _LONGEST_STEP = 0.7
-#: A step this short [ln θ], or one that promises no more than rounding, ends the ascent.
-_STEP, _GAIN = 1e-9, 1e-14
+#: A step this short [ln θ], or one that promises no more than rounding, ends the ascent. It is still taken; where it
+#: is not damped, convergence is quadratic and it may be longer.
+_STEP, _UNDAMPED_STEP, _GAIN = 1e-9, 1e-5, 1e-14
 _TINY = 1e-300
 
 
@@ -40,14 +41,15 @@ def ascend(projection: Projection, start: Tensor, curves: Tensor) -> tuple[Tenso
         step, gain = _step(projection, at, here, damping)
         trial = projection.clamp(at + step)
         ahead = projection.drop(trial, batch)
-        final = ((trial - at).abs().amax(0) < _STEP) | (gain.abs() <= _GAIN * here.value)
+        shortest = torch.where(damping > 0, _STEP, _UNDAMPED_STEP)
+        final = ((trial - at).abs().amax(0) < shortest) | (gain.abs() <= _GAIN * here.value)
         better = (ahead.value >= here.value) | final
         found[:, active] = torch.where(better, trial, at)
         converged[active] = final
         keep = (~final).nonzero()[:, 0]
         if not len(keep):
             break
-        damping = torch.where(better, 0.1 * damping, (10 * damping).clamp_min(1.0))[keep]
+        damping = torch.where(better, 0.0, (10 * damping).clamp_min(1.0))[keep]
         here = _choose(better, ahead, here, keep)
         active, batch = active[keep], batch[keep]
     return found, converged

@@ -226,7 +226,7 @@ class CompartmentSolver:
 
     def _regress(self, face: Face, log_rates: Tensor, target: Tensor) -> FaceFit:
         projection = self._projections[face]
-        columns = [self._exponential(rate)[0] for rate in log_rates]
+        columns = [self._exponential.value(rate) for rate in log_rates]
         remainders = [column - (column @ projection.basis) @ projection.basis.T for column in columns]
         gains = _project(remainders, target)
         residual = target

@@ -200,7 +200,9 @@ def measured_scan(folder: Path, subject: str, session: str) -> tuple[RegionCurve
     blood = pd.read_csv(recording, sep="\t").interpolate().bfill()
     plasma = 1e3 * blood["plasma_radioactivity"] * blood["metabolite_parent_fraction"]
     whole_blood = 1e3 * blood["whole_blood_radioactivity"]
-    return regions, timing, InputFunction(blood["time"], whole_blood, plasma, method="measured")
+    onset = blood["time"].iloc[0] - 1.0
+    time = np.r_[onset, blood["time"]]
+    return regions, timing, InputFunction(time, np.r_[0.0, whole_blood], np.r_[0.0, plasma], method="measured")
 
 
 @pytest.mark.realdata
