@@ -159,3 +159,8 @@ def _require_activity(whole_blood: Series | None, plasma: Series | None, source:
             where=source,
             hint="Name the columns whole_blood_radioactivity or plasma_radioactivity and fill them.",
         )
+    for name, series in (("whole blood", whole_blood), ("plasma", plasma)):
+        if series is not None and series.value.max() <= 0:
+            raise BloodError(
+                f"{name} holds no activity.", where=source, hint="Write n/a, or leave out the column, if not measured."
+            )

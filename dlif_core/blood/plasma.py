@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,8 +19,7 @@ _SIGNAL = 0.01
 
 def is_fdg(tracer: str) -> bool:
     """Whether a tracer name, in any usual spelling, means FDG; FDG has no metabolites in plasma."""
-    name = tracer.lower()
-    return any(word in name for word in ("fdg", "fluorodeoxyglucose", "fludeoxyglucose"))
+    return bool(re.search(r"fdg(?!al)|fluorodeoxyglucose|fludeoxyglucose", tracer.lower()))  # FDGal is galactose
 
 
 def mouse_fdg_ratio(time: ArrayLike) -> Array:

@@ -77,6 +77,12 @@ def test_recordings_without_activity_are_refused() -> None:
         merge([fraction])
 
 
+def test_a_column_of_zeros_is_refused() -> None:
+    empty = BloodRecording("manual", True, SECONDS, np.zeros(301), curve(SECONDS), source="x.tsv")
+    with pytest.raises(BloodError, match=r"x.tsv: whole blood holds no activity"):
+        merge([empty])
+
+
 def test_plasma_ratio_is_taken_where_there_is_signal() -> None:
     ratio = measured_ratio(merge([manual(), autosampler()]))
     assert ratio is not None
@@ -98,7 +104,7 @@ def test_mouse_fdg_formula() -> None:
 
 def test_fdg_is_known_by_its_usual_names() -> None:
     assert all(is_fdg(name) for name in ("FDG", "[18F]FDG", "F18-fdg", "Fluorodeoxyglucose F18", "fludeoxyglucose"))
-    assert not any(is_fdg(name) for name in ("", "MC1", "FDOPA", "fluorothymidine"))
+    assert not any(is_fdg(name) for name in ("", "MC1", "FDOPA", "FDGal", "fluorothymidine"))
 
 
 def series(time: np.ndarray, value: np.ndarray) -> Series:
