@@ -55,7 +55,8 @@ def repair(recording: BloodRecording) -> tuple[BloodRecording, tuple[str, ...]]:
     _require_no_infinity(recording)
     for step in _STEPS:
         recording, found = step(recording)
-        warnings += [f"{recording.source or recording.name}: {warning}" for warning in found]
+        file = recording.source.rsplit("/", 1)[-1] or recording.name
+        warnings += [f"{file}: {warning}" for warning in found]
         _require_samples(recording)
     return recording, tuple(warnings)
 
