@@ -160,11 +160,10 @@ def _blood_volume(fit: xr.Dataset, volume: float | None) -> str:
 def parameter_table(fit: xr.Dataset) -> Table:
     """All regions of a fit: value ± standard error of each parameter, status and AIC."""
     names = [name for name in parameter_names(fit) if _shown(fit, name)]
-    columns = [_parameter_cells(fit, name) for name in names]
-    headings = [Heading("Region", numeric=False)]
+    columns = [[Cell(status_text(code), tone=TONES[FitStatus(code)]) for code in fit["status"].to_numpy()]]
+    columns += [_parameter_cells(fit, name) for name in names]
+    headings = [Heading("Region", numeric=False), Heading("Status", numeric=False)]
     headings += [_parameter_heading(fit, name) for name in names]
-    headings.append(Heading("Status", numeric=False))
-    columns.append([Cell(status_text(code), tone=TONES[FitStatus(code)]) for code in fit["status"].to_numpy()])
     if np.isfinite(fit["aic"]).any():
         headings.append(Heading("AIC", note="Akaike information criterion; fixed parameters do not count"))
         columns.append([Cell(number(float(value), 1)) for value in fit["aic"].to_numpy()])

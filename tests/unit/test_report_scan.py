@@ -5,6 +5,7 @@ import io
 import re
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_identity_and_acquisition_are_stated_with_units() -> None:
 def test_every_region_and_parameter_of_every_fit_is_there() -> None:
     rows = page().rows
     row = next(row for row in rows if row[0] == "myocardium")
-    assert row[1:4] == ["0.512± 0.026", "0.2000± 0.0100", "0.0871± 0.0044"]
+    assert row[1:5] == ["converged", "0.512± 0.026", "0.2000± 0.0100", "0.0871± 0.0044"]
     assert {row[0] for row in rows} >= {"myocardium", "brain", HOSTILE}
     assert "at bound" in next(row for row in rows if row[0] == HOSTILE)
     assert page().text.count("mL·cm⁻³·min⁻¹") >= 4
@@ -162,7 +163,7 @@ def test_fixed_blood_volume_is_shown_as_fixed() -> None:
     found = page(region_fits={"fixed": fit})
     assert "vB (fixed)" in found.text
     assert "0.05 (fixed)" in found.text
-    assert next(row for row in found.rows if row[0] == "brain")[2] == "0.0500"
+    assert next(row for row in found.rows if row[0] == "brain")[3] == "0.0500"
 
 
 def test_t_star_is_reported() -> None:
@@ -255,7 +256,27 @@ def test_report_of_real_fits() -> None:
     fits = {name: fit_regions(regions, TIMING, curve, one, ACQUISITION.half_life) for name, one in settings.items()}
     found = page(regions=regions, region_fits=fits, maps={}, mean_image=None, labels=None)
     assert [row[0] for row in found.rows if row[0] in regions.names] == ["fast", "slow"] * 2
-    estimate = float(next(row for row in found.rows if row[0] == "fast")[1].partition("±")[0])
+    estimate = float(next(row for row in found.rows if row[0] == "fast")[2].partition("±")[0])
     assert estimate == pytest.approx(float(fits["patlak"]["Ki"].sel(region="fast")), rel=0.01)
     assert "t* 5 min" in re.sub(r"\s+", " ", found.text)
     assert "vB (fixed)" in found.text
+
+
+@pytest.mark.realdata
+def test_report_of_a_measured_scan_has_all_its_regions(real_data: Path) -> None:
+    from dlif_core.ingest import find_scans, open_scan
+    from dlif_core.input_function import estimate
+
+    files = next(one for one in find_scans(str(real_data / "ds004869_mc1")) if one.scan_id == "sub-01_ses-baseline")
+    with open_scan(files) as ingested:
+        scan, blood = ingested.scan, ingested.blood
+    curve = estimate("arterial", scan, blood, {})
+    settings = FitSettings("logan", t_star=20.0)
+    fit = fit_regions(scan.regions, scan.timing, curve, settings, scan.acquisition.half_life)
+    content = ScanReport(
+        files.scan_id, scan.acquisition, scan.timing, scan.regions, {"arterial": curve}, region_fits={"logan": fit}
+    )
+    html = scan_report(content)
+    assert len(html) < 1e6
+    assert set(scan.regions.names) <= {row[0] for row in Page(html).rows}
+    assert "654 MBq" in Page(html).text
