@@ -246,9 +246,9 @@ def _write_participants(root: Path, rows: list[dict[str, object]]) -> None:
 
 def _write_image(path: Path, image: NDArray[Any], affine: Array) -> None:
     """Write (…, z, y, x) as NIfTI (x, y, z, …)."""
-    nifti = nib.Nifti1Image(image.T, affine)  # type: ignore[no-untyped-call]
-    nifti.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
-    nifti.set_qform(affine, code="scanner")  # type: ignore[no-untyped-call]
+    nifti = nib.Nifti1Image(image.T, affine)
+    nifti.header.set_xyzt_units("mm", "sec")
+    nifti.set_qform(affine, code="scanner")
     nifti.to_filename(path)
 
 

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.blood.feng import FengInput
+from dlif_core.blood.plasma import mouse_fdg_ratio
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.phantom.anatomy import ORGANS
 
 Array = NDArray[np.float64]
-
-_SECONDS_PER_MINUTE = 60.0
 
 #: Input functions wider or higher than this are not drawn.
 LONGEST_FWHM = 120.0
@@ -175,12 +174,7 @@ def input_function(feng: FengInput, end: float, scale: float) -> InputFunction:
     time = np.arange(0.0, end + 1.0)
     whole_blood = scale * feng.curve(time)
     provenance = {f.name: getattr(feng, f.name) for f in fields(feng)}
-    return InputFunction(time, whole_blood, plasma_ratio(time) * whole_blood, "truth", provenance=provenance)
-
-
-def plasma_ratio(time: ArrayLike) -> Array:
-    """Plasma to whole-blood ratio of FDG in mice (J Nucl Med 2007;48:837), for times in s."""
-    return np.asarray(0.386 * np.exp(-0.191 / _SECONDS_PER_MINUTE * np.asarray(time, float)) + 1.165)
+    return InputFunction(time, whole_blood, mouse_fdg_ratio(time) * whole_blood, "truth", provenance=provenance)
 
 
 def organ_curves(kinetics: Mapping[str, OrganKinetics], curve: InputFunction, timing: FrameTiming) -> Array:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ive, ndtr
+from scipy.special import ndtr
 
+from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 from dlif_core.phantom.anatomy import BLOOD_POOLS, HEART, ORGANS, Shape
 
@@ -26,7 +27,8 @@ FWHM = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 #: Voxel of the scanner to which the noise level refers, along z, y, x [mm].
 NATIVE_VOXEL: Triple = (0.597, 0.5, 0.5)
 
-_FINEST_SAMPLE = 0.3  # organs are sampled at least this finely [mm] to get partial volumes
+_FINEST_SAMPLE = 0.3  # organs are sampled at least this finely [mm]
+_NOISE_WIDTH = tuple(1.2 * size for size in NATIVE_VOXEL)  # FWHM of the kernel that correlates the noise [mm]
 _TEXTURE_WIDTH = 3.0  # FWHM of the heterogeneity within organs [mm]
 
 
@@ -40,16 +42,28 @@ class Grid:
         Voxels along z (tail to head), y (back to belly), x (left to right).
     voxel_size
         Edge lengths along z, y, x [mm].
+
+    Raises
+    ------
+    ConfigurationError
+        If a length is not positive.
     """
 
     shape: tuple[int, int, int]
     voxel_size: Triple = NATIVE_VOXEL
 
-    def resampled(self, voxel_size: Triple) -> Grid:
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1 or min(self.voxel_size) <= 0:
+            raise ConfigurationError(
+                f"a grid of {self.shape} voxels of {self.voxel_size} mm is impossible.",
+                hint="Give positive numbers along z, y, x.",
+            )
+
+    def resampled(self, voxel_size: Sequence[float]) -> Grid:
         """The same field of view, to the nearest whole voxel, with voxels of another size (z, y, x) [mm]."""
         extent = np.multiply(self.shape, self.voxel_size)
         z, y, x = (max(1, round(length / size)) for length, size in zip(extent, voxel_size, strict=True))
-        return Grid((z, y, x), voxel_size)
+        return Grid((z, y, x), (voxel_size[0], voxel_size[1], voxel_size[2]))
 
     @property
     def affine(self) -> Array:
@@ -113,23 +127,22 @@ class Protocol:
         return self.timing.duration * np.exp2(-self.timing.mid / self.half_life)
 
 
-def organ_fractions(shapes: Sequence[Shape], grid: Grid, device: torch.device) -> torch.Tensor:
-    """Fraction of every voxel that each organ fills.
+def paint(shapes: Sequence[Shape], grid: Grid, device: torch.device) -> torch.Tensor:
+    """Label of every sample of the supersampled grid.
+
+    Parameters
+    ----------
+    shapes
+        In painting order.
+    grid
+        Sampled `grid.supersampling` times along each voxel edge.
+    device
+        On which to compute.
 
     Returns
     -------
-    Shape (1 + organs, z, y, x), float32; the first is what lies outside the body. Sums to 1 over the first axis.
+    uint8 of shape `grid.shape` times `grid.supersampling`; labels as in `anatomy.ORGANS`, 0 outside the body.
     """
-    fine = _paint(shapes, grid, device)
-    steps = grid.supersampling
-    blocks = fine.reshape(*(n for length in grid.shape for n in (length, steps)))
-    return torch.stack(
-        [(blocks == label).sum(dim=(1, 3, 5), dtype=torch.float32) / steps**3 for label in range(len(ORGANS) + 1)]
-    )
-
-
-def _paint(shapes: Sequence[Shape], grid: Grid, device: torch.device) -> torch.Tensor:
-    """Label of every sample of the supersampled grid."""
     steps = grid.supersampling
     axes = [
         torch.from_numpy((np.arange(n * steps) - 0.5 * (n * steps - 1)) * size / steps)
@@ -148,77 +161,125 @@ def _paint(shapes: Sequence[Shape], grid: Grid, device: torch.device) -> torch.T
     return labels
 
 
-def gaussian_matrix(length: int, sigma: float) -> Array:
-    """Gaussian blur along one axis as a matrix, shape (length, length).
+def organ_fractions(painted: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Fraction of every voxel that each organ fills.
 
-    The kernel is the discrete Gaussian e^(−σ²)·I_n(σ²) (Lindeberg, IEEE PAMI 1990;12:234-254): its variance is σ²
-    and two blurs add in variance, exactly, also where σ is smaller than a voxel. Edge voxels are repeated outwards.
+    Returns
+    -------
+    Shape (1 + organs, z, y, x); the first is what lies outside the body. Sums to 1 over the first axis.
+    """
+    steps = grid.supersampling
+    blocks = painted.reshape(*(n for length in grid.shape for n in (length, steps)))
+    counts = [(blocks == label).sum(dim=(1, 3, 5), dtype=torch.float32) for label in range(len(ORGANS) + 1)]
+    return torch.stack(counts) / steps**3
+
+
+def organ_weights(painted: torch.Tensor, grid: Grid, protocol: Protocol, generator: torch.Generator) -> torch.Tensor:
+    """How much of each organ's curve every voxel shows.
+
+    Everything is seen through the point spread function and averaged over the voxel; in and around the heart the
+    function is wider. Tissue (not blood, which is well mixed) carries the texture; without texture the weights of a
+    voxel sum to the part of it that lies in the body.
+
+    Parameters
+    ----------
+    painted
+        From `paint`.
+    generator
+        On the device of `painted`; draws the texture.
+
+    Returns
+    -------
+    Shape (organs, z, y, x).
+    """
+    texture = 1.0 + protocol.texture * _texture(grid, protocol, generator)
+    texture.clamp_(min=0.3)
+    still = _blur_matrices(grid, protocol.resolution, grid.supersampling)
+    beating = _blur_matrices(grid, [protocol.heart_resolution] * 3, grid.supersampling)
+    heart = torch.isin(painted, painted.new_tensor([ORGANS.index(organ) + 1 for organ in HEART]))
+    # what the heart touches moves with it, so no voxel is counted twice or left empty
+    moving = (100.0 * separable(heart.to(texture), beating)).clamp_(max=1.0)
+    near = _box(moving > 0)
+    weights = torch.zeros(len(ORGANS), *grid.shape, device=painted.device)
+    for organ, weight, label in zip(ORGANS, weights, range(1, len(ORGANS) + 1), strict=True):
+        inside = painted == label
+        box = _box(inside)
+        mask = inside[box].to(texture)
+        seen = mask if organ in BLOOD_POOLS else mask * texture[box]
+        weight.copy_(separable(seen, _windows(still, _EVERYWHERE, box)))
+        weight[near] = torch.lerp(weight[near], separable(seen, _windows(beating, near, box)), moving[near])
+    return weights
+
+
+Box = tuple[slice, slice, slice]
+
+_EVERYWHERE: Box = (slice(None), slice(None), slice(None))
+
+
+def _box(mask: torch.Tensor) -> Box:
+    """The smallest box around what is true; empty if nothing is."""
+    ends = []
+    for first, second in ((1, 2), (0, 2), (0, 1)):
+        hits = mask.any(dim=second).any(dim=first).nonzero().flatten().tolist() or [0, -1]
+        ends.append(slice(hits[0], hits[-1] + 1))
+    return ends[0], ends[1], ends[2]
+
+
+def _windows(matrices: Sequence[Array], rows: Box, columns: Box) -> list[Array]:
+    """The matrices from a box of samples to a box of voxels."""
+    return [matrix[r, c] for matrix, r, c in zip(matrices, rows, columns, strict=True)]
+
+
+def _texture(grid: Grid, protocol: Protocol, generator: torch.Generator) -> torch.Tensor:
+    """A smooth random field on the supersampled grid, of unit variance as the scanner sees it."""
+    steps = grid.supersampling
+    fine = grid.resampled([size / steps for size in grid.voxel_size])
+    smooth = _blur_matrices(fine, [_TEXTURE_WIDTH] * 3)
+    seen = _blur_matrices(grid, protocol.resolution, steps)
+    # share of the standard deviation that survives the scanner, in the middle of each axis
+    middles = [((p @ s)[len(p) // 2], s[len(s) // 2]) for s, p in zip(smooth, seen, strict=True)]
+    kept = [np.linalg.norm(after) / np.linalg.norm(before) for after, before in middles]
+    matrices = [_unit_variance(s) / share for s, share in zip(smooth, kept, strict=True)]
+    return separable(torch.randn(fine.shape, generator=generator, device=generator.device), matrices)
+
+
+def _unit_variance(matrix: Array) -> Array:
+    """Rows scaled such that independent noise keeps its variance, at the edges too."""
+    return np.asarray(matrix / np.linalg.norm(matrix, axis=1, keepdims=True))
+
+
+def separable(image: torch.Tensor, matrices: Sequence[Array]) -> torch.Tensor:
+    """Apply one matrix along each axis (z, y, x) of an image."""
+    z, y, x = (torch.from_numpy(m).to(image) for m in matrices)
+    image = y @ (image @ x.T)
+    return (z @ image.flatten(-2)).reshape(len(z), *image.shape[1:])
+
+
+def _blur_matrices(grid: Grid, width: Sequence[float], steps: int = 1) -> list[Array]:
+    """Along z, y, x: Gaussian blur of FWHM `width` [mm] of samples, `steps` a voxel, and their mean over each voxel."""
+    return [
+        blur_matrix(n * steps, w * steps / size / FWHM).reshape(n, steps, -1).mean(axis=1)
+        for n, size, w in zip(grid.shape, grid.voxel_size, width, strict=True)
+    ]
+
+
+def blur_matrix(length: int, sigma: float) -> Array:
+    """Gaussian blur along one axis as a matrix, shape (length, length); edge samples are repeated outwards.
 
     Parameters
     ----------
     length
-        Voxels along the axis.
+        Samples along the axis.
     sigma
-        Standard deviation [voxels].
+        Standard deviation [samples].
     """
-    reach = int(np.ceil(6.0 * sigma)) + 2
+    reach = int(np.ceil(5.0 * sigma))
     offsets = np.arange(-reach, reach + 1)
-    kernel = ive(np.abs(offsets), sigma**2)
-    kernel /= kernel.sum()
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
     matrix = np.zeros((length, length))
-    target = np.clip(np.arange(length)[:, None] + offsets, 0, length - 1)
-    np.add.at(matrix, (np.arange(length)[:, None], target), kernel)
+    rows = np.arange(length)[:, None]
+    np.add.at(matrix, (rows, np.clip(rows + offsets, 0, length - 1)), kernel / kernel.sum())
     return matrix
-
-
-def separable(image: torch.Tensor, matrices: Sequence[Array]) -> torch.Tensor:
-    """Apply one matrix along each of the last three axes (z, y, x)."""
-    z, y, x = (torch.from_numpy(m).to(image) for m in matrices)
-    image = image @ x.T
-    image = y @ image
-    return (z @ image.flatten(-2)).reshape(image.shape)
-
-
-def blur_matrices(grid: Grid, width: Sequence[float]) -> list[Array]:
-    """Gaussian blur of FWHM `width` [mm] along z, y, x."""
-    return [gaussian_matrix(n, w / size / FWHM) for n, size, w in zip(grid.shape, grid.voxel_size, width, strict=True)]
-
-
-def organ_weights(fractions: torch.Tensor, grid: Grid, protocol: Protocol, generator: torch.Generator) -> torch.Tensor:
-    """How much of each organ's curve every voxel shows.
-
-    The heart and what lies against it are blurred by the heart's motion, everything by the point spread function, and
-    tissue (not blood, which is well mixed) carries the texture. Without texture the weights of a voxel sum to 1.
-
-    Parameters
-    ----------
-    fractions
-        From `organ_fractions`, shape (1 + organs, z, y, x).
-    generator
-        On the device of `fractions`; draws the texture.
-
-    Returns
-    -------
-    Shape (1 + organs, z, y, x).
-    """
-    texture = (1.0 + protocol.texture * _texture(grid, protocol, generator)).clamp(min=0.3)
-    tissue = torch.tensor([organ not in BLOOD_POOLS for organ in ("", *ORGANS)], device=fractions.device)
-    textured = torch.where(tissue[:, None, None, None], fractions * texture, fractions)
-    excess = [np.sqrt(protocol.heart_resolution**2 - width**2) for width in protocol.resolution]
-    motion = blur_matrices(grid, excess)
-    heart = fractions[[ORGANS.index(organ) + 1 for organ in HEART]].sum(dim=0)
-    # the neighbourhood moves with the heart, so no voxel is counted twice or left empty
-    moving = (100.0 * separable(heart, motion)).clamp(max=1.0)
-    mixed = torch.lerp(textured, separable(textured, motion), moving)
-    return separable(mixed, blur_matrices(grid, protocol.resolution))
-
-
-def _texture(grid: Grid, protocol: Protocol, generator: torch.Generator) -> torch.Tensor:
-    """A smooth random field with unit variance after the point spread function."""
-    smooth = blur_matrices(grid, [_TEXTURE_WIDTH] * 3)
-    seen = blur_matrices(grid, protocol.resolution)
-    matrices = [s / np.linalg.norm(p @ s, axis=1, keepdims=True) for s, p in zip(smooth, seen, strict=True)]
-    return separable(torch.randn(grid.shape, generator=generator, device=generator.device), matrices)
 
 
 def add_noise(image: torch.Tensor, grid: Grid, protocol: Protocol, level: float, generator: torch.Generator) -> None:
@@ -238,7 +299,7 @@ def add_noise(image: torch.Tensor, grid: Grid, protocol: Protocol, level: float,
         On the device of `image`.
     """
     alpha = level * np.sqrt(np.prod(NATIVE_VOXEL) / grid.voxel_volume)
-    correlate = [m / np.linalg.norm(m, axis=1, keepdims=True) for m in blur_matrices(grid, NATIVE_VOXEL)]
+    correlate = [_unit_variance(m) for m in _blur_matrices(grid, _NOISE_WIDTH)]
     table = _clipped_gaussian().to(image)
     for frame, seconds in zip(image, protocol.counting_time, strict=True):
         normal = separable(torch.randn(grid.shape, generator=generator, device=generator.device), correlate)

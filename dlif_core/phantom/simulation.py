@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
+from dlif_core.errors import ConfigurationError
 from dlif_core.phantom.anatomy import ORGANS
 from dlif_core.phantom.mouse import Mouse
 from dlif_core.phantom.physiology import OrganKinetics, input_function, organ_curves
-from dlif_core.phantom.scanner import CROP, Grid, Protocol, add_noise, organ_fractions, organ_weights
+from dlif_core.phantom.scanner import CROP, Grid, Protocol, add_noise, organ_fractions, organ_weights, paint
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 Array = NDArray[np.float64]
@@ -132,12 +133,17 @@ def simulate(
         Torch device that computes.
     noise
         False leaves the image as the scanner blurs it.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such device.
     """
     protocol = protocol or Protocol()
-    where = torch.device(device)
+    where = _usable(device)
     generator = torch.Generator(where).manual_seed(mouse.seed)
-    fractions = organ_fractions(mouse.anatomy, grid, where)
-    weights = organ_weights(fractions, grid, protocol, generator)[1:]
+    painted = paint(mouse.anatomy, grid, where)
+    weights = organ_weights(painted, grid, protocol, generator)
     curve = input_function(mouse.blood, float(protocol.timing.end[-1]), mouse.activity_per_suv)
     curves = organ_curves(mouse.kinetics, curve, protocol.timing) / mouse.activity_per_suv
     image = torch.einsum("of,ozyx->fzyx", torch.from_numpy(curves).to(weights), weights)
@@ -147,10 +153,19 @@ def simulate(
         input_function=curve,
         kinetics=mouse.kinetics,
         maps=_truth_maps(mouse.kinetics, weights),
-        labels=fractions.argmax(dim=0).to(torch.int32).numpy(force=True),
+        labels=organ_fractions(painted, grid).argmax(dim=0).to(torch.int32).numpy(force=True),
         label_names=LABEL_NAMES,
     )
     return SimulatedScan(mouse, grid, protocol, (image * mouse.activity_per_suv).numpy(force=True), truth)
+
+
+def _usable(device: str) -> torch.device:
+    try:
+        return torch.zeros(1, device=device).device
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        raise ConfigurationError(
+            f"torch can't use device {device!r} here.", where="device", hint="Use cpu, or install torch with CUDA."
+        ) from error
 
 
 def _truth_maps(kinetics: Mapping[str, OrganKinetics], weights: torch.Tensor) -> dict[str, Image]:
