@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 
 from dlif_core.errors import ConfigurationError
@@ -40,11 +41,24 @@ def run_shard(config: StudyConfig, executor: Executor, index: int = 0, count: in
     plan = make_plan(config, store)
     mine = set(list(plan.files)[index::count])
     jobs = [Job(config, step, plan.files[step.scan]) for step in plan.to_run if step.scan in mine]
-    outcomes = [_run(job, executor) for job in jobs]
+    outcomes = list(_run_in_order(jobs, executor))
     if count == 1:
         steps = [planned.step for planned in plan.steps if planned.step.stage != COHORT]
         outcomes.append(_run(Job(config, cohort_step(config, store, steps, list(plan.files))), executor))
     return outcomes
+
+
+def _run_in_order(jobs: Iterable[Job], executor: Executor) -> Iterator[Outcome]:
+    failed: set[str] = set()
+    for job in jobs:
+        if failed.intersection(job.step.upstream):
+            failed.add(job.step.product)
+            yield Outcome(job.step, "blocked", "a step that it needs failed")
+            continue
+        outcome = _run(job, executor)
+        if outcome.status == "failed":
+            failed.add(job.step.product)
+        yield outcome
 
 
 def _run(job: Job, executor: Executor) -> Outcome:

@@ -167,8 +167,8 @@ def _require_small(recording: BloodRecording, column: str, values: Array) -> Non
     lowest, peak = float(np.nanmin(values)), float(np.nanmax(values))
     if lowest < -MAX_NEGATIVE * max(peak, 0.0):
         raise BloodError(
-            f"{_words(column)} is {lowest:g} Bq/mL at {recording.time[np.nanargmin(values)]:g} s, "
-            f"below −{MAX_NEGATIVE:.0%} of the peak ({peak:g} Bq/mL).",
+            f"{_words(column)} is negative, {lowest:g} Bq/mL at {recording.time[np.nanargmin(values)]:g} s; "
+            f"down to −{MAX_NEGATIVE:.0%} of the peak it would pass for noise (peak {peak:g} Bq/mL).",
             where=recording.source,
             hint="Check the background correction, or remove the sample.",
         )

@@ -147,7 +147,7 @@ def _volumes(files: ScanFiles) -> dict[str, float]:
 
 
 def with_groups(regions: RegionCurves, groups: Mapping[str, Sequence[str]]) -> tuple[RegionCurves, tuple[str, ...]]:
-    """Append groups of regions, each the volume-weighted mean of its members.
+    """Put groups of regions first, each the volume-weighted mean of its members.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def with_groups(regions: RegionCurves, groups: Mapping[str, Sequence[str]]) -> t
 
     Returns
     -------
-    The regions followed by the groups, and warnings: a pattern that matches nothing, volumes that are unknown.
+    The groups followed by the regions, and warnings: a pattern that matches nothing, volumes that are unknown.
 
     Raises
     ------
@@ -166,7 +166,8 @@ def with_groups(regions: RegionCurves, groups: Mapping[str, Sequence[str]]) -> t
         If a group has the name of a region.
     """
     warnings: list[str] = []
-    names, curves, volumes = list(regions.names), list(regions.activity), list(regions.volume)
+    names: list[str] = []
+    curves, volumes = [], []
     for group, patterns in groups.items():
         members = _members(regions.names, group, patterns, warnings)
         if group in regions.names:
@@ -176,7 +177,13 @@ def with_groups(regions: RegionCurves, groups: Mapping[str, Sequence[str]]) -> t
             names.append(group)
             curves.append(weight @ regions.activity[members])
             volumes.append(regions.volume[members].sum())
-    return RegionCurves(tuple(names), np.array(curves), np.array(volumes), regions.source), tuple(warnings)
+    grouped = RegionCurves(
+        names=(*names, *regions.names),
+        activity=np.array([*curves, *regions.activity]),
+        volume=np.array([*volumes, *regions.volume]),
+        source=regions.source,
+    )
+    return grouped, tuple(warnings)
 
 
 def _members(names: Sequence[str], group: str, patterns: Sequence[str], warnings: list[str]) -> list[int]:

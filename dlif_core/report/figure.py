@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Callable, Iterable
@@ -73,6 +74,7 @@ def draw(width: float, height: float, paint: Callable[[Figure], None], title: st
 
 _drawing = re.compile(r'<svg[^>]*viewBox="([^"]+)"[^>]*>(.*)</svg>', re.DOTALL)
 _element_id = re.compile(r' id="[A-Za-z]+[\w.]*_\d+"')
+_definition = re.compile(r'<clipPath id="(\w+)">(.*?)</clipPath>|<path id="(\w+)"(.*?)/>', re.DOTALL)
 
 
 def _inline(document: str, title: str, width: float) -> Markup:
@@ -82,11 +84,22 @@ def _inline(document: str, title: str, width: float) -> Markup:
     """
     match = _drawing.search(document)
     assert match is not None, "matplotlib's SVG has no viewBox"
-    body = _element_id.sub("", match[2])
+    body = _with_stable_ids(_element_id.sub("", match[2]))
     pixels = round(width * _PIXELS_PER_INCH)
     return Markup(
         f'<svg role="img" aria-label="{escape(title)}" viewBox="{match[1]}" style="max-width:{pixels}px">{body}</svg>'
     )
+
+
+def _with_stable_ids(body: str) -> str:
+    """Ids made from what they name, as it is written.
+
+    Matplotlib makes them from unrounded coordinates, whose last digits vary with the layout solver's order.
+    """
+    for clip, clipped, marker, drawn in _definition.findall(body):
+        digest = hashlib.sha256((clipped or drawn).encode()).hexdigest()[:12]
+        body = re.sub(rf"\b{clip or marker}\b", f"d{digest}", body)
+    return body
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:

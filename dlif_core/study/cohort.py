@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from dlif_core.statistics.sessions import session_ratio, test_retest
 from dlif_core.statistics.tables import parameter_names, region_table, to_tidy
 from dlif_core.store import Staging, Store
 from dlif_core.study.config import SessionComparison, StudyConfig
-from dlif_core.study.plan import fit_name, input_function_name, make_plan, report_name
+from dlif_core.study.plan import State, Step, fit_name, input_function_name, make_plan, report_name
 from dlif_core.study.source import read_scan, source_name
 from dlif_core.study.stages import read_input_function
 from dlif_core.study.status import ScanState, study_status
@@ -74,19 +74,18 @@ def _write_table(staging: Staging, name: str, table: pd.DataFrame) -> None:
 
 
 def gather(config: StudyConfig, store: Store) -> Cohort:
-    """Read what is committed of every scan of a study."""
+    """Read what is committed and up to date of every scan of a study; results of older settings stay out."""
     plan = make_plan(config, store)
     states = study_status(config).scans
-    read = {
-        state.scan: read_scan(store, state.scan)[0] for state in states if _succeeded(store, source_name(state.scan))
-    }
-    acquisitions = {scan: dynamic.acquisition for scan, dynamic in read.items()}
+    sound = {step.step.product for step in plan.steps if step.state is State.CURRENT and _succeeded(store, step.step)}
+    ingested = [state.scan for state in states if source_name(state.scan) in sound]
+    acquisitions = {scan: read_scan(store, scan)[0].acquisition for scan in ingested}
     index = pd.DataFrame([_index_row(state, plan.files[state.scan], acquisitions.get(state.scan)) for state in states])
-    fits = dict(_fits(config, store, index))
+    fits = dict(_fits(config, store, index, sound))
     return Cohort(
         index=index,
         acquisitions=acquisitions,
-        input_functions={scan: _curves(config, store, scan) for scan in acquisitions},
+        input_functions={scan: _curves(config, store, scan, sound) for scan in acquisitions},
         fits=fits,
         comparisons={name: table for one in config.compare for name, table in _compare(one, fits)},
     )
@@ -108,20 +107,20 @@ def _index_row(state: ScanState, files: ScanFiles, acquisition: Acquisition | No
     }
 
 
-def _succeeded(store: Store, name: str) -> bool:
-    marker = store.marker(name)
+def _succeeded(store: Store, step: Step) -> bool:
+    marker = store.marker(step.product)
     return marker is not None and marker.status == "success"
 
 
-def _curves(config: StudyConfig, store: Store, scan: str) -> dict[str, InputFunction]:
-    methods = (m for m in config.input_functions if _succeeded(store, input_function_name(scan, m)))
+def _curves(config: StudyConfig, store: Store, scan: str, sound: Set[str]) -> dict[str, InputFunction]:
+    methods = (m for m in config.input_functions if input_function_name(scan, m) in sound)
     return {method: read_input_function(store, scan, method) for method in methods}
 
 
-def _fits(config: StudyConfig, store: Store, index: pd.DataFrame) -> Iterable[tuple[str, xr.Dataset]]:
+def _fits(config: StudyConfig, store: Store, index: pd.DataFrame, sound: Set[str]) -> Iterable[tuple[str, xr.Dataset]]:
     for fit in config.kinetics:
         names = {scan: fit_name(scan, fit.title, "regions") for scan in index["scan_id"]}
-        found = {scan: store.open_dataset(name) for scan, name in names.items() if _succeeded(store, name)}
+        found = {scan: store.open_dataset(name) for scan, name in names.items() if name in sound}
         if found:
             yield fit.title, region_table(found, index)
 

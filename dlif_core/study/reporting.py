@@ -108,7 +108,7 @@ def _provenance(config: StudyConfig, store: Store, scan: str, products: dict[str
 
 
 # Parameters whose comparison of sessions the report shows; the tables hold all.
-_COMPARED = ("Ki", "VT", "BPND")
+_COMPARED = ("Ki", "VT")
 
 
 def cohort_html(config: StudyConfig, cohort: Cohort) -> str:
@@ -126,5 +126,6 @@ def cohort_html(config: StudyConfig, cohort: Cohort) -> str:
             comparisons=tuple(shown),
             truth=compare_with_truth(config),
             provenance={"settings": _settings(config)},
+            primary_regions=tuple(config.regions.groups),
         )
     )

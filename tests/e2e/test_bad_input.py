@@ -57,7 +57,7 @@ def truncated_image(pet: Path) -> None:
 
 def nan_voxels(pet: Path) -> None:
     loaded = nib.load(image(pet))
-    values = np.array(loaded.dataobj, dtype=np.float32)
+    values = np.asarray(loaded.dataobj, dtype=np.float32).copy()
     values[3, 4, 5, 6] = np.nan
     image(pet).write_bytes(gzip.compress(nib.Nifti1Image(values, loaded.affine).to_bytes(), 1))
 

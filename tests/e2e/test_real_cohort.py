@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.plan import input_function_name, open_study_store
@@ -13,23 +14,15 @@ from dlif_core.study.status import ScanStatus, study_status
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
-GROUPS = {"neocortex": ["ctx-*"], "cerebellum": ["*-Cerebellum-Cortex"]}
-STUDY = {
-    "regions": {"curves": "*_desc-gtmseg_tacs.tsv", "groups": GROUPS},
-    "input_functions": {"arterial": {}},
-    "kinetics": [{"model": "2tcm-reversible", "delay": "region"}],
-    "compare": [
-        {"kind": "ratio", "sessions": ["blocked", "baseline"]},
-        {"kind": "test-retest", "sessions": ["test", "retest"]},
-    ],
-}
+EXAMPLE = Path(__file__).parents[2] / "examples" / "ds004869.yaml"
 
 
 @pytest.fixture(scope="module")
 def cohort(
     real_data: Path, tmp_path_factory: pytest.TempPathFactory, run_study: Callable[..., StudyConfig]
 ) -> StudyConfig:
-    return run_study(tmp_path_factory.mktemp("mc1"), data=str(real_data / "ds004869_mc1"), **STUDY)
+    content = yaml.safe_load(EXAMPLE.read_text()) | {"data": str(real_data / "ds004869_mc1"), "output": "out"}
+    return run_study(tmp_path_factory.mktemp("mc1"), **content)
 
 
 def table(config: StudyConfig, name: str) -> pd.DataFrame:

@@ -87,7 +87,7 @@ def test_small_negative_values_become_zero() -> None:
 
 
 def test_large_negative_values_are_refused() -> None:
-    with pytest.raises(BloodError, match=r"x.tsv: whole blood is -5.1 Bq/mL at 20 s, below −5% of the peak") as error:
+    with pytest.raises(BloodError, match=r"x.tsv: whole blood is negative, -5.1 Bq/mL at 20 s") as error:
         repair(recording([0, 10, 20], [0, 100, -5.1]))
     assert "background" in error.value.hint
 
