@@ -17,8 +17,8 @@ from slugify import slugify
 
 from dlif_core.compute.cluster import open_client
 from dlif_core.study.config import StudyConfig, load_study
-from dlif_core.study.plan import COHORT, Plan, Step, cohort_step, make_plan, open_study_store
-from dlif_core.study.stages import Job, Outcome, record_failure
+from dlif_core.study.plan import COHORT, Plan, Step, make_plan, open_study_store
+from dlif_core.study.stages import Job, Outcome, cohort_job, record_failure
 from dlif_core.study.status import study_status
 from tasks.steps import step_task
 
@@ -41,12 +41,14 @@ def cohort(study: str, cluster: str = "local", workers: int | None = None) -> li
 
     Returns
     -------
-    The outcome of every step that was run, one line each.
+    The outcome of every step that was run, one line each; nothing is started where nothing is to be done.
     """
     config = load_study(study)
     store = open_study_store(config)
     store.sweep()
     plan = make_plan(config, store)
+    if not plan.to_run:
+        return []
     with open_client(cluster, workers), stage_progress(config, plan.to_run) as progress:
         outcomes = list(_run_scans(config, plan, progress))
         outcomes.append(_run_cohort(config, plan, progress))
@@ -83,9 +85,7 @@ def _outcome(job: Job, future: PrefectFuture[Outcome]) -> Outcome:
 
 
 def _run_cohort(config: StudyConfig, plan: Plan, progress: StageProgress) -> Outcome:
-    steps = [planned.step for planned in plan.steps if planned.step.stage != COHORT]
-    step = cohort_step(config, open_study_store(config), steps, list(plan.files))
-    job = Job(config, step)
+    job = cohort_job(config, plan)
     future = step_task.submit(job)
     future.wait()
     outcome = _outcome(job, future)
@@ -104,7 +104,7 @@ class StageProgress:
         self._artifacts: dict[str, UUID] = {}
         for stage, total in self._totals.items():
             self._tasks[stage] = bars.add_task(stage, total=total)
-            key = slugify(f"{config.name}-{stage}")
+            key = slugify(f"{config.name}-{stage}-progress")
             artifact = create_progress_artifact(0.0, key=key, description=f"{config.name}: {stage}, {total} steps")
             self._artifacts[stage] = cast(UUID, artifact)
 

@@ -7,8 +7,8 @@ from concurrent.futures import Executor
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.plan import COHORT, cohort_step, make_plan, open_study_store
-from dlif_core.study.stages import Job, Outcome, record_failure, run_step
+from dlif_core.study.plan import make_plan, open_study_store
+from dlif_core.study.stages import Job, Outcome, cohort_job, record_failure, run_step
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -37,14 +37,12 @@ def run_shard(config: StudyConfig, executor: Executor, index: int = 0, count: in
     index, count
         Which part of the scans.
     """
-    store = open_study_store(config)
-    plan = make_plan(config, store)
+    plan = make_plan(config, open_study_store(config))
     mine = set(list(plan.files)[index::count])
     jobs = [Job(config, step, plan.files[step.scan]) for step in plan.to_run if step.scan in mine]
     outcomes = list(_run_in_order(jobs, executor))
     if count == 1:
-        steps = [planned.step for planned in plan.steps if planned.step.stage != COHORT]
-        outcomes.append(_run(Job(config, cohort_step(config, store, steps, list(plan.files))), executor))
+        outcomes.append(_run(cohort_job(config, plan), executor))
     return outcomes
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from dlif_core.errors import BloodError, InputError
 from dlif_core.store import Staging, Status, Store, blocks, image_chunking, open_store
 from dlif_core.study.config import Kinetics, StudyConfig, fit_settings
-from dlif_core.study.plan import COHORT, Step, blocked_by, input_function_name
+from dlif_core.study.plan import COHORT, Plan, Step, blocked_by, cohort_step, input_function_name
 from dlif_core.study.source import read_scan, source_name, write_source
 
 if TYPE_CHECKING:
@@ -77,6 +77,12 @@ class Outcome:
     status: str
     reason: str = ""
     seconds: float = 0.0
+
+
+def cohort_job(config: StudyConfig, plan: Plan) -> Job:
+    """The job that makes the cohort's product from what is committed now, after the scans of a plan were run."""
+    steps = [planned.step for planned in plan.steps if planned.step.stage != COHORT]
+    return Job(config, cohort_step(config, open_store(config.output), steps, list(plan.files)))
 
 
 def run_step(job: Job, executor: Executor) -> Outcome:
