@@ -51,7 +51,9 @@ def _local_cluster(workers: int) -> distributed.LocalCluster:
 def _remote_client(address: str) -> distributed.Client:
     if not address.startswith(_SCHEMES):
         raise ConfigurationError(
-            f"{address!r} is not a cluster.", where="--cluster", hint="Use `local` or an address such as tcp://host:8786."
+            f"{address!r} is not a cluster.",
+            where="--cluster",
+            hint="Use `local` or an address such as tcp://host:8786.",
         )
     try:
         return distributed.Client(address, timeout="15s")
