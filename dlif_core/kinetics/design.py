@@ -65,22 +65,18 @@ class Spline:
         interval = ((at - self.first) / self.step).floor().clamp(0, len(self.coefficients) - 1)
         return self.coefficients[interval.long()], at - (self.first + self.step * interval)
 
-    def value(self, at: Tensor) -> Tensor:
-        """Value at points of shape (points,), shape (points, frames)."""
+    def __call__(self, at: Tensor, order: int = 0) -> tuple[Tensor, ...]:
+        """Value and derivatives up to `order` at points of shape (points,), each of shape (points, frames)."""
         pieces, distance = self.pieces(at)
-        c3, c2, c1, c0 = pieces.unbind(1)
-        step = distance[:, None]
-        return torch.addcmul(c0, torch.addcmul(c1, torch.addcmul(c2, c3, step), step), step)
-
-    def __call__(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Value, first and second derivative at points of shape (points,), each of shape (points, frames)."""
-        pieces, distance = self.pieces(at)
-        return cubic(pieces, distance[:, None])
+        return cubic(pieces, distance[:, None], order)
 
 
-def cubic(pieces: Tensor, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Value, first and second derivative of cubics whose coefficients stand along dimension 1."""
+def cubic(pieces: Tensor, distance: Tensor, order: int) -> tuple[Tensor, ...]:
+    """Value and derivatives up to `order` of cubics whose coefficients stand along dimension 1, highest power first."""
     c3, c2, c1, c0 = pieces.unbind(1)
-    value = ((c3 * distance + c2) * distance + c1) * distance + c0
-    slope = (3 * c3 * distance + 2 * c2) * distance + c1
-    return value, slope, 6 * c3 * distance + 2 * c2
+    found = [torch.addcmul(c0, torch.addcmul(c1, torch.addcmul(c2, c3, distance), distance), distance)]
+    if order > 0:
+        found.append(torch.addcmul(c1, torch.addcmul(2 * c2, c3, distance, value=3), distance))
+    if order > 1:
+        found.append(torch.addcmul(2 * c2, c3, distance, value=6))
+    return tuple(found)

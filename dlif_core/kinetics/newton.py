@@ -8,7 +8,7 @@ from torch import Tensor
 from dlif_core.kinetics.projection import Drop, Projection
 
 _ITERATIONS = 60
-_LONGEST_STEP = 0.7
+_LONGEST_STEP = 1.5
 #: A step this short [ln θ], or one that promises no more than rounding, ends the ascent. It is still taken; where it
 #: is not damped, convergence is quadratic and it may be longer.
 _STEP, _UNDAMPED_STEP, _GAIN = 1e-9, 1e-5, 1e-14

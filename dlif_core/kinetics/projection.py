@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from dlif_core.kinetics.design import Spline, cubic
 from dlif_core.kinetics.faces import Face
 
 Array = NDArray[np.float64]
+#: Bounds that a search keeps: none, coefficients ≥ 0 ("lower"), or vB ≤ 1 too ("all").
+Bounds = Literal["none", "lower", "all"]
 
 #: Steps of the search grid over ln θ.
 _SEARCH_STEPS = 64
@@ -82,48 +85,50 @@ class Projection:
         self.highest = torch.tensor(highest, dtype=torch.float64, device=device)
         self._gram = self._grid_unit @ self._grid_unit.T
 
-    def search(self, curves: Tensor, *, feasible: bool) -> tuple[Tensor, Tensor]:
+    def search(self, curves: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
         """Best grid point of every curve.
 
         Parameters
         ----------
         curves
             Weighted, shape (voxels, frames).
-        feasible
-            Whether only points with coefficients inside their bounds count.
+        bounds
+            Which bounds the coefficients at a point must keep for it to count.
 
         Returns
         -------
         Logarithms of the rates, shape (rates, voxels), and whether there is a point at all, shape (voxels,).
         """
         products = self._grid_unit @ curves.T
-        level = self.inverse @ curves.T if feasible else None
+        level = None if bounds == "none" else self.inverse @ curves.T
         scores = self._scores_of_one if self.face.exponentials == 1 else self._scores_of_two
-        score, point = scores(products, level)
+        score, point = scores(
+            products, level, self.highest if bounds == "all" else torch.full_like(self.highest, torch.inf)
+        )
         return self._grid[point], score > -torch.inf
 
-    def _scores_of_one(self, products: Tensor, level: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _scores_of_one(self, products: Tensor, level: Tensor | None, highest: Tensor) -> tuple[Tensor, Tensor]:
         score = products.square()
         if level is not None:
             gain = products / self._grid_norm
-            possible = self._possible(level[:, None] - self._shadow.T[:, :, None] * gain) & (gain >= 0)
+            possible = _possible(level[:, None] - self._shadow.T[:, :, None] * gain, highest) & (gain >= 0)
             score = torch.where(possible, score, -torch.inf)
         best, point = score.max(0)
         return best, point[None]
 
-    def _scores_of_two(self, products: Tensor, level: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _scores_of_two(self, products: Tensor, level: Tensor | None, highest: Tensor) -> tuple[Tensor, Tensor]:
         """Row by row over the slower rate, so that the pairs never lie in memory all at once."""
         best = torch.full_like(products[0], -torch.inf)
         point = torch.zeros((2, products.shape[1]), dtype=torch.long, device=products.device)
         for slow in range(len(products) - 1):
-            score, fast = self._scores_beside(slow, products, level).max(0)
+            score, fast = self._scores_beside(slow, products, level, highest).max(0)
             better = score > best
             best = torch.where(better, score, best)
             point[0].masked_fill_(better, slow)
             point[1] = torch.where(better, fast + slow + 1, point[1])
         return best, point
 
-    def _scores_beside(self, slow: int, products: Tensor, level: Tensor | None) -> Tensor:
+    def _scores_beside(self, slow: int, products: Tensor, level: Tensor | None, highest: Tensor) -> Tensor:
         first, second, overlap = products[slow], products[slow + 1 :], self._gram[slow, slow + 1 :, None]
         spread = 1 / (1 - overlap.square())
         own, other = (first - overlap * second) * spread, (second - overlap * first) * spread
@@ -133,15 +138,8 @@ class Projection:
         own, other = own / self._grid_norm[slow], other / self._grid_norm[slow + 1 :]
         rest = level[:, None] - self._shadow[slow, :, None, None] * own
         rest = rest - self._shadow[slow + 1 :].T[:, :, None] * other
-        possible = self._possible(rest) & (own >= 0) & (other >= 0)
+        possible = _possible(rest, highest) & (own >= 0) & (other >= 0)
         return torch.where(possible, score, -torch.inf)
-
-    def _possible(self, coefficients: Tensor) -> Tensor:
-        """Whether coefficients of the fixed columns, along dimension 0, are inside their bounds."""
-        inside = torch.ones_like(coefficients[0], dtype=torch.bool) if len(coefficients) else torch.tensor(True)
-        for coefficient, highest in zip(coefficients, self.highest, strict=True):
-            inside = inside & (coefficient >= 0) & (coefficient <= highest)
-        return inside
 
     def drop(self, log_rates: Tensor, curves: Tensor) -> Drop:
         """The drop of the residual sum at rates of shape (rates, voxels), for curves of shape (voxels, frames)."""
@@ -149,11 +147,11 @@ class Projection:
 
     def _drop_of_one(self, log_rates: Tensor, curves: Tensor) -> Drop:
         pieces, distance = self._unit.pieces(log_rates[0])
-        p, slope, curvature = cubic((pieces @ curves[:, :, None])[:, :, 0], distance)
+        p, slope, curvature = cubic((pieces @ curves[:, :, None])[:, :, 0], distance, 2)
         return Drop(p**2, (2 * p * slope)[None], (2 * (slope**2 + p * curvature))[None, None])
 
     def _drop_of_two(self, log_rates: Tensor, curves: Tensor) -> Drop:
-        first, second = self._unit(log_rates[0]), self._unit(log_rates[1])
+        first, second = self._unit(log_rates[0], 2), self._unit(log_rates[1], 2)
         p, s, c = ([dot(vector, curves) for vector in vectors] for vectors in zip(first, second, strict=True))
         overlap = dot(first[0], second[0])
         turn = dot(first[1], second[0]), dot(first[0], second[1])
@@ -184,6 +182,14 @@ class Projection:
         for slow, fast in pairwise(log_rates):
             close = close | (fast - slow < 1.01 * _CLOSEST)
         return close
+
+
+def _possible(coefficients: Tensor, highest: Tensor) -> Tensor:
+    """Whether coefficients of the fixed columns, along dimension 0, are from zero to their highest."""
+    inside = torch.ones_like(coefficients[0], dtype=torch.bool) if len(coefficients) else torch.tensor(True)
+    for coefficient, limit in zip(coefficients, highest, strict=True):
+        inside = inside & (coefficient >= 0) & (coefficient <= limit)
+    return inside
 
 
 def dot(first: Tensor, second: Tensor) -> Tensor:

@@ -3,12 +3,14 @@
 1. On the interior of the feasible set: grid search, then Newton ascent in ln θ. Where that optimum is feasible it is
    the optimum under the bounds too.
 2. Only curves that violate a bound are fitted again, on every face of the feasible set, starting from the best
-   feasible grid point of that face; the face with the smallest residual sum wins.
+   feasible grid point of that face; the face with the smallest residual sum wins. At first without the bound vB ≤ 1:
+   where the optimum keeps it all the same, it is the optimum under it too.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,7 @@ from dlif_core.kinetics.design import FrameColumns, Spline
 from dlif_core.kinetics.faces import Face, faces_of, kinetic_parameters
 from dlif_core.kinetics.models import RATE_BOUNDS, Model
 from dlif_core.kinetics.newton import ascend
-from dlif_core.kinetics.projection import Projection, dot, solve_pair
+from dlif_core.kinetics.projection import Bounds, Projection, dot, solve_pair
 from dlif_core.kinetics.settings import FitStatus
 
 Array = NDArray[np.float64]
@@ -28,7 +30,7 @@ Array = NDArray[np.float64]
 #: Points of the splines over ln θ.
 _POINTS = 1025
 #: Share of the curve's norm below which a coefficient counts as zero.
-_NEGLIGIBLE = 1e-7
+_NEGLIGIBLE = 1e-6
 #: Pivot of the normalised normal equations below which parameters aren't identifiable.
 _SINGULAR = 1e-13
 #: Step of the complex-step derivative, exact to rounding (Squire & Trapp, SIAM Rev 1998;40:110).
@@ -49,12 +51,15 @@ class Optimum:
         Weighted residual sum of squares, shape (voxels,).
     converged
         Shape (voxels,).
+    overfull
+        Whether vB exceeds 1, shape (voxels,).
     """
 
     face: Tensor
     log_rates: Tensor
     rss: Tensor
     converged: Tensor
+    overfull: Tensor
 
 
 @dataclass(frozen=True)
@@ -69,14 +74,17 @@ class FaceFit:
         Coefficients of the columns without rate, shape (columns, voxels).
     residual
         Weighted, shape (voxels, frames).
-    feasible
-        Whether every coefficient is inside its bounds, shape (voxels,).
+    positive
+        Whether every coefficient is above zero, shape (voxels,).
+    overfull
+        Whether vB exceeds 1, shape (voxels,).
     """
 
     gains: Tensor
     levels: Tensor
     residual: Tensor
-    feasible: Tensor
+    positive: Tensor
+    overfull: Tensor
 
 
 @dataclass(frozen=True)
@@ -173,7 +181,8 @@ class CompartmentSolver:
         estimates = self.estimates(optimum, weighted)
         face = self.faces[int(optimum.face[0])]
         log_rates = optimum.log_rates[: face.exponentials]
-        fit = self._regress(face, log_rates, self._tissue(face, weighted))
+        columns = [self._exponential(rate)[0] for rate in log_rates]
+        fit = self._regress(face, log_rates, columns, self._tissue(face, weighted))
         numbers = torch.cat([log_rates, fit.gains, fit.levels])[:, 0].cpu().numpy()
         errors = torch.stack(estimates.errors)[:, 0].numpy()
         return Start(face, numbers, float(optimum.rss[0]), int(estimates.status[0]), errors)
@@ -181,19 +190,18 @@ class CompartmentSolver:
     def optimum(self, curves: Tensor) -> Optimum:
         """The optimum of weighted curves of shape (voxels, frames)."""
         interior = len(self.faces) - 1
-        found, feasible = self._on_face(interior, curves, feasible=False)
-        refit = (~feasible).nonzero()[:, 0]
-        if len(refit):
-            under_bounds = self._on_any_face(curves[refit])
-            for target, source in zip(vars(found).values(), vars(under_bounds).values(), strict=True):
-                target[..., refit] = source
+        found, positive = self._on_face(interior, curves, "none")
+        _replace(found, ~positive, lambda some: self._on_any_face(curves[some], "lower"))
+        _replace(found, found.overfull, lambda some: self._on_any_face(curves[some], "all"))
         return found
 
-    def _on_any_face(self, curves: Tensor) -> Optimum:
+    def _on_any_face(self, curves: Tensor, bounds: Bounds) -> Optimum:
         """The best of all faces; one with more free numbers must be better beyond rounding."""
-        best, _ = self._on_face(0, curves, feasible=True)
-        for index in range(1, len(self.faces)):
-            found, feasible = self._on_face(index, curves, feasible=True)
+        best, _ = self._on_face(0, curves, bounds)
+        for index, face in enumerate(self.faces[1:], 1):
+            if face.blood == "all" and bounds == "lower":
+                continue
+            found, feasible = self._on_face(index, curves, bounds)
             worth = found.rss < best.rss * (1 - 1e-9) - _NEGLIGIBLE**2 * dot(curves, curves)
             better = feasible & worth
             chosen = [
@@ -203,18 +211,20 @@ class CompartmentSolver:
             best = Optimum(*chosen)
         return best
 
-    def _on_face(self, index: int, curves: Tensor, *, feasible: bool) -> tuple[Optimum, Tensor]:
+    def _on_face(self, index: int, curves: Tensor, bounds: Bounds) -> tuple[Optimum, Tensor]:
         """The optimum on one face, and whether it is feasible."""
         face, count = self.faces[index], len(curves)
         projection, target = self._projections[face], self._tissue(face, curves)
         log_rates = self._empty(count)
         converged = exists = torch.ones_like(curves[:, 0], dtype=torch.bool)
         if face.exponentials:
-            start, exists = projection.search(target, feasible=feasible)
+            start, exists = projection.search(target, bounds)
             log_rates[: face.exponentials], converged = ascend(projection, start, target)
-        fit = self._regress(face, log_rates[: face.exponentials], target)
+        rates = log_rates[: face.exponentials]
+        fit = self._regress(face, rates, [self._exponential(rate)[0] for rate in rates], target)
         faces = torch.full((count,), index, device=curves.device)
-        return Optimum(faces, log_rates, dot(fit.residual, fit.residual), converged), fit.feasible & exists
+        optimum = Optimum(faces, log_rates, dot(fit.residual, fit.residual), converged, fit.overfull)
+        return optimum, fit.positive & exists & ~(fit.overfull & (bounds == "all"))
 
     def _empty(self, count: int) -> Tensor:
         return torch.full((2, count), torch.nan, dtype=torch.float64, device=self._root.device)
@@ -224,9 +234,9 @@ class CompartmentSolver:
         vascular = face.vascular(self.blood_volume)
         return curves - vascular * self._whole_blood if vascular else curves
 
-    def _regress(self, face: Face, log_rates: Tensor, target: Tensor) -> FaceFit:
+    def _regress(self, face: Face, log_rates: Tensor, columns: list[Tensor], target: Tensor) -> FaceFit:
+        """Coefficients at given rates, with the columns of their exponentials."""
         projection = self._projections[face]
-        columns = [self._exponential.value(rate) for rate in log_rates]
         remainders = [column - (column @ projection.basis) @ projection.basis.T for column in columns]
         gains = _project(remainders, target)
         residual = target
@@ -234,13 +244,14 @@ class CompartmentSolver:
             residual = residual - gain[:, None] * column
         levels = projection.inverse @ residual.T
         residual = residual - levels.T @ projection.fixed
-        norm = target.norm(dim=1)
-        feasible = ~projection.too_close(log_rates).expand(norm.shape)
+        positive = ~projection.too_close(log_rates).expand(len(target))
+        negligible = _NEGLIGIBLE * target.norm(dim=1)
         for gain, column in zip(gains, columns, strict=True):
-            feasible = feasible & (gain * column.norm(dim=1) > _NEGLIGIBLE * norm)
-        for level, column, highest in zip(levels, projection.fixed, projection.highest, strict=True):
-            feasible = feasible & (level * column.norm() > _NEGLIGIBLE * norm) & (level < highest)
-        return FaceFit(gains, levels, residual, feasible)
+            positive = positive & (gain * column.norm(dim=1) > negligible)
+        for level, column in zip(levels, projection.fixed, strict=True):
+            positive = positive & (level * column.norm() > negligible)
+        overfull = levels[-1] >= 1 if face.blood == "free" else torch.zeros_like(positive)
+        return FaceFit(gains, levels, residual, positive, overfull)
 
     def estimates(self, optimum: Optimum, curves: Tensor) -> Estimates:
         """Parameters, standard errors and status at the optimum of weighted curves."""
@@ -259,12 +270,13 @@ class CompartmentSolver:
         self, face: Face, optimum: Optimum, members: Tensor, curves: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         log_rates = optimum.log_rates[: face.exponentials, members]
-        fit = self._regress(face, log_rates, self._tissue(face, curves))
+        columns, slopes = self._columns(log_rates)
+        fit = self._regress(face, log_rates, columns, self._tissue(face, curves))
         low, high = self._projections[face].bounds
         at_bound = (log_rates <= low) | (log_rates >= high)
-        columns = self._tangents(face, log_rates, fit.gains)
+        tangents = self._tangents(face, columns, slopes, fit.gains)
         held = torch.cat([at_bound, torch.zeros_like(fit.gains, dtype=torch.bool), fit.levels.isnan()])
-        covariance, singular = _covariance(columns, held, fit.residual)
+        covariance, singular = _covariance(tangents, held, fit.residual)
         free = [*log_rates, *fit.gains, *fit.levels]
         values, variances = propagate(self.model, face, self.blood_volume, free, covariance)
         errors = torch.where(variances > 0, variances.sqrt(), torch.nan)
@@ -274,15 +286,25 @@ class CompartmentSolver:
         status = status.masked_fill(~optimum.converged[members], int(FitStatus.NOT_CONVERGED))
         return values, errors, status.to(torch.uint8)
 
-    def _tangents(self, face: Face, log_rates: Tensor, gains: Tensor) -> Tensor:
-        """Derivatives of the curve by every free number, shape (voxels, frames, numbers)."""
-        splines = [self._exponential(rate) for rate in log_rates]
-        by_rate = [gain[:, None] * slope for gain, (_, slope, _) in zip(gains, splines, strict=True)]
-        by_gain = [value for value, _, _ in splines]
+    def _columns(self, log_rates: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Columns of exponentials and their derivatives by the logarithms of the rates."""
+        both = [self._exponential(rate, 1) for rate in log_rates]
+        return [value for value, _ in both], [slope for _, slope in both]
+
+    def _tangents(self, face: Face, columns: list[Tensor], slopes: list[Tensor], gains: Tensor) -> Tensor:
+        """Derivatives of the curve by every free number, shape (voxels, numbers, frames)."""
+        by_rate = [gain[:, None] * slope for gain, slope in zip(gains, slopes, strict=True)]
         by_level = [column.expand(gains.shape[1], -1) for column in self._projections[face].fixed]
-        shape = (gains.shape[1], len(self._root), 0)
-        every = [*by_rate, *by_gain, *by_level]
-        return torch.stack(every, 2) if every else torch.zeros(shape, dtype=torch.float64, device=gains.device)
+        every = [*by_rate, *columns, *by_level]
+        return torch.stack(every, 1) if every else gains.new_zeros((gains.shape[1], 0, len(self._root)))
+
+
+def _replace(found: Optimum, where: Tensor, fit: Callable[[Tensor], Optimum]) -> None:
+    """Put the results of another fit in place of some."""
+    some = where.nonzero()[:, 0]
+    if len(some):
+        for target, source in zip(vars(found).values(), vars(fit(some)).values(), strict=True):
+            target[..., some] = source
 
 
 def _project(remainders: list[Tensor], target: Tensor) -> Tensor:
@@ -297,26 +319,25 @@ def _project(remainders: list[Tensor], target: Tensor) -> Tensor:
     return torch.stack([product / norm for product, norm in zip(products, norms, strict=True)])
 
 
-def _covariance(columns: Tensor, held: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+def _covariance(tangents: Tensor, held: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
     """Covariance of the free numbers, shape (voxels, numbers, numbers), and whether it is singular.
 
     Numbers that are held on a bound have no variance.
     """
     held = held.T
-    norm = columns.norm(dim=1).clamp_min(1e-300)
-    unit = torch.where(held[:, None], 0.0, columns / norm[:, None])
-    gram = unit.transpose(1, 2) @ unit + torch.diag_embed(held.to(columns.dtype))
-    factor, failed = torch.linalg.cholesky_ex(gram)
-    smallest = factor.diagonal(dim1=1, dim2=2).square().amin(1) if gram.shape[1] else torch.ones_like(norm.sum(1))
+    gram = tangents @ tangents.transpose(1, 2)
+    norm = gram.diagonal(dim1=1, dim2=2).sqrt().clamp_min(1e-300)
+    outer = norm[:, :, None] * norm[:, None]
+    unit = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
+    free = ~(held[:, :, None] | held[:, None])
+    factor, failed = torch.linalg.cholesky_ex(torch.where(free, gram / outer, unit))
+    smallest = factor.diagonal(dim1=1, dim2=2).square().amin(1) if gram.shape[1] else torch.ones_like(residual[:, 0])
     singular = (failed > 0) | ~(smallest > _SINGULAR)
     freedom = residual.shape[1] - (~held).sum(1)
     variance = dot(residual, residual) / freedom.clamp_min(1)
     variance = torch.where(singular | (freedom < 1), torch.nan, variance)
-    factor = torch.where(
-        singular[:, None, None], torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device), factor
-    )
-    inverse = torch.where(held[:, :, None], 0.0, torch.cholesky_inverse(factor))
-    return variance[:, None, None] * inverse / (norm[:, :, None] * norm[:, None]), singular
+    inverse = torch.cholesky_inverse(torch.where(singular[:, None, None], unit, factor))
+    return torch.where(free, variance[:, None, None] * inverse / outer, 0.0), singular
 
 
 def propagate(

@@ -230,6 +230,7 @@ def test_measured_curves_agree_with_an_independent_scipy_fit(real_data: Path) ->
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 def test_measured_scan_with_delay_by_region(real_data: Path) -> None:
     """Delays are found for every region of a whole scan, and no delay of a dense SciPy scan fits better."""
     regions, timing, blood = measured_scan(real_data, "sub-01", "ses-baseline")
@@ -239,7 +240,7 @@ def test_measured_scan_with_delay_by_region(real_data: Path) -> None:
     root = np.sqrt(frame_weights(regions, timing, settings, C11))
     for index in range(0, len(regions.names), 40):
         curve = regions.activity[index]
-        for delay in range(-29, 30):
+        for delay in range(-29, 30, 2):
             columns = FilterColumns(timing, blood.shifted(delay))
 
             def residual(x: np.ndarray, columns=columns, curve=curve) -> np.ndarray:
