@@ -23,7 +23,7 @@ from dlif_core.kinetics.settings import DELAY_BOUNDS
 
 Array = NDArray[np.float64]
 
-_TOLERANCE = 1e-13
+_TOLERANCE = 1e-10
 _LOG_BOUNDS = (math.log(RATE_BOUNDS[0]), math.log(RATE_BOUNDS[1]))
 
 

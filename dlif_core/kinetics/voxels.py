@@ -63,7 +63,7 @@ class VoxelFit:
     Raises
     ------
     ConfigurationError
-        If too few frames are left after t*, or there are fewer frames than free numbers.
+        If there are not more frames than free numbers; in `fit`, if too few frames are left after t*.
     """
 
     timing: FrameTiming

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from scipy.integrate import solve_ivp
 from scipy.optimize import least_squares
 from scipy.signal import lfilter
@@ -11,6 +12,8 @@ from scipy.signal import lfilter
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import RegionCurves
+
+torch.set_num_threads(1)  # the matrices are small: more threads would wait for each other
 
 F18 = 6586.2
 RATES = (1e-4, 10.0)

@@ -47,7 +47,7 @@ def truth_of(model: str, k: dict[str, float]) -> dict[str, float]:
     return {name: k[name] for name in NAMES[model]}
 
 
-@pytest.mark.parametrize("delay", [0.0, 9.5, -14.0])
+@pytest.mark.parametrize("delay", [0.0, *(pytest.param(d, marks=pytest.mark.slow) for d in (9.5, -14.0))])
 @pytest.mark.parametrize("schedule_name", SCHEDULES)
 @pytest.mark.parametrize("model", NAMES)
 def test_ode_truth_is_recovered(model: str, schedule_name: str, delay: float) -> None:
