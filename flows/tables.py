@@ -55,7 +55,7 @@ def truth_table(config: StudyConfig) -> Table | None:
     comparison = compare_with_truth(config)
     if comparison is None:
         return None
-    title = "Ki against the simulated truth, mean over scans [mL/cm³/min]"
+    title = "Ki against the simulated truth, median over scans [mL/cm³/min]"
     table = Table("analysis", "organ", "true", "estimated", "error", "scans", title=title)
     for column in table.columns[2:]:
         column.justify = "right"

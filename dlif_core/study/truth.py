@@ -35,7 +35,7 @@ def compare_with_truth(config: StudyConfig) -> pd.DataFrame | None:
 
 
 def summarise_truth(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Mean truth and estimate over scans and the median error, for every fit and organ.
+    """Median truth, estimate and error over scans, for every fit and organ.
 
     Returns
     -------
@@ -44,8 +44,8 @@ def summarise_truth(comparison: pd.DataFrame) -> pd.DataFrame:
     errors = comparison.assign(error_percent=100 * (comparison["estimate"] / comparison["truth"] - 1))
     groups = errors.groupby(["fit", "region"], sort=False)
     return groups.agg(
-        truth=("truth", "mean"),
-        estimate=("estimate", "mean"),
+        truth=("truth", "median"),
+        estimate=("estimate", "median"),
         error_percent=("error_percent", "median"),
         scans=("truth", "size"),
     ).reset_index()

@@ -1,0 +1,91 @@
+"""The command line as a person meets it: help, first steps, errors, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlif_core.errors import ExitCode
+from dlif_core.phantom import write_cohort
+
+HEAVY = (
+    "torch",
+    "prefect",
+    "dask",
+    "distributed",
+    "xarray",
+    "zarr",
+    "pandas",
+    "numpy",
+    "matplotlib",
+    "nibabel",
+    "lmfit",
+)
+
+
+def dlif(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def test_help_names_every_command_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    shown = dlif("--help", folder=tmp_path)
+    assert shown.returncode == 0
+    for command in ("init", "simulate", "plan", "run", "status", "report", "doctor"):
+        assert command in shown.stdout
+    code = f"import flows.cli, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_first_steps(tmp_path: Path) -> None:
+    write_cohort(tmp_path / "bids", 1, seed=4, voxel_size=2.0)
+    assert dlif("init", "study.yaml", folder=tmp_path).returncode == 0
+    again = dlif("init", "study.yaml", folder=tmp_path)
+    assert again.returncode == ExitCode.CONFIGURATION
+    assert "exists already" in again.stderr
+
+    planned = dlif("plan", "study.yaml", "--json", folder=tmp_path)
+    assert {step["state"] for step in json.loads(planned.stdout)} == {"run"}
+    before = dlif("status", "study.yaml", "--json", folder=tmp_path)
+    assert before.returncode == ExitCode.NOTHING_SUCCEEDED
+    assert json.loads(before.stdout)[0]["status"] == "incomplete"
+
+    done = dlif("run", "study.yaml", "--shard", "1/1", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Ki against the simulated truth" in done.stdout
+    nothing = dlif("run", "study.yaml", folder=tmp_path)
+    assert "Everything is up to date." in nothing.stdout
+    reports = dlif("report", "study.yaml", folder=tmp_path).stdout.split()
+    assert [Path(report).name for report in reports] == ["report.html", "report.html"]
+    assert all(Path(report).is_file() for report in reports)
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "expected"),
+    [
+        ("name: a\ndata: nowhere\noutput: out\n", ("plan",), "nowhere"),
+        ("name: a\ndata: .\noutput: out\n", ("run",), "no PET-BIDS scan"),
+        ("name: a\ndata: .\noutput: out\nkinetic: []\n", ("run",), "Did you mean 'kinetics'?"),
+        ("name: [", ("status",), "not YAML"),
+    ],
+)
+def test_a_wrong_study_is_one_clear_line(
+    tmp_path: Path, content: str, arguments: tuple[str, ...], expected: str
+) -> None:
+    (tmp_path / "study.yaml").write_text(content)
+    shown = dlif(*arguments, "study.yaml", folder=tmp_path)
+    assert shown.returncode in (ExitCode.CONFIGURATION, ExitCode.INPUT)
+    assert expected in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_a_wrong_shard_is_refused(tmp_path: Path) -> None:
+    write_cohort(tmp_path / "bids", 1, seed=4, voxel_size=3.0)
+    dlif("init", "study.yaml", folder=tmp_path)
+    shown = dlif("run", "study.yaml", "--shard", "3/2", folder=tmp_path)
+    assert shown.returncode == ExitCode.CONFIGURATION
+    assert "1/4" in shown.stderr
