@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
+# Tests run two at a time, each with one thread.
+export OMP_NUM_THREADS := 1
+PARALLEL := -n 2 --dist loadfile
 
 .PHONY: demo test test-quick check format bench clean
 
@@ -21,10 +24,10 @@ demo: $(READY)
 	$(BIN)/dlif run demo/study.yaml
 
 test: $(READY)
-	$(PYTEST)
+	$(PYTEST) $(PARALLEL)
 
 test-quick: $(READY)
-	$(PYTEST) -m "not slow and not service"
+	$(PYTEST) $(PARALLEL) -m "not slow and not service"
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dlif_core.errors import StoreError
 from dlif_core.store.fingerprint import Fingerprint
@@ -54,6 +54,14 @@ class Staging:
         folder.write(self._area.owner, Owner.current().to_json())
         if is_in_zarr(name):
             self._require_group()
+
+    def __enter__(self) -> Self:
+        """Write in a block: where it ends by an exception, the staging area is free for the next try at once."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: object, trace: object) -> None:
+        if kind is not None:
+            discard(self._folder, self._area)
 
     @property
     def name(self) -> str:

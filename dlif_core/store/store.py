@@ -223,7 +223,7 @@ def open_store(uri: str) -> Store:
     try:
         about = json.loads(folder.read(ROOT_FILE))
     except FileNotFoundError as error:
-        raise StoreError("there is no dlif store.", where=uri, hint="`dlif ingest` or `dlif run` makes one.") from error
+        raise StoreError("there is no dlif store.", where=uri, hint="`dlif run` makes one.") from error
     except ValueError:
         about = None
     if not isinstance(about, dict) or about.get("format") != FORMAT:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -159,11 +160,11 @@ def ingest_scan(job: Job) -> None:
 
     assert job.files is not None
     started = time.perf_counter()
-    staging = job.store.stage(job.step.product)
-    with open_scan(job.files, job.config.regions.groups) as ingested:
-        write_source(staging, ingested)
-        warnings = ingested.warnings
-    _publish(job, staging, started, warnings)
+    with job.store.stage(job.step.product) as staging:
+        with open_scan(job.files, job.config.regions.groups) as ingested:
+            write_source(staging, ingested)
+            warnings = ingested.warnings
+        _publish(job, staging, started, warnings)
 
 
 def _publish(job: Job, staging: Staging, started: float, warnings: tuple[str, ...] = ()) -> None:
@@ -182,9 +183,9 @@ def estimate_input_function(job: Job) -> None:
     method = job.step.variant
     scan, blood = read_scan(job.store, job.step.scan)
     curve = estimate(method, scan, blood, job.config.input_functions[method])
-    staging = job.store.stage(job.step.product)
-    staging.write_dataset(curve.to_dataset())
-    _publish(job, staging, started, curve.warnings)
+    with job.store.stage(job.step.product) as staging:
+        staging.write_dataset(curve.to_dataset())
+        _publish(job, staging, started, curve.warnings)
 
 
 def read_input_function(store: Store, scan: str, method: str) -> InputFunction:
@@ -218,9 +219,9 @@ def fit_scan_regions(job: Job) -> None:
     scan, _ = read_scan(job.store, job.step.scan)
     curve, passed = available_input_function(job)
     result = fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), scan.acquisition.half_life)
-    staging = job.store.stage(job.step.product)
-    staging.write_dataset(result)
-    _publish(job, staging, started, passed)
+    with job.store.stage(job.step.product) as staging:
+        staging.write_dataset(result)
+        _publish(job, staging, started, passed)
 
 
 @dataclass(frozen=True)
@@ -240,21 +241,21 @@ def _maps(job: Job, executor: Executor) -> None:
     chunks, shards = (edges[1:] for edges in image_chunking(tuple(scan.activity.shape)))
     shape = tuple(scan.activity.shape[1:])
     fit, passed, attributes = _on_worker(executor, prepare_voxel_fit, job)
-    staging = job.store.stage(job.step.product)
-    staging.write_dataset(_empty_with(attributes))
-    for name, description in fit.variables.items():
-        staging.create_array(
-            name,
-            shape=shape,
-            chunks=chunks,
-            shards=shards,
-            dims=("z", "y", "x"),
-            dtype="u1" if name == "status" else "f4",
-            attrs=description,
-        )
-    block_job = MapJob(job.config.output, source_name(job.step.scan), staging.uri, fit)
-    list(executor.map(fit_block, *zip(*((block_job, block) for block in blocks(shape, shards)), strict=True)))
-    _publish(job, staging, started, passed)
+    with job.store.stage(job.step.product) as staging:
+        staging.write_dataset(_empty_with(attributes))
+        for name, description in fit.variables.items():
+            staging.create_array(
+                name,
+                shape=shape,
+                chunks=chunks,
+                shards=shards,
+                dims=("z", "y", "x"),
+                dtype="u1" if name == "status" else "f4",
+                attrs=description,
+            )
+        block_job = MapJob(job.config.output, source_name(job.step.scan), staging.uri, fit)
+        list(executor.map(partial(fit_block, block_job), blocks(shape, shards)))
+        _publish(job, staging, started, passed)
 
 
 def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
@@ -303,9 +304,9 @@ def _make_scan_report(job: Job) -> None:
     from dlif_core.study.reporting import write_scan_report
 
     started = time.perf_counter()
-    staging = job.store.stage(job.step.product)
-    write_scan_report(job.config, job.store, job.step.scan, staging)
-    _publish(job, staging, started)
+    with job.store.stage(job.step.product) as staging:
+        write_scan_report(job.config, job.store, job.step.scan, staging)
+        _publish(job, staging, started)
 
 
 def _cohort(job: Job, executor: Executor) -> None:
@@ -316,9 +317,9 @@ def _make_cohort(job: Job) -> None:
     from dlif_core.study.cohort import write_cohort_product
 
     started = time.perf_counter()
-    staging = job.store.stage(job.step.product)
-    write_cohort_product(job.config, job.store, staging)
-    _publish(job, staging, started)
+    with job.store.stage(job.step.product) as staging:
+        write_cohort_product(job.config, job.store, staging)
+        _publish(job, staging, started)
 
 
 _STAGES: dict[str, Callable[[Job, Executor], None]] = {

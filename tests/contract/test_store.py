@@ -201,6 +201,15 @@ def test_a_new_staging_begins_empty(store: Store) -> None:
     assert list(store.open_dataset(SOURCE).data_vars) == ["plasma"]
 
 
+def test_a_fault_while_writing_frees_the_staging_area(store: Store) -> None:
+    """Another process, such as the one that records the fault, must be able to stage the product at once."""
+    with pytest.raises(ZeroDivisionError), store.stage(SOURCE) as staging:
+        staging.write_dataset(curve([1.0]))
+        _ = 1 / 0
+    assert not any(key.startswith(".staging") for key in files(store.uri))
+    assert store.marker(SOURCE) is None
+
+
 def test_a_marker_says_what_was_committed(store: Store) -> None:
     publish_curve(store, [1, 2])
     marker = store.marker(SOURCE)
