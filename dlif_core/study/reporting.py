@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from dlif_core.report import CohortReport, ScanReport, cohort_report, scan_report
 from dlif_core.scan import DynamicScan, ImageArray
-from dlif_core.store import Staging, Store
+from dlif_core.store import Marker, Staging, Store
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.plan import fit_name, input_function_name
+from dlif_core.study.plan import Step, fit_name, input_function_name
 from dlif_core.study.source import read_scan, source_name
 from dlif_core.study.stages import read_input_function
 
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 _PLANES = 16
 
 
-def write_scan_report(config: StudyConfig, store: Store, scan_id: str, staging: Staging) -> None:
-    """Write a scan's HTML report into its staging area."""
+def write_scan_report(config: StudyConfig, store: Store, step: Step, staging: Staging) -> None:
+    """Write a scan's HTML report into its staging area; results of older settings stay out."""
+    scan_id = step.scan
     scan, _ = read_scan(store, scan_id)
     products = _products(config, scan_id, with_maps=scan.activity is not None)
-    markers = {title: store.marker(name) for title, name in products.items()}
+    markers = {title: _current_marker(store, name, step) for title, name in products.items()}
     done = {title: products[title] for title, marker in markers.items() if marker and marker.status == "success"}
     html = scan_report(
         ScanReport(
@@ -51,14 +52,20 @@ def write_scan_report(config: StudyConfig, store: Store, scan_id: str, staging: 
             voxel_size=tuple(scan.voxel_size) if scan.affine is not None else None,
             warnings=tuple(
                 (title, warning)
-                for title, name in {"scan": source_name(scan_id), **products}.items()
-                if (marker := store.marker(name))
+                for title, marker in {"scan": store.marker(source_name(scan_id)), **markers}.items()
+                if marker
                 for warning in marker.warnings
             ),
             provenance=_provenance(config, store, scan_id, done),
         )
     )
     staging.write_text("report.html", html)
+
+
+def _current_marker(store: Store, name: str, step: Step) -> Marker | None:
+    """Marker of a product that the step's own fingerprint names."""
+    marker = store.marker(name)
+    return marker if marker and marker.fingerprint in step.fingerprint.parts.values() else None
 
 
 def _products(config: StudyConfig, scan: str, *, with_maps: bool) -> dict[str, str]:

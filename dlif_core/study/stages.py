@@ -305,7 +305,7 @@ def _make_scan_report(job: Job) -> None:
 
     started = time.perf_counter()
     with job.store.stage(job.step.product) as staging:
-        write_scan_report(job.config, job.store, job.step.scan, staging)
+        write_scan_report(job.config, job.store, job.step, staging)
         _publish(job, staging, started)
 
 

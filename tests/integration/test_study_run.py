@@ -1,6 +1,7 @@
 """A small simulated study: what is up to date stays, what changed is named and made again, and only that."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -115,8 +116,6 @@ def test_a_study_may_lie_in_an_object_store(study: StudyConfig, memory: str) -> 
 def test_a_scan_without_blood_falls_back_and_says_so(
     tmp_path: Path, folder: Path, run_study: Callable[..., StudyConfig]
 ) -> None:
-    import shutil
-
     shutil.copytree(folder / "bids", tmp_path / "bids")
     for file in (tmp_path / "bids" / "sub-m01" / "pet").glob("*_blood.*"):
         file.unlink()
@@ -131,3 +130,18 @@ def test_a_scan_without_blood_falls_back_and_says_so(
     assert marker is not None
     assert any("arterial" in warning for warning in marker.warnings)
     assert "arterial" in store.read_text("reports/sub-m01", "report.html")
+
+
+def test_a_result_of_older_input_leaves_the_report(
+    tmp_path: Path, folder: Path, run_study: Callable[..., StudyConfig]
+) -> None:
+    """A fit whose only input function is gone is blocked; what it gave before is no longer shown."""
+    shutil.copytree(folder / "bids", tmp_path / "bids")
+    only = STUDY | {"scans": ["sub-m01"], "kinetics": [PATLAK | {"input_function": "arterial", "maps": False}]}
+    before = run_study(tmp_path, **only)
+    assert "Patlak plot" in open_study_store(before).read_text("reports/sub-m01", "report.html")
+    for file in (tmp_path / "bids" / "sub-m01" / "pet").glob("*_blood.*"):
+        file.unlink()
+    after = run_study(tmp_path, **only)
+    assert study_status(after).scans[0].status is ScanStatus.UNAVAILABLE
+    assert "Patlak plot" not in open_study_store(after).read_text("reports/sub-m01", "report.html")
