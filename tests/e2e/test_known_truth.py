@@ -1,7 +1,14 @@
-"""Voxelwise Ki of simulated mice against the truth at the image's own resolution, with the true input function."""
+"""Voxelwise Ki of simulated mice against the truth at the image's own resolution, with the true input function.
+
+With k4 = 0 Ki is the final slope of a curve, so a voxel that organs share has the Ki that the blurred truth map says.
+With k4 > 0 K1·k3/(k2 + k3) is no such sum: in a shared voxel no fit gives it back, not even without noise (liver +7 %).
+That is a loss of resolution and no fault of the fit, so the reversible model is judged without an organ's outermost
+layer of voxels, where the organ is large enough to have an inside.
+"""
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from dlif_core.kinetics import FitSettings, VoxelFit, fit_regions, frame_weights
 from dlif_core.phantom import SimulatedScan, draw_mouse, simulate
@@ -11,6 +18,8 @@ pytestmark = pytest.mark.slow
 
 MICE = 12
 ORGANS = ("brain", "myocardium", "tumour", "liver")
+# The wall of the heart and small tumours have no inside.
+INSIDE = 100
 # Voxels of 1 mm keep the test short; the native voxels are in the benchmark.
 GRID = CROP.resampled((1.0, 1.0, 1.0))
 
@@ -34,11 +43,18 @@ def organ_errors(simulated: SimulatedScan, model: str) -> dict[str, float]:
     result = {}
     for label, organ in truth.label_names.items():
         mask = truth.labels == label
+        if model == "2tcm-reversible":
+            mask = inside(mask)
         if organ in ORGANS and mask.any():
             maps = fit.fit(simulated.activity[:, mask])
             estimated = np.nanmean(net_influx(maps))
             result[organ] = float(estimated / truth.maps["Ki"][mask].mean() - 1)
     return result
+
+
+def inside(mask: np.ndarray) -> np.ndarray:
+    eroded = binary_erosion(mask)
+    return eroded if eroded.sum() >= INSIDE else mask
 
 
 def net_influx(maps: dict[str, np.ndarray]) -> np.ndarray:
