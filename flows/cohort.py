@@ -11,6 +11,7 @@ from uuid import UUID
 from prefect import flow
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
+from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from slugify import slugify
@@ -26,7 +27,12 @@ from tasks.steps import step_task
 _RUNNER = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=32))
 
 
-@flow(name="cohort", flow_run_name="{study}", task_runner=_RUNNER)
+def _run_name() -> str:
+    """A flow run is called as its study."""
+    return load_study(flow_run.parameters["study"]).name
+
+
+@flow(name="cohort", flow_run_name=_run_name, task_runner=_RUNNER)
 def cohort(study: str, cluster: str = "local", workers: int | None = None) -> list[str]:
     """Bring a study up to date.
 
