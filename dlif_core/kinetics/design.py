@@ -1,13 +1,15 @@
-"""Frame columns that the compartment models are sums of, and their spline in the rate."""
+"""Frame columns that the compartment models are sums of, the space that they span, and splines in the rate."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import BSpline, make_interp_spline
 from torch import Tensor
 
 from dlif_core.curve import InputFunction
@@ -15,6 +17,11 @@ from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.convolution import FrameConvolution
 
 Array = NDArray[np.float64]
+
+#: Share of the largest singular value below which a direction is rounding.
+_ROUNDING = 1e-10
+#: Degree of the splines.
+_DEGREE = 7
 
 
 class FrameColumns:
@@ -39,15 +46,78 @@ class FrameColumns:
 
 
 @dataclass(frozen=True)
+class Curves:
+    """Weighted curves, as coordinates in the space in which all model curves lie.
+
+    Attributes
+    ----------
+    inside
+        Coordinates, shape (voxels, directions).
+    square
+        Sum of squares of the whole curve, shape (voxels,).
+    """
+
+    inside: Tensor
+    square: Tensor
+
+    def __getitem__(self, some: Tensor) -> Curves:
+        return Curves(self.inside.index_select(0, some), self.square.index_select(0, some))
+
+    def __len__(self) -> int:
+        return len(self.square)
+
+    def less(self, column: Tensor) -> Curves:
+        """What is left of the curves without a model curve, given by its coordinates."""
+        square = self.square - 2 * (self.inside @ column) + column.square().sum()
+        return Curves(self.inside - column, square.clamp_min(0.0))
+
+
+class ModelSpace:
+    """The few directions of the frames in which all model curves lie, whatever their rates.
+
+    Exponentials of neighbouring rates are nearly alike, so fewer directions than frames are enough, to rounding.
+
+    Parameters
+    ----------
+    columns
+        All weighted columns that models are sums of, shape (columns, frames).
+    root
+        Square roots of the frame weights, shape (frames,).
+    device
+        Where to compute.
+    """
+
+    def __init__(self, columns: Array, root: Array, device: str) -> None:
+        norm = np.linalg.norm(columns, axis=1, keepdims=True)
+        _, size, directions = np.linalg.svd(columns / np.where(norm > 0, norm, 1.0), full_matrices=False)
+        self.directions = directions[size > _ROUNDING * size[0]]
+        self._root, self._axes = (torch.as_tensor(a, device=device) for a in (root[:, None], self.directions))
+
+    def coordinates(self, columns: Array) -> Array:
+        """Coordinates of weighted columns of shape (columns, frames)."""
+        return np.asarray(columns @ self.directions.T)
+
+    def curves(self, activity: Array) -> Curves:
+        """Measured curves of shape (frames, voxels) [Bq/mL]."""
+        weighted = torch.as_tensor(activity, device=self._root.device).to(self._root.dtype) * self._root
+        return Curves(weighted.T @ self._axes.T, weighted.square().sum(0))
+
+
+def make_spline(grid: Array, values: Array) -> BSpline:
+    """The spline through `values`, shape (points, components)."""
+    return make_interp_spline(grid, values, k=_DEGREE)
+
+
+@dataclass(frozen=True)
 class Spline:
-    """A cubic spline over an even grid, of a vector with one component for each frame.
+    """A spline of a vector over an even grid, as one polynomial around each point of the grid.
 
     Attributes
     ----------
     first, step
         The grid.
     coefficients
-        Shape (intervals, 4, frames), highest power first, in the distance from the left knot.
+        Shape (points, powers, components), highest power first, in the distance from the point in steps.
     """
 
     first: float
@@ -56,27 +126,40 @@ class Spline:
 
     @classmethod
     def through(cls, grid: Array, values: Array, device: str) -> Spline:
-        """The spline through `values`, shape (points, frames), at an even grid."""
-        pieces = np.ascontiguousarray(CubicSpline(grid, values).c.transpose(1, 0, 2))
-        return cls(float(grid[0]), float(grid[1] - grid[0]), torch.as_tensor(pieces, device=device))
+        """The spline through `values`, shape (points, components), at an even grid."""
+        spline, step = make_spline(grid, values), float(grid[1] - grid[0])
+        powers = [spline(grid, nu=power) * step**power / math.factorial(power) for power in range(_DEGREE, -1, -1)]
+        return cls(float(grid[0]), step, torch.as_tensor(np.stack(powers, 1), device=device))
 
-    def pieces(self, at: Tensor) -> tuple[Tensor, Tensor]:
-        """The cubic that holds at each point, shape (points, 4, frames), and the distance from its left knot."""
-        interval = ((at - self.first) / self.step).floor().clamp(0, len(self.coefficients) - 1)
-        return self.coefficients[interval.long()], at - (self.first + self.step * interval)
+    def nearest(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Index of the nearest point of the grid, and the distance from it in steps; each of shape (points,)."""
+        place = (at - self.first) / self.step
+        point = place.round().clamp_(0, len(self.coefficients) - 1)
+        return point.long(), place - point
+
+    def near(self, point: Tensor) -> Tensor:
+        """The polynomials around points of the grid, shape (points, powers, components)."""
+        return self.coefficients.index_select(0, point)
 
     def __call__(self, at: Tensor, order: int = 0) -> tuple[Tensor, ...]:
-        """Value and derivatives up to `order` at points of shape (points,), each of shape (points, frames)."""
-        pieces, distance = self.pieces(at)
-        return cubic(pieces, distance[:, None], order)
+        """Value and derivatives up to `order` at points of shape (points,), each of shape (points, components)."""
+        point, distance = self.nearest(at)
+        found = polynomial(self.near(point).unbind(1), distance[:, None], order)
+        return tuple(value / self.step**power for power, value in enumerate(found))
 
 
-def cubic(pieces: Tensor, distance: Tensor, order: int) -> tuple[Tensor, ...]:
-    """Value and derivatives up to `order` of cubics whose coefficients stand along dimension 1, highest power first."""
-    c3, c2, c1, c0 = pieces.unbind(1)
-    found = [torch.addcmul(c0, torch.addcmul(c1, torch.addcmul(c2, c3, distance), distance), distance)]
-    if order > 0:
-        found.append(torch.addcmul(c1, torch.addcmul(2 * c2, c3, distance, value=3), distance))
-    if order > 1:
-        found.append(torch.addcmul(2 * c2, c3, distance, value=6))
-    return tuple(found)
+def polynomial(coefficients: Sequence[Tensor] | Tensor, at: Tensor, order: int) -> tuple[Tensor, ...]:
+    """Value and derivatives up to the second of polynomials, highest power first, by Horner's scheme."""
+    value, slope, bend = coefficients[0], torch.zeros_like(coefficients[0]), torch.zeros_like(coefficients[0])
+    for coefficient in coefficients[1:]:
+        if order > 1:
+            bend = torch.addcmul(slope, bend, at)
+        if order > 0:
+            slope = torch.addcmul(value, slope, at)
+        value = torch.addcmul(coefficient, value, at)
+    return (value, slope, 2 * bend)[: order + 1]
+
+
+def dot(first: Tensor, second: Tensor) -> Tensor:
+    """Scalar products of two sets of vectors, each of shape (voxels, components)."""
+    return (first * second).sum(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,29 @@ _STEP, _UNDAMPED_STEP, _GAIN = 1e-9, 1e-5, 1e-14
 _TINY = 1e-300
 
 
-def ascend(projection: Projection, start: Tensor, curves: Tensor) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class Ascent:
+    """Local maxima of the drop.
+
+    Attributes
+    ----------
+    log_rates
+        Shape (rates, voxels).
+    heights
+        Coefficients of the r(θ), shape (rates, voxels).
+    drop
+        Drop of the residual sum, shape (voxels,).
+    converged
+        Shape (voxels,).
+    """
+
+    log_rates: Tensor
+    heights: Tensor
+    drop: Tensor
+    converged: Tensor
+
+
+def ascend(projection: Projection, start: Tensor, curves: Tensor) -> Ascent:
     """Rates at the local maximum of the drop, from a start near it.
 
     Parameters
@@ -25,42 +49,38 @@ def ascend(projection: Projection, start: Tensor, curves: Tensor) -> tuple[Tenso
     start
         Logarithms of the rates, shape (rates, voxels).
     curves
-        Weighted, shape (voxels, frames).
-
-    Returns
-    -------
-    Logarithms of the rates, shape (rates, voxels), and whether each has converged, shape (voxels,).
+        Coordinates, shape (voxels, directions).
     """
     found = projection.clamp(start)
     converged = torch.zeros(found.shape[1], dtype=torch.bool, device=found.device)
     active = torch.arange(found.shape[1], device=found.device)
-    here, batch = projection.drop(found, curves), curves
+    drop = projection.around(found, curves)
+    here = drop(found)
+    heights, value = here.heights.clone(), here.value.clone()
     damping = torch.zeros_like(here.value)
     for _ in range(_ITERATIONS):
         at = found[:, active]
         step, gain = _step(projection, at, here, damping)
         trial = projection.clamp(at + step)
-        ahead = projection.drop(trial, batch)
+        ahead = drop(trial)
         shortest = torch.where(damping > 0, _STEP, _UNDAMPED_STEP)
         final = ((trial - at).abs().amax(0) < shortest) | (gain.abs() <= _GAIN * here.value)
         better = (ahead.value >= here.value) | final
+        here = _choose(better, ahead, here)
         found[:, active] = torch.where(better, trial, at)
-        converged[active] = final
+        heights[:, active], value[active], converged[active] = here.heights, here.value, final
         keep = (~final).nonzero()[:, 0]
         if not len(keep):
             break
         damping = torch.where(better, 0.0, (10 * damping).clamp_min(1.0))[keep]
-        here = _choose(better, ahead, here, keep)
-        active, batch = active[keep], batch[keep]
-    return found, converged
+        here, active = Drop(*(part[..., keep] for part in vars(here).values())), active[keep]
+        drop.keep(keep)
+    return Ascent(found, heights, value, converged)
 
 
-def _choose(better: Tensor, ahead: Drop, here: Drop, keep: Tensor) -> Drop:
-    return Drop(
-        torch.where(better, ahead.value, here.value)[keep],
-        torch.where(better, ahead.gradient, here.gradient)[:, keep],
-        torch.where(better, ahead.curvature, here.curvature)[:, :, keep],
-    )
+def _choose(better: Tensor, ahead: Drop, here: Drop) -> Drop:
+    parts = zip(vars(ahead).values(), vars(here).values(), strict=True)
+    return Drop(*(torch.where(better, new, old) for new, old in parts))
 
 
 def _step(projection: Projection, at: Tensor, here: Drop, damping: Tensor) -> tuple[Tensor, Tensor]:

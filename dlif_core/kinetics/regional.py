@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
+from dlif_core.kinetics.covariance import propagate
 from dlif_core.kinetics.design import FrameColumns
 from dlif_core.kinetics.faces import faces_of
 from dlif_core.kinetics.graphical import GraphicalFit
 from dlif_core.kinetics.models import Model
 from dlif_core.kinetics.refinement import Refined, Refinement
 from dlif_core.kinetics.settings import DELAY_BOUNDS, FitSettings, FitStatus
-from dlif_core.kinetics.solver import CompartmentSolver, Start, propagate
+from dlif_core.kinetics.solver import CompartmentSolver, Start
 from dlif_core.kinetics.voxels import fit_variables
 from dlif_core.kinetics.weights import frame_weights, mean_curve
 from dlif_core.scan import RegionCurves
@@ -36,7 +37,7 @@ Array = NDArray[np.float64]
 #: Spacing of the search for a delay [s].
 _DELAY_STEP = 2.0
 #: Points of the splines where one is made for every delay; lmfit then works without splines.
-_COARSE_POINTS = 257
+_COARSE_POINTS = 129
 _ROUNDS = 4
 #: A delay this close to a bound counts as on it [s]; the optimiser stays just inside.
 _DELAY_RESOLUTION = 0.01
@@ -179,7 +180,7 @@ class _CompartmentFit:
             return np.zeros(len(activity))
         grid = np.arange(DELAY_BOUNDS[0], DELAY_BOUNDS[1] + _DELAY_STEP, _DELAY_STEP)
         solvers = (self._solver_at(delay, _COARSE_POINTS) for delay in grid)
-        rss = [solver.optimum(solver.weighted(activity.T)).rss.numpy() for solver in solvers]
+        rss = [solver.optimum(solver.curves(activity.T)).rss.numpy() for solver in solvers]
         return np.asarray(grid[np.argmin(rss, axis=0)])
 
     def _solver_at(self, delay: float, points: int) -> CompartmentSolver:
@@ -210,10 +211,10 @@ class _CompartmentFit:
 
     def _report(self, start: Start, refined: Refined) -> RegionFit:
         free = [torch.tensor([number], dtype=torch.float64) for number in refined.numbers]
-        known = refined.covariance is not None
-        covariance = torch.as_tensor(refined.covariance if known else np.zeros(2 * (len(free),)))[None]
-        values, variances = propagate(self._model, start.face, self._settings.blood_volume, free, covariance)
-        errors = torch.where(variances > 0, variances.sqrt(), torch.nan)[:, 0].numpy() if known else start.errors
+        directions = [] if refined.covariance is None else _directions(refined.covariance)
+        zero = torch.zeros(1, dtype=torch.float64)
+        values, variances = propagate(self._model, start.face, self._settings.blood_volume, free, directions, zero)
+        errors = torch.where(variances > 0, variances.sqrt(), torch.nan)[:, 0].numpy() if directions else start.errors
         status = start.status
         if not refined.converged:
             status = int(FitStatus.NOT_CONVERGED)
@@ -221,6 +222,12 @@ class _CompartmentFit:
             status = int(FitStatus.AT_BOUND)
         delay_error = refined.delay_error if self._fits_delay else math.nan
         return RegionFit(values[:, 0].numpy(), errors, refined.delay, delay_error, status, refined.rss, refined.fitted)
+
+
+def _directions(covariance: Array) -> list[list[torch.Tensor]]:
+    """A covariance as the sum of outer products of its scaled eigenvectors."""
+    values, vectors = np.linalg.eigh(covariance)
+    return [list(torch.as_tensor(column)[:, None]) for column in (vectors * np.sqrt(np.maximum(values, 0.0))).T]
 
 
 def _at_delay_bound(delay: float) -> bool:
