@@ -51,7 +51,7 @@ class Comparison:
     unit
         Unit of the parameter.
     table
-        From `dlif_core.statistics`: `session_ratio`, `summarise` of it, `test_retest` …
+        From `dlif_core.statistics`: `session_ratio`, `summarise` of it, `retest_reliability` …
     note
         How to read it.
     """

@@ -94,7 +94,7 @@ def retest_differences(table: xr.Dataset, parameter: str, sessions: tuple[str, s
     return pairs
 
 
-def test_retest(table: xr.Dataset, parameter: str, sessions: tuple[str, str]) -> pd.DataFrame:
+def retest_reliability(table: xr.Dataset, parameter: str, sessions: tuple[str, str]) -> pd.DataFrame:
     """Repeatability of a parameter for every region.
 
     Returns
@@ -114,7 +114,7 @@ def test_retest(table: xr.Dataset, parameter: str, sessions: tuple[str, str]) ->
 
 
 # pytest collects whatever is named test_* in a test module; this is the field's name for the analysis.
-test_retest.__test__ = False  # type: ignore[attr-defined]
+retest_reliability.__test__ = False  # type: ignore[attr-defined]
 
 _REPEATABILITY = (
     "region",

@@ -140,6 +140,30 @@ class Store:
                 hint="Delete the product and run again.",
             )
 
+    def require_whole(self, name: str) -> None:
+        """Refuse a product of which a shard has vanished; without this, Zarr would read it as fill value.
+
+        Quick: shards are counted, not read. `verify` compares every byte.
+
+        Raises
+        ------
+        ProductMissingError
+            If it isn't committed.
+        ProductDamagedError
+            If a shard or its metadata is missing.
+        """
+        from dlif_core.store import arrays
+
+        self._require(name)
+        try:
+            arrays.require_written(self.uri_of(name))
+        except (StoreError, FileNotFoundError) as error:
+            raise ProductDamagedError(
+                f"a part of it is missing: {error}",
+                where=self.uri_of(name),
+                hint="Delete the product's folder and run again.",
+            ) from error
+
     def open_dataset(self, name: str, group: str = "") -> xr.Dataset:
         """A product's dataset; values are read when they are used.
 

@@ -13,7 +13,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.report import Comparison
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.curves import input_function_figures, input_function_table
-from dlif_core.statistics.sessions import session_ratio, test_retest
+from dlif_core.statistics.sessions import retest_reliability, session_ratio
 from dlif_core.statistics.tables import parameter_names, region_table, to_tidy
 from dlif_core.store import Staging, Store
 from dlif_core.study.config import SessionComparison, StudyConfig
@@ -136,4 +136,4 @@ def _compare(wanted: SessionComparison, fits: dict[str, xr.Dataset]) -> Iterable
                 yield name, Comparison(title, unit, session_ratio(table, parameter, first, second))
             else:
                 title = f"{parameter}, test-retest of {first} and {second} ({fit})"
-                yield name, Comparison(title, unit, test_retest(table, parameter, (first, second)))
+                yield name, Comparison(title, unit, retest_reliability(table, parameter, (first, second)))

@@ -102,6 +102,8 @@ def run_step(job: Job, executor: Executor) -> Outcome:
     if blockers:
         return Outcome(job.step, "blocked", "; ".join(blockers))
     started = time.perf_counter()
+    for name in job.step.needs:
+        job.store.require_whole(name)
     try:
         _STAGES[job.step.stage](job, executor)
     except InputError as fault:

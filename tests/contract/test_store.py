@@ -215,6 +215,18 @@ def test_a_fault_while_writing_frees_the_staging_area(store: Store) -> None:
     assert store.marker(SOURCE) is None
 
 
+def test_a_shard_that_vanished_is_noticed(store: Store) -> None:
+    """Zarr itself would read zeros."""
+    with store.stage(SOURCE) as staging:
+        staging.write_dataset(curve([1.0, 2.0]))
+        staging.publish(OLD)
+    store.require_whole(SOURCE)
+    fs, path = fsspec.url_to_fs(f"{store.uri_of(SOURCE)}/plasma/c")
+    fs.rm(path, recursive=True)
+    with pytest.raises(ProductDamagedError, match="0 of 1 shards"):
+        store.require_whole(SOURCE)
+
+
 def test_a_marker_says_what_was_committed(store: Store) -> None:
     publish_curve(store, [1, 2])
     marker = store.marker(SOURCE)

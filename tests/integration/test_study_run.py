@@ -9,6 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from dlif_core.errors import ExitCode
 from dlif_core.phantom import write_cohort
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.plan import Plan, State, fit_name, make_plan, open_study_store
@@ -145,3 +146,22 @@ def test_a_result_of_older_input_leaves_the_report(
     after = run_study(tmp_path, **only)
     assert study_status(after).scans[0].status is ScanStatus.UNAVAILABLE
     assert "Patlak plot" not in open_study_store(after).read_text("reports/sub-m01", "report.html")
+
+
+def test_a_broken_step_is_failed_with_its_reason_and_tried_again(
+    tmp_path: Path, folder: Path, run_study: Callable[..., StudyConfig]
+) -> None:
+    """A source product loses its blood on disk: its scan fails, the other completes; once mended, all is well."""
+    shutil.copytree(folder / "bids", tmp_path / "bids")
+    run_study(tmp_path, **STUDY)
+    chunk = tmp_path / "out" / "scans" / "sub-m01.zarr" / "source" / "blood" / "autosampler" / "whole_blood" / "c"
+    aside = chunk.rename(tmp_path / "c")
+    changed_option = STUDY | {"input_functions": {"arterial": {"delay_s": 1.0}, "population": {}}}
+    broken = study_status(run_study(tmp_path, **changed_option))
+    assert [scan.status for scan in broken.scans] == [ScanStatus.FAILED, ScanStatus.SUCCESS]
+    assert "sub-m01 input-function arterial: ProductDamagedError" in broken.scans[0].reasons[0]
+    assert broken.exit_code is ExitCode.PARTIAL
+    aside.rename(chunk)
+    mended = run_study(tmp_path, **changed_option)
+    assert {scan.status for scan in study_status(mended).scans} == {ScanStatus.SUCCESS}
+    assert open_study_store(mended).products("failures") == {}

@@ -7,7 +7,7 @@ from report_page import Page
 
 from dlif_core.report import CohortReport, Comparison, cohort_report
 from dlif_core.scan import Acquisition
-from dlif_core.statistics.sessions import session_ratio, test_retest
+from dlif_core.statistics.sessions import retest_reliability, session_ratio
 from dlif_core.statistics.tables import region_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -44,7 +44,7 @@ def example(**changes: object) -> CohortReport:
         "acquisitions": dict.fromkeys(KI, ACQUISITION),
         "comparisons": (
             Comparison("Ki, b / a", unit, session_ratio(table, "Ki", "b", "a")),
-            Comparison("Ki, test-retest", unit, test_retest(table, "Ki", ("a", "b"))),
+            Comparison("Ki, test-retest", unit, retest_reliability(table, "Ki", ("a", "b"))),
         ),
     }
     return CohortReport(**(content | changes))

@@ -10,7 +10,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics import FitStatus
 from dlif_core.statistics.curves import common_grid, curve_figures, input_function_figures, input_function_table
-from dlif_core.statistics.sessions import retest_differences, session_ratio, test_retest
+from dlif_core.statistics.sessions import retest_differences, retest_reliability, session_ratio
 from dlif_core.statistics.tables import TIDY_COLUMNS, parameter_summary, region_table, summarise, to_tidy
 
 SCANS = pd.DataFrame(
@@ -96,7 +96,7 @@ def test_unconverged_fits_do_not_enter_means() -> None:
 
 
 def test_retest_figures_by_hand() -> None:
-    found = test_retest(cohort(), "Ki", ("a", "b")).set_index("region").loc["brain"]
+    found = retest_reliability(cohort(), "Ki", ("a", "b")).set_index("region").loc["brain"]
     a, b = np.array([0.020, 0.030, 0.025]), np.array([0.022, 0.027, 0.026])
     assert found["n"] == 3
     assert found["absolute_variability_percent"] == pytest.approx(np.mean(200 * np.abs(b - a) / (a + b)))
@@ -116,7 +116,7 @@ def test_two_scans_in_a_session_are_refused() -> None:
 
 
 def test_a_comparison_without_pairs_is_empty() -> None:
-    assert test_retest(cohort(), "Ki", ("a", "elsewhere")).empty
+    assert retest_reliability(cohort(), "Ki", ("a", "elsewhere")).empty
 
 
 def test_curve_figures_of_a_triangle() -> None:
