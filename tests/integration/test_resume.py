@@ -60,19 +60,25 @@ def run(study: Path) -> str:
     return done.stdout
 
 
-def markers(out: Path) -> dict[str, bytes]:
-    """Every committed product's marker."""
-    return (
-        {str(path.parent.relative_to(out)): path.read_bytes() for path in out.rglob("commit.json")}
-        if out.exists()
-        else {}
-    )
+def committed_products(out: Path) -> list[Path]:
+    """Folders of what a reader sees as committed; a live run may change them meanwhile."""
+    found = []
+    for folder, names, files in os.walk(out):
+        names[:] = [name for name in names if not name.startswith(".")]
+        if "commit.json" in files:
+            found.append(Path(folder))
+    return found
+
+
+def visible(out: Path) -> dict[str, bytes]:
+    """Every committed product's marker; for a store at rest."""
+    return {str(folder.relative_to(out)): (folder / "commit.json").read_bytes() for folder in committed_products(out)}
 
 
 def run_and_kill(study: Path, commits: int, patience: float) -> None:
     """Start a run and SIGKILL its process group a moment after it has committed some products."""
     out = study.parent / "out"
-    before = len(visible(out))
+    before = len(committed_products(out))
     with subprocess.Popen(
         command(study),
         env=environment(study.parent / "prefect"),
@@ -81,14 +87,12 @@ def run_and_kill(study: Path, commits: int, patience: float) -> None:
         stderr=subprocess.DEVNULL,
     ) as process:
         deadline = time.monotonic() + 120
-        while len(visible(out)) < before + commits and process.poll() is None and time.monotonic() < deadline:
+        while (
+            len(committed_products(out)) < before + commits and process.poll() is None and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         time.sleep(patience)
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def visible(out: Path) -> dict[str, bytes]:
-    return {name: marker for name, marker in markers(out).items() if not name.startswith(".staging")}
 
 
 def contents(out: Path) -> dict[str, bytes]:
