@@ -141,14 +141,17 @@ def _calibration(recordings: list[BloodRecording]) -> tuple[dict[str, Any], tupl
     )
 
 
+_NOTHING = "no blood was recorded: there is no *_recording-<name>_blood.tsv beside the scan's *_pet.json."
+
+
 def _require_arterial(arterial: list[BloodRecording], recordings: Sequence[BloodRecording]) -> None:
     if arterial:
         return
     names = ", ".join(recording.name for recording in recordings)
     raise MissingInputError(
-        f"only venous blood was recorded ({names})." if recordings else "no blood was recorded.",
+        f"only venous blood was recorded ({names})." if recordings else _NOTHING,
         where=", ".join(recording.source for recording in recordings),
-        hint="An arterial input function needs arterial samples; use an image-derived or population one instead.",
+        hint="Add the arterial samples, or let the study use an image-derived or population input function.",
     )
 
 

@@ -98,7 +98,7 @@ FAULTS: dict[Callable[[Path], None], tuple[ScanStatus, tuple[str, ...]]] = {
     truncated_image: (ScanStatus.EXCLUDED, ("_pet.nii.gz", "truncated")),
     nan_voxels: (ScanStatus.EXCLUDED, ("_pet.nii.gz", "finite", "frame")),
     unknown_units: (ScanStatus.EXCLUDED, ("_pet.json", "counts", "Bq/mL")),
-    no_blood: (ScanStatus.UNAVAILABLE, ("blood",)),
+    no_blood: (ScanStatus.UNAVAILABLE, ("_blood.tsv", "no blood was recorded", "Add")),
     short_blood: (ScanStatus.UNAVAILABLE, ("_blood.tsv", "scan")),
     negative_blood: (ScanStatus.UNAVAILABLE, ("_blood.tsv", "negative")),
     disordered_blood: (ScanStatus.UNAVAILABLE, ("_blood.tsv", "order")),
