@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ Array = NDArray[np.float64]
 _ROUNDING = 1e-10
 #: Degree of the splines.
 _DEGREE = 7
+#: Curves that are worked on at once where there are many numbers for each, so that they stay in the cache.
+TILE = 2048
 
 
 class FrameColumns:
@@ -97,10 +100,14 @@ class ModelSpace:
         """Coordinates of weighted columns of shape (columns, frames)."""
         return np.asarray(columns @ self.directions.T)
 
-    def curves(self, activity: Array) -> Curves:
+    def curves(self, activity: NDArray[Any]) -> Curves:
         """Measured curves of shape (frames, voxels) [Bq/mL]."""
-        weighted = torch.as_tensor(activity, device=self._root.device).to(self._root.dtype) * self._root
-        return Curves(weighted.T @ self._axes.T, weighted.square().sum(0))
+        tiles = [self._tile(activity[:, first : first + TILE]) for first in range(0, activity.shape[1], TILE)]
+        return Curves(*(torch.cat(parts) for parts in zip(*tiles, strict=True)))
+
+    def _tile(self, activity: NDArray[Any]) -> tuple[Tensor, Tensor]:
+        weighted = torch.from_numpy(np.array(activity, dtype=np.float64, order="C")).to(self._root.device) * self._root
+        return (self._axes @ weighted).T.contiguous(), (weighted * weighted).sum(0)
 
 
 def make_spline(grid: Array, values: Array) -> BSpline:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlif_core.kinetics.covariance import Matrix, directions_of_inverse
-from dlif_core.kinetics.design import Curves, Spline, dot, make_spline, polynomial
+from dlif_core.kinetics.design import TILE, Curves, Spline, dot, make_spline, polynomial
 from dlif_core.kinetics.faces import Face
 
 Array = NDArray[np.float64]
@@ -31,6 +31,7 @@ _SEARCH_STEPS = 64
 _REACH = 1.5
 #: Rates closer together than this [ln θ] can't be told apart.
 _CLOSEST = 0.02
+_TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Projection:
         highest = [torch.inf] * face.integral + [1.0] * (face.blood == "free")
         self.highest = torch.tensor(highest, dtype=torch.float64, device=device)
         self._overlap = self._grid_unit @ self._grid_unit.T
+        self._alone = (1 - self._overlap.square()).clamp_min(_TINY).rsqrt()
 
     def search(self, curves: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
         """Best grid point of every curve.
@@ -131,43 +133,47 @@ class Projection:
         -------
         Logarithms of the rates, shape (rates, voxels), and whether there is a point at all, shape (voxels,).
         """
-        products = self._grid_unit @ curves.T
-        level = None if bounds == "none" else self._inverse @ curves.T
-        scores = self._scores_of_one if self.face.exponentials == 1 else self._scores_of_two
-        score, point = scores(
-            products, level, self.highest if bounds == "all" else torch.full_like(self.highest, torch.inf)
-        )
+        best = self._best_of_one if self.face.exponentials == 1 else self._best_of_two
+        highest = self.highest if bounds == "all" else torch.full_like(self.highest, torch.inf)
+        found = []
+        for tile in torch.split(curves, TILE):
+            level = None if bounds == "none" else self._inverse @ tile.T
+            found.append(best(self._grid_unit @ tile.T, level, highest))
+        score, point = (torch.cat(parts, -1) for parts in zip(*found, strict=True))
         return self._grid[point], score > -torch.inf
 
-    def _scores_of_one(self, products: Tensor, level: Tensor | None, highest: Tensor) -> tuple[Tensor, Tensor]:
-        score = products.square()
+    def _best_of_one(self, products: Tensor, level: Tensor | None, highest: Tensor) -> tuple[Tensor, Tensor]:
+        score = products.abs()
         if level is not None:
             gain = products / self._grid_norm
             possible = _possible(level[:, None] - self._shadow.T[:, :, None] * gain, highest) & (gain >= 0)
             score = torch.where(possible, score, -torch.inf)
-        best, point = score.max(0)
+        best, point = score.T.contiguous().max(1)
         return best, point[None]
 
-    def _scores_of_two(self, products: Tensor, level: Tensor | None, highest: Tensor) -> tuple[Tensor, Tensor]:
+    def _best_of_two(self, products: Tensor, level: Tensor | None, highest: Tensor) -> tuple[Tensor, Tensor]:
         """Row by row over the slower rate, so that the pairs never lie in memory all at once."""
-        best = torch.full_like(products[0], -torch.inf)
-        point = torch.zeros((2, products.shape[1]), dtype=torch.long, device=products.device)
-        for slow in range(len(products) - 1):
-            score, fast = self._scores_beside(slow, products, level, highest).max(0)
-            better = score > best
-            best = torch.where(better, score, best)
-            point[0].masked_fill_(better, slow)
-            point[1] = torch.where(better, fast + slow + 1, point[1])
-        return best, point
+        rows = [self._scores_beside(slow, products, level, highest).amax(0) for slow in range(len(products) - 1)]
+        best, point = torch.stack(rows).max(0)
+        points = torch.stack([point, point])
+        for slow in range(len(rows)):
+            members = (point == slow).nonzero()[:, 0]
+            if len(members):
+                here = None if level is None else level[:, members]
+                scores = self._scores_beside(slow, products[:, members], here, highest)
+                points[1, members] = scores.argmax(0) + slow + 1
+        return best, points
 
     def _scores_beside(self, slow: int, products: Tensor, level: Tensor | None, highest: Tensor) -> Tensor:
-        first, second, overlap = products[slow], products[slow + 1 :], self._overlap[slow, slow + 1 :, None]
-        spread = 1 / (1 - overlap.square())
-        own, other = (first - overlap * second) * spread, (second - overlap * first) * spread
-        score = first * own + second * other
+        """Drop for a slower rate with each faster one: what the slower one takes, then what the faster one adds."""
+        first, second = products[slow], products[slow + 1 :]
+        overlap, alone = self._overlap[slow, slow + 1 :, None], self._alone[slow, slow + 1 :, None]
+        added = torch.addcmul(second, overlap, first, value=-1).mul_(alone)
+        score = torch.addcmul(first.square(), added, added)
         if level is None:
             return score
-        own, other = own / self._grid_norm[slow], other / self._grid_norm[slow + 1 :]
+        other = added * (alone / self._grid_norm[slow + 1 :])
+        own = (first - overlap * added * alone) / self._grid_norm[slow]
         rest = level[:, None] - self._shadow[slow, :, None, None] * own
         rest = rest - self._shadow[slow + 1 :].T[:, :, None] * other
         possible = _possible(rest, highest) & (own >= 0) & (other >= 0)
@@ -285,9 +291,14 @@ class LocalDrop:
 
     def _polynomials(self, points: Tensor, curves: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients of p, shape (rates, powers, voxels), and of C, shape (powers, powers, voxels)."""
-        units = [self._unit.near(point) for point in points]
-        products = torch.stack([_voxels_last(unit @ curves[:, :, None])[:, 0] for unit in units])
-        return products, _voxels_last(units[0] @ units[1].transpose(1, 2)) if len(units) == 2 else products[:0, 0]
+        parts = []
+        for some, tile in zip(torch.split(points, TILE, 1), torch.split(curves, TILE), strict=True):
+            units = [self._unit.near(point) for point in some]
+            products = torch.stack([_voxels_last(unit @ tile[:, :, None])[:, 0] for unit in units])
+            pairs = _voxels_last(units[0] @ units[1].transpose(1, 2)) if len(units) == 2 else products[:0, 0]
+            parts.append((products, pairs))
+        every_product, every_pair = (torch.cat(part, -1) for part in zip(*parts, strict=True))
+        return every_product, every_pair
 
     def keep(self, some: Tensor) -> None:
         """Go on with some of the curves."""

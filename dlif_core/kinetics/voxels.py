@@ -71,7 +71,7 @@ class VoxelFit:
     settings: FitSettings
     weights: Array
     device: str = "cpu"
-    chunk: int = 16384
+    chunk: int = 65536
 
     def __post_init__(self) -> None:
         frames = len(self.timing)
@@ -120,15 +120,25 @@ class VoxelFit:
         Arrays of shape (voxels,) for each of `variables`: float64, and uint8 for ``status``.
         """
         activity = np.asarray(activity)
-        finite, present = np.isfinite(activity).all(axis=0), (activity != 0).any(axis=0)
-        block: dict[str, NDArray[Any]] = {name: np.full(activity.shape[1], np.nan) for name in self.variables}
-        block["status"] = np.where(finite, FitStatus.MASKED, FitStatus.NOT_FINITE).astype(np.uint8)
-        voxels = np.flatnonzero(finite & present)
-        for first in range(0, len(voxels), self.chunk):
-            some = voxels[first : first + self.chunk]
-            for name, values in self._fit_sound(activity[:, some]).items():
-                block[name][some] = values
-        return block
+        count = activity.shape[1]
+        found: dict[str, NDArray[Any]] = {name: np.full(count, np.nan) for name in self.variables}
+        found["status"] = np.empty(count, np.uint8)
+        for first in range(0, count, self.chunk):
+            part = slice(first, first + self.chunk)
+            self._fit_chunk(activity[:, part], {name: values[part] for name, values in found.items()})
+        return found
+
+    def _fit_chunk(self, activity: NDArray[Any], found: dict[str, NDArray[Any]]) -> None:
+        """Fit the voxels that can be fitted; `found` is filled in place."""
+        size = np.abs(activity).sum(axis=0, dtype=np.float64)
+        finite, present = np.isfinite(size), size != 0
+        found["status"][:] = np.where(finite, FitStatus.MASKED, FitStatus.NOT_FINITE)
+        sound = finite & present
+        if not sound.any():
+            return
+        some = slice(None) if sound.all() else np.flatnonzero(sound)
+        for name, values in self._fit_sound(activity[:, some]).items():
+            found[name][some] = values
 
     def _fit_sound(self, activity: NDArray[Any]) -> dict[str, Any]:
         names = list(self.variables)
