@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 
 _SECONDS_PER_MINUTE = 60.0
 _FEWEST_FRAMES = 3
+_SOUND, _UNDEFINED = np.uint8(FitStatus.CONVERGED), np.uint8(FitStatus.DEGENERATE)
 
 
 @dataclass(frozen=True)
@@ -49,27 +50,10 @@ class Line:
     intercept_error: Array
     rss: Array
 
-
-@dataclass(frozen=True)
-class Regression:
-    """Result of a graphical fit.
-
-    Attributes
-    ----------
-    line
-        Of each curve.
-    fitted
-        Curves that the line gives back, shape (frames, voxels) [Bq/mL]; NaN for frames before t*.
-    """
-
-    line: Line
-    fitted: Array
-
     @property
     def status(self) -> NDArray[np.uint8]:
         """`FitStatus` of each curve, shape (voxels,)."""
-        sound = np.isfinite(self.line.slope)
-        return np.where(sound, FitStatus.CONVERGED, FitStatus.DEGENERATE).astype(np.uint8)
+        return np.where(np.isfinite(self.slope), _SOUND, _UNDEFINED)
 
 
 class GraphicalFit:
@@ -97,9 +81,13 @@ class GraphicalFit:
     ) -> None:
         self._timing, self._settings, self._weights = timing, settings, weights
         self._used = self._frames_after_t_star()
-        self._whole_blood, self._plasma = input_function.frame_average(timing)
-        self._integral = FrameConvolution(input_function.time, input_function.plasma, timing).running_integral
-        if settings.model == "patlak" and (self._plasma[self._used] <= 0).any():
+        whole_blood, plasma = (average[:, None] for average in input_function.frame_average(timing))
+        self._vascular = settings.blood_volume or 0.0
+        self._blood, self._plasma = self._vascular * whole_blood, plasma[self._used]
+        integral = FrameConvolution(input_function.time, input_function.plasma, timing).running_integral
+        self._integral = integral[self._used, None]
+        self._integrate = tissue_integral(timing, np.eye(len(timing)))[self._used]
+        if settings.model == "patlak" and (self._plasma <= 0).any():
             raise CurveError(
                 "the plasma curve is not positive in every frame after t*.",
                 where=input_function.method,
@@ -118,31 +106,32 @@ class GraphicalFit:
             )
         return np.asarray(used)
 
-    def fit(self, activity: Array) -> Regression:
+    def fit(self, activity: Array) -> Line:
         """Fit finite curves of shape (frames, voxels) [Bq/mL]."""
-        vascular = self._settings.blood_volume or 0.0
-        blood = vascular * self._whole_blood[:, None]
-        tissue = (activity - blood) / (1 - vascular)
-        x, y = self._plot(tissue)
-        line = _regress(x, y, self._weights[self._used])
-        fitted = np.full_like(tissue, np.nan)
-        fitted[self._used] = (1 - vascular) * self._curve(line, tissue) + blood[self._used]
-        return Regression(line, fitted)
+        x, y = self._plot(activity)
+        return _regress(x, y, self._weights[self._used])
 
-    def _plot(self, tissue: Array) -> tuple[Array, Array]:
+    def fitted(self, line: Line, activity: Array) -> Array:
+        """Curves that the lines give back, shape (frames, voxels) [Bq/mL]; NaN for frames before t*."""
+        if self._settings.model == "patlak":
+            tissue = line.slope * self._integral + line.intercept * self._plasma
+        else:
+            tissue = (self._integral_of_tissue(activity) - line.slope * self._integral) / line.intercept
+        fitted = np.full(activity.shape, np.nan)
+        fitted[self._used] = (1 - self._vascular) * tissue + self._blood[self._used]
+        return fitted
+
+    def _plot(self, activity: Array) -> tuple[Array, Array]:
         """Abscissa and ordinate of the frames after t*; NaN where the plot is not defined."""
-        used = self._used
+        tissue = (activity[self._used] - self._blood[self._used]) / (1 - self._vascular)
         if self._settings.model == "patlak":
-            plasma = self._plasma[used, None]
-            return np.broadcast_to(self._integral[used, None] / plasma, tissue[used].shape), tissue[used] / plasma
-        divisor = np.where(tissue[used] > 0, tissue[used], np.nan)
-        return self._integral[used, None] / divisor, tissue_integral(self._timing, tissue)[used] / divisor
+            return self._integral / self._plasma, tissue / self._plasma
+        inverse = 1 / np.where(tissue > 0, tissue, np.nan)
+        return self._integral * inverse, self._integral_of_tissue(activity) * inverse
 
-    def _curve(self, line: Line, tissue: Array) -> Array:
-        integral, used = self._integral[self._used, None], self._used
-        if self._settings.model == "patlak":
-            return np.asarray(line.slope * integral + line.intercept * self._plasma[used, None])
-        return np.asarray((tissue_integral(self._timing, tissue)[used] - line.slope * integral) / line.intercept)
+    def _integral_of_tissue(self, activity: Array) -> Array:
+        """Frame averages of ∫C_T after t*, by one matrix product."""
+        return np.asarray(self._integrate @ activity - self._integrate @ self._blood) / (1 - self._vascular)
 
 
 def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
@@ -157,15 +146,15 @@ def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
 
 
 def _regress(x: Array, y: Array, weights: Array) -> Line:
-    """Weighted straight lines through the columns of x and y, each of shape (frames, voxels)."""
-    share = (weights / weights.sum())[:, None]
-    x_mean, y_mean = (share * x).sum(0), (share * y).sum(0)
-    x_spread = (weights[:, None] * (x - x_mean) ** 2).sum(0)
+    """Weighted straight lines through the columns of x and y, of shape (frames, voxels); x may be one for all."""
+    total = weights.sum()
+    x_mean, y_mean = (weights @ x) / total, (weights @ y) / total
+    across, up = x - x_mean, y - y_mean
+    x_spread = weights @ across**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = (weights[:, None] * (x - x_mean) * (y - y_mean)).sum(0) / x_spread
-        intercept = y_mean - slope * x_mean
-        rss = (weights[:, None] * (y - intercept - slope * x) ** 2).sum(0)
+        slope = (weights @ (across * up)) / x_spread
+        rss = weights @ (up - slope * across) ** 2
         variance = rss / (len(weights) - 2)
         slope_error = np.sqrt(variance / x_spread)
-        intercept_error = np.sqrt(variance * (1 / weights.sum() + x_mean**2 / x_spread))
-    return Line(slope, intercept, slope_error, intercept_error, rss)
+        intercept_error = np.sqrt(variance * (1 / total + x_mean**2 / x_spread))
+    return Line(slope, y_mean - slope * x_mean, slope_error, intercept_error, rss)

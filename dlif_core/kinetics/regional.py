@@ -140,16 +140,16 @@ def _masked(curve: Array, parameters: int) -> RegionFit:
 
 
 def _fit_graphical(activity: Array, graphical: GraphicalFit) -> Iterator[RegionFit]:
-    found = graphical.fit(activity.T)
-    line = found.line
+    line = graphical.fit(activity.T)
+    fitted = graphical.fitted(line, activity.T)
     for index, curve in enumerate(activity):
         if not curve.any():
             yield _masked(curve, 2)
             continue
         values = np.array([line.slope[index], line.intercept[index]])
         errors = np.array([line.slope_error[index], line.intercept_error[index]])
-        rss, status = float(line.rss[index]), int(found.status[index])
-        yield RegionFit(values, errors, 0.0, math.nan, status, rss, found.fitted[:, index])
+        rss, status = float(line.rss[index]), int(line.status[index])
+        yield RegionFit(values, errors, 0.0, math.nan, status, rss, fitted[:, index])
 
 
 class _CompartmentFit:

@@ -143,9 +143,8 @@ class VoxelFit:
     def _fit_sound(self, activity: NDArray[Any]) -> dict[str, Any]:
         names = list(self.variables)
         if self.settings.kinetic_model.graphical:
-            found = self.graphical.fit(activity.astype(np.float64))
-            line = found.line
-            arrays = [line.slope, line.intercept, line.slope_error, line.intercept_error, found.status, line.rss]
+            line = self.graphical.fit(activity.astype(np.float64))
+            arrays = [line.slope, line.intercept, line.slope_error, line.intercept_error, line.status, line.rss]
             return dict(zip(names, arrays, strict=True))
         estimates = self.solver.fit(activity)
         tensors = [*estimates.values, *estimates.errors, estimates.status, estimates.rss]
