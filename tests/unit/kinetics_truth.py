@@ -122,30 +122,28 @@ def brute_force(columns: FilterColumns, model: str, curves: np.ndarray, weights:
     """
     root = np.sqrt(weights)
     grid = [columns.exponential(rate) for rate in np.geomspace(*RATES, rates)]
-    sets = (
-        [[e] for e in grid] if model != "2tcm-reversible" else [list(pair) for pair in itertools.combinations(grid, 2)]
-    )
-    fixed = [columns.integral] if model == "2tcm-irreversible" else []
+    most = 2 if model == "2tcm-reversible" else 1
+    sets = [some for count in range(most + 1) for some in itertools.combinations(grid, count)]
+    if model == "2tcm-irreversible":
+        sets += [(columns.integral, *some) for some in sets]
     best = np.full(curves.shape[1], np.inf)
-    for exponentials in sets:
-        best = np.minimum(best, bounded_least_squares([*fixed, *exponentials], columns.whole_blood, curves, root))
+    for tissue in sets:
+        best = np.minimum(best, bounded_least_squares(tissue, columns.whole_blood, curves, root))
     return best
 
 
 def bounded_least_squares(
-    tissue: list[np.ndarray], blood: np.ndarray, curves: np.ndarray, root: np.ndarray
+    tissue: tuple[np.ndarray, ...], blood: np.ndarray, curves: np.ndarray, root: np.ndarray
 ) -> np.ndarray:
-    """Residual sums of all curves at once: the best of all column subsets whose solution is inside the bounds."""
+    """Residual sums of all curves at once with vB fitted, 0 and 1: the best whose solution is inside the bounds."""
     best = np.full(curves.shape[1], np.inf)
-    for count in range(len(tissue) + 1):
-        for some in itertools.combinations(tissue, count):
-            for extra, offset in (((), 0.0), ((blood,), 0.0), ((), 1.0)):
-                matrix = np.array([*some, *extra]).reshape(-1, len(root)).T * root[:, None]
-                target = (curves - offset * blood[:, None]) * root[:, None]
-                found = np.linalg.pinv(matrix) @ target
-                residual = ((target - matrix @ found) ** 2).sum(0)
-                inside = (found >= 0).all(0) & (found[len(some) :] <= 1).all(0)
-                best = np.where(inside, np.minimum(best, residual), best)
+    for extra, offset in (((), 0.0), ((blood,), 0.0), ((), 1.0)):
+        matrix = np.array([*tissue, *extra]).reshape(-1, len(root)).T * root[:, None]
+        target = (curves - offset * blood[:, None]) * root[:, None]
+        found = np.linalg.pinv(matrix) @ target
+        residual = np.square(target - matrix @ found).sum(0)
+        inside = (found >= 0).all(0) & (found[len(tissue) :] <= 1).all(0)
+        best = np.where(inside, np.minimum(best, residual), best)
     return best
 
 
