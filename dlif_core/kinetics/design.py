@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline, make_interp_spline
+from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
 from dlif_core.curve import InputFunction
@@ -110,11 +110,6 @@ class ModelSpace:
         return (self._axes @ weighted).T.contiguous(), (weighted * weighted).sum(0)
 
 
-def make_spline(grid: Array, values: Array) -> BSpline:
-    """The spline through `values`, shape (points, components)."""
-    return make_interp_spline(grid, values, k=_DEGREE)
-
-
 @dataclass(frozen=True)
 class Spline:
     """A spline of a vector over an even grid, as one polynomial around each point of the grid.
@@ -134,7 +129,7 @@ class Spline:
     @classmethod
     def through(cls, grid: Array, values: Array, device: str) -> Spline:
         """The spline through `values`, shape (points, components), at an even grid."""
-        spline, step = make_spline(grid, values), float(grid[1] - grid[0])
+        spline, step = make_interp_spline(grid, values, k=_DEGREE), float(grid[1] - grid[0])
         powers = [spline(grid, nu=power) * step**power / math.factorial(power) for power in range(_DEGREE, -1, -1)]
         return cls(float(grid[0]), step, torch.as_tensor(np.stack(powers, 1), device=device))
 

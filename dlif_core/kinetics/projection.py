@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlif_core.kinetics.covariance import Matrix, directions_of_inverse
-from dlif_core.kinetics.design import TILE, Curves, Spline, dot, make_spline, polynomial
+from dlif_core.kinetics.design import TILE, Curves, Spline, dot, polynomial
 from dlif_core.kinetics.faces import Face
 
 Array = NDArray[np.float64]
@@ -97,14 +97,14 @@ class Projection:
         remainder = exponential - (exponential @ basis) @ basis.T
         remainder -= (remainder @ basis) @ basis.T
         norm = np.linalg.norm(remainder, axis=1, keepdims=True)
-        coordinates = np.linalg.inv(triangle)
+        coordinates = np.linalg.pinv(triangle)
         inverse = coordinates @ basis.T
         shadow = exponential @ inverse.T
-        turn = make_spline(log_rates, remainder / norm)(log_rates, nu=1)
+        self._unit = Spline.through(log_rates, remainder / norm, device)
+        turn = self._unit.coefficients[:, -2].cpu().numpy() / self._unit.step
         lengths = [norm, *(np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (exponential, turn))]
         self.face = face
         self.bounds = float(log_rates[0]), float(log_rates[-1])
-        self._unit = Spline.through(log_rates, remainder / norm, device)
         self._scale = Spline.through(log_rates, np.hstack([*lengths, shadow]), device)
         stride = (len(log_rates) - 1) // _SEARCH_STEPS
         grid = [log_rates[::stride], (remainder / norm)[::stride], norm[::stride], shadow[::stride]]
@@ -227,7 +227,10 @@ class Projection:
         return found + of_levels, singular
 
     def _gram(self, log_rates: Tensor, turns: list[Tensor]) -> Matrix:
-        """Scalar products of the r(θ) and their derivatives, lower triangle; `turns` are lengths of the latter."""
+        """Scalar products of the r(θ) and their derivatives, lower triangle; `turns` are lengths of the latter.
+
+        Both are orthogonal to the columns without rate, and r(θ), of length one, to its own derivative.
+        """
         one = torch.ones_like(log_rates.sum(0))
         if len(turns) < 2:
             return [[one], *([0 * one, turn.square()] for turn in turns)][: 2 * len(turns)]

@@ -4,7 +4,10 @@
    the optimum under the bounds too.
 2. Only curves that violate a bound are fitted again, on every face of the feasible set, starting from the best
    feasible grid point of that face; the face with the smallest residual sum wins. At first without the bound vB ≤ 1:
-   where the optimum keeps it all the same, it is the optimum under it too.
+   where the optimum keeps it all the same, it is the optimum under it too. So are curves that are fitted exactly,
+   because fewer free numbers may do the same.
+
+Nothing is done on whole curves but to find their coordinates in the space of the model (`ModelSpace`).
 """
 
 from __future__ import annotations
@@ -131,12 +134,17 @@ class CompartmentSolver:
         exponential = columns.exponential(np.exp(log_rates)) * root
         linear = np.array([columns.integral, columns.whole_blood]) * root
         self._space = ModelSpace(np.vstack([exponential, linear]), root, device)
-        exponential, linear = self._space.coordinates(exponential), self._space.coordinates(linear)
-        self._whole_blood = torch.as_tensor(linear[1], device=device)
-        self._projections = {}
-        for face in self.faces:
-            fixed = linear[[face.integral, face.blood == "free"]]
-            self._projections[face] = Projection(log_rates, exponential, fixed, face, device)
+        self._log_rates, self._device = log_rates, device
+        self._exponential, self._linear = self._space.coordinates(exponential), self._space.coordinates(linear)
+        self._whole_blood = torch.as_tensor(self._linear[1], device=device)
+        self._projections: dict[Face, Projection] = {}
+
+    def _projection(self, face: Face) -> Projection:
+        """Made when a curve first needs the face."""
+        if face not in self._projections:
+            fixed = self._linear[[face.integral, face.blood == "free"]]
+            self._projections[face] = Projection(self._log_rates, self._exponential, fixed, face, self._device)
+        return self._projections[face]
 
     def curves(self, activity: NDArray[Any]) -> Curves:
         """What `optimum` needs of measured curves of shape (frames, voxels) [Bq/mL]."""
@@ -183,7 +191,7 @@ class CompartmentSolver:
     def _on_face(self, index: int, curves: Curves, bounds: Bounds) -> tuple[Optimum, Tensor]:
         """The optimum on one face, and whether it is feasible."""
         face, count = self.faces[index], len(curves)
-        projection, tissue = self._projections[face], self._tissue(face, curves)
+        projection, tissue = self._projection(face), self._tissue(face, curves)
         log_rates = heights = curves.inside.new_empty((0, count))
         converged = exists = torch.ones_like(curves.square, dtype=torch.bool)
         rss = projection.remainder(tissue)
@@ -222,14 +230,14 @@ class CompartmentSolver:
     ) -> tuple[Tensor, Tensor, Tensor]:
         free = list(numbers[: face.size])
         rates, gains = numbers[: face.exponentials], numbers[face.exponentials : 2 * face.exponentials]
-        low, high = self._projections[face].bounds
+        low, high = self._projection(face).bounds
         at_bound = (rates <= low) | (rates >= high)
-        directions, singular = self._projections[face].directions(rates, gains, at_bound)
+        directions, singular = self._projection(face).directions(rates, gains, at_bound)
         freedom = self._frames - face.size + at_bound.sum(0)
         deviation = torch.where(singular | (freedom < 1), torch.nan, rss / freedom.clamp_min(1)).sqrt()
         values, variances = propagate(self.model, face, self.blood_volume, free, directions, torch.zeros_like(rss))
         errors = deviation * torch.where(variances > 0, variances.sqrt(), torch.nan)
-        bound = at_bound.any(0) if face is self.faces[-1] else torch.ones_like(singular)
+        bound = at_bound.any(0) if face is self.faces[-1] else torch.ones_like(converged)
         status = torch.where(bound, int(FitStatus.AT_BOUND), int(FitStatus.CONVERGED))
         status = status.masked_fill(values.isnan().any(0) | singular, int(FitStatus.DEGENERATE))
         return values, errors, status.masked_fill(~converged, int(FitStatus.NOT_CONVERGED)).to(torch.uint8)

@@ -58,7 +58,7 @@ class VoxelFit:
     device
         Torch device of compartment fits. Computation is in float64 everywhere.
     chunk
-        Voxels that are fitted at once; it bounds memory (about 10 kB a voxel) and does not change the results.
+        Voxels that are fitted at once; it bounds memory (at most about 5 kB a voxel) and does not change the results.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class VoxelFit:
     settings: FitSettings
     weights: Array
     device: str = "cpu"
-    chunk: int = 65536
+    chunk: int = 32768
 
     def __post_init__(self) -> None:
         frames = len(self.timing)
