@@ -6,6 +6,7 @@ coefficients vanish so that a rate has no effect, leave parameters undetermined.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -14,7 +15,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dlif_core.kinetics.models import Model
+from dlif_core.kinetics.models import RATE_BOUNDS, Model
+
+#: Volumes of distribution and their ratios, which need a tissue that comes to rest.
+_VOLUMES = ("VT", "BPND")
+#: Logarithm of a rate that rests on its lower bound; an optimiser may stay just inside.
+_SLOWEST = math.log(RATE_BOUNDS[0]) + 1e-3
 
 Blood = Literal["fixed", "none", "free", "all"]
 
@@ -91,6 +97,21 @@ def kinetic_parameters(
             found[name] = found[name] / (1 - blood) if face.blood != "all" else torch.full_like(like, torch.nan)
     found["vB"] = blood
     return tuple(found.get(parameter.name, torch.full_like(like, torch.nan)) for parameter in model.parameters)
+
+
+def unsettled(model: Model, face: Face, free: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Which parameters say only where the lower bound of the rates lies, shape (parameters, voxels).
+
+    A tissue that does not come to rest within the scan has its slowest rate on that bound; VT and BPND grow without
+    limit as the rate goes to zero, so their values there are no estimates. K1, k2 and k3 hardly depend on it.
+
+    Parameters
+    ----------
+    model, face, free, like
+        As for `kinetic_parameters`.
+    """
+    on_bound = free[0] <= _SLOWEST if face.exponentials else torch.zeros_like(like, dtype=torch.bool)
+    return torch.stack([on_bound & (parameter.name in _VOLUMES) for parameter in model.parameters])
 
 
 def _one_tissue(rates: list[Tensor], gains: list[Tensor], _: Tensor | None, like: Tensor) -> dict[str, Tensor]:

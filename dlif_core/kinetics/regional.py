@@ -22,7 +22,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.covariance import propagate
 from dlif_core.kinetics.design import FrameColumns
-from dlif_core.kinetics.faces import faces_of
+from dlif_core.kinetics.faces import faces_of, unsettled
 from dlif_core.kinetics.graphical import GraphicalFit
 from dlif_core.kinetics.models import Model
 from dlif_core.kinetics.refinement import Refined, Refinement
@@ -215,13 +215,15 @@ class _CompartmentFit:
         zero = torch.zeros(1, dtype=torch.float64)
         values, variances = propagate(self._model, start.face, self._settings.blood_volume, free, directions, zero)
         errors = torch.where(variances > 0, variances.sqrt(), torch.nan)[:, 0].numpy() if directions else start.errors
+        lost = unsettled(self._model, start.face, free, zero)[:, 0].numpy()
         status = start.status
         if not refined.converged:
             status = int(FitStatus.NOT_CONVERGED)
         elif status == FitStatus.CONVERGED and self._fits_delay and _at_delay_bound(refined.delay):
             status = int(FitStatus.AT_BOUND)
         delay_error = refined.delay_error if self._fits_delay else math.nan
-        return RegionFit(values[:, 0].numpy(), errors, refined.delay, delay_error, status, refined.rss, refined.fitted)
+        found, errors = (np.where(lost, np.nan, numbers) for numbers in (values[:, 0].numpy(), errors))
+        return RegionFit(found, errors, refined.delay, delay_error, status, refined.rss, refined.fitted)
 
 
 def _directions(covariance: Array) -> list[list[torch.Tensor]]:

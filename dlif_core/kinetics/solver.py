@@ -24,7 +24,7 @@ from torch import Tensor
 
 from dlif_core.kinetics.covariance import propagate
 from dlif_core.kinetics.design import Curves, FrameColumns, ModelSpace
-from dlif_core.kinetics.faces import Face, faces_of
+from dlif_core.kinetics.faces import Face, faces_of, unsettled
 from dlif_core.kinetics.models import RATE_BOUNDS, Model
 from dlif_core.kinetics.newton import ascend
 from dlif_core.kinetics.projection import Bounds, Projection
@@ -240,7 +240,12 @@ class CompartmentSolver:
         bound = at_bound.any(0) if face is self.faces[-1] else torch.ones_like(converged)
         status = torch.where(bound, int(FitStatus.AT_BOUND), int(FitStatus.CONVERGED))
         status = status.masked_fill(values.isnan().any(0) | singular, int(FitStatus.DEGENERATE))
-        return values, errors, status.masked_fill(~converged, int(FitStatus.NOT_CONVERGED)).to(torch.uint8)
+        status = status.masked_fill(~converged, int(FitStatus.NOT_CONVERGED)).to(torch.uint8)
+        return *_without(unsettled(self.model, face, free, rss), values, errors), status
+
+
+def _without(lost: Tensor, values: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+    return values.masked_fill(lost, torch.nan), errors.masked_fill(lost, torch.nan)
 
 
 def _replace(found: Optimum, where: Tensor, fit: Callable[[Tensor], Optimum]) -> None:

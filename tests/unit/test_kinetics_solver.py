@@ -212,6 +212,7 @@ def test_irreversible_tissue_puts_the_reversible_model_on_its_bound() -> None:
     found = fit_one("2tcm-reversible", curve_by_filter(COLUMNS, TRUTH | {"k4": 0.0}))
     assert found["status"] == FitStatus.AT_BOUND
     assert found["k3"] == pytest.approx(0.06, rel=0.05)
+    assert np.isnan([found[name] for name in ("VT", "VT_se", "BPND", "BPND_se")]).all()  # there is no equilibrium
 
 
 @pytest.mark.slow
