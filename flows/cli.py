@@ -149,11 +149,35 @@ def report(study: StudyFile) -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check this installation: versions, cores, memory, GPU."""
+def doctor(
+    study: Annotated[
+        Path | None, typer.Argument(help="Also compare every product of this study with what was committed.")
+    ] = None,
+) -> None:
+    """Check this installation (versions, cores, memory, GPU) and the stored results of a study."""
     from flows.tables import doctor_table
 
     _console().print(doctor_table())
+    if study is not None:
+        _verify_products(study)
+
+
+def _verify_products(study: Path) -> None:
+    from dlif_core.errors import ProductDamagedError
+    from dlif_core.study.plan import open_study_store
+
+    store = open_study_store(_load(study))
+    products = store.products()
+    damaged = 0
+    for name in products:
+        try:
+            store.verify(name)
+        except ProductDamagedError as fault:
+            damaged += 1
+            typer.secho(str(fault), fg="red", err=True)
+    typer.echo(f"{len(products) - damaged} of {len(products)} products are as they were committed.")
+    if damaged:
+        raise typer.Exit(ExitCode.STORE)
 
 
 def _run_shard(config: StudyConfig, shard: str, workers: int) -> None:

@@ -113,9 +113,6 @@ def retest_reliability(table: xr.Dataset, parameter: str, sessions: tuple[str, s
     return pd.DataFrame(rows, columns=list(_REPEATABILITY))
 
 
-# pytest collects whatever is named test_* in a test module; this is the field's name for the analysis.
-retest_reliability.__test__ = False  # type: ignore[attr-defined]
-
 _REPEATABILITY = (
     "region",
     "n",

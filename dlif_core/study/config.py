@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dlif_core.errors import ConfigurationError
 
@@ -119,7 +119,6 @@ class StudyConfig(Section):
     input_functions: dict[str, dict[str, Any]] = Field(default_factory=_default_input_functions)
     kinetics: tuple[Kinetics, ...] = Field(default_factory=_default_kinetics)
     compare: tuple[SessionComparison, ...] = ()
-    _file: str = PrivateAttr(default="")
 
     @model_validator(mode="before")
     @classmethod

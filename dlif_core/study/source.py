@@ -147,8 +147,3 @@ def _read_blood(store: Store, name: str, recordings: Iterable[str]) -> Iterable[
         yield BloodRecording(
             name=recording, arterial=bool(samples.attrs["arterial"]), source=samples.attrs["source"], **columns
         )
-
-
-def source_warnings(store: Store, scan_id: str) -> tuple[str, ...]:
-    """What ingest had to assume or repair."""
-    return tuple(store.open_dataset(source_name(scan_id)).attrs["warnings"])

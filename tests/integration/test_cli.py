@@ -59,6 +59,11 @@ def test_first_steps(tmp_path: Path) -> None:
     assert "Ki against the simulated truth" in done.stdout
     nothing = dlif("run", "study.yaml", folder=tmp_path)
     assert "Everything is up to date." in nothing.stdout
+    assert "products are as they were committed" in dlif("doctor", "study.yaml", folder=tmp_path).stdout
+    (tmp_path / "results" / "cohort" / "index.tsv").write_text("changed by hand")
+    checked = dlif("doctor", "study.yaml", folder=tmp_path)
+    assert checked.returncode == ExitCode.STORE
+    assert "cohort" in checked.stderr
     reports = dlif("report", "study.yaml", folder=tmp_path).stdout.split()
     assert [Path(report).name for report in reports] == ["report.html", "report.html"]
     assert all(Path(report).is_file() for report in reports)
