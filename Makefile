@@ -41,6 +41,7 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/kinetics_speed.py
+	$(BIN)/python benchmarks/whole_scan.py
 
 clean:
 	rm -rf $(VENV) demo
