@@ -62,7 +62,8 @@ def main() -> None:
         write_cohort(folder / "bids", 1, seed=1, irreversible=True)
         config = study(folder)
         run(config, executor)
-        comparison = compare_with_truth(config)
+        store = open_study_store(config)
+        comparison = compare_with_truth(config, make_plan(config, store), store)
     assert comparison is not None
     print(summarise_truth(comparison).to_string(index=False, float_format="{:.4f}".format))
 

@@ -15,8 +15,9 @@ from dlif_core.errors import DlifError, ExitCode
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dlif_core.store import Store
     from dlif_core.study.config import StudyConfig
-    from dlif_core.study.status import StudyStatus
+    from dlif_core.study.plan import Plan
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -105,20 +106,21 @@ def run(
 ) -> None:
     """Bring a study up to date: only what is missing or has changed is done."""
     from dlif_core.study.plan import make_plan, open_study_store
-    from dlif_core.study.status import study_status
 
     config = _load(study)
-    to_run = make_plan(config, open_study_store(config)).to_run
-    if not to_run:
+    store = open_study_store(config)
+    planned = make_plan(config, store)
+    if not planned.to_run:
         typer.echo("Everything is up to date.")
-    elif shard:
+        _finish(config, planned, store)
+    if shard:
         _run_shard(config, shard, workers or 1)
     else:
         _quiet_prefect()
         from flows.cohort import cohort
 
         cohort(str(study.resolve()), cluster=cluster, workers=workers)
-    _finish(config, study_status(config))
+    _finish(config, make_plan(config, store), store)
 
 
 @app.command()
@@ -203,17 +205,19 @@ def _load(study: Path) -> StudyConfig:
     return load_study(study)
 
 
-def _finish(config: StudyConfig, result: StudyStatus) -> NoReturn:
+def _finish(config: StudyConfig, plan: Plan, store: Store) -> NoReturn:
     """Print how the study stands and leave with its exit code."""
-    from dlif_core.study.plan import COHORT, open_study_store
+    from dlif_core.study.plan import COHORT
+    from dlif_core.study.status import status_of
+    from dlif_core.study.truth import compare_with_truth
     from flows.tables import status_table, truth_table
 
     console = _console()
+    result = status_of(plan, store)
     console.print(status_table(result))
-    truth = truth_table(config)
+    truth = compare_with_truth(config, plan, store)
     if truth is not None:
-        console.print(truth)
-    store = open_study_store(config)
+        console.print(truth_table(truth))
     if store.marker(COHORT) is not None:
         typer.echo(f"Report: {store.uri_of(COHORT)}/report.html")
     raise typer.Exit(result.exit_code)

@@ -18,7 +18,7 @@ from slugify import slugify
 
 from dlif_core.compute.cluster import open_client
 from dlif_core.study.config import StudyConfig, load_study
-from dlif_core.study.plan import COHORT, Plan, Step, make_plan, open_study_store
+from dlif_core.study.plan import COHORT, STAGES, Plan, Step, make_plan, open_study_store
 from dlif_core.study.stages import Job, Outcome, cohort_job, record_failure
 from dlif_core.study.status import study_status
 from tasks.steps import step_task
@@ -79,8 +79,7 @@ def _run_scans(config: StudyConfig, plan: Plan, progress: StageProgress) -> Iter
 
 def by_stage(steps: Iterable[Step]) -> list[Step]:
     """Steps of all scans, stage by stage, so that no thread waits for a step that is behind it in the queue."""
-    order = {"ingest": 0, "input-function": 1, "regions": 2, "maps": 3, "report": 4}
-    return sorted(steps, key=lambda step: order[step.stage])
+    return sorted(steps, key=lambda step: STAGES.index(step.stage))
 
 
 def _outcome(job: Job, future: PrefectFuture[Outcome]) -> Outcome:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from dlif_core.study.config import StudyConfig
 from dlif_core.study.plan import Plan, State
 from dlif_core.study.status import StudyStatus
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLOURS = {
     "success": "green",
@@ -48,13 +51,10 @@ def status_table(status: StudyStatus) -> Table:
     return table
 
 
-def truth_table(config: StudyConfig) -> Table | None:
-    """Estimated against true Ki of every organ, for a simulated cohort; None for any other."""
-    from dlif_core.study.truth import compare_with_truth, summarise_truth
+def truth_table(comparison: pd.DataFrame) -> Table:
+    """Estimated against true Ki of every organ of a simulated cohort."""
+    from dlif_core.study.truth import summarise_truth
 
-    comparison = compare_with_truth(config)
-    if comparison is None:
-        return None
     title = "Ki against the simulated truth, median over scans [mL/cm³/min]"
     table = Table("analysis", "organ", "true", "estimated", "error", "scans", title=title)
     for column in table.columns[2:]:

@@ -17,10 +17,11 @@ from dlif_core.statistics.sessions import retest_reliability, session_ratio
 from dlif_core.statistics.tables import parameter_names, region_table, to_tidy
 from dlif_core.store import Staging, Store
 from dlif_core.study.config import SessionComparison, StudyConfig
-from dlif_core.study.plan import State, Step, fit_name, input_function_name, make_plan, report_name
+from dlif_core.study.plan import fit_name, input_function_name, make_plan, report_name
 from dlif_core.study.source import read_scan, source_name
 from dlif_core.study.stages import read_input_function
-from dlif_core.study.status import ScanState, study_status
+from dlif_core.study.status import ScanState, results, status_of
+from dlif_core.study.truth import compare_with_truth
 
 if TYPE_CHECKING:
     from dlif_core.ingest import ScanFiles
@@ -42,6 +43,8 @@ class Cohort:
         Scan → metadata, of scans that are not excluded.
     comparisons
         File name → comparison of sessions.
+    truth
+        As `compare_with_truth` gives it.
     """
 
     index: pd.DataFrame
@@ -49,6 +52,7 @@ class Cohort:
     input_functions: dict[str, dict[str, InputFunction]]
     fits: dict[str, xr.Dataset]
     comparisons: dict[str, Comparison]
+    truth: pd.DataFrame | None
 
 
 def write_cohort_product(config: StudyConfig, store: Store, staging: Staging) -> None:
@@ -76,8 +80,8 @@ def _write_table(staging: Staging, name: str, table: pd.DataFrame) -> None:
 def gather(config: StudyConfig, store: Store) -> Cohort:
     """Read what is committed and up to date of every scan of a study; results of older settings stay out."""
     plan = make_plan(config, store)
-    states = study_status(config).scans
-    sound = {step.step.product for step in plan.steps if step.state is State.CURRENT and _succeeded(store, step.step)}
+    states = status_of(plan, store).scans
+    sound = results(plan, store)
     ingested = [state.scan for state in states if source_name(state.scan) in sound]
     acquisitions = {scan: read_scan(store, scan)[0].acquisition for scan in ingested}
     index = pd.DataFrame([_index_row(state, plan.files[state.scan], acquisitions.get(state.scan)) for state in states])
@@ -88,6 +92,7 @@ def gather(config: StudyConfig, store: Store) -> Cohort:
         input_functions={scan: _curves(config, store, scan, sound) for scan in acquisitions},
         fits=fits,
         comparisons={name: table for one in config.compare for name, table in _compare(one, fits)},
+        truth=compare_with_truth(config, plan, store),
     )
 
 
@@ -105,11 +110,6 @@ def _index_row(state: ScanState, files: ScanFiles, acquisition: Acquisition | No
         "injected_activity_MBq": dose / 1e6 if dose else float("nan"),
         "body_weight_kg": weight or float("nan"),
     }
-
-
-def _succeeded(store: Store, step: Step) -> bool:
-    marker = store.marker(step.product)
-    return marker is not None and marker.status == "success"
 
 
 def _curves(config: StudyConfig, store: Store, scan: str, sound: Set[str]) -> dict[str, InputFunction]:

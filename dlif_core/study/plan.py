@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 ALGORITHM_VERSION = {"ingest": 1, "input-function": 1, "regions": 1, "maps": 1, "report": 1, "cohort": 1}
 
 COHORT = "cohort"
+
+#: Stages in the order in which they run.
+STAGES = tuple(ALGORITHM_VERSION)
+
+#: Gives a product's marker, or None: a store's own, or what was read of it at once.
+Markers = Callable[[str], Marker | None]
 
 
 class State(StrEnum):
@@ -103,6 +109,11 @@ class Plan:
     files: Mapping[str, ScanFiles]
 
     @property
+    def current(self) -> frozenset[str]:
+        """Products that are committed and up to date."""
+        return frozenset(planned.step.product for planned in self.steps if planned.state is State.CURRENT)
+
+    @property
     def to_run(self) -> tuple[Step, ...]:
         """Steps that must run."""
         return tuple(planned.step for planned in self.steps if planned.state is State.RUN)
@@ -130,8 +141,9 @@ def make_plan(config: StudyConfig, store: Store) -> Plan:
     files = included_scans(config)
     digests = InputDigests(store).of({uri for scan in files.values() for uri in scan.inputs().values()})
     steps = [step for scan in files.values() for step in scan_steps(config, scan, digests)]
-    assessed = _assess_all(steps, store)
-    cohort = _assess_cohort(config, store, assessed, list(files))
+    markers = store.products().get
+    assessed = _assess_all(steps, markers)
+    cohort = _assess_cohort(config, markers, assessed, list(files))
     return Plan(steps=(*assessed, cohort), files=files)
 
 
@@ -262,22 +274,21 @@ def _report_step(config: StudyConfig, ingest: Step, others: list[Step]) -> Step:
     )
 
 
-def _assess_all(steps: Iterable[Step], store: Store) -> list[PlannedStep]:
+def _assess_all(steps: Iterable[Step], markers: Markers) -> list[PlannedStep]:
     known: dict[str, PlannedStep] = {}
     for step in steps:
-        known[step.product] = _assess(step, store, known)
+        known[step.product] = _assess(step, markers, known)
     return list(known.values())
 
 
-def _assess(step: Step, store: Store, known: Mapping[str, PlannedStep]) -> PlannedStep:
-    changed = [known[name].step.title for name in step.upstream if known[name].state is State.RUN]
-    blockers = () if changed else blocked_by(step, store)
+def _assess(step: Step, markers: Markers, known: Mapping[str, PlannedStep]) -> PlannedStep:
+    changed = any(known[name].state is State.RUN for name in step.upstream)
+    blockers = () if changed else blocked_by(step, markers)
     if blockers:
         return PlannedStep(step, State.BLOCKED, blockers)
-    marker = store.marker(step.product)
-    if marker is not None and marker.fingerprint == step.fingerprint.digest:
+    if _is_current(step, markers):
         return PlannedStep(step, State.CURRENT)
-    return PlannedStep(step, State.RUN, _reasons(step, marker))
+    return PlannedStep(step, State.RUN, _reasons(step, markers(step.product)))
 
 
 def _reasons(step: Step, marker: Marker | None) -> tuple[str, ...]:
@@ -290,9 +301,9 @@ def _reasons(step: Step, marker: Marker | None) -> tuple[str, ...]:
     return roots + follows
 
 
-def blocked_by(step: Step, store: Store) -> tuple[str, ...]:
+def blocked_by(step: Step, markers: Markers) -> tuple[str, ...]:
     """Reasons why a step can't run: what it needs is excluded or unavailable. Empty if it can."""
-    refused = {name: refusal for name in step.needs + step.any_of if (refusal := _refusal(store, name))}
+    refused = {name: refusal for name in step.needs + step.any_of if (refusal := _refusal(name, markers(name)))}
     missing = [refused[name] for name in step.needs if name in refused]
     if missing:
         return tuple(missing)
@@ -301,23 +312,22 @@ def blocked_by(step: Step, store: Store) -> tuple[str, ...]:
     return ()
 
 
-def _refusal(store: Store, name: str) -> str:
-    marker = store.marker(name)
+def _refusal(name: str, marker: Marker | None) -> str:
     if marker is None or marker.status == "success":
         return ""
     return f"{name.rsplit('/', 1)[-1]} is {marker.status}: {marker.reason}"
 
 
-def _assess_cohort(config: StudyConfig, store: Store, assessed: list[PlannedStep], scans: list[str]) -> PlannedStep:
-    step = cohort_step(config, store, [planned.step for planned in assessed], scans)
+def _assess_cohort(config: StudyConfig, markers: Markers, assessed: list[PlannedStep], scans: list[str]) -> PlannedStep:
+    step = cohort_step(config, markers, [planned.step for planned in assessed], scans)
     if any(planned.state is State.RUN for planned in assessed):
         return PlannedStep(step, State.RUN, ("scans change",))
-    return _assess(step, store, {planned.step.product: planned for planned in assessed})
+    return _assess(step, markers, {})
 
 
-def cohort_step(config: StudyConfig, store: Store, steps: Iterable[Step], scans: list[str]) -> Step:
+def cohort_step(config: StudyConfig, markers: Markers, steps: Iterable[Step], scans: list[str]) -> Step:
     """The cohort's step as the store stands now: it reads whatever is committed and current."""
-    committed = [step for step in steps if is_current(step, store)]
+    committed = [step for step in steps if step.stage != "report" and _is_current(step, markers)]
     parts: dict[str, Any] = {
         "name": config.name,
         "compare": [comparison.model_dump(mode="json") for comparison in config.compare],
@@ -328,13 +338,12 @@ def cohort_step(config: StudyConfig, store: Store, steps: Iterable[Step], scans:
         stage=COHORT,
         variant="",
         product=COHORT,
-        fingerprint=_fingerprint(COHORT, parts, [step for step in committed if step.stage != "report"]),
+        fingerprint=_fingerprint(COHORT, parts, committed),
     )
 
 
-def is_current(step: Step, store: Store) -> bool:
-    """Whether the step's product is committed and up to date."""
-    marker = store.marker(step.product)
+def _is_current(step: Step, markers: Markers) -> bool:
+    marker = markers(step.product)
     return marker is not None and marker.fingerprint == step.fingerprint.digest
 
 

@@ -120,8 +120,6 @@ _COMPARED = ("Ki", "VT")
 
 def cohort_html(config: StudyConfig, cohort: Cohort) -> str:
     """The cohort's HTML report."""
-    from dlif_core.study.truth import compare_with_truth
-
     shown = [comparison for comparison in cohort.comparisons.values() if comparison.title.startswith(_COMPARED)]
     return cohort_report(
         CohortReport(
@@ -131,7 +129,7 @@ def cohort_html(config: StudyConfig, cohort: Cohort) -> str:
             input_functions=cohort.input_functions,
             acquisitions=cohort.acquisitions,
             comparisons=tuple(shown),
-            truth=compare_with_truth(config),
+            truth=cohort.truth,
             provenance={"settings": _settings(config)},
             primary_regions=tuple(config.regions.groups),
         )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlif_core.errors import BloodError, InputError
-from dlif_core.store import Staging, Status, Store, blocks, image_chunking, open_store
+from dlif_core.store import Status, Store, blocks, image_chunking, open_store
 from dlif_core.study.config import Kinetics, StudyConfig, fit_settings
 from dlif_core.study.plan import COHORT, Plan, Step, blocked_by, cohort_step, input_function_name
 from dlif_core.study.source import read_scan, source_name, write_source
@@ -70,20 +70,18 @@ class Outcome:
         ``success``, ``excluded``, ``unavailable``, ``blocked`` or ``failed``.
     reason
         Why it is not a success, in words for people.
-    seconds
-        Wall time.
     """
 
     step: Step
     status: str
     reason: str = ""
-    seconds: float = 0.0
 
 
 def cohort_job(config: StudyConfig, plan: Plan) -> Job:
     """The job that makes the cohort's product from what is committed now, after the scans of a plan were run."""
     steps = [planned.step for planned in plan.steps if planned.step.stage != COHORT]
-    return Job(config, cohort_step(config, open_store(config.output), steps, list(plan.files)))
+    markers = open_store(config.output).products().get
+    return Job(config, cohort_step(config, markers, steps, list(plan.files)))
 
 
 def run_step(job: Job, executor: Executor) -> Outcome:
@@ -98,18 +96,21 @@ def run_step(job: Job, executor: Executor) -> Outcome:
     executor
         Where the work is done.
     """
-    blockers = blocked_by(job.step, job.store)
+    blockers = blocked_by(job.step, job.store.marker)
     if blockers:
         return Outcome(job.step, "blocked", "; ".join(blockers))
     started = time.perf_counter()
     for name in job.step.needs:
         job.store.require_whole(name)
     try:
-        _STAGES[job.step.stage](job, executor)
+        if job.step.stage == "maps":
+            _maps(job, executor)
+        else:
+            _on_worker(executor, _WORK[job.step.stage], job)
     except InputError as fault:
         return _refuse(job, fault, time.perf_counter() - started)
     _forget_failure(job)
-    return Outcome(job.step, "success", seconds=time.perf_counter() - started)
+    return Outcome(job.step, "success")
 
 
 def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:
@@ -117,7 +118,7 @@ def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:
     staging = job.store.stage(job.step.product)
     staging.publish(job.step.fingerprint, status=status, reason=str(fault), seconds=seconds)
     _forget_failure(job)
-    return Outcome(job.step, status, str(fault), seconds)
+    return Outcome(job.step, status, str(fault))
 
 
 def failure_name(step: Step) -> str:
@@ -152,42 +153,27 @@ def _caught(work: Callable[[Job], Any], job: Job) -> Any:
         return refusal
 
 
-def _ingest(job: Job, executor: Executor) -> None:
-    _on_worker(executor, ingest_scan, job)
-
-
 def ingest_scan(job: Job) -> None:
     """Read a scan's files into its source product; runs on a worker."""
     from dlif_core.ingest import open_scan
 
     assert job.files is not None
-    started = time.perf_counter()
     with job.store.stage(job.step.product) as staging:
         with open_scan(job.files, job.config.regions.groups) as ingested:
             write_source(staging, ingested)
-            warnings = ingested.warnings
-        _publish(job, staging, started, warnings)
-
-
-def _publish(job: Job, staging: Staging, started: float, warnings: tuple[str, ...] = ()) -> None:
-    staging.publish(job.step.fingerprint, warnings=warnings, seconds=time.perf_counter() - started)
-
-
-def _input_function(job: Job, executor: Executor) -> None:
-    _on_worker(executor, estimate_input_function, job)
+        staging.publish(job.step.fingerprint, warnings=ingested.warnings)
 
 
 def estimate_input_function(job: Job) -> None:
     """Estimate one input function and commit it; runs on a worker."""
     from dlif_core.input_function import estimate
 
-    started = time.perf_counter()
     method = job.step.variant
-    scan, blood = read_scan(job.store, job.step.scan)
-    curve = estimate(method, scan, blood, job.config.input_functions[method])
     with job.store.stage(job.step.product) as staging:
+        scan, blood = read_scan(job.store, job.step.scan)
+        curve = estimate(method, scan, blood, job.config.input_functions[method])
         staging.write_dataset(curve.to_dataset())
-        _publish(job, staging, started, curve.warnings)
+        staging.publish(job.step.fingerprint, warnings=curve.warnings)
 
 
 def read_input_function(store: Store, scan: str, method: str) -> InputFunction:
@@ -209,21 +195,16 @@ def available_input_function(job: Job) -> tuple[InputFunction, tuple[str, ...]]:
     raise BloodError("no input function is available.", where=job.step.title, hint=" ".join(passed))
 
 
-def _regions(job: Job, executor: Executor) -> None:
-    _on_worker(executor, fit_scan_regions, job)
-
-
 def fit_scan_regions(job: Job) -> None:
     """Fit every region of a scan and commit the result; runs on a worker."""
     from dlif_core.kinetics import fit_regions
 
-    started = time.perf_counter()
-    scan, _ = read_scan(job.store, job.step.scan)
-    curve, passed = available_input_function(job)
-    result = fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), scan.acquisition.half_life)
     with job.store.stage(job.step.product) as staging:
-        staging.write_dataset(result)
-        _publish(job, staging, started, passed)
+        scan, _ = read_scan(job.store, job.step.scan)
+        curve, passed = available_input_function(job)
+        half_life = scan.acquisition.half_life
+        staging.write_dataset(fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), half_life))
+        staging.publish(job.step.fingerprint, warnings=passed)
 
 
 @dataclass(frozen=True)
@@ -237,13 +218,11 @@ class MapJob:
 
 
 def _maps(job: Job, executor: Executor) -> None:
-    started = time.perf_counter()
-    scan, _ = read_scan(job.store, job.step.scan)
-    assert scan.activity is not None
-    chunks, shards = (edges[1:] for edges in image_chunking(tuple(scan.activity.shape)))
-    shape = tuple(scan.activity.shape[1:])
-    fit, passed, attributes = _on_worker(executor, prepare_voxel_fit, job)
+    activity = job.store.open_array(source_name(job.step.scan), "activity")
+    chunks, shards = (edges[1:] for edges in image_chunking(activity.shape))
+    shape = activity.shape[1:]
     with job.store.stage(job.step.product) as staging:
+        fit, passed, attributes = _on_worker(executor, prepare_voxel_fit, job)
         staging.write_dataset(_empty_with(attributes))
         for name, description in fit.variables.items():
             staging.create_array(
@@ -257,7 +236,7 @@ def _maps(job: Job, executor: Executor) -> None:
             )
         block_job = MapJob(job.config.output, source_name(job.step.scan), staging.uri, fit)
         list(executor.map(partial(fit_block, block_job), blocks(shape, shards)))
-        _publish(job, staging, started, passed)
+        staging.publish(job.step.fingerprint, warnings=passed)
 
 
 def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
@@ -298,37 +277,27 @@ def fit_block(job: MapJob, block: tuple[slice, ...]) -> None:
         write_shard(job.staging, name, block, values.reshape(shape))
 
 
-def _report(job: Job, executor: Executor) -> None:
-    _on_worker(executor, _make_scan_report, job)
-
-
 def _make_scan_report(job: Job) -> None:
     from dlif_core.study.reporting import write_scan_report
 
-    started = time.perf_counter()
     with job.store.stage(job.step.product) as staging:
         write_scan_report(job.config, job.store, job.step, staging)
-        _publish(job, staging, started)
-
-
-def _cohort(job: Job, executor: Executor) -> None:
-    _on_worker(executor, _make_cohort, job)
+        staging.publish(job.step.fingerprint)
 
 
 def _make_cohort(job: Job) -> None:
     from dlif_core.study.cohort import write_cohort_product
 
-    started = time.perf_counter()
     with job.store.stage(job.step.product) as staging:
         write_cohort_product(job.config, job.store, staging)
-        _publish(job, staging, started)
+        staging.publish(job.step.fingerprint)
 
 
-_STAGES: dict[str, Callable[[Job, Executor], None]] = {
-    "ingest": _ingest,
-    "input-function": _input_function,
-    "regions": _regions,
-    "maps": _maps,
-    "report": _report,
-    COHORT: _cohort,
+#: The stages that are one piece of work; maps are one for each block of voxels.
+_WORK: dict[str, Callable[[Job], None]] = {
+    "ingest": ingest_scan,
+    "input-function": estimate_input_function,
+    "regions": fit_scan_regions,
+    "report": _make_scan_report,
+    COHORT: _make_cohort,
 }

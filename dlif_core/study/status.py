@@ -53,8 +53,18 @@ class StudyStatus:
 def study_status(config: StudyConfig) -> StudyStatus:
     """Status of a study from its committed products."""
     store = open_study_store(config)
-    plan = make_plan(config, store)
+    return status_of(make_plan(config, store), store)
+
+
+def status_of(plan: Plan, store: Store) -> StudyStatus:
+    """Status of a study as its plan says it."""
     return StudyStatus(tuple(_scan_status(scan, plan, store) for scan in plan.files))
+
+
+def results(plan: Plan, store: Store) -> frozenset[str]:
+    """Products that are up to date and hold a result, not a record of why there is none."""
+    markers = store.products()
+    return frozenset(name for name in plan.current if markers[name].status == "success")
 
 
 def _scan_status(scan: str, plan: Plan, store: Store) -> ScanState:

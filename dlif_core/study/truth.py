@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 import numpy as np
 import pandas as pd
@@ -10,15 +10,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dlif_core.errors import MissingInputError
-from dlif_core.store import Store, open_store
+from dlif_core.store import Store
 from dlif_core.study.config import Kinetics, StudyConfig
-from dlif_core.study.plan import fit_name, included_scans
+from dlif_core.study.plan import Plan, fit_name
+from dlif_core.study.status import results
 
 #: Organs that a study of the metabolic rate looks at.
 ORGANS = ("brain", "myocardium", "tumour", "liver", "muscle")
 
 
-def compare_with_truth(config: StudyConfig) -> pd.DataFrame | None:
+def compare_with_truth(config: StudyConfig, plan: Plan, store: Store) -> pd.DataFrame | None:
     """Ki of organs of every scan of a simulated cohort, estimated and true.
 
     The estimate is the organ's mean of the map of Ki where there is one, else the fit of the organ's mean curve; the
@@ -30,7 +31,7 @@ def compare_with_truth(config: StudyConfig) -> pd.DataFrame | None:
     Columns scan_id, fit, region, parameter, unit, truth, estimate, standard_error; None if the data set holds no
     truth.
     """
-    rows = list(_rows(config, open_store(config.output)))
+    rows = list(_rows(config, plan, store))
     return pd.DataFrame(rows) if rows else None
 
 
@@ -51,10 +52,11 @@ def summarise_truth(comparison: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def _rows(config: StudyConfig, store: Store) -> Iterator[dict[str, object]]:
+def _rows(config: StudyConfig, plan: Plan, store: Store) -> Iterator[dict[str, object]]:
     from dlif_core.phantom import read_truth
 
-    for scan in included_scans(config):
+    available = results(plan, store)
+    for scan in plan.files:
         try:
             truth = read_truth(config.data, scan)
         except MissingInputError:
@@ -62,7 +64,7 @@ def _rows(config: StudyConfig, store: Store) -> Iterator[dict[str, object]]:
         masks = {organ: truth.labels == label for label, organ in truth.label_names.items() if organ in ORGANS}
         for fit in config.kinetics:
             true_map = truth.maps["Ki"] * (1 - truth.maps["vB"] if _is_uncorrected_slope(fit) else 1)
-            for organ, estimate, error in _estimates(store, scan, fit, masks):
+            for organ, estimate, error in _estimates(store, available, scan, fit, masks):
                 yield {
                     "scan_id": scan,
                     "fit": fit.title,
@@ -80,11 +82,13 @@ def _is_uncorrected_slope(fit: Kinetics) -> bool:
 
 
 def _estimates(
-    store: Store, scan: str, fit: Kinetics, masks: dict[str, NDArray[np.bool_]]
+    store: Store, available: Set[str], scan: str, fit: Kinetics, masks: dict[str, NDArray[np.bool_]]
 ) -> Iterator[tuple[str, float, float]]:
     """Organ, Ki and its standard error; that of a mean over voxels is left out (NaN), their errors being correlated."""
-    dataset = _first_success(store, [fit_name(scan, fit.title, kind) for kind in ("maps", "regions")])
-    if dataset is None or "Ki" not in dataset:
+    names = (fit_name(scan, fit.title, kind) for kind in ("maps", "regions"))
+    found = next((name for name in names if name in available), None)
+    dataset = store.open_dataset(found) if found else xr.Dataset()
+    if "Ki" not in dataset:
         return
     for organ, mask in masks.items():
         if "region" in dataset.dims:
@@ -93,11 +97,3 @@ def _estimates(
                 yield organ, float(region["Ki"]), float(region["Ki_se"])
         elif mask.any():
             yield organ, float(np.nanmean(dataset["Ki"].to_numpy()[mask])), float("nan")
-
-
-def _first_success(store: Store, names: list[str]) -> xr.Dataset | None:
-    for name in names:
-        marker = store.marker(name)
-        if marker is not None and marker.status == "success":
-            return store.open_dataset(name)
-    return None
