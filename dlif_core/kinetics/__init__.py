@@ -1,7 +1,7 @@
 """Kinetic models and their fits: voxelwise (batched variable projection) and regional (lmfit).
 
-`MODELS`, `FitSettings` and `FitStatus` are light; `VoxelFit`, `fit_regions`, `image_delay` and `frame_weights`
-are loaded at first use, because they need torch, lmfit and xarray.
+`MODELS`, `FitSettings`, `FitStatus` and `FitContext` are light; the rest is loaded at first use, because it needs
+torch, lmfit and xarray.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dlif_core.kinetics.models import MODELS, RATE_BOUNDS, Model, Parameter
+from dlif_core.kinetics.context import Estimates, Estimator, FitContext
+from dlif_core.kinetics.models import MODELS, RATE_BOUNDS, CompartmentModel, Model, Parameter
 from dlif_core.kinetics.settings import DELAY_BOUNDS, FitSettings, FitStatus
 
 if TYPE_CHECKING:
-    from dlif_core.kinetics.regional import fit_regions, image_delay
+    from dlif_core.kinetics.prestep import Preparation, prepare
+    from dlif_core.kinetics.regional import fit_attributes, fit_regions
     from dlif_core.kinetics.voxels import VoxelFit
     from dlif_core.kinetics.weights import frame_weights
 
@@ -21,17 +23,30 @@ __all__ = [
     "DELAY_BOUNDS",
     "MODELS",
     "RATE_BOUNDS",
+    "CompartmentModel",
+    "Estimates",
+    "Estimator",
+    "FitContext",
     "FitSettings",
     "FitStatus",
     "Model",
     "Parameter",
+    "Preparation",
     "VoxelFit",
+    "fit_attributes",
     "fit_regions",
     "frame_weights",
-    "image_delay",
+    "prepare",
 ]
 
-_HOME = {"VoxelFit": "voxels", "fit_regions": "regional", "image_delay": "regional", "frame_weights": "weights"}
+_HOME = {
+    "Preparation": "prestep",
+    "VoxelFit": "voxels",
+    "fit_attributes": "regional",
+    "fit_regions": "regional",
+    "frame_weights": "weights",
+    "prepare": "prestep",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dlif_core.kinetics.faces import Face, kinetic_parameters
-from dlif_core.kinetics.models import Model
+from dlif_core.kinetics.models import CompartmentModel
 
 Matrix = list[list[Tensor]]
 
@@ -66,7 +66,12 @@ def _inverse(lower: Matrix) -> Matrix:
 
 
 def propagate(
-    model: Model, face: Face, blood_volume: float | None, free: Sequence[Tensor], directions: Matrix, like: Tensor
+    model: CompartmentModel,
+    face: Face,
+    blood_volume: float | None,
+    free: Sequence[Tensor],
+    directions: Matrix,
+    like: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Parameters and their variances by the delta method, each of shape (parameters, voxels).
 

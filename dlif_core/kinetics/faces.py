@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dlif_core.kinetics.models import RATE_BOUNDS, Model
+from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel
 
 #: Volumes of distribution and their ratios, which need a tissue that comes to rest.
 _VOLUMES = ("VT", "BPND")
@@ -58,7 +58,7 @@ class Face:
         return {"fixed": blood_volume or 0.0, "none": 0.0, "free": 0.0, "all": 1.0}[self.blood]
 
 
-def faces_of(model: Model, blood_volume: float | None) -> tuple[Face, ...]:
+def faces_of(model: CompartmentModel, blood_volume: float | None) -> tuple[Face, ...]:
     """All faces, from the fewest to the most free numbers; the last one is the interior."""
     blood: tuple[Blood, ...] = ("none", "all", "free") if blood_volume is None else ("fixed",)
     integral = (False, True) if model.integral else (False,)
@@ -67,7 +67,7 @@ def faces_of(model: Model, blood_volume: float | None) -> tuple[Face, ...]:
 
 
 def kinetic_parameters(
-    model: Model, face: Face, blood_volume: float | None, free: Sequence[Tensor], like: Tensor
+    model: CompartmentModel, face: Face, blood_volume: float | None, free: Sequence[Tensor], like: Tensor
 ) -> tuple[Tensor, ...]:
     """The model's parameters from the free numbers of a face.
 
@@ -91,7 +91,7 @@ def kinetic_parameters(
     rates, gains = [rate.exp() for rate in free[:count]], list(free[count : 2 * count])
     trapped = free[2 * count] if face.integral else None
     blood = free[-1] if face.blood == "free" else torch.full_like(like, face.vascular(blood_volume))
-    found = _MICROPARAMETERS[model.name](rates, gains, trapped, like)
+    found = model.microparameters(rates, gains, trapped, like)
     for name in ("K1", "VT", "Ki"):
         if name in found:  # (1 − vB) times it is what the curve shows
             found[name] = found[name] / (1 - blood) if face.blood != "all" else torch.full_like(like, torch.nan)
@@ -99,7 +99,7 @@ def kinetic_parameters(
     return tuple(found.get(parameter.name, torch.full_like(like, torch.nan)) for parameter in model.parameters)
 
 
-def unsettled(model: Model, face: Face, free: Sequence[Tensor], like: Tensor) -> Tensor:
+def unsettled(model: CompartmentModel, face: Face, free: Sequence[Tensor], like: Tensor) -> Tensor:
     """Which parameters say only where the lower bound of the rates lies, shape (parameters, voxels).
 
     A tissue that does not come to rest within the scan has its slowest rate on that bound; VT and BPND grow without
@@ -112,41 +112,3 @@ def unsettled(model: Model, face: Face, free: Sequence[Tensor], like: Tensor) ->
     """
     on_bound = free[0] <= _SLOWEST if face.exponentials else torch.zeros_like(like, dtype=torch.bool)
     return torch.stack([on_bound & (parameter.name in _VOLUMES) for parameter in model.parameters])
-
-
-def _one_tissue(rates: list[Tensor], gains: list[Tensor], _: Tensor | None, like: Tensor) -> dict[str, Tensor]:
-    if not rates:
-        return {"K1": torch.zeros_like(like)}
-    return {"K1": gains[0], "k2": rates[0], "VT": gains[0] / rates[0]}
-
-
-def _irreversible(rates: list[Tensor], gains: list[Tensor], trapped: Tensor | None, like: Tensor) -> dict[str, Tensor]:
-    zero = torch.zeros_like(like)
-    if trapped is None:
-        return _one_tissue(rates, gains, trapped, like) | {"Ki": zero} | ({"k3": zero} if rates else {})
-    if not rates:  # nothing leaves, so how fast the tracer is trapped has no effect
-        return {"K1": trapped, "k2": zero, "Ki": trapped}
-    influx = gains[0] + trapped
-    return {"K1": influx, "k2": rates[0] * gains[0] / influx, "k3": rates[0] * trapped / influx, "Ki": trapped}
-
-
-def _reversible(rates: list[Tensor], gains: list[Tensor], trapped: Tensor | None, like: Tensor) -> dict[str, Tensor]:
-    if len(rates) < 2:  # the second compartment stays empty (k3 = 0), so k4 has no effect
-        nothing = {"k3": torch.zeros_like(like), "BPND": torch.zeros_like(like)} if rates else {}
-        return _one_tissue(rates, gains, trapped, like) | nothing
-    influx = gains[0] + gains[1]
-    k2 = (gains[0] * rates[0] + gains[1] * rates[1]) / influx
-    k4 = rates[0] * rates[1] / k2
-    # θ₁ + θ₂ − k2 − k4 without its cancellation
-    k3 = gains[0] * gains[1] * (rates[1] - rates[0]) ** 2 / (influx**2 * k2)
-    return {
-        "K1": influx,
-        "k2": k2,
-        "k3": k3,
-        "k4": k4,
-        "VT": gains[0] / rates[0] + gains[1] / rates[1],
-        "BPND": k3 / k4,
-    }
-
-
-_MICROPARAMETERS = {"1tcm": _one_tissue, "2tcm-irreversible": _irreversible, "2tcm-reversible": _reversible}

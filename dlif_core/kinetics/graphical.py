@@ -14,14 +14,14 @@ starts later. Frame weights are those of the points in the plot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError
 from dlif_core.frames import FrameTiming
+from dlif_core.kinetics.context import Estimates, FitContext
 from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.kinetics.settings import FitSettings, FitStatus
 
@@ -32,41 +32,15 @@ _FEWEST_FRAMES = 3
 _SOUND, _UNDEFINED = np.uint8(FitStatus.CONVERGED), np.uint8(FitStatus.DEGENERATE)
 
 
-@dataclass(frozen=True)
-class Line:
-    """Straight lines through many plots; arrays of shape (voxels,), NaN where the plot is not defined.
-
-    Attributes
-    ----------
-    slope, intercept, slope_error, intercept_error
-        Of the line and their standard errors.
-    rss
-        Weighted residual sum of squares in the plot.
-    """
-
-    slope: Array
-    intercept: Array
-    slope_error: Array
-    intercept_error: Array
-    rss: Array
-
-    @property
-    def status(self) -> NDArray[np.uint8]:
-        """`FitStatus` of each curve, shape (voxels,)."""
-        return np.where(np.isfinite(self.slope), _SOUND, _UNDEFINED)
-
-
 class GraphicalFit:
     """A Patlak or Logan plot of many curves.
 
     Parameters
     ----------
-    timing, input_function
+    context
         Of the scan.
     settings
         With a graphical model and `t_star`.
-    weights
-        Shape (frames,).
 
     Raises
     ------
@@ -76,10 +50,10 @@ class GraphicalFit:
         If the plasma curve is not positive in a frame that a Patlak plot uses.
     """
 
-    def __init__(
-        self, timing: FrameTiming, input_function: InputFunction, settings: FitSettings, weights: Array
-    ) -> None:
-        self._timing, self._settings, self._weights = timing, settings, weights
+    def __init__(self, context: FitContext, settings: FitSettings) -> None:
+        timing, input_function = context.timing, context.input_function
+        assert input_function is not None
+        self._timing, self._settings, self._weights = timing, settings, context.weights
         self._used = self._frames_after_t_star()
         whole_blood, plasma = (average[:, None] for average in input_function.frame_average(timing))
         self._vascular = settings.blood_volume or 0.0
@@ -95,7 +69,7 @@ class GraphicalFit:
             )
 
     def _frames_after_t_star(self) -> NDArray[np.bool_]:
-        t_star = self._settings.t_star or 0.0
+        t_star = float(self._settings.t_star or 0.0)
         used = self._timing.start / _SECONDS_PER_MINUTE >= t_star - 1e-6
         if used.sum() < _FEWEST_FRAMES:
             latest = self._timing.start[-min(_FEWEST_FRAMES, len(used))] / _SECONDS_PER_MINUTE
@@ -106,17 +80,18 @@ class GraphicalFit:
             )
         return np.asarray(used)
 
-    def fit(self, activity: Array) -> Line:
+    def fit(self, activity: NDArray[Any]) -> Estimates:
         """Fit finite curves of shape (frames, voxels) [Bq/mL]."""
-        x, y = self._plot(activity)
+        x, y = self._plot(np.asarray(activity, float))
         return _regress(x, y, self._weights[self._used])
 
-    def fitted(self, line: Line, activity: Array) -> Array:
+    def fitted(self, activity: NDArray[Any], estimates: Estimates) -> Array:
         """Curves that the lines give back, shape (frames, voxels) [Bq/mL]; NaN for frames before t*."""
+        slope, intercept = estimates.values
         if self._settings.model == "patlak":
-            tissue = line.slope * self._integral + line.intercept * self._plasma
+            tissue = slope * self._integral + intercept * self._plasma
         else:
-            tissue = (self._integral_of_tissue(activity) - line.slope * self._integral) / line.intercept
+            tissue = (self._integral_of_tissue(activity) - slope * self._integral) / intercept
         fitted = np.full(activity.shape, np.nan)
         fitted[self._used] = (1 - self._vascular) * tissue + self._blood[self._used]
         return fitted
@@ -145,7 +120,7 @@ def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
     return np.asarray((gaps + np.cumsum(areas, axis=0) - areas + within) / _SECONDS_PER_MINUTE)
 
 
-def _regress(x: Array, y: Array, weights: Array) -> Line:
+def _regress(x: Array, y: Array, weights: Array) -> Estimates:
     """Weighted straight lines through the columns of x and y, of shape (frames, voxels); x may be one for all."""
     total = weights.sum()
     x_mean, y_mean = (weights @ x) / total, (weights @ y) / total
@@ -157,4 +132,6 @@ def _regress(x: Array, y: Array, weights: Array) -> Line:
         variance = rss / (len(weights) - 2)
         slope_error = np.sqrt(variance / x_spread)
         intercept_error = np.sqrt(variance * (1 / total + x_mean**2 / x_spread))
-    return Line(slope, y_mean - slope * x_mean, slope_error, intercept_error, rss)
+    values = np.stack([slope, y_mean - slope * x_mean])
+    status = np.where(np.isfinite(slope), _SOUND, _UNDEFINED)
+    return Estimates(values, np.stack([slope_error, intercept_error]), status, rss)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
+from dlif_core.kinetics.compartment import model_curve
 from dlif_core.kinetics.design import FrameColumns
 from dlif_core.kinetics.faces import Face
 from dlif_core.kinetics.models import RATE_BOUNDS
@@ -106,14 +107,7 @@ class Refinement:
 
     def curve(self, face: Face, numbers: Array, delay: float) -> Array:
         """The model curve, shape (frames,) [Bq/mL]."""
-        columns = self._columns_at(delay)
-        count = face.exponentials
-        curve = face.vascular(self._blood_volume) * columns.whole_blood
-        if count:
-            curve = curve + numbers[count : 2 * count] @ columns.exponential(np.exp(numbers[:count]))
-        if face.integral:
-            curve = curve + numbers[2 * count] * columns.integral
-        return np.asarray(curve + numbers[-1] * columns.whole_blood if face.blood == "free" else curve)
+        return model_curve(self._columns_at(delay), face, numbers, self._blood_volume)
 
     def _columns_at(self, delay: float) -> FrameColumns:
         if self._columns[0] != delay:

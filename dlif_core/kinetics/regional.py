@@ -1,82 +1,33 @@
-"""Fits of region curves: global start from the batched solver, then least squares of everything, delay included.
-
-Standard errors come from lmfit's covariance, carried to K1, k2 … by the delta method; where lmfit can't estimate it,
-they are those of the batched solver.
-"""
+"""Fits of region curves by any model, as a dataset."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
-from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics.covariance import propagate
-from dlif_core.kinetics.design import FrameColumns
-from dlif_core.kinetics.faces import faces_of, unsettled
-from dlif_core.kinetics.graphical import GraphicalFit
-from dlif_core.kinetics.models import Model
-from dlif_core.kinetics.refinement import Refined, Refinement
-from dlif_core.kinetics.settings import DELAY_BOUNDS, FitSettings, FitStatus
-from dlif_core.kinetics.solver import CompartmentSolver, Start
+from dlif_core.kinetics.compartment_regions import CompartmentRegions, RegionFit
+from dlif_core.kinetics.context import Array, Estimator
+from dlif_core.kinetics.prestep import Preparation, prepare
+from dlif_core.kinetics.settings import FitSettings, FitStatus
 from dlif_core.kinetics.voxels import fit_variables
-from dlif_core.kinetics.weights import frame_weights, mean_curve
 from dlif_core.scan import RegionCurves
-
-Array = NDArray[np.float64]
-
-#: Spacing of the search for a delay [s].
-_DELAY_STEP = 2.0
-#: Points of the splines where one is made for every delay; lmfit then works without splines.
-_COARSE_POINTS = 129
-_ROUNDS = 4
-#: A delay this close to a bound counts as on it [s]; the optimiser stays just inside.
-_DELAY_RESOLUTION = 0.01
-
-
-@dataclass(frozen=True)
-class RegionFit:
-    """Result for one region.
-
-    Attributes
-    ----------
-    values, errors
-        Shape (parameters,), in the model's order.
-    delay, delay_error
-        Delay of the tissue against the input function and its standard error [s]; the error is NaN where the delay
-        was not fitted for this region.
-    status
-        A `FitStatus`.
-    rss
-        Weighted residual sum of squares.
-    fitted
-        Shape (frames,) [Bq/mL].
-    """
-
-    values: Array
-    errors: Array
-    delay: float
-    delay_error: float
-    status: int
-    rss: float
-    fitted: Array
 
 
 def fit_regions(
     regions: RegionCurves,
     timing: FrameTiming,
-    input_function: InputFunction,
+    input_function: InputFunction | None,
     settings: FitSettings,
     half_life: float,
+    suv_factor: float | None = None,
 ) -> xr.Dataset:
     """Fit a model to every region curve.
 
@@ -87,11 +38,13 @@ def fit_regions(
     timing
         Frames.
     input_function
-        As measured at its site; the delay that the settings ask for is applied here.
+        As measured at its site; the delay that the settings ask for is applied here. None for models that need none.
     settings
         Model and options.
     half_life
         Of the radionuclide [s], for the frame weights.
+    suv_factor
+        Body weight over injected dose [g/Bq]; None where it is unknown.
 
     Returns
     -------
@@ -104,34 +57,23 @@ def fit_regions(
     ConfigurationError
         If the settings can't be used with this frame schedule.
     """
-    weights = frame_weights(regions, timing, settings, half_life)
-    delay = 0.0
-    if settings.delay == "image":
-        delay = image_delay(regions, timing, input_function, settings, half_life)
-    delayed = input_function.shifted(delay)
-    if settings.kinetic_model.graphical:
-        fits = list(_fit_graphical(regions.activity, GraphicalFit(timing, delayed, settings, weights)))
+    prepared = prepare(regions, timing, input_function, settings, half_life, suv_factor)
+    fits = [replace(fit, delay=fit.delay + prepared.delay) for fit in _fit(regions.activity, prepared)]
+    return _dataset(fits, regions, prepared)
+
+
+def _fit(activity: Array, prepared: Preparation) -> Iterator[RegionFit]:
+    """Fit curves of shape (regions, frames)."""
+    sound = np.asarray(activity.any(axis=1))
+    settings = prepared.settings
+    if not sound.any():
+        fits: Iterator[RegionFit] = iter(())
+    elif settings.kinetic_model.has_compartments:
+        fits = CompartmentRegions(prepared.context, settings).fit(activity[sound])
     else:
-        fits = list(_CompartmentFit(timing, delayed, settings, weights).fit(regions.activity))
-    fits = [replace(fit, delay=fit.delay + delay) for fit in fits]
-    return _dataset(fits, regions, timing, input_function, settings, weights)
-
-
-def image_delay(
-    regions: RegionCurves,
-    timing: FrameTiming,
-    input_function: InputFunction,
-    settings: FitSettings,
-    half_life: float,
-) -> float:
-    """Delay of the tissue against the input function, fitted on the volume-weighted mean curve of all regions [s].
-
-    For a graphical model the compartment model that belongs to it is fitted (`Model.delay_model`).
-    """
-    weights = frame_weights(regions, timing, settings, half_life)
-    of_region = FitSettings(settings.kinetic_model.delay_model, settings.blood_volume, delay="region")
-    fit = next(_CompartmentFit(timing, input_function, of_region, weights).fit(mean_curve(regions)[None]))
-    return 0.0 if math.isnan(fit.delay) else fit.delay
+        fits = _fit_batched(activity[sound], settings.kinetic_model.estimator(prepared.context, settings))
+    for curve, present in zip(activity, sound, strict=True):
+        yield next(fits) if present else _masked(curve, len(settings.kinetic_model.parameters))
 
 
 def _masked(curve: Array, parameters: int) -> RegionFit:
@@ -139,114 +81,19 @@ def _masked(curve: Array, parameters: int) -> RegionFit:
     return RegionFit(nothing, nothing, math.nan, math.nan, int(FitStatus.MASKED), math.nan, curve * np.nan)
 
 
-def _fit_graphical(activity: Array, graphical: GraphicalFit) -> Iterator[RegionFit]:
-    line = graphical.fit(activity.T)
-    fitted = graphical.fitted(line, activity.T)
-    for index, curve in enumerate(activity):
-        if not curve.any():
-            yield _masked(curve, 2)
-            continue
-        values = np.array([line.slope[index], line.intercept[index]])
-        errors = np.array([line.slope_error[index], line.intercept_error[index]])
-        rss, status = float(line.rss[index]), int(line.status[index])
-        yield RegionFit(values, errors, 0.0, math.nan, status, rss, fitted[:, index])
+def _fit_batched(activity: Array, estimator: Estimator) -> Iterator[RegionFit]:
+    found = estimator.fit(activity.T)
+    parts = (found.values.T, found.errors.T, found.status.tolist(), found.rss.tolist())
+    fitted = estimator.fitted(activity.T, found).T
+    for values, errors, status, rss, curve in zip(*parts, fitted, strict=True):
+        yield RegionFit(values, errors, 0.0, math.nan, status, rss, curve)
 
 
-class _CompartmentFit:
-    """Compartment fits of the regions of one scan."""
-
-    def __init__(
-        self, timing: FrameTiming, input_function: InputFunction, settings: FitSettings, weights: Array
-    ) -> None:
-        self._timing, self._input, self._settings, self._weights = timing, input_function, settings, weights
-        self._refine = Refinement(timing, input_function, weights, settings.blood_volume)
-
-    def fit(self, activity: Array) -> Iterator[RegionFit]:
-        """Fit curves of shape (regions, frames)."""
-        for curve, delay in zip(activity, self._start_delays(activity), strict=True):
-            yield self._fit_one(curve, delay) if curve.any() else _masked(curve, len(self._model.parameters))
-
-    @property
-    def _model(self) -> Model:
-        return self._settings.kinetic_model
-
-    @property
-    def _fits_delay(self) -> bool:
-        return self._settings.delay == "region"
-
-    def _start_delays(self, activity: Array) -> Array:
-        """The best delay of each curve on a grid, shape (regions,) [s]; zeros where none is fitted."""
-        if not self._fits_delay:
-            return np.zeros(len(activity))
-        grid = np.arange(DELAY_BOUNDS[0], DELAY_BOUNDS[1] + _DELAY_STEP, _DELAY_STEP)
-        solvers = (self._solver_at(delay, _COARSE_POINTS) for delay in grid)
-        rss = [solver.optimum(solver.curves(activity.T)).rss.numpy() for solver in solvers]
-        return np.asarray(grid[np.argmin(rss, axis=0)])
-
-    def _solver_at(self, delay: float, points: int) -> CompartmentSolver:
-        columns = FrameColumns(self._timing, self._input.shifted(delay))
-        return CompartmentSolver(columns, self._model, self._weights, self._settings.blood_volume, points=points)
-
-    @cached_property
-    def _undelayed(self) -> CompartmentSolver:
-        return CompartmentSolver(
-            FrameColumns(self._timing, self._input), self._model, self._weights, self._settings.blood_volume
-        )
-
-    def _start(self, curve: Array, delay: float) -> Start:
-        solver = self._solver_at(delay, _COARSE_POINTS) if self._fits_delay else self._undelayed
-        return solver.start(curve)
-
-    def _fit_one(self, curve: Array, delay: float) -> RegionFit:
-        """Refine; with a delay, until the batched solver finds nothing better at the refined delay (another face)."""
-        start = self._start(curve, delay)
-        refined = self._refine(curve, start.face, start.numbers, delay, fit_delay=self._fits_delay)
-        for _ in range(_ROUNDS if self._fits_delay else 0):
-            again = self._start(curve, refined.delay)
-            if again.rss >= refined.rss * (1 - 1e-6):
-                break
-            start = again
-            refined = self._refine(curve, start.face, start.numbers, refined.delay, fit_delay=True)
-        return self._report(start, refined)
-
-    def _report(self, start: Start, refined: Refined) -> RegionFit:
-        free = [torch.tensor([number], dtype=torch.float64) for number in refined.numbers]
-        directions = [] if refined.covariance is None else _directions(refined.covariance)
-        zero = torch.zeros(1, dtype=torch.float64)
-        values, variances = propagate(self._model, start.face, self._settings.blood_volume, free, directions, zero)
-        errors = torch.where(variances > 0, variances.sqrt(), torch.nan)[:, 0].numpy() if directions else start.errors
-        lost = unsettled(self._model, start.face, free, zero)[:, 0].numpy()
-        status = start.status
-        if not refined.converged:
-            status = int(FitStatus.NOT_CONVERGED)
-        elif status == FitStatus.CONVERGED and self._fits_delay and _at_delay_bound(refined.delay):
-            status = int(FitStatus.AT_BOUND)
-        delay_error = refined.delay_error if self._fits_delay else math.nan
-        found, errors = (np.where(lost, np.nan, numbers) for numbers in (values[:, 0].numpy(), errors))
-        return RegionFit(found, errors, refined.delay, delay_error, status, refined.rss, refined.fitted)
-
-
-def _directions(covariance: Array) -> list[list[torch.Tensor]]:
-    """A covariance as the sum of outer products of its scaled eigenvectors."""
-    values, vectors = np.linalg.eigh(covariance)
-    return [list(torch.as_tensor(column)[:, None]) for column in (vectors * np.sqrt(np.maximum(values, 0.0))).T]
-
-
-def _at_delay_bound(delay: float) -> bool:
-    return min(delay - DELAY_BOUNDS[0], DELAY_BOUNDS[1] - delay) < _DELAY_RESOLUTION
-
-
-def _dataset(
-    fits: list[RegionFit],
-    regions: RegionCurves,
-    timing: FrameTiming,
-    input_function: InputFunction,
-    settings: FitSettings,
-    weights: Array,
-) -> xr.Dataset:
+def _dataset(fits: list[RegionFit], regions: RegionCurves, prepared: Preparation) -> xr.Dataset:
+    context, settings = prepared.context, prepared.settings
     delay = {"units": "s", "long_name": "delay of the tissue against the input function"}
     activity = {"units": "Bq/mL", "long_name": "measured activity"}
-    variables = _region_variables(fits, len(timing), settings) | {
+    variables = _region_variables(fits, len(context.timing), settings) | {
         "delay": ("region", [fit.delay for fit in fits], delay),
         "delay_se": (
             "region",
@@ -255,21 +102,28 @@ def _dataset(
         ),
         "measured": (("region", "frame"), regions.activity, activity),
         "fitted": (("region", "frame"), [fit.fitted for fit in fits], activity | {"long_name": "fitted activity"}),
-        "weight": ("frame", weights, {"units": "1", "long_name": "frame weight"}),
+        "weight": ("frame", context.weights, {"units": "1", "long_name": "frame weight"}),
     }
     coordinates = {
         "region": ("region", np.array(regions.names, dtype=object), {"long_name": "region", "units": "1"}),
-        "frame_start": ("frame", timing.start, {"units": "s", "long_name": "frame start"}),
-        "frame_duration": ("frame", timing.duration, {"units": "s", "long_name": "frame duration"}),
+        "frame_start": ("frame", context.timing.start, {"units": "s", "long_name": "frame start"}),
+        "frame_duration": ("frame", context.timing.duration, {"units": "s", "long_name": "frame duration"}),
     }
+    return xr.Dataset(variables, coords=coordinates, attrs=fit_attributes(prepared))
+
+
+def fit_attributes(prepared: Preparation) -> dict[str, Any]:
+    """What data sets of regions and maps say of the fit that made them."""
+    settings, curve = prepared.settings, prepared.context.input_function
     attributes: dict[str, Any] = {
         "model": settings.model,
         "settings": json.dumps(asdict(settings), sort_keys=True),
-        "input_function": input_function.method,
+        "found": json.dumps(prepared.found, sort_keys=True),
+        "input_function": "" if curve is None else curve.method,
     }
     if settings.t_star is not None:
         attributes["t_star"] = settings.t_star
-    return xr.Dataset(variables, coords=coordinates, attrs=attributes)
+    return attributes
 
 
 def _region_variables(fits: list[RegionFit], frames: int, settings: FitSettings) -> dict[str, Any]:
@@ -303,9 +157,10 @@ def information_criteria(rss: Array, frames: int, settings: FitSettings) -> dict
     settings
         Of the fit; graphical models give NaN.
     """
-    if settings.kinetic_model.graphical:
+    numbers = settings.kinetic_model.fitted_numbers
+    if math.isnan(numbers):
         return dict.fromkeys(("aic", "aicc", "bic"), np.full_like(rss, np.nan))
-    numbers = faces_of(settings.kinetic_model, settings.blood_volume)[-1].size + (settings.delay == "region")
+    numbers += (settings.delay == "region") - (settings.blood_volume is not None)
     misfit = frames * np.log(np.maximum(rss, np.finfo(float).tiny) / frames)
     aic = misfit + 2 * numbers
     spare = frames - numbers - 1

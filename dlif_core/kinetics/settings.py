@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.models import MODELS, Model
+from dlif_core.kinetics.models import MODELS, RATE_BOUNDS, Model
 
 Delay = Literal["none", "image", "region"]
-Weighting = Literal["uniform", "duration", "duration-decay"]
+Weighting = Literal["uniform", "duration", "decay", "duration-decay"]
+#: A number that a fit to the leading region finds.
+Find = Literal["find"]
+Pair = tuple[float, float]
 
 #: Bounds of a fitted delay of the tissue against the input function [s].
 DELAY_BOUNDS = (-30.0, 30.0)
@@ -36,6 +40,9 @@ class FitStatus(IntEnum):
 class FitSettings:
     """How to fit.
 
+    Where a setting says ``find``, the number is fitted to the curve of the leading region and then fixed for every
+    region and voxel.
+
     Attributes
     ----------
     model
@@ -44,60 +51,129 @@ class FitSettings:
         vB: None fits it, a number from 0 to below 1 fixes it. A graphical model can't fit it: None is then the same
         as 0, no correction for blood.
     delay
-        ``none``; ``image``: one delay, fitted on the mean curve of all regions, for regions and voxels;
+        ``none``; ``image``: one delay, fitted to the curve of the leading region, for regions and voxels;
         ``region``: one for every region (compartment models only).
     t_star
-        Start of the linear phase [min]; frames that start at or after it are used. Only for graphical models.
+        Start of the linear phase [min], or ``find``; frames that start at or after it are used.
+    reference
+        Name of the reference region.
+    k2_prime
+        k2 of the reference region [min⁻¹], or ``find``.
+    rates
+        Range of the nonlinear parameters θ [min⁻¹], or ``find``: a third to three times those of the leading region;
+        None for `RATE_BOUNDS`.
+    window
+        First and last minute of a mean over time.
+    leading_region
+        Name of the region whose curve settles what is to be found; None for the mean of all, weighted by volume.
     weights
-        Frame weights, see `frame_weights`.
+        Frame weights: a name, see `frame_weights`, or one number for every frame.
+    weight_limits
+        Floor and cap of the weights, as multiples of their median.
+    intervals
+        Whether regions get 95 % profile-likelihood intervals (compartment models only).
 
     Raises
     ------
     ConfigurationError
-        If a value is unknown, out of range or contradicts another.
+        If a value is unknown, out of range, needed and missing, or not one that the model takes.
     """
 
     model: str
     blood_volume: float | None = None
     delay: Delay = "none"
-    t_star: float | None = None
-    weights: Weighting = "duration-decay"
+    t_star: float | Find | None = None
+    reference: str | None = None
+    k2_prime: float | Find | None = None
+    rates: Pair | Find | None = None
+    window: Pair | None = None
+    leading_region: str | None = None
+    weights: Weighting | tuple[float, ...] = "duration-decay"
+    weight_limits: Pair = (0.01, 100.0)
+    intervals: bool = False
 
     def __post_init__(self) -> None:
         _require(self.model in MODELS, "model", self.model, f"Use one of {', '.join(MODELS)}.")
+        self._require_known_weights()
+        self._require_options_of_the_model()
+        self._require_numbers_in_range()
         _require(self.delay in get_args(Delay), "delay", self.delay, f"Use one of {', '.join(get_args(Delay))}.")
-        _require(
-            self.weights in get_args(Weighting),
-            "weights",
-            self.weights,
-            f"Use one of {', '.join(get_args(Weighting))}.",
-        )
-        fixed = self.blood_volume
-        _require(
-            fixed is None or 0 <= fixed < 1,
-            "blood_volume",
-            fixed,
-            "Give a fraction from 0 to below 1, or none to fit it.",
-        )
-        self._require_graphical_settings()
+        compartments = self.kinetic_model.has_compartments
+        hint = f"Use image or none: {self.model} can't fit a delay of a region."
+        _require(self.delay != "region" or compartments, "delay", self.delay, hint)
+        _require(not self.intervals or compartments, "intervals", self.intervals, "Only compartment models have them.")
 
     @property
     def kinetic_model(self) -> Model:
         """The model that `model` names."""
         return MODELS[self.model]
 
-    def _require_graphical_settings(self) -> None:
-        if not self.kinetic_model.graphical:
-            _require(self.t_star is None, "t_star", self.t_star, f"Leave it out: {self.model} uses all frames.")
-            return
-        hint = f"{self.model} needs the start of its linear phase in minutes, zero or positive."
-        _require(self.t_star is not None and self.t_star >= 0, "t_star", self.t_star, hint)
-        _require(
-            self.delay != "region",
-            "delay",
-            self.delay,
-            f"Use image or none: {self.model} can't fit a delay of a region.",
-        )
+    @property
+    def rate_bounds(self) -> Pair:
+        """Range of the nonlinear parameters [min⁻¹], once it is settled."""
+        return RATE_BOUNDS if self.rates is None else cast("Pair", self.rates)
+
+    def _require_known_weights(self) -> None:
+        known = get_args(Weighting)
+        if isinstance(self.weights, str):
+            hint = f"Use one of {', '.join(known)}, or one number for every frame."
+            _require(self.weights in known, "weights", self.weights, hint)
+        else:
+            sound = all(weight >= 0 for weight in self.weights) and any(self.weights)
+            _require(sound, "weights", self.weights, "Give a number for every frame, zero or positive, not all zero.")
+        low, high = self.weight_limits
+        _require(0 <= low <= 1 <= high, "weight_limits", self.weight_limits, "Give a floor up to 1 and a cap from 1.")
+
+    def _require_options_of_the_model(self) -> None:
+        model = self.kinetic_model
+        given = {
+            "blood_volume": self.blood_volume,
+            "delay": None if self.delay == "none" else self.delay,
+            "t_star": self.t_star,
+            "k2_prime": self.k2_prime,
+            "rates": self.rates,
+            "window": self.window,
+        }
+        for name, value in given.items():
+            _require(
+                value is None or name in model.options, name, value, f"Leave it out: {self.model} has no use for it."
+            )
+            missing = value is None and name in model.needed_options
+            _require(not missing, name, value, f"{self.model} needs it: {_NEEDED.get(name, '')}")
+        hint = f"{self.model} needs the name of its reference region." if model.needs_reference else ""
+        _require(bool(hint) <= (self.reference is not None), "reference", self.reference, hint)
+        hint = f"Leave it out: {self.model} has no use for it."
+        _require(model.needs_reference or self.reference is None, "reference", self.reference, hint)
+
+    def _require_numbers_in_range(self) -> None:
+        fixed, t_star, k2_prime = self.blood_volume, self.t_star, self.k2_prime
+        sound = fixed is None or 0 <= fixed < 1
+        _require(sound, "blood_volume", fixed, "Give a fraction from 0 to below 1, or none to fit it.")
+        sound = t_star in (None, "find") or _is_number(t_star, 0.0)
+        _require(sound, "t_star", t_star, _NEEDED["t_star"])
+        sound = k2_prime in (None, "find") or _is_number(k2_prime, 1e-6)
+        _require(sound, "k2_prime", k2_prime, _NEEDED["k2_prime"])
+        low, high = RATE_BOUNDS
+        sound = self.rates is None or self.rates == "find" or _is_range(self.rates, low, high)
+        _require(sound, "rates", self.rates, f"Give two rising rates from {low:g} to {high:g} min-1, or find.")
+        sound = self.window is None or _is_range(self.window, 0.0, float("inf"))
+        _require(sound, "window", self.window, _NEEDED["window"])
+
+
+#: What a setting that is needed should be.
+_NEEDED = {
+    "t_star": "the start of the linear phase in minutes, zero or positive, or find.",
+    "k2_prime": "the k2 of the reference region in min-1, above zero, or find.",
+    "window": "its first and last minute, rising from zero.",
+}
+
+
+def _is_number(value: object, low: float) -> bool:
+    return isinstance(value, int | float) and value >= low
+
+
+def _is_range(pair: str | Sequence[float], low: float, high: float) -> bool:
+    return not isinstance(pair, str) and len(pair) == 2 and low <= pair[0] < pair[1] <= high
 
 
 def _require(sound: bool, name: str, value: object, hint: str) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor
 from dlif_core.kinetics.covariance import propagate
 from dlif_core.kinetics.design import Curves, FrameColumns, ModelSpace
 from dlif_core.kinetics.faces import Face, faces_of, unsettled
-from dlif_core.kinetics.models import RATE_BOUNDS, Model
+from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel
 from dlif_core.kinetics.newton import ascend
 from dlif_core.kinetics.projection import Bounds, Projection
 from dlif_core.kinetics.settings import FitStatus
@@ -120,7 +120,7 @@ class CompartmentSolver:
     def __init__(
         self,
         columns: FrameColumns,
-        model: Model,
+        model: CompartmentModel,
         weights: Array,
         blood_volume: float | None,
         device: str = "cpu",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.settings import FitSettings
 from dlif_core.scan import RegionCurves
@@ -12,7 +13,6 @@ from dlif_core.scan import RegionCurves
 Array = NDArray[np.float64]
 
 _ACTIVITY_FLOOR = 0.05
-_WEIGHT_RANGE = (0.01, 100.0)
 
 
 def mean_curve(regions: RegionCurves) -> Array:
@@ -22,13 +22,41 @@ def mean_curve(regions: RegionCurves) -> Array:
     return np.asarray(np.average(regions.activity, axis=0, weights=volume if known else None))
 
 
+def leading_curve(regions: RegionCurves, settings: FitSettings) -> Array:
+    """The curve that settles what regions and voxels have in common, shape (frames,) [Bq/mL].
+
+    It is that of `FitSettings.leading_region`, else the mean curve of all regions.
+
+    Raises
+    ------
+    InputError
+        If there is no such region.
+    """
+    return mean_curve(regions) if settings.leading_region is None else region_curve(regions, settings.leading_region)
+
+
+def region_curve(regions: RegionCurves, name: str) -> Array:
+    """The curve of one region, shape (frames,) [Bq/mL].
+
+    Raises
+    ------
+    InputError
+        If there is no such region.
+    """
+    if name not in regions.names:
+        raise InputError(
+            f"there is no region {name!r}.", where="region curves", hint=f"There are {', '.join(regions.names)}."
+        )
+    return np.asarray(regions.activity[regions.names.index(name)])
+
+
 def frame_weights(regions: RegionCurves, timing: FrameTiming, settings: FitSettings, half_life: float) -> Array:
     """Weights of the squared residuals of every frame.
 
-    ``uniform``: 1. ``duration``: w ∝ Δt. ``duration-decay``: w ∝ Δt e^(−λt) / C̄, the inverse Poisson variance of a
-    decay-corrected mean, with t the middle of the frame and C̄ the mean curve of all regions. C̄ is floored at 5 % of
-    its maximum, so that frames before the tracer arrives don't dominate; weights are clipped to 0.01 … 100 times their
-    median.
+    ``uniform``: 1. ``duration``: w ∝ Δt. ``decay``: w ∝ e^(−λt). ``duration-decay``: w ∝ Δt e^(−λt) / C̄, the inverse
+    Poisson variance of a decay-corrected mean, with t the middle of the frame and C̄ the mean curve of all regions. C̄
+    is floored at 5 % of its maximum, so that frames before the tracer arrives don't dominate. Named weights are
+    clipped to `FitSettings.weight_limits` times their median; given ones are taken as they are.
 
     Parameters
     ----------
@@ -37,22 +65,40 @@ def frame_weights(regions: RegionCurves, timing: FrameTiming, settings: FitSetti
     timing
         Frames.
     settings
-        Only `weights` is used.
+        Only `weights` and `weight_limits` are used.
     half_life
         Of the radionuclide [s].
 
     Returns
     -------
     Shape (frames,), with mean 1.
+
+    Raises
+    ------
+    ConfigurationError
+        If weights are given, but not one for every frame.
     """
-    if settings.weights == "uniform":
-        return np.ones(len(timing))
-    weights = timing.duration.copy()
+    if not isinstance(settings.weights, str):
+        return _given(settings.weights, len(timing))
+    weights = np.ones(len(timing))
+    if "duration" in settings.weights:
+        weights *= timing.duration
+    if "decay" in settings.weights:
+        weights *= np.exp2(-timing.mid / half_life)
     if settings.weights == "duration-decay":
         activity = mean_curve(regions)
         floor = _ACTIVITY_FLOOR * activity.max()
-        decay = np.exp2(-timing.mid / half_life)
-        weights *= decay / np.maximum(activity, floor) if floor > 0 else decay
-    low, high = np.median(weights) * np.array(_WEIGHT_RANGE)
+        weights /= np.maximum(activity, floor) if floor > 0 else 1.0
+    low, high = np.median(weights) * np.array(settings.weight_limits)
     weights = np.clip(weights, low, high)
     return np.asarray(weights / weights.mean())
+
+
+def _given(weights: tuple[float, ...], frames: int) -> Array:
+    if len(weights) != frames:
+        raise ConfigurationError(
+            f"{len(weights)} weights are given for {frames} frames.",
+            where="fit setting weights",
+            hint="Give one for every frame, or the name of a scheme.",
+        )
+    return np.asarray(np.array(weights, float) / np.mean(weights))

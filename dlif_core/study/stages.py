@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dlif_core.curve import InputFunction
     from dlif_core.ingest import ScanFiles
     from dlif_core.kinetics import VoxelFit
+    from dlif_core.scan import DynamicScan
 
 _FAILURES = "failures"
 
@@ -202,8 +203,8 @@ def fit_scan_regions(job: Job) -> None:
     with job.store.stage(job.step.product) as staging:
         scan, _ = read_scan(job.store, job.step.scan)
         curve, passed = available_input_function(job)
-        half_life = scan.acquisition.half_life
-        staging.write_dataset(fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), half_life))
+        fitted = fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), *_physics(scan))
+        staging.write_dataset(fitted)
         staging.publish(job.step.fingerprint, warnings=passed)
 
 
@@ -247,24 +248,23 @@ def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
 
 def prepare_voxel_fit(job: Job) -> tuple[VoxelFit, tuple[str, ...], dict[str, Any]]:
     """The voxelwise fit of a scan: input function delayed as the whole image asks for, weights; runs on a worker."""
-    import json
-
-    from dlif_core.kinetics import VoxelFit, frame_weights, image_delay
+    from dlif_core.kinetics import VoxelFit, fit_attributes, prepare
 
     scan, _ = read_scan(job.store, job.step.scan)
     curve, passed = available_input_function(job)
     settings = fit_settings(job.fit)
-    common = (settings, scan.acquisition.half_life)
-    delay = image_delay(scan.regions, scan.timing, curve, *common) if settings.delay != "none" else 0.0
-    fit = VoxelFit(scan.timing, curve.shifted(delay), settings, frame_weights(scan.regions, scan.timing, *common))
-    attributes = {
-        "model": settings.model,
-        "settings": json.dumps(asdict(settings), sort_keys=True),
-        "input_function": curve.method,
-        "delay": delay,
-        "affine": np.asarray(scan.affine).tolist(),
-    }
+    if settings.delay == "region":
+        settings = replace(settings, delay="image")
+    prepared = prepare(scan.regions, scan.timing, curve, settings, *_physics(scan))
+    attributes = fit_attributes(prepared) | {"delay": prepared.delay, "affine": np.asarray(scan.affine).tolist()}
+    fit = VoxelFit(prepared.context, prepared.settings)
+    _ = fit.estimator  # refuses here what no block could be fitted with
     return fit, passed, attributes
+
+
+def _physics(scan: DynamicScan) -> tuple[float, float | None]:
+    """Half-life [s] and SUV factor [g/Bq]."""
+    return scan.acquisition.half_life, scan.acquisition.suv_factor
 
 
 def fit_block(job: MapJob, block: tuple[slice, ...]) -> None:

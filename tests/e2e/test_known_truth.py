@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
-from dlif_core.kinetics import FitSettings, VoxelFit, fit_regions, frame_weights
+from dlif_core.kinetics import FitContext, FitSettings, VoxelFit, fit_regions, frame_weights
 from dlif_core.phantom import SimulatedScan, draw_mouse, simulate
 from dlif_core.phantom.scanner import CROP
 
@@ -39,7 +39,7 @@ def organ_errors(simulated: SimulatedScan, model: str) -> dict[str, float]:
     scan, truth = simulated.scan, simulated.truth
     settings = FitSettings(model=model)
     weights = frame_weights(scan.regions, scan.timing, settings, scan.acquisition.half_life)
-    fit = VoxelFit(scan.timing, truth.input_function, settings, weights)
+    fit = VoxelFit(FitContext(scan.timing, weights, truth.input_function), settings)
     result = {}
     for label, organ in truth.label_names.items():
         mask = truth.labels == label

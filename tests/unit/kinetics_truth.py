@@ -11,6 +11,7 @@ from scipy.signal import lfilter
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
+from dlif_core.kinetics import MODELS, FitSettings
 from dlif_core.scan import RegionCurves
 
 torch.set_num_threads(1)  # the matrices are small: more threads would wait for each other
@@ -52,6 +53,15 @@ def mouse_input(time: np.ndarray | None = None) -> InputFunction:
 
 def one_region(curve: np.ndarray) -> RegionCurves:
     return many_regions(curve[None])
+
+
+def settings_for(model: str, **changes: object) -> FitSettings:
+    """Settings with all that the model needs."""
+    values = {"t_star": 10.0, "k2_prime": 0.1, "window": (20.0, 40.0)}
+    needed = {name: values[name] for name in MODELS[model].needed_options}
+    if MODELS[model].needs_reference:
+        needed["reference"] = "region 0"
+    return FitSettings(model, **(needed | changes))
 
 
 def many_regions(curves: np.ndarray) -> RegionCurves:

@@ -5,7 +5,7 @@ from kinetics_truth import F18, MOUSE, FilterColumns, mouse_input, ode_curve, on
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics import FitSettings, FitStatus, VoxelFit, fit_regions
+from dlif_core.kinetics import FitContext, FitSettings, FitStatus, VoxelFit, fit_regions
 
 BLOOD = mouse_input()
 COLUMNS = FilterColumns(MOUSE, BLOOD)
@@ -89,7 +89,9 @@ def test_regional_and_voxelwise_are_the_same() -> None:
     for model in ("patlak", "logan"):
         settings = FitSettings(model, t_star=10)
         found = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18)
-        voxels = VoxelFit(MOUSE, BLOOD, settings, found["weight"].to_numpy()).fit(np.repeat(curve[:, None], 3, 1))
+        voxels = VoxelFit(FitContext(MOUSE, found["weight"].to_numpy(), BLOOD), settings).fit(
+            np.repeat(curve[:, None], 3, 1)
+        )
         for name in voxels:
             np.testing.assert_allclose(voxels[name], float(found[name][0]), rtol=1e-12)
 
@@ -106,7 +108,7 @@ def test_voxels_without_a_plot() -> None:
     curve = ode_curve(MOUSE, BLOOD, FDG)
     holed = np.where(np.arange(42) == 40, 0.0, curve)
     block = np.stack([curve, np.zeros(42), np.full(42, np.nan), holed], axis=1)
-    found = VoxelFit(MOUSE, BLOOD, FitSettings("logan", t_star=10), np.ones(42)).fit(block)
+    found = VoxelFit(FitContext(MOUSE, np.ones(42), BLOOD), FitSettings("logan", t_star=10)).fit(block)
     assert list(found["status"]) == [FitStatus.CONVERGED, FitStatus.MASKED, FitStatus.NOT_FINITE, FitStatus.DEGENERATE]
     assert np.isnan(found["VT"][1:]).all()
 

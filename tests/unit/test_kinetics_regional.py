@@ -20,12 +20,13 @@ from kinetics_truth import (
     one_region,
     schedule,
     scipy_fit,
+    settings_for,
 )
 from scipy.optimize import least_squares
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics import MODELS, FitSettings, FitStatus, VoxelFit, fit_regions, frame_weights, image_delay
+from dlif_core.kinetics import MODELS, FitSettings, FitStatus, VoxelFit, fit_regions, frame_weights, prepare
 from dlif_core.scan import RegionCurves
 
 BLOOD = mouse_input()
@@ -70,10 +71,10 @@ def test_image_delay_is_one_for_all_regions() -> None:
     np.testing.assert_allclose(found["delay"], 11, atol=0.01)
     np.testing.assert_allclose(found["K1"], TRUTH["K1"], rtol=1e-3)
     assert np.isnan(found["delay_se"]).all()
-    assert image_delay(many_regions(curves), MOUSE, early, settings, F18) == pytest.approx(11, abs=0.01)
+    assert prepare(many_regions(curves), MOUSE, early, settings, F18).delay == pytest.approx(11, abs=0.01)
     for plot in ("patlak", "logan"):
         settings = FitSettings(plot, delay="image", t_star=15)
-        assert image_delay(many_regions(curves), MOUSE, early, settings, F18) == pytest.approx(11, abs=1)
+        assert prepare(many_regions(curves), MOUSE, early, settings, F18).delay == pytest.approx(11, abs=1)
 
 
 @pytest.mark.parametrize("model", NAMES)
@@ -82,7 +83,8 @@ def test_regional_and_voxelwise_fit_are_the_same(model: str, blood_volume: float
     curves, _ = noisy_mouse_curves(FilterColumns(MOUSE, BLOOD), MOUSE, 60, seed=2, alpha=1.0)
     regions, settings = many_regions(curves.T), FitSettings(model, blood_volume=blood_volume)
     regional = fit_regions(regions, MOUSE, BLOOD, settings, F18)
-    voxelwise = VoxelFit(MOUSE, BLOOD, settings, frame_weights(regions, MOUSE, settings, F18)).fit(curves)
+    prepared = prepare(regions, MOUSE, BLOOD, settings, F18)
+    voxelwise = VoxelFit(prepared.context, prepared.settings).fit(curves)
     np.testing.assert_array_equal(regional["status"], voxelwise["status"])
     np.testing.assert_allclose(regional["rss"], voxelwise["rss"], rtol=1e-7)
     for name in (*NAMES[model], *DERIVED[model]):
@@ -162,7 +164,7 @@ def test_criteria_prefer_the_model_that_made_the_curve() -> None:
 def test_the_dataset_says_what_it_holds(model: str) -> None:
     curve = ode_curve(MOUSE, BLOOD, TRUTH)
     regions = many_regions(np.array([curve, 0 * curve]))
-    settings = FitSettings(model, t_star=10 if MODELS[model].graphical else None)
+    settings = settings_for(model)
     found = fit_regions(regions, MOUSE, BLOOD, settings, F18)
     assert list(found["status"].values)[1] == FitStatus.MASKED
     assert found["status"].attrs["flag_meanings"].split()[5] == "masked"
@@ -171,8 +173,8 @@ def test_the_dataset_says_what_it_holds(model: str) -> None:
         assert f"{parameter.name}_se" in found
     assert all({"units", "long_name"} <= set(found[name].attrs) for name in found.variables)
     assert json.loads(found.attrs["settings"])["model"] == found.attrs["model"] == model
-    assert found.attrs["input_function"] == "simulated"
-    assert ("t_star" in found.attrs) == MODELS[model].graphical
+    assert found.attrs["input_function"] == ("simulated" if MODELS[model].needs_input else "")
+    assert ("t_star" in found.attrs) == (settings.t_star is not None)
     for name in ("aic", "aicc", "bic", "rss", "delay", "measured", "fitted", "frame_start", "frame_duration"):
         assert name in found.variables
     found.to_dict()

@@ -13,7 +13,7 @@ FLAT = many_regions(np.full((2, len(MOUSE)), 5.0))
 
 
 def test_the_registry_states_parameters_with_units() -> None:
-    assert list(MODELS) == ["patlak", "logan", "1tcm", "2tcm-irreversible", "2tcm-reversible"]
+    assert {"patlak", "logan", "1tcm", "2tcm-irreversible", "2tcm-reversible"} <= set(MODELS)
     names = {name: [p.name for p in model.parameters] for name, model in MODELS.items()}
     assert names["2tcm-irreversible"] == ["K1", "k2", "k3", "vB", "Ki"]
     assert names["2tcm-reversible"] == ["K1", "k2", "k3", "k4", "vB", "VT", "BPND"]
@@ -32,6 +32,12 @@ def test_the_registry_states_parameters_with_units() -> None:
         ({"model": "patlak"}, "t_star"),
         ({"model": "logan", "t_star": -1.0}, "t_star"),
         ({"model": "patlak", "t_star": 10.0, "delay": "region"}, "delay"),
+        ({"model": "1tcm", "weights": (0.0, 0.0)}, "weights"),
+        ({"model": "1tcm", "weight_limits": (2.0, 1.0)}, "weight_limits"),
+        ({"model": "1tcm", "rates": (1.0, 0.1)}, "rates"),
+        ({"model": "1tcm", "reference": "cerebellum"}, "reference"),
+        ({"model": "patlak", "t_star": "auto"}, "t_star"),
+        ({"model": "patlak", "t_star": 10.0, "intervals": True}, "intervals"),
     ],
 )
 def test_settings_that_contradict_are_refused(changes: dict, where: str) -> None:
@@ -47,7 +53,7 @@ def test_duration_decay_weights_are_the_inverse_poisson_variance() -> None:
     np.testing.assert_allclose(weights, expected / expected.mean(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["uniform", "duration", "duration-decay"])
+@pytest.mark.parametrize("kind", ["uniform", "duration", "decay", "duration-decay"])
 def test_weights_have_mean_one_and_bounded_spread(kind: str) -> None:
     curves = np.vstack([np.r_[0, 0, np.linspace(1e-9, 9e4, 40)], np.r_[0, 1, np.zeros(40)]])
     regions = RegionCurves(("large", "small"), curves, np.array([100.0, 1.0]))
@@ -55,6 +61,13 @@ def test_weights_have_mean_one_and_bounded_spread(kind: str) -> None:
     assert weights.mean() == pytest.approx(1)
     assert weights.min() >= 0.01 * np.median(weights) * 0.999
     assert weights.max() <= 100 * np.median(weights) * 1.001
+
+
+def test_given_weights_are_taken_as_they_are() -> None:
+    given = FitSettings("1tcm", weights=tuple(np.arange(42.0)))
+    np.testing.assert_allclose(frame_weights(FLAT, MOUSE, given, F18), np.arange(42) / 20.5, rtol=1e-12)
+    with pytest.raises(ConfigurationError, match="3 weights"):
+        frame_weights(FLAT, MOUSE, FitSettings("1tcm", weights=(1.0, 2.0, 3.0)), F18)
 
 
 def test_weights_follow_the_volume_weighted_mean_curve() -> None:

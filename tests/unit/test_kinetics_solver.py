@@ -20,7 +20,7 @@ from kinetics_truth import (
 )
 
 from dlif_core.errors import ConfigurationError, InputError
-from dlif_core.kinetics import FitSettings, FitStatus, VoxelFit, frame_weights
+from dlif_core.kinetics import FitContext, FitSettings, FitStatus, VoxelFit, frame_weights
 
 BLOOD = mouse_input()
 COLUMNS = FilterColumns(MOUSE, BLOOD)
@@ -29,7 +29,7 @@ TRUTH = {"K1": 0.24, "k2": 0.4, "k3": 0.06, "k4": 0.012, "vB": 0.05}
 
 
 def voxel_fit(model: str, **options: float | None) -> VoxelFit:
-    return VoxelFit(MOUSE, BLOOD, FitSettings(model, **options), UNIFORM)
+    return VoxelFit(FitContext(MOUSE, UNIFORM, BLOOD), FitSettings(model, **options))
 
 
 def fit_one(model: str, curve: np.ndarray, **options: float | None) -> dict[str, float]:
@@ -46,7 +46,7 @@ def noisy() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("model", "rates"), [("1tcm", 700), ("2tcm-irreversible", 700), ("2tcm-reversible", 90)])
 def test_residual_sum_is_the_optimum_under_bounds(model: str, rates: int, noisy: tuple) -> None:
     curves, weights = noisy
-    found = VoxelFit(MOUSE, BLOOD, FitSettings(model), weights).fit(curves)
+    found = VoxelFit(FitContext(MOUSE, weights, BLOOD), FitSettings(model)).fit(curves)
     reference = brute_force(COLUMNS, model, curves, weights, rates)
     excess = found["rss"] / reference - 1
     assert (excess <= 1e-3).mean() >= 0.99
@@ -57,7 +57,7 @@ def test_residual_sum_is_the_optimum_under_bounds(model: str, rates: int, noisy:
 @pytest.mark.parametrize("model", NAMES)
 def test_residual_sum_equals_multistart_least_squares_of_the_rate_constants(model: str, noisy: tuple) -> None:
     curves, weights = noisy
-    found = VoxelFit(MOUSE, BLOOD, FitSettings(model), weights).fit(curves)
+    found = VoxelFit(FitContext(MOUSE, weights, BLOOD), FitSettings(model)).fit(curves)
     interior = np.flatnonzero(found["status"] == FitStatus.CONVERGED)[:25]
     rng = np.random.default_rng(3)
     true = np.array([TRUTH[name] for name in NAMES[model]])
@@ -101,7 +101,8 @@ def test_results_do_not_depend_on_the_chunk_and_repeat_bit_by_bit(model: str, no
     curves, weights = noisy
     some = curves[:, :600]
     first, again, small = (
-        VoxelFit(MOUSE, BLOOD, FitSettings(model), weights, chunk=chunk).fit(some) for chunk in (4096, 4096, 217)
+        VoxelFit(FitContext(MOUSE, weights, BLOOD), FitSettings(model), chunk=chunk).fit(some)
+        for chunk in (4096, 4096, 217)
     )
     for name, values in first.items():
         np.testing.assert_array_equal(again[name], values)
@@ -110,7 +111,7 @@ def test_results_do_not_depend_on_the_chunk_and_repeat_bit_by_bit(model: str, no
 
 def test_a_fit_travels_small_and_gives_the_same(noisy: tuple) -> None:
     curves, weights = noisy
-    fit = VoxelFit(MOUSE, BLOOD, FitSettings("2tcm-irreversible"), weights)
+    fit = VoxelFit(FitContext(MOUSE, weights, BLOOD), FitSettings("2tcm-irreversible"))
     here = fit.fit(curves[:, :50])
     luggage = pickle.dumps(fit)
     assert len(luggage) < 20_000
@@ -226,7 +227,7 @@ def test_standard_errors_equal_the_spread_of_repeated_noise(model: str, blood_vo
     rng = np.random.default_rng(5)
     curves = curve[:, None] + sigma[:, None] * rng.standard_normal((len(MOUSE), 3000))
     weights = sigma**-2 / np.mean(sigma**-2)
-    found = VoxelFit(MOUSE, BLOOD, FitSettings(model, blood_volume=blood_volume), weights).fit(curves)
+    found = VoxelFit(FitContext(MOUSE, weights, BLOOD), FitSettings(model, blood_volume=blood_volume)).fit(curves)
     assert (found["status"] == FitStatus.CONVERGED).mean() > 0.99
     for name in (*NAMES[model], *DERIVED[model]):
         if name == "vB" and blood_volume is not None:
@@ -238,6 +239,6 @@ def test_standard_errors_equal_the_spread_of_repeated_noise(model: str, blood_vo
 def test_too_few_frames_are_refused() -> None:
     short = schedule((4, 60))
     with pytest.raises(ConfigurationError, match="4 frames"):
-        VoxelFit(short, BLOOD, FitSettings("2tcm-reversible"), np.ones(4))
+        VoxelFit(FitContext(short, np.ones(4), BLOOD), FitSettings("2tcm-reversible")).estimator  # noqa: B018
     with pytest.raises(InputError, match="weights"):
-        VoxelFit(short, BLOOD, FitSettings("1tcm"), np.ones(5))
+        FitContext(short, np.ones(5), BLOOD)

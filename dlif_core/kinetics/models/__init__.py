@@ -1,0 +1,19 @@
+"""The registry of kinetic models. A model is one module with a `MODEL`; it is entered here."""
+
+from __future__ import annotations
+
+from dlif_core.kinetics.models import irreversible, logan, one_tissue, patlak, reversible
+from dlif_core.kinetics.models.base import RATE_BOUNDS, CompartmentModel, Model, Option, Parameter
+
+__all__ = ["MODELS", "RATE_BOUNDS", "CompartmentModel", "Model", "Option", "Parameter"]
+
+_MODULES = (
+    patlak,
+    logan,
+    one_tissue,
+    irreversible,
+    reversible,
+)
+
+#: Every kinetic model by name.
+MODELS: dict[str, Model] = {module.MODEL.name: module.MODEL for module in _MODULES}

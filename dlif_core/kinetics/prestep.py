@@ -1,0 +1,149 @@
+"""What is settled on the curve of the leading region before regions and voxels are fitted.
+
+The delay of the whole image, t*, k2′ and the range of the nonlinear parameters are fitted there once and then fixed,
+so that regions and voxels are fitted alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dlif_core.curve import InputFunction
+from dlif_core.errors import InputError
+from dlif_core.frames import FrameTiming
+from dlif_core.kinetics.context import Array, FitContext
+from dlif_core.kinetics.models import RATE_BOUNDS
+from dlif_core.kinetics.settings import FitSettings
+from dlif_core.kinetics.weights import frame_weights, leading_curve, region_curve
+from dlif_core.scan import RegionCurves
+
+#: Rates of voxels may differ from those of the leading region by this factor.
+_RATE_FACTOR = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """All that fits of one scan share.
+
+    Attributes
+    ----------
+    context
+        With the input function as it arrives at the tissue.
+    settings
+        With numbers in place of everything that was to be found.
+    found
+        What was fitted to the leading region, by the name of its setting: ``delay`` [s], ``t_star`` [min],
+        ``k2_prime`` [min⁻¹], ``rates`` [min⁻¹].
+    """
+
+    context: FitContext
+    settings: FitSettings
+    found: dict[str, float | tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def delay(self) -> float:
+        """Delay of the whole image that is in the context's input function [s]."""
+        delay = self.found.get("delay", 0.0)
+        return 0.0 if isinstance(delay, tuple) else delay
+
+
+def prepare(
+    regions: RegionCurves,
+    timing: FrameTiming,
+    input_function: InputFunction | None,
+    settings: FitSettings,
+    half_life: float,
+    suv_factor: float | None = None,
+) -> Preparation:
+    """Settle everything that regions and voxels of a scan have in common.
+
+    Parameters
+    ----------
+    regions
+        Decay-corrected curves.
+    timing
+        Frames.
+    input_function
+        As measured at its site; None for models that need none.
+    settings
+        Model and options.
+    half_life
+        Of the radionuclide [s], for the frame weights.
+    suv_factor
+        Body weight over injected dose [g/Bq]; None where it is unknown.
+
+    Raises
+    ------
+    InputError
+        If the reference or the leading region is not there, or there is no input function for a model that needs one.
+    ConfigurationError
+        If the settings can't be used with this frame schedule.
+    """
+    model = settings.kinetic_model
+    if model.needs_input and input_function is None:
+        raise InputError("there is no input function.", where=f"model {settings.model}")
+    context = FitContext(
+        timing,
+        frame_weights(regions, timing, settings, half_life),
+        input_function if model.needs_input else None,
+        region_curve(regions, settings.reference) if settings.reference is not None else None,
+        suv_factor,
+    )
+    return _settle(Preparation(context, settings), leading_curve(regions, settings))
+
+
+def _settle(start: Preparation, curve: Array) -> Preparation:
+    """Find one number after the other, each with those before it fixed."""
+    context, settings, found = start.context, start.settings, dict(start.found)
+    if settings.delay == "image":
+        found["delay"] = delay = image_delay(context, settings, curve)
+        assert context.input_function is not None
+        context = replace(context, input_function=context.input_function.shifted(delay))
+    if settings.k2_prime == "find":
+        from dlif_core.kinetics.linear import fit_k2_prime
+
+        found["k2_prime"] = k2_prime = fit_k2_prime(context, curve)
+        settings = replace(settings, k2_prime=k2_prime)
+    if settings.t_star == "find":
+        from dlif_core.kinetics.graphical import find_t_star
+
+        found["t_star"] = t_star = find_t_star(context, settings, curve)
+        settings = replace(settings, t_star=t_star)
+    if settings.rates == "find":
+        found["rates"] = rates = _rates_around(context, settings, curve)
+        settings = replace(settings, rates=rates)
+    return Preparation(context, settings, found)
+
+
+def _rates_around(context: FitContext, settings: FitSettings, curve: Array) -> tuple[float, float]:
+    from dlif_core.kinetics.compartment import CompartmentEstimator
+
+    rates = CompartmentEstimator(context, replace(settings, rates=None)).rates(curve)
+    if not len(rates):
+        return RATE_BOUNDS
+    low, high = np.clip([rates.min() / _RATE_FACTOR, rates.max() * _RATE_FACTOR], *RATE_BOUNDS)
+    return float(low), float(high)
+
+
+def image_delay(context: FitContext, settings: FitSettings, curve: Array) -> float:
+    """Delay of the tissue against the input function, fitted to the curve of the leading region [s].
+
+    For a graphical model the compartment model that belongs to it is fitted (`Model.delay_model`).
+
+    Parameters
+    ----------
+    context
+        With the input function as measured at its site.
+    settings
+        Model and options.
+    curve
+        Shape (frames,) [Bq/mL].
+    """
+    from dlif_core.kinetics.compartment_regions import CompartmentRegions
+
+    of_region = FitSettings(settings.kinetic_model.delay_model, settings.blood_volume, delay="region")
+    fit = next(CompartmentRegions(context, of_region).fit(curve[None])) if curve.any() else None
+    return 0.0 if fit is None or math.isnan(fit.delay) else fit.delay
