@@ -7,11 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import dask
 import distributed
 
 from dlif_core.errors import ConfigurationError
 
 _SCHEMES = ("tcp://", "tls://", "ucx://")
+
+# Dask has workers give freed memory back to the system at once; fits allocate and free so often that they would
+# spend most of their time on it. None leaves that to the C library.
+_MEMORY_MAY_BE_KEPT = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 
 
 @contextmanager
@@ -39,13 +44,14 @@ def open_client(cluster: str = "local", workers: int | None = None) -> Iterator[
 
 
 def _local_cluster(workers: int) -> distributed.LocalCluster:
-    return distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",
-        # A step that breaks is recorded with its reason and has its traceback in the Prefect UI.
-        silence_logs=logging.CRITICAL,
-    )
+    with dask.config.set(_MEMORY_MAY_BE_KEPT):
+        return distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            # A step that breaks is recorded with its reason and has its traceback in the Prefect UI.
+            silence_logs=logging.CRITICAL,
+        )
 
 
 def _remote_client(address: str) -> distributed.Client:
