@@ -18,8 +18,9 @@ from slugify import slugify
 
 from dlif_core.compute.cluster import open_client
 from dlif_core.study.config import StudyConfig, load_study
+from dlif_core.study.job import Job, Outcome
 from dlif_core.study.plan import COHORT, STAGES, Plan, Step, make_plan, open_study_store
-from dlif_core.study.stages import Job, Outcome, cohort_job, record_failure
+from dlif_core.study.stages import cohort_job, record_failure
 from dlif_core.study.status import study_status
 from tasks.steps import step_task
 

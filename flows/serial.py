@@ -7,8 +7,9 @@ from concurrent.futures import Executor
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.study.config import StudyConfig
+from dlif_core.study.job import Job, Outcome
 from dlif_core.study.plan import make_plan, open_study_store
-from dlif_core.study.stages import Job, Outcome, cohort_job, record_failure, run_step
+from dlif_core.study.stages import cohort_job, record_failure, run_step
 
 
 def parse_shard(text: str) -> tuple[int, int]:

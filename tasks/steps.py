@@ -9,7 +9,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from dlif_core.study.stages import Job, Outcome, run_step
+from dlif_core.study.job import Job, Outcome
+from dlif_core.study.stages import run_step
 
 _RETRIES = 2
 

@@ -17,9 +17,9 @@ from dlif_core.statistics.sessions import retest_reliability, session_ratio
 from dlif_core.statistics.tables import parameter_names, region_table, to_tidy
 from dlif_core.store import Staging, Store
 from dlif_core.study.config import SessionComparison, StudyConfig
+from dlif_core.study.job import read_input_function
 from dlif_core.study.plan import fit_name, input_function_name, make_plan, report_name
 from dlif_core.study.source import read_scan, source_name
-from dlif_core.study.stages import read_input_function
 from dlif_core.study.status import ScanState, results, status_of
 from dlif_core.study.truth import compare_with_truth
 

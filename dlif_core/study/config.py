@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.kinetics import MODELS, FitSettings, Model
+from dlif_core.kinetics.settings import Delay, Find, Pair, Weighting
 
 
 class Section(BaseModel):
@@ -39,36 +42,46 @@ class Kinetics(Section):
     Attributes
     ----------
     model
-        ``patlak``, ``logan``, ``1tcm``, ``2tcm-irreversible`` or ``2tcm-reversible``.
+        One of `dlif_core.kinetics.MODELS`; ``dlif models`` lists them with the settings that each takes.
     name
         Name of the result; the model's name if left out.
     input_function
         Method that gives the input function; left out, the first of the study's list that the scan has.
-    blood_volume
-        vB: left out, it is fitted; a number fixes it.
-    delay
-        ``none``, ``image`` (one delay for the whole scan) or ``region`` (one for each region; voxels use the image's).
-    t_star
-        Start of the linear part of a graphical method [min].
-    weights
-        ``uniform``, ``duration`` or ``duration-decay``.
+    blood_volume, delay, t_star, reference, k2_prime, rates, window, leading_region, weights, weight_limits, intervals
+        See `dlif_core.kinetics.FitSettings`. With a delay of ``region``, voxels use the image's.
     maps
         Whether to make parametric maps of scans with an image.
+    denoise
+        Maps are made of the image denoised by HYPR-LR with a Gaussian of this full width at half maximum [mm]; left
+        out, of the image as it is.
     """
 
     model: str
     name: str = ""
     input_function: str | None = None
-    blood_volume: Annotated[float, Field(ge=0, lt=1)] | None = None
-    delay: Literal["none", "image", "region"] = "none"
-    t_star: Annotated[float, Field(ge=0)] | None = None
-    weights: Literal["uniform", "duration", "duration-decay"] = "duration-decay"
+    blood_volume: float | None = None
+    delay: Delay = "none"
+    t_star: float | Find | None = None
+    reference: str | None = None
+    k2_prime: float | Find | None = None
+    rates: Pair | Find | None = None
+    window: Pair | None = None
+    leading_region: str | None = None
+    weights: Weighting | tuple[float, ...] = "duration-decay"
+    weight_limits: Pair = (0.01, 100.0)
+    intervals: bool = False
     maps: bool = True
+    denoise: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def title(self) -> str:
         """Name under which the result is stored."""
         return self.name or self.model
+
+    @property
+    def kinetic_model(self) -> Model:
+        """The model that `model` names."""
+        return MODELS[self.model]
 
 
 class SessionComparison(Section):
@@ -138,7 +151,9 @@ class StudyConfig(Section):
         return self
 
     def methods_for(self, fit: Kinetics) -> tuple[str, ...]:
-        """Input-function methods that the analysis may use, best first."""
+        """Input-function methods that the analysis may use, best first; none for a model that needs none."""
+        if not fit.kinetic_model.needs_input:
+            return ()
         return (fit.input_function,) if fit.input_function else tuple(self.input_functions)
 
 
@@ -175,7 +190,7 @@ def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
     try:
         config = StudyConfig.model_validate(dict(content))
     except ValidationError as faults:
-        raise ConfigurationError(_explain(faults), where=where, hint="Correct the study file.") from faults
+        raise ConfigurationError(_explain(faults, content), where=where, hint="Correct the study file.") from faults
     _check_names(config, where)
     return config.model_copy(
         update={"data": _absolute(config.data, where.parent), "output": _absolute(config.output, where.parent)}
@@ -189,11 +204,14 @@ def _absolute(uri: str, folder: Path) -> str:
 def _check_names(config: StudyConfig, where: Path) -> None:
     """Methods and models exist, their options are valid."""
     from dlif_core.input_function import METHODS, check_options
-    from dlif_core.kinetics import MODELS
 
     for fit in config.kinetics:
         _require_known(fit.model, MODELS, f"kinetics, model of {fit.title!r}", where)
         fit_settings(fit)
+        if fit.input_function and not fit.kinetic_model.needs_input:
+            raise ConfigurationError(
+                f"kinetics, input_function of {fit.title!r}: {fit.model} needs none.", where=where, hint="Leave it out."
+            )
         for method in config.methods_for(fit):
             _require_known(method, config.input_functions, f"kinetics, input_function of {fit.title!r}", where)
     for method, options in config.input_functions.items():
@@ -210,25 +228,29 @@ def _require_known(name: str, known: Mapping[str, Any], setting: str, where: Pat
         )
 
 
-def fit_settings(fit: Kinetics) -> Any:
+def fit_settings(fit: Kinetics) -> FitSettings:
     """The kinetics room's settings of one analysis."""
-    from dlif_core.kinetics import FitSettings
-
-    return FitSettings(
-        model=fit.model,
-        blood_volume=fit.blood_volume,
-        delay=fit.delay,
-        t_star=fit.t_star,
-        weights=fit.weights,
-    )
+    return FitSettings(**{field.name: getattr(fit, field.name) for field in fields(FitSettings)})
 
 
-def _explain(faults: ValidationError) -> str:
-    return " ".join(f"{_place(fault['loc'])}: {_reason(fault)}." for fault in faults.errors())
+def _explain(faults: ValidationError, content: Any) -> str:
+    """Every faulty place of a study file with what is wrong there."""
+    reasons: dict[str, list[str]] = {}
+    for fault in faults.errors():
+        reasons.setdefault(_place(fault["loc"], content), []).append(_reason(fault))
+    return " ".join(f"{place}: {', or: '.join(texts)}." for place, texts in reasons.items())
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "study"
+def _place(location: tuple[int | str, ...], content: Any) -> str:
+    """The place as far as the file has it; where a value may be of several kinds, pydantic adds the kind."""
+    place: list[str] = []
+    for part in location:
+        inner = dict(enumerate(content)) if isinstance(content, list) else content
+        if not isinstance(inner, dict):
+            break
+        place.append(str(part))
+        content = inner.get(part)
+    return ".".join(place) or "study"
 
 
 def _reason(fault: Any) -> str:

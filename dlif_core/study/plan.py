@@ -187,7 +187,7 @@ def scan_steps(config: StudyConfig, files: ScanFiles, digests: Mapping[str, str]
     for fit in config.kinetics:
         inputs = [methods[method] for method in config.methods_for(fit)]
         fits.append(_fit_step("regions", fit, ingest, inputs))
-        if fit.maps and files.role("image"):
+        if fit.maps and files.role("image") and fit.kinetic_model.voxelwise:
             fits.append(_fit_step("maps", fit, ingest, inputs))
     return [ingest, *methods.values(), *fits, _report_step(config, ingest, [*methods.values(), *fits])]
 
@@ -249,7 +249,8 @@ def report_name(scan: str) -> str:
 
 
 def _fit_step(stage: str, fit: Kinetics, ingest: Step, inputs: list[Step]) -> Step:
-    settings = fit.model_dump(mode="json", exclude={"name", "maps"})
+    apart = {"name", "maps", "denoise"} if stage == "regions" else {"name", "maps"}
+    settings = fit.model_dump(mode="json", exclude=apart)
     parts = {f"kinetics.{fit.title}.{name}": value for name, value in settings.items()}
     return Step(
         scan=ingest.scan,

@@ -11,9 +11,9 @@ from dlif_core.report import CohortReport, ScanReport, cohort_report, scan_repor
 from dlif_core.scan import DynamicScan, ImageArray
 from dlif_core.store import Marker, Staging, Store
 from dlif_core.study.config import StudyConfig
+from dlif_core.study.job import read_input_function
 from dlif_core.study.plan import Step, fit_name, input_function_name
 from dlif_core.study.source import read_scan, source_name
-from dlif_core.study.stages import read_input_function
 
 if TYPE_CHECKING:
     from dlif_core.study.cohort import Cohort
@@ -73,7 +73,7 @@ def _products(config: StudyConfig, scan: str, *, with_maps: bool) -> dict[str, s
     products = {f"input function {method}": input_function_name(scan, method) for method in config.input_functions}
     for fit in config.kinetics:
         products[f"regions {fit.title}"] = fit_name(scan, fit.title, "regions")
-        if fit.maps and with_maps:
+        if fit.maps and with_maps and fit.kinetic_model.voxelwise:
             products[f"maps {fit.title}"] = fit_name(scan, fit.title, "maps")
     return products
 

@@ -9,73 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from dlif_core.errors import BloodError, InputError
-from dlif_core.store import Status, Store, blocks, image_chunking, open_store
-from dlif_core.study.config import Kinetics, StudyConfig, fit_settings
-from dlif_core.study.plan import COHORT, Plan, Step, blocked_by, cohort_step, input_function_name
-from dlif_core.study.source import read_scan, source_name, write_source
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from dlif_core.curve import InputFunction
-    from dlif_core.ingest import ScanFiles
-    from dlif_core.kinetics import VoxelFit
-    from dlif_core.scan import DynamicScan
+from dlif_core.errors import InputError
+from dlif_core.store import Status, open_store
+from dlif_core.study.config import StudyConfig, fit_settings
+from dlif_core.study.job import Job, Outcome, available_input_function, on_worker, physics
+from dlif_core.study.maps import make_maps
+from dlif_core.study.plan import COHORT, Plan, Step, blocked_by, cohort_step
+from dlif_core.study.source import read_scan, write_source
 
 _FAILURES = "failures"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a stage needs to know: the study, the step and the scan's input files.
-
-    Attributes
-    ----------
-    config
-        The study.
-    step
-        The step to run.
-    files
-        Input files of the scan; None for the cohort.
-    """
-
-    config: StudyConfig
-    step: Step
-    files: ScanFiles | None = None
-
-    @property
-    def store(self) -> Store:
-        """The study's store."""
-        return open_store(self.config.output)
-
-    @property
-    def fit(self) -> Kinetics:
-        """The kinetic analysis that the step belongs to."""
-        return next(fit for fit in self.config.kinetics if fit.title == self.step.variant)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a step.
-
-    Attributes
-    ----------
-    status
-        ``success``, ``excluded``, ``unavailable``, ``blocked`` or ``failed``.
-    reason
-        Why it is not a success, in words for people.
-    """
-
-    step: Step
-    status: str
-    reason: str = ""
 
 
 def cohort_job(config: StudyConfig, plan: Plan) -> Job:
@@ -105,9 +48,9 @@ def run_step(job: Job, executor: Executor) -> Outcome:
         job.store.require_whole(name)
     try:
         if job.step.stage == "maps":
-            _maps(job, executor)
+            make_maps(job, executor)
         else:
-            _on_worker(executor, _WORK[job.step.stage], job)
+            on_worker(executor, _WORK[job.step.stage], job)
     except InputError as fault:
         return _refuse(job, fault, time.perf_counter() - started)
     _forget_failure(job)
@@ -139,21 +82,6 @@ def _forget_failure(job: Job) -> None:
     job.store.delete(failure_name(job.step))
 
 
-def _on_worker(executor: Executor, work: Callable[[Job], Any], job: Job) -> Any:
-    """Do work elsewhere. A refusal of the input travels as a value: it is no fault for a worker's log."""
-    result = executor.submit(_caught, work, job).result()
-    if isinstance(result, InputError):
-        raise result
-    return result
-
-
-def _caught(work: Callable[[Job], Any], job: Job) -> Any:
-    try:
-        return work(job)
-    except InputError as refusal:
-        return refusal
-
-
 def ingest_scan(job: Job) -> None:
     """Read a scan's files into its source product; runs on a worker."""
     from dlif_core.ingest import open_scan
@@ -177,25 +105,6 @@ def estimate_input_function(job: Job) -> None:
         staging.publish(job.step.fingerprint, warnings=curve.warnings)
 
 
-def read_input_function(store: Store, scan: str, method: str) -> InputFunction:
-    """A committed input function."""
-    from dlif_core.curve import InputFunction
-
-    return InputFunction.from_dataset(store.open_dataset(input_function_name(scan, method)))
-
-
-def available_input_function(job: Job) -> tuple[InputFunction, tuple[str, ...]]:
-    """The first input function of the analysis's list that the scan has, and what was passed over."""
-    passed: list[str] = []
-    for method in job.config.methods_for(job.fit):
-        marker = job.store.marker(input_function_name(job.step.scan, method))
-        if marker is not None and marker.status == "success":
-            return read_input_function(job.store, job.step.scan, method), tuple(passed)
-        reason = marker.reason if marker else "not made"
-        passed.append(f"input function {method!r} is unavailable ({reason}); the next in the list is used.")
-    raise BloodError("no input function is available.", where=job.step.title, hint=" ".join(passed))
-
-
 def fit_scan_regions(job: Job) -> None:
     """Fit every region of a scan and commit the result; runs on a worker."""
     from dlif_core.kinetics import fit_regions
@@ -203,78 +112,9 @@ def fit_scan_regions(job: Job) -> None:
     with job.store.stage(job.step.product) as staging:
         scan, _ = read_scan(job.store, job.step.scan)
         curve, passed = available_input_function(job)
-        fitted = fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), *_physics(scan))
+        fitted = fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), *physics(scan))
         staging.write_dataset(fitted)
         staging.publish(job.step.fingerprint, warnings=passed)
-
-
-@dataclass(frozen=True)
-class MapJob:
-    """What a worker needs to fit one block of voxels."""
-
-    output: str
-    source: str
-    staging: str
-    fit: VoxelFit
-
-
-def _maps(job: Job, executor: Executor) -> None:
-    activity = job.store.open_array(source_name(job.step.scan), "activity")
-    chunks, shards = (edges[1:] for edges in image_chunking(activity.shape))
-    shape = activity.shape[1:]
-    with job.store.stage(job.step.product) as staging:
-        fit, passed, attributes = _on_worker(executor, prepare_voxel_fit, job)
-        staging.write_dataset(_empty_with(attributes))
-        for name, description in fit.variables.items():
-            staging.create_array(
-                name,
-                shape=shape,
-                chunks=chunks,
-                shards=shards,
-                dims=("z", "y", "x"),
-                dtype="u1" if name == "status" else "f4",
-                attrs=description,
-            )
-        block_job = MapJob(job.config.output, source_name(job.step.scan), staging.uri, fit)
-        list(executor.map(partial(fit_block, block_job), blocks(shape, shards)))
-        staging.publish(job.step.fingerprint, warnings=passed)
-
-
-def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
-    import xarray as xr
-
-    return xr.Dataset(attrs=attributes)
-
-
-def prepare_voxel_fit(job: Job) -> tuple[VoxelFit, tuple[str, ...], dict[str, Any]]:
-    """The voxelwise fit of a scan: input function delayed as the whole image asks for, weights; runs on a worker."""
-    from dlif_core.kinetics import VoxelFit, fit_attributes, prepare
-
-    scan, _ = read_scan(job.store, job.step.scan)
-    curve, passed = available_input_function(job)
-    settings = fit_settings(job.fit)
-    if settings.delay == "region":
-        settings = replace(settings, delay="image")
-    prepared = prepare(scan.regions, scan.timing, curve, settings, *_physics(scan))
-    attributes = fit_attributes(prepared) | {"delay": prepared.delay, "affine": np.asarray(scan.affine).tolist()}
-    fit = VoxelFit(prepared.context, prepared.settings)
-    _ = fit.estimator  # refuses here what no block could be fitted with
-    return fit, passed, attributes
-
-
-def _physics(scan: DynamicScan) -> tuple[float, float | None]:
-    """Half-life [s] and SUV factor [g/Bq]."""
-    return scan.acquisition.half_life, scan.acquisition.suv_factor
-
-
-def fit_block(job: MapJob, block: tuple[slice, ...]) -> None:
-    """Fit the voxels of one shard and write its maps; runs on a worker."""
-    from dlif_core.store.arrays import write_shard
-
-    activity = np.asarray(open_store(job.output).open_array(job.source, "activity")[(slice(None), *block)])
-    shape = activity.shape[1:]
-    for name, values in job.fit.fit(activity.reshape(len(activity), -1)).items():
-        write_shard(job.staging, name, block, values.reshape(shape))
 
 
 def _make_scan_report(job: Job) -> None:

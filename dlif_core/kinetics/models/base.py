@@ -72,6 +72,8 @@ class Model:
         Units of the residual sum of squares.
     delay_model
         The compartment model by which the delay of the whole image is fitted.
+    voxelwise
+        Whether it can be fitted to voxels; else to regions only.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Model:
     fitted_numbers: float = math.nan
     rss_units: str = "Bq2 mL-2"
     delay_model: str = ""
+    voxelwise: bool = True
 
     @property
     def has_compartments(self) -> bool:

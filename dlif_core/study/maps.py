@@ -1,0 +1,138 @@
+"""Parametric maps of a scan, one block of voxels a task."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlif_core.scan import ImageArray
+from dlif_core.store import blocks, image_chunking, open_store
+from dlif_core.study.config import fit_settings
+from dlif_core.study.job import Job, available_input_function, on_worker, physics
+from dlif_core.study.source import read_scan, source_name
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from dlif_core.kinetics import VoxelFit
+
+Block = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class MapJob:
+    """What a worker needs to fit one block of voxels.
+
+    Attributes
+    ----------
+    output
+        Where the study's store lies.
+    source, staging
+        Product that holds the image, and where the maps go.
+    fit
+        The fit of the scan's voxels.
+    voxel_size
+        Along z, y, x [mm].
+    denoise
+        Full width at half maximum of the Gaussian by which the image is denoised [mm]; None for the image as it is.
+    """
+
+    output: str
+    source: str
+    staging: str
+    fit: VoxelFit
+    voxel_size: tuple[float, ...]
+    denoise: float | None
+
+    def activity(self, block: Block) -> NDArray[np.float32]:
+        """The image in a block, shape (frames, z, y, x) [Bq/mL]."""
+        image = open_store(self.output).open_array(self.source, "activity")
+        if self.denoise is None:
+            return np.asarray(image[(slice(None), *block)])
+        return self._denoised(image, block, self.denoise)
+
+    def _denoised(self, image: ImageArray, block: Block, fwhm: float) -> NDArray[np.float32]:
+        """Denoised with as much around the block as it depends on; voxels that are not finite stay so."""
+        from dlif_core.kinetics.denoising import halo, hypr_lr
+
+        reach = zip(block, halo(self.voxel_size, fwhm), image.shape[1:], strict=True)
+        wide = tuple(slice(max(s.start - margin, 0), min(s.stop + margin, edge)) for s, margin, edge in reach)
+        inside = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(block, wide, strict=True))
+        activity = np.asarray(image[(slice(None), *wide)])
+        finite = np.isfinite(activity)
+        denoised = hypr_lr(np.where(finite, activity, 0), self.fit.context.timing.duration, self.voxel_size, fwhm)
+        denoised[~finite] = np.nan
+        return denoised[(slice(None), *inside)]
+
+
+def make_maps(job: Job, executor: Executor) -> None:
+    """Make the maps of one analysis and commit them.
+
+    Parameters
+    ----------
+    job
+        With a step of the stage ``maps``.
+    executor
+        Where the blocks are fitted.
+    """
+    activity = job.store.open_array(source_name(job.step.scan), "activity")
+    chunks, shards = (edges[1:] for edges in image_chunking(activity.shape))
+    shape = activity.shape[1:]
+    with job.store.stage(job.step.product) as staging:
+        block_job, passed, attributes = on_worker(executor, prepare_maps, job, staging.uri)
+        staging.write_dataset(_empty_with(attributes))
+        for name, description in block_job.fit.variables.items():
+            staging.create_array(
+                name,
+                shape=shape,
+                chunks=chunks,
+                shards=shards,
+                dims=("z", "y", "x"),
+                dtype="u1" if name == "status" else "f4",
+                attrs=description,
+            )
+        list(executor.map(partial(fit_block, block_job), blocks(shape, shards)))
+        staging.publish(job.step.fingerprint, warnings=passed)
+
+
+def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
+    import xarray as xr
+
+    return xr.Dataset(attrs=attributes)
+
+
+def prepare_maps(job: Job, staging: str) -> tuple[MapJob, tuple[str, ...], dict[str, Any]]:
+    """What all blocks of a scan share, warnings and attributes of the maps; runs on a worker.
+
+    The input function is delayed as the whole image asks for.
+    """
+    from dlif_core.kinetics import VoxelFit, fit_attributes, prepare
+
+    scan, _ = read_scan(job.store, job.step.scan)
+    curve, passed = available_input_function(job)
+    settings = fit_settings(job.fit)
+    if settings.delay == "region":
+        settings = replace(settings, delay="image")
+    prepared = prepare(scan.regions, scan.timing, curve, settings, *physics(scan))
+    fit = VoxelFit(prepared.context, prepared.settings)
+    _ = fit.estimator  # refuses here what no block could be fitted with
+    attributes = fit_attributes(prepared) | {"delay": prepared.delay, "affine": np.asarray(scan.affine).tolist()}
+    if job.fit.denoise is not None:
+        attributes["denoise"] = job.fit.denoise
+    where = job.config.output, source_name(job.step.scan), staging
+    return MapJob(*where, fit, tuple(scan.voxel_size.tolist()), job.fit.denoise), passed, attributes
+
+
+def fit_block(job: MapJob, block: Block) -> None:
+    """Fit the voxels of one shard and write its maps; runs on a worker."""
+    from dlif_core.store.arrays import write_shard
+
+    activity = job.activity(block)
+    shape = activity.shape[1:]
+    for name, values in job.fit.fit(activity.reshape(len(activity), -1)).items():
+        write_shard(job.staging, name, block, values.reshape(shape))
