@@ -151,6 +151,25 @@ def report(study: StudyFile) -> None:
 
 
 @app.command()
+def models(
+    name: Annotated[str, typer.Argument(help="A model; all if left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the kinetic models: what each estimates, what it needs and which settings it takes."""
+    from dlif_core.kinetics import MODELS
+
+    if name and name not in MODELS:
+        _fail(f"There is no model {name!r}; there are {', '.join(MODELS)}.", ExitCode.CONFIGURATION)
+    from flows.tables import model_record, model_table, models_table
+
+    if as_json:
+        shown = [MODELS[name]] if name else list(MODELS.values())
+        typer.echo(json.dumps([model_record(model) for model in shown], indent=1))
+    else:
+        _console().print(model_table(MODELS[name]) if name else models_table(MODELS.values()))
+
+
+@app.command()
 def doctor(
     study: Annotated[
         Path | None, typer.Argument(help="Also compare every product of this study with what was committed.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -12,6 +13,8 @@ from dlif_core.study.status import StudyStatus
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from dlif_core.kinetics import Model
 
 _COLOURS = {
     "success": "green",
@@ -41,6 +44,47 @@ def plan_table(plan: Plan) -> Table:
             step = f"{planned.step.stage} {planned.step.variant}"
             table.add_row(scan or "cohort", step, _coloured(planned.state), "\n".join(planned.reasons))
     return table
+
+
+def models_table(models: Iterable[Model]) -> Table:
+    """Every kinetic model in a line."""
+    table = Table("model", "parameters", "needs", "settings", title="Kinetic models")
+    for model in models:
+        record = model_record(model)
+        names = ", ".join(parameter["name"] for parameter in record["parameters"])
+        table.add_row(f"{model.name}\n[dim]{model.title}[/]", names, ", ".join(record["needs"]), _settings_of(model))
+    return table
+
+
+def _settings_of(model: Model) -> str:
+    return ", ".join(sorted(model.options)) or "none beyond weights"
+
+
+def model_table(model: Model) -> Table:
+    """The parameters of a kinetic model."""
+    record = model_record(model)
+    needs = f"needs {', '.join(record['needs'])}" if record["needs"] else "needs only the curves"
+    caption = f"{needs} · settings: {_settings_of(model)} · {record['fitted_to']}"
+    table = Table("parameter", "unit", "bounds", "meaning", title=f"{model.name}: {model.title}", caption=caption)
+    for parameter in model.parameters:
+        bounds = "derived" if parameter.derived else f"{parameter.lower:g} … {parameter.upper:g}"
+        table.add_row(parameter.name, parameter.units, bounds, parameter.long_name)
+    return table
+
+
+def model_record(model: Model) -> dict[str, Any]:
+    """What a kinetic model states, as plain values."""
+    needs = {"input function": model.needs_input, "reference region": model.needs_reference}
+    return {
+        "name": model.name,
+        "title": model.title,
+        "needs": [need for need, needed in needs.items() if needed] + sorted(model.needed_options),
+        "settings": sorted(model.options),
+        "fitted_to": "regions and voxels" if model.voxelwise else "regions",
+        "parameters": [
+            {"name": p.name, "units": p.units, "meaning": p.long_name, "derived": p.derived} for p in model.parameters
+        ],
+    }
 
 
 def status_table(status: StudyStatus) -> Table:
