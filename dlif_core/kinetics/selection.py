@@ -1,0 +1,251 @@
+"""Which model describes a curve best: information criteria, their weights, and the F test of nested models.
+
+Only fits of the same curve with the same frame weights can be compared. Akaike, IEEE Trans Automat Contr 1974;19:716;
+Schwarz, Ann Stat 1978;6:461; Hurvich & Tsai, Biometrika 1989;76:297.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.kinetics.settings import FitSettings, FitStatus
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = NDArray[np.float64]
+Criterion = Literal["aic", "aicc", "bic"]
+
+#: A simpler model and the one that holds it as a special case.
+NESTED = (
+    ("1tcm", "2tcm-irreversible"),
+    ("1tcm", "2tcm-reversible"),
+    ("2tcm-irreversible", "2tcm-reversible"),
+)
+_SOUND = (FitStatus.CONVERGED, FitStatus.AT_BOUND)
+
+
+def fitted_numbers(settings: FitSettings) -> float:
+    """Numbers that are fitted to a curve; NaN for a model without information criteria.
+
+    What is fixed does not count, be it given or found on the leading region. A delay counts where it is fitted for
+    each region, and a number counts though it ends on a bound.
+    """
+    fixed = settings.blood_volume is not None
+    return settings.kinetic_model.fitted_numbers + (settings.delay == "region") - fixed
+
+
+def information_criteria(rss: ArrayLike, frames: int, numbers: ArrayLike) -> dict[str, Array]:
+    """AIC, AICc and BIC of least-squares fits.
+
+    With n frames and p fitted numbers AIC = n ln(rss/n) + 2p, AICc = AIC + 2p(p+1)/(n−p−1), NaN where n ≤ p + 1, and
+    BIC = n ln(rss/n) + p ln n.
+
+    Parameters
+    ----------
+    rss
+        Weighted residual sums of squares, of any shape.
+    frames
+        Number of frames with a weight above zero.
+    numbers
+        Number of fitted numbers, or one for every fit; NaN gives NaN.
+    """
+    rss, p = np.asarray(rss, float), np.asarray(numbers, float)
+    misfit = frames * np.log(np.maximum(rss, np.finfo(float).tiny) / frames)
+    spare = np.where(p + 1 < frames, frames - p - 1, np.nan)
+    aic = misfit + 2 * p
+    return {"aic": aic, "aicc": aic + 2 * p * (p + 1) / spare, "bic": misfit + p * np.log(frames)}
+
+
+@dataclass(frozen=True, eq=False)
+class FTest:
+    """Whether a model describes curves better than one that is nested in it.
+
+    Attributes
+    ----------
+    statistic
+        F.
+    probability
+        Of an F as large where the simpler model is true.
+    """
+
+    statistic: Array
+    probability: Array
+
+
+def f_test(simple: ArrayLike, full: ArrayLike, frames: int, numbers: tuple[float, float]) -> FTest:
+    """F = ((rss₁ − rss₂) / (p₂ − p₁)) / (rss₂ / (n − p₂)) with its probability.
+
+    It is exact for linear models without bounds. A simpler model that lies on a bound of the other, as with k3 = 0,
+    makes it conservative.
+
+    Parameters
+    ----------
+    simple, full
+        Weighted residual sums of squares of the simpler model and of the one that holds it, of the same shape.
+    frames
+        Number of frames with a weight above zero.
+    numbers
+        Fitted numbers of both.
+
+    Raises
+    ------
+    ConfigurationError
+        If the full model has not more numbers, or not fewer than there are frames.
+    """
+    from scipy.special import fdtrc
+
+    more, freedom = numbers[1] - numbers[0], frames - numbers[1]
+    if not (more > 0 and freedom > 0):
+        raise ConfigurationError(
+            f"models with {numbers[0]:g} and {numbers[1]:g} fitted numbers and {frames} frames have no F test.",
+            where="model comparison",
+            hint="Give the simpler model first; it needs more frames than numbers.",
+        )
+    gain, rest = np.asarray(simple, float) - np.asarray(full, float), np.asarray(full, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.maximum(gain, 0.0) / more / (rest / freedom)
+    return FTest(statistic, np.asarray(fdtrc(more, freedom, statistic)))
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The best of several models.
+
+    Attributes
+    ----------
+    models
+        Their names.
+    index
+        Index into `models`, int8; −1 where no model has a sound fit. Of equal ones it is the first.
+    weights
+        exp(−Δ/2), normalised over the models, Δ being the distance from the smallest criterion; zero for a model
+        without a sound fit, NaN where no model has one. The first dimension runs along the models.
+    """
+
+    models: tuple[str, ...]
+    index: NDArray[np.int8]
+    weights: Array
+
+
+def sound(criterion: ArrayLike, status: ArrayLike) -> Array:
+    """The criterion where the fit has converged, inside or on a bound, and determines its parameters; else NaN."""
+    return np.where(np.isin(status, _SOUND), criterion, np.nan)
+
+
+def best_model(criteria: Mapping[str, ArrayLike]) -> Selection:
+    """The model with the smallest criterion, for regions or for maps.
+
+    Parameters
+    ----------
+    criteria
+        One information criterion of each model, all of one shape; NaN where a model has no sound fit, see `sound`.
+    """
+    values = np.stack([np.asarray(criterion, float) for criterion in criteria.values()])
+    comparable = np.where(np.isfinite(values), values, np.inf)
+    smallest = comparable.min(axis=0)
+    with np.errstate(invalid="ignore"):
+        weights = np.exp(-0.5 * (comparable - smallest))
+    none = np.isinf(smallest)
+    index = np.where(none, -1, comparable.argmin(axis=0)).astype(np.int8)
+    return Selection(tuple(criteria), index, weights / weights.sum(axis=0))
+
+
+def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc") -> xr.Dataset:
+    """Compare models by region.
+
+    Parameters
+    ----------
+    fits
+        Datasets from `fit_regions` by the name of their model, of the same curves with the same frame weights.
+    criterion
+        By which the best model is chosen.
+
+    Returns
+    -------
+    Dimensions model, region and, if there are any, nested pair. Variables: the criterion, NaN without a sound fit;
+    ``weight``, its Akaike weight; ``best_model``, an index into the models with their names as flags, −1 for none;
+    ``F`` and ``F_probability`` of every nested pair.
+
+    Raises
+    ------
+    ConfigurationError
+        If the criterion is unknown.
+    InputError
+        If the fits are not of the same curves and weights.
+    """
+    import xarray as xr
+
+    if criterion not in get_args(Criterion):
+        hint = f"Use one of {', '.join(get_args(Criterion))}."
+        raise ConfigurationError(f"there is no criterion {criterion!r}.", where="model comparison", hint=hint)
+    _require_same_data(fits)
+    values = {name: sound(fit[criterion], fit["status"]) for name, fit in fits.items()}
+    chosen = best_model(values)
+    flags = {"flag_values": [-1, *range(len(fits))], "flag_meanings": " ".join(["none", *fits])}
+    across = ("model", "region")
+    variables: dict[str, Any] = {
+        criterion: (across, np.stack(list(values.values())), {"units": "1", "long_name": _NAMES[criterion]}),
+        "weight": (across, chosen.weights, {"units": "1", "long_name": "Akaike weight"}),
+        "best_model": ("region", chosen.index, {"units": "1", "long_name": f"model of lowest {criterion}"} | flags),
+    }
+    coordinates = {"model": list(fits), "region": next(iter(fits.values()))["region"]}
+    return xr.Dataset(variables, coords=coordinates, attrs={"criterion": criterion}).assign(_f_tests(fits))
+
+
+_NAMES = {
+    "aic": "Akaike information criterion",
+    "aicc": "corrected Akaike information criterion",
+    "bic": "Bayesian information criterion",
+}
+
+
+def _f_tests(fits: Mapping[str, xr.Dataset]) -> dict[str, Any]:
+    import xarray as xr
+
+    tests = {}
+    for simple, full in NESTED:
+        if simple in fits and full in fits:
+            numbers = fitted_numbers(_settings(fits[simple])), fitted_numbers(_settings(fits[full]))
+            rss = [sound(fits[name]["rss"], fits[name]["status"]) for name in (simple, full)]
+            tests[f"{simple} < {full}"] = f_test(rss[0], rss[1], _frames(fits[full]), numbers)
+    if not tests:
+        return {}
+    coordinates = {"nested_pair": list(tests), "region": next(iter(fits.values()))["region"]}
+
+    def variable(values: list[Array], title: str) -> xr.DataArray:
+        return xr.DataArray(np.stack(values), coordinates, attrs={"units": "1", "long_name": title})
+
+    return {
+        "F": variable([test.statistic for test in tests.values()], "F of a nested pair of models"),
+        "F_probability": variable(
+            [test.probability for test in tests.values()], "probability of F under the simpler model"
+        ),
+    }
+
+
+def _settings(fit: xr.Dataset) -> FitSettings:
+    return FitSettings(**json.loads(fit.attrs["settings"]))
+
+
+def _frames(fit: xr.Dataset) -> int:
+    return int((fit["weight"] > 0).sum())
+
+
+def _require_same_data(fits: Mapping[str, xr.Dataset]) -> None:
+    for (first, one), (second, other) in itertools.pairwise(fits.items()):
+        for name in ("measured", "weight"):
+            if not one[name].equals(other[name]):
+                raise InputError(
+                    f"{first} and {second} were not fitted with the same {name} values.",
+                    where="model comparison",
+                    hint="Fit both to the same regions of one scan with the same weights.",
+                )
