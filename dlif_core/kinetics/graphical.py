@@ -1,6 +1,6 @@
-"""Patlak and Logan plots as batched weighted linear regression over the frames from t* on.
+"""Patlak and Logan plots with plasma or with a reference region, and the start t* of their linear phase.
 
-Both are written in frame averages, in which the operational equations hold exactly (all are linear in the curves):
+All are written in frame averages, in which the operational equations hold exactly (all are linear in the curves):
 
 * Patlak: C_T / C_p = Ki (∫C_p) / C_p + intercept
   (Patlak, Blasberg & Fenstermacher, J Cereb Blood Flow Metab 1983;3:1).
@@ -14,99 +14,51 @@ starts later. Frame weights are those of the points in the plot.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.errors import ConfigurationError, CurveError
-from dlif_core.frames import FrameTiming
-from dlif_core.kinetics.context import Estimates, FitContext
+from dlif_core.curve import InputFunction
+from dlif_core.errors import ConfigurationError, CurveError, InputError
+from dlif_core.frames import FrameTiming, integral_at
+from dlif_core.kinetics.context import Array, Estimates, FitContext
 from dlif_core.kinetics.convolution import FrameConvolution
-from dlif_core.kinetics.settings import FitSettings, FitStatus
-
-Array = NDArray[np.float64]
+from dlif_core.kinetics.regression import (
+    Backend,
+    BloodCorrection,
+    CurveRegression,
+    LinearEstimator,
+    estimates,
+    largest_deviation,
+)
+from dlif_core.kinetics.settings import FitSettings
 
 _SECONDS_PER_MINUTE = 60.0
-_FEWEST_FRAMES = 3
-_SOUND, _UNDEFINED = np.uint8(FitStatus.CONVERGED), np.uint8(FitStatus.DEGENERATE)
+#: Points beyond the coefficients that a search for t* leaves at least.
+_SPARE_FRAMES = 3
 
 
-class GraphicalFit:
-    """A Patlak or Logan plot of many curves.
-
-    Parameters
-    ----------
-    context
-        Of the scan.
-    settings
-        With a graphical model and `t_star`.
+def frames_after_t_star(timing: FrameTiming, settings: FitSettings, coefficients: int) -> NDArray[np.bool_]:
+    """Which frames start at or after t*, all without one; shape (frames,).
 
     Raises
     ------
     ConfigurationError
-        If fewer than three frames start at or after t*.
-    CurveError
-        If the plasma curve is not positive in a frame that a Patlak plot uses.
+        If there are not more of them than coefficients.
     """
-
-    def __init__(self, context: FitContext, settings: FitSettings) -> None:
-        timing, input_function = context.timing, context.input_function
-        assert input_function is not None
-        self._timing, self._settings, self._weights = timing, settings, context.weights
-        self._used = self._frames_after_t_star()
-        whole_blood, plasma = (average[:, None] for average in input_function.frame_average(timing))
-        self._vascular = settings.blood_volume or 0.0
-        self._blood, self._plasma = self._vascular * whole_blood, plasma[self._used]
-        integral = FrameConvolution(input_function.time, input_function.plasma, timing).running_integral
-        self._integral = integral[self._used, None]
-        self._integrate = tissue_integral(timing, np.eye(len(timing)))[self._used]
-        if settings.model == "patlak" and (self._plasma <= 0).any():
-            raise CurveError(
-                "the plasma curve is not positive in every frame after t*.",
-                where=input_function.method,
-                hint="A Patlak plot divides by it; use an input function that covers the scan.",
-            )
-
-    def _frames_after_t_star(self) -> NDArray[np.bool_]:
-        t_star = float(self._settings.t_star or 0.0)
-        used = self._timing.start / _SECONDS_PER_MINUTE >= t_star - 1e-6
-        if used.sum() < _FEWEST_FRAMES:
-            latest = self._timing.start[-min(_FEWEST_FRAMES, len(used))] / _SECONDS_PER_MINUTE
-            raise ConfigurationError(
-                f"only {used.sum()} frames start at or after t* = {t_star:g} min.",
-                where="fit setting t_star",
-                hint=f"At least {_FEWEST_FRAMES} are needed: use t_star ≤ {latest:g}.",
-            )
-        return np.asarray(used)
-
-    def fit(self, activity: NDArray[Any]) -> Estimates:
-        """Fit finite curves of shape (frames, voxels) [Bq/mL]."""
-        x, y = self._plot(np.asarray(activity, float))
-        return _regress(x, y, self._weights[self._used])
-
-    def fitted(self, activity: NDArray[Any], estimates: Estimates) -> Array:
-        """Curves that the lines give back, shape (frames, voxels) [Bq/mL]; NaN for frames before t*."""
-        slope, intercept = estimates.values
-        if self._settings.model == "patlak":
-            tissue = slope * self._integral + intercept * self._plasma
-        else:
-            tissue = (self._integral_of_tissue(activity) - slope * self._integral) / intercept
-        fitted = np.full(activity.shape, np.nan)
-        fitted[self._used] = (1 - self._vascular) * tissue + self._blood[self._used]
-        return fitted
-
-    def _plot(self, activity: Array) -> tuple[Array, Array]:
-        """Abscissa and ordinate of the frames after t*; NaN where the plot is not defined."""
-        tissue = (activity[self._used] - self._blood[self._used]) / (1 - self._vascular)
-        if self._settings.model == "patlak":
-            return self._integral / self._plasma, tissue / self._plasma
-        inverse = 1 / np.where(tissue > 0, tissue, np.nan)
-        return self._integral * inverse, self._integral_of_tissue(activity) * inverse
-
-    def _integral_of_tissue(self, activity: Array) -> Array:
-        """Frame averages of ∫C_T after t*, by one matrix product."""
-        return np.asarray(self._integrate @ activity - self._integrate @ self._blood) / (1 - self._vascular)
+    t_star = float(settings.t_star or 0.0)
+    used = timing.start / _SECONDS_PER_MINUTE >= t_star - 1e-6
+    needed = coefficients + 1
+    if used.sum() < needed:
+        latest = timing.start[-min(needed, len(used))] / _SECONDS_PER_MINUTE
+        raise ConfigurationError(
+            f"only {used.sum()} frames start at or after t* = {t_star:g} min.",
+            where="fit setting t_star",
+            hint=f"At least {needed} are needed: use t_star ≤ {latest:g}.",
+        )
+    return np.asarray(used)
 
 
 def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
@@ -120,18 +72,277 @@ def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
     return np.asarray((gaps + np.cumsum(areas, axis=0) - areas + within) / _SECONDS_PER_MINUTE)
 
 
-def _regress(x: Array, y: Array, weights: Array) -> Estimates:
-    """Weighted straight lines through the columns of x and y, of shape (frames, voxels); x may be one for all."""
-    total = weights.sum()
-    x_mean, y_mean = (weights @ x) / total, (weights @ y) / total
-    across, up = x - x_mean, y - y_mean
-    x_spread = weights @ across**2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = (weights @ (across * up)) / x_spread
-        rss = weights @ (up - slope * across) ** 2
-        variance = rss / (len(weights) - 2)
-        slope_error = np.sqrt(variance / x_spread)
-        intercept_error = np.sqrt(variance * (1 / total + x_mean**2 / x_spread))
-    values = np.stack([slope, y_mean - slope * x_mean])
-    status = np.where(np.isfinite(slope), _SOUND, _UNDEFINED)
-    return Estimates(values, np.stack([slope_error, intercept_error]), status, rss)
+def plasma_of(context: FitContext) -> InputFunction:
+    """The input function, which a model with plasma has."""
+    if context.input_function is None:
+        raise InputError("there is no input function.", where="kinetic fit")
+    return context.input_function
+
+
+def reference_of(context: FitContext) -> tuple[Array, Array]:
+    """Frame averages of the reference curve [Bq/mL] and of its integral from t = 0 [Bq/mL·min]."""
+    if context.reference is None:
+        raise InputError("there is no curve of a reference region.", where="kinetic fit")
+    return context.reference, tissue_integral(context.timing, context.reference[:, None])[:, 0]
+
+
+def patlak(context: FitContext, settings: FitSettings) -> LinearEstimator:
+    """Patlak plot with plasma: Ki and intercept.
+
+    Raises
+    ------
+    ConfigurationError
+        If fewer than three frames start at or after t*.
+    CurveError
+        If the plasma curve is not positive in a frame that is used.
+    """
+    curve = plasma_of(context)
+    integral = FrameConvolution(curve.time, curve.plasma, context.timing).running_integral
+    return _patlak(context, settings, curve.frame_average(context.timing)[1], integral, curve.method)
+
+
+def relative_patlak(context: FitContext, settings: FitSettings) -> LinearEstimator:
+    """Patlak plot whose integral of plasma starts at t*, so that no earlier input is needed.
+
+    (Zuo, Qi & Wang, Phys Med Biol 2018;63:165004.) Raises as `patlak` does.
+    """
+    curve = plasma_of(context)
+    start = float(settings.t_star or 0.0) * _SECONDS_PER_MINUTE
+    before = integral_at(curve.time, curve.plasma, start) / _SECONDS_PER_MINUTE
+    integral = FrameConvolution(curve.time, curve.plasma, context.timing).running_integral - before
+    return _patlak(context, settings, curve.frame_average(context.timing)[1], integral, curve.method)
+
+
+def reference_patlak(context: FitContext, settings: FitSettings) -> LinearEstimator:
+    """Patlak plot with a reference region: Ki′ and intercept.
+
+    (Patlak & Blasberg, J Cereb Blood Flow Metab 1985;5:584.) Raises as `patlak` does.
+    """
+    return _patlak(context, settings, *reference_of(context), "reference region")
+
+
+def _patlak(context: FitContext, settings: FitSettings, curve: Array, integral: Array, where: str) -> LinearEstimator:
+    """A regression of C_T itself: divided by the curve as the plot is, only the weights change."""
+    used = frames_after_t_star(context.timing, settings, 2)
+    _require_positive(curve[used], where)
+    shared, weights = np.stack([integral, curve])[:, used], context.weights[used] / curve[used] ** 2
+    correction = BloodCorrection.fixed(context, settings)
+    return LinearEstimator(CurveRegression(used, shared, (), weights, correction, context.device))
+
+
+def logan(context: FitContext, settings: FitSettings) -> LoganPlot:
+    """Logan plot with plasma: VT and intercept.
+
+    Raises
+    ------
+    ConfigurationError
+        If fewer than three frames start at or after t*.
+    CurveError
+        If the integral of the plasma curve is not positive in a frame that is used.
+    """
+    curve = plasma_of(context)
+    integral = FrameConvolution(curve.time, curve.plasma, context.timing).running_integral
+    return LoganPlot(context, settings, integral, curve.method)
+
+
+def reference_logan(context: FitContext, settings: FitSettings) -> ReferenceLoganPlot:
+    """Logan plot with a reference region whose k2′ is known: DVR, BPND and intercept.
+
+    (Logan et al., J Cereb Blood Flow Metab 1996;16:834.) Raises as `logan` does.
+    """
+    curve, integral = reference_of(context)
+    return ReferenceLoganPlot(context, settings, integral + curve / k2_prime_of(settings), "reference region")
+
+
+def k2_prime_of(settings: FitSettings) -> float:
+    """k2′ [min⁻¹], which the model needs."""
+    if settings.k2_prime is None:
+        raise ConfigurationError(
+            f"{settings.model} needs the k2 of the reference region.", where="fit setting k2_prime"
+        )
+    return float(settings.k2_prime)
+
+
+def _require_positive(curve: Array, where: str) -> None:
+    if (curve <= 0).any():
+        raise CurveError(
+            "the curve that the plot divides by is not positive in every frame after t*.",
+            where=where,
+            hint="Use a later t_star, or an input function or reference region that covers the scan.",
+        )
+
+
+class LoganPlot:
+    """Straight lines through (∫C_T) / C_T over P / C_T, with P the same for all curves.
+
+    Sums of products of the plot's coordinates are enough for a line; they are formed in float64. Undefined, and so
+    NaN, where C_T is not positive in a frame that is used.
+
+    Parameters
+    ----------
+    context, settings
+        Of the fit.
+    numerator
+        P, shape (frames,) [Bq/mL·min].
+    where
+        What P was made of, for error messages.
+
+    Attributes
+    ----------
+    freedom
+        Frames used less coefficients.
+    """
+
+    def __init__(self, context: FitContext, settings: FitSettings, numerator: Array, where: str) -> None:
+        self._used = frames_after_t_star(context.timing, settings, 2)
+        self._numerator = numerator[self._used]
+        _require_positive(self._numerator, where)
+        self.freedom = int(self._used.sum()) - 2
+        self._correction = BloodCorrection.fixed(context, settings)
+        self._integrate = tissue_integral(context.timing, np.eye(len(context.timing)))[self._used]
+        self._backend = Backend(context.device)
+        self._weight = float(context.weights[self._used].sum())
+        self._set_operators(np.sqrt(context.weights[self._used]))
+
+    def _set_operators(self, root: Array) -> None:
+        """What the fit needs where it computes.
+
+        Frames long before t* have the same part in every integral, so one number of each curve stands for them.
+        """
+        scale, constant = self._numerator * (1 - self._correction.vascular), self._backend.constant
+        alike = np.ptp(self._integrate, axis=0) <= 1e-12 * np.abs(self._integrate).max()
+        self._late = late = int(np.argmin(alike))
+        # [s]: float32 holds most durations exactly
+        self._early = constant(_SECONDS_PER_MINUTE * self._integrate[0, :late])
+        rest = np.hstack([self._integrate[:, late:], np.full((len(scale), 1), 1 / _SECONDS_PER_MINUTE)])
+        self._operator = constant(rest / scale[:, None])
+        self._root, self._scale = constant(root), constant((root * scale)[:, None])
+        blood = self._correction.blood
+        early_blood = _SECONDS_PER_MINUTE * self._integrate[0, :late] @ blood[:late]
+        self._blood = constant(np.append(blood[late:], early_blood)[:, None]) if blood.any() else None
+
+    def fit(self, activity: NDArray[Any]) -> Estimates:
+        """Fit finite curves of shape (frames, curves) [Bq/mL]."""
+        values, errors = (np.empty((2, activity.shape[1])) for _ in range(2))
+        rss = np.empty(activity.shape[1])
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for part, tile in self._backend.tiles(activity):
+                *line, rss[part] = map(self._backend.numpy, self._line(*self._coordinates(tile)))
+                values[0, part], values[1, part], errors[0, part], errors[1, part] = line
+        return estimates(values, errors, rss)
+
+    def fitted(self, activity: NDArray[Any], found: Estimates) -> Array:
+        """Curves that the lines give back, shape (frames, curves) [Bq/mL]; NaN for frames before t*."""
+        slope, intercept = found.values
+        integral = self._integrate @ self._correction.tissue(activity)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tissue = (integral - slope * self._numerator[:, None]) / intercept
+        return self._correction.measured(tissue, self._used)
+
+    def deviation(self, curve: Array) -> float:
+        """Largest deviation of the points of one curve of shape (frames,) from their line, as a share of the line."""
+        tissue = self._correction.tissue(curve[:, None])
+        slope, intercept = LoganPlot.fit(self, curve[:, None]).values
+        with np.errstate(divide="ignore", invalid="ignore"):
+            across, up = self._numerator[:, None] / tissue[self._used], self._integrate @ tissue / tissue[self._used]
+        return largest_deviation(up, slope * across + intercept)
+
+    def _coordinates(self, tile: Any) -> tuple[Any, Any, Any]:
+        """Abscissa and ordinate times the root of the weights, and the least C_T up to a factor."""
+        block = self._backend.empty(tile.shape[0] - self._late + 1, tile.shape[1])
+        block[:-1] = tile[self._late :]
+        block[-1] = self._backend.combine(self._early, tile[: self._late])
+        if self._blood is not None:
+            block -= self._blood
+        tissue = block[-1 - len(self._root) : -1]
+        across = self._scale / tissue
+        up = self._operator @ block
+        up *= across
+        return across, up, self._backend.lib.amin(tissue, 0)
+
+    def _line(self, across: Any, up: Any, least: Any) -> tuple[Any, ...]:
+        """Slope, intercept, their standard errors, residual sum of squares."""
+        lib, products = self._backend.lib, self._backend.products
+        x, y = lib.where(least > 0, self._root @ across, np.nan), self._root @ up
+        x_square = products(across, across)
+        x_spread = x_square - x * x / self._weight
+        common = products(across, up) - x * y / self._weight
+        slope = common / x_spread
+        rss = lib.clip(products(up, up) - y * y / self._weight - slope * common, 0.0, None)
+        variance = rss / (self.freedom * x_spread)
+        intercept_error = lib.sqrt(variance * x_square / self._weight)
+        return slope, (y - slope * x) / self._weight, lib.sqrt(variance), intercept_error, rss
+
+
+class ReferenceLoganPlot(LoganPlot):
+    """A Logan plot whose slope is DVR; BPND = DVR − 1."""
+
+    def fit(self, activity: NDArray[Any]) -> Estimates:
+        """Fit finite curves of shape (frames, curves) [Bq/mL]."""
+        found = super().fit(activity)
+        (ratio, intercept), rows = found.values, [0, 0, 1]
+        return replace(found, values=np.stack([ratio, ratio - 1, intercept]), errors=found.errors[rows])
+
+    def fitted(self, activity: NDArray[Any], found: Estimates) -> Array:
+        """Curves that the lines give back, shape (frames, curves) [Bq/mL]; NaN for frames before t*."""
+        return super().fitted(activity, replace(found, values=found.values[[0, 2]]))
+
+
+class Plot(Protocol):
+    """An estimator of a method that has a t*."""
+
+    @property
+    def freedom(self) -> int:
+        """Frames used less coefficients."""
+
+    def deviation(self, curve: Array) -> float:
+        """Largest deviation of one curve of shape (frames,) from the fit, as a share of the fit."""
+
+
+def find_t_star(context: FitContext, settings: FitSettings, curve: Array, limit: float = 0.1) -> float:
+    """The earliest frame start from which on all points of a curve lie near their line.
+
+    At least three points more than coefficients are left. A point's deviation is that of its ordinate (of C_T in a
+    Patlak plot and a multilinear method, which comes to the same) from the line, as a share of the line.
+
+    Parameters
+    ----------
+    context
+        Of the scan.
+    settings
+        Of a method that has a t*; theirs is not used.
+    curve
+        Of the leading region, shape (frames,) [Bq/mL].
+    limit
+        Largest deviation allowed.
+
+    Returns
+    -------
+    t* [min].
+
+    Raises
+    ------
+    ConfigurationError
+        If no start keeps the limit, or the scan has too few frames.
+    """
+    least = np.inf
+    for start in np.unique(np.maximum(context.timing.start, 0.0)) / _SECONDS_PER_MINUTE:
+        deviation = _deviation(context, replace(settings, t_star=float(start)), curve)
+        if deviation <= limit:
+            return float(start)
+        least = min(least, deviation)
+    reached = f"the smallest deviation is {least:.0%}" if np.isfinite(least) else "no window has enough sound points"
+    raise ConfigurationError(
+        f"no start of the linear phase keeps all points within {limit:.0%} of their line: {reached}.",
+        where="fit setting t_star",
+        hint="Give t_star in minutes, or name a leading region with less noise or one that the method suits.",
+    )
+
+
+def _deviation(context: FitContext, settings: FitSettings, curve: Array) -> float:
+    """Largest deviation for one t*; infinite where the plot can't be made or has too few points."""
+    try:
+        plot = cast("Plot", settings.kinetic_model.estimator(context, settings))
+    except (ConfigurationError, InputError):
+        return np.inf
+    return plot.deviation(curve) if plot.freedom >= _SPARE_FRAMES else np.inf

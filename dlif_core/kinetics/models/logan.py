@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.graphical import GraphicalFit
+    from dlif_core.kinetics.graphical import logan
 
-    return GraphicalFit(context, settings)
+    return logan(context, settings)
 
 
 MODEL = Model(

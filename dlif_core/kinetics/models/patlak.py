@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.graphical import GraphicalFit
+    from dlif_core.kinetics.graphical import patlak
 
-    return GraphicalFit(context, settings)
+    return patlak(context, settings)
 
 
 MODEL = Model(

@@ -1,0 +1,34 @@
+"""MA2, multilinear analysis with four coefficients, the two-tissue model integrated twice."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from dlif_core.kinetics.models.base import CLEARANCE, RATE, VOLUME, Model, Parameter
+
+if TYPE_CHECKING:
+    from dlif_core.kinetics.context import Estimator, FitContext
+    from dlif_core.kinetics.settings import FitSettings
+
+
+def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
+    from dlif_core.kinetics.linear import ma2
+
+    return ma2(context, settings)
+
+
+MODEL = Model(
+    name="ma2",
+    title="multilinear analysis MA2",
+    parameters=(
+        Parameter("VT", VOLUME, "VT, total distribution volume", lower=-math.inf, derived=True),
+        Parameter("K1", CLEARANCE, "K1, rate constant from plasma to tissue", lower=-math.inf),
+        Parameter("k2", RATE, "k2, rate constant from tissue to plasma", lower=-math.inf, derived=True),
+        Parameter("k3", RATE, "k3, rate constant into the second tissue compartment", lower=-math.inf, derived=True),
+        Parameter("k4", RATE, "k4, rate constant out of the second tissue compartment", lower=-math.inf, derived=True),
+    ),
+    estimator=_estimator,
+    options=frozenset({"blood_volume", "delay", "t_star"}),
+    delay_model="2tcm-reversible",
+)
