@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from dlif_core.kinetics.models import irreversible, logan, one_tissue, patlak, reversible
+from dlif_core.kinetics.models import (
+    irreversible,
+    logan,
+    ma1,
+    ma2,
+    mrtm,
+    mrtm2,
+    one_tissue,
+    patlak,
+    reference_logan,
+    reference_patlak,
+    relative_patlak,
+    reversible,
+)
 from dlif_core.kinetics.models.base import RATE_BOUNDS, CompartmentModel, Model, Option, Parameter
 
 __all__ = ["MODELS", "RATE_BOUNDS", "CompartmentModel", "Model", "Option", "Parameter"]
 
 _MODULES = (
     patlak,
+    relative_patlak,
     logan,
+    ma1,
+    ma2,
+    reference_patlak,
+    reference_logan,
+    mrtm,
+    mrtm2,
     one_tissue,
     irreversible,
     reversible,
