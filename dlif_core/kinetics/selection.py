@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.kinetics.input_model import fitted_inputs
 from dlif_core.kinetics.settings import FitSettings, FitStatus
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ _SOUND = (FitStatus.CONVERGED, FitStatus.AT_BOUND)
 def fitted_numbers(settings: FitSettings) -> float:
     """Numbers that are fitted to a curve; NaN for a model without information criteria.
 
-    What is fixed does not count, be it given or found on the leading region. A delay counts where it is fitted for
-    each region, and a number counts though it ends on a bound.
+    What is fixed does not count, be it given or found on the leading region. A delay and other numbers of the input
+    function count where they are fitted for each region, and a number counts though it ends on a bound.
     """
     fixed = settings.blood_volume is not None
-    return settings.kinetic_model.fitted_numbers + (settings.delay == "region") - fixed
+    return settings.kinetic_model.fitted_numbers + len(fitted_inputs(settings)) - fixed
 
 
 def information_criteria(rss: ArrayLike, frames: int, numbers: ArrayLike) -> dict[str, Array]:
@@ -172,7 +173,7 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     Returns
     -------
     Dimensions model, region and, if there are any, nested pair. Variables: the criterion, NaN without a sound fit;
-    ``weight``, its Akaike weight; ``best_model``, an index into the models with their names as flags, −1 for none;
+    ``akaike_weight``; ``best_model``, an index into the models with their names as flags, −1 for none;
     ``F`` and ``F_probability`` of every nested pair.
 
     Raises
@@ -194,7 +195,7 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     across = ("model", "region")
     variables: dict[str, Any] = {
         criterion: (across, np.stack(list(values.values())), {"units": "1", "long_name": _NAMES[criterion]}),
-        "weight": (across, chosen.weights, {"units": "1", "long_name": "Akaike weight"}),
+        "akaike_weight": (across, chosen.weights, {"units": "1", "long_name": "Akaike weight"}),
         "best_model": ("region", chosen.index, {"units": "1", "long_name": f"model of lowest {criterion}"} | flags),
     }
     coordinates = {"model": list(fits), "region": next(iter(fits.values()))["region"]}

@@ -133,7 +133,7 @@ def test_the_comparison_says_what_it_holds(fits: dict) -> None:
         "2tcm-irreversible < 2tcm-reversible",
     ]
     assert all({"units", "long_name"} <= set(found[name].attrs) for name in found.data_vars)
-    np.testing.assert_allclose(found["weight"].sum("model"), 1)
+    np.testing.assert_allclose(found["akaike_weight"].sum("model"), 1)
     assert "F" not in compare_regions({"1tcm": fits["1tcm"]})
 
 

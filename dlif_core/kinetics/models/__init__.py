@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dlif_core.kinetics.models import (
+    fur,
     irreversible,
     logan,
     ma1,
@@ -15,6 +16,9 @@ from dlif_core.kinetics.models import (
     reference_patlak,
     relative_patlak,
     reversible,
+    spectral,
+    suv,
+    suvr,
 )
 from dlif_core.kinetics.models.base import RATE_BOUNDS, CompartmentModel, Model, Option, Parameter
 
@@ -33,6 +37,10 @@ _MODULES = (
     one_tissue,
     irreversible,
     reversible,
+    spectral,
+    fur,
+    suv,
+    suvr,
 )
 
 #: Every kinetic model by name.
