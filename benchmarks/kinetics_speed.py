@@ -1,18 +1,33 @@
-"""Voxels per second of the batched fit, and how many times faster it is than lmfit voxel by voxel.
+"""Voxels per second of every model, beside lmfit, petpal and a plain copy of the same memory, on one pinned core.
 
-Both run on one pinned core, one after the other, in the same process, on the same simulated mouse (FDG, 42 frames);
-time is that of the processor, so that other work on the machine does not count. Each figure is the median of several
-runs: of all voxels for the batched fit, of batches of voxels for the peer.
-The peer is a plain lmfit fit of each voxel with exact convolution: the constants are the model's own, vB is fitted,
-bounds are 0 and up, one start.
+All fit the same curves of a simulated mouse (FDG, 42 frames), one after the other; time is that of the processor, so
+that other work on the machine counts little. Every figure is a median of repeats. Each fit of ours has bounds and
+standard errors. Of the peers:
 
-    python benchmarks/kinetics_speed.py [--voxels 100000] [--peer-voxels 200]
+* lmfit: a fit of each voxel with exact convolution, the same parameters and bounds, one start.
+* petpal: its own fit of each voxel (see petpal_fits.py) in its own environment (see peers.py) on the same core. It
+  convolves on even samples: the default number of its single-curve fit is fast but too few for frames of 5 s (last
+  column); targets are against the number at which it finds about the same parameters.
+* copy: np.copyto of the array of curves.
+
+At the end, what each finds for the same curve without noise.
+
+    python benchmarks/kinetics_speed.py [MODEL ...]
 """
 
+from __future__ import annotations
+
 import argparse
+import json
 import os
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 CORE = min(os.sched_getaffinity(0))
 os.sched_setaffinity(0, {CORE})
@@ -21,117 +36,266 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import lmfit  # noqa: E402
 import numpy as np  # noqa: E402
+import peers  # noqa: E402
 import torch  # noqa: E402
+from curves import F18, MOUSE_FRAMES, mouse_input, tissue_curve, tissue_curves, variants, with_noise  # noqa: E402
 
-from dlif_core.curve import InputFunction  # noqa: E402
-from dlif_core.frames import FrameTiming  # noqa: E402
-from dlif_core.kinetics import MODELS, FitSettings, VoxelFit, frame_weights  # noqa: E402
-from dlif_core.kinetics.design import FrameColumns  # noqa: E402
+from dlif_core.kinetics import MODELS, FitContext, FitSettings, VoxelFit, frame_weights  # noqa: E402
+from dlif_core.kinetics.convolution import FrameConvolution  # noqa: E402
 from dlif_core.scan import RegionCurves  # noqa: E402
 
 torch.set_num_threads(1)
 
-F18 = 6586.2
-REPEATS = 5
-CONSTANTS = {
+VOXELS, REPEATS, SECONDS = 250_000, 5, 1.0
+SUV, NOISE = 1e4, 1.5  # [Bq/mL], [SUV^½ s^½]
+START = {"K1": 0.2, "k2": 0.4, "k3": 0.05, "k4": 0.01, "vB": 0.05, "R1": 1.0, "BPND": 1.0}
+REGION = {"K1": 0.3, "k2": 0.4}  # of the reference region, one tissue compartment
+GIVEN = {"t_star": 10.0, "k2_prime": REGION["k2"], "window": (30.0, 45.0), "rates": None}
+# Constants of the curve without noise; a model that is not here gets that of the reversible model.
+EXACT = {
+    "1tcm": {"K1": 0.3, "k2": 0.4, "vB": 0.05},
+    "irreversible": {"K1": 0.3, "k2": 0.5, "k3": 0.08, "vB": 0.05},
+    "reversible": {"K1": 0.3, "k2": 0.5, "k3": 0.08, "k4": 0.04, "vB": 0.05},
+    "plot, irreversible": {"K1": 0.3, "k2": 0.5, "k3": 0.08},
+    "plot": {"K1": 0.3, "k2": 0.5, "k3": 0.2, "k4": 0.3},
+    "reference": {"K1": 0.36, "k2": 0.2},  # R1 = 1.2, k2 = 0.48, BPND = 1.4
+}
+LMFIT = {
     "1tcm": ("K1", "k2", "vB"),
     "2tcm-irreversible": ("K1", "k2", "k3", "vB"),
     "2tcm-reversible": ("K1", "k2", "k3", "k4", "vB"),
+    "srtm": ("R1", "k2", "BPND"),
 }
-START = {"K1": 0.2, "k2": 0.4, "k3": 0.05, "k4": 0.01, "vB": 0.05}
-DURATION = np.repeat([30.0, 5.0, 20.0, 300.0], [1, 24, 9, 8])
-TIMING = FrameTiming(np.cumsum(DURATION) - DURATION, DURATION)
 
 
-def mouse_input() -> InputFunction:
-    """Feng's curve, fitted to one measured mouse."""
-    time_s = np.concatenate([np.arange(0, 180, 1.0), np.arange(180, 2740, 10.0)])
-    u = np.clip(time_s / 60 - 0.613, 0, None)
-    curve = (102.8 * u - 3.67) * np.exp(-5.55 * u) + 1.82 * np.exp(-0.227 * u) + 1.85 * np.exp(-0.0333 * u)
-    whole_blood = np.where(u > 0, 1e4 * curve, 0.0)
-    plasma = whole_blood * (0.386 * np.exp(-0.191 * time_s / 60) + 1.165)
-    return InputFunction(time=time_s, whole_blood=whole_blood, plasma=plasma, method="simulated")
+@dataclass(frozen=True)
+class Target:
+    """Least voxels/s, least ratio to petpal, most copies of the curves in the time of one fit."""
+
+    rate: float
+    petpal: float = 0.0
+    copies: float = np.inf
 
 
-def model_curve(columns: FrameColumns, k: dict[str, float]) -> np.ndarray:
-    """C_PET from the textbook impulse responses."""
+PETPAL = {"petpal": "fine", "(default)": "default"}
+WHO = ("truth", "dlif", "lmfit", *PETPAL)
+TARGETS = {
+    "2tcm-irreversible": Target(400_000, petpal=3_000),
+    "2tcm-reversible": Target(100_000, petpal=1_000),
+    "1tcm": Target(500_000),
+    "srtm": Target(400_000),
+    "patlak": Target(5e6, copies=5),
+    "logan": Target(5e6, copies=5),
+}
+
+
+class Scan:
+    """The curves, and what all models know of them."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.blood = mouse_input()
+        self.response = FrameConvolution(self.blood.time, self.blood.plasma, MOUSE_FRAMES)
+        self.whole_blood = MOUSE_FRAMES.average(self.blood.time, self.blood.whole_blood)
+        self.reference = tissue_curve(self.response, self.whole_blood, REGION)
+        mid = np.concatenate([[0.0], MOUSE_FRAMES.mid])
+        self.reference_response = FrameConvolution(mid, np.concatenate([[0.0], self.reference]), MOUSE_FRAMES)
+        rows = variants(2000, rng)
+        self.with_plasma = self._noisy(rows, rng)
+        rows[:, 2:] = 0.0
+        self.with_reference = self._noisy(rows, rng)
+
+    def _noisy(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        curves = tissue_curves(self.response, self.whole_blood, rows)
+        true = np.ascontiguousarray(np.resize(curves.T, (VOXELS, len(MOUSE_FRAMES))).T)
+        return with_noise(true, MOUSE_FRAMES, NOISE, SUV, rng)
+
+    def curves(self, model: str) -> np.ndarray:
+        return self.with_reference if MODELS[model].needs_reference else self.with_plasma
+
+    def exact(self, model: str) -> tuple[dict[str, float], np.ndarray]:
+        """What a perfect fit finds, and the curve."""
+        k = EXACT[exact_kind(model)]
+        return expected(k, MODELS[model].needs_reference), tissue_curve(self.response, self.whole_blood, k)
+
+    def voxel_fit(self, model: str) -> VoxelFit:
+        settings = settings_of(model)
+        curves = self.curves(model)
+        regions = RegionCurves(("all",), curves.mean(1, dtype=float)[None], np.ones(1))
+        weights = frame_weights(regions, MOUSE_FRAMES, settings, F18)
+        return VoxelFit(FitContext(MOUSE_FRAMES, weights, self.blood, self.reference, 1 / SUV), settings)
+
+
+def exact_kind(model: str) -> str:
+    """Which curve a model must describe exactly."""
+    if MODELS[model].needs_reference:
+        return "reference"
+    if "t_star" in MODELS[model].options:
+        return "plot, irreversible" if "patlak" in model else "plot"
+    return {"1tcm": "1tcm", "1tcm-water": "1tcm", "2tcm-irreversible": "irreversible"}.get(model, "reversible")
+
+
+def expected(k: dict[str, float], against_reference: bool) -> dict[str, float]:
     k3, k4 = k.get("k3", 0.0), k.get("k4", 0.0)
-    total = k["k2"] + k3 + k4
-    root = np.sqrt(max(total**2 - 4 * k["k2"] * k4, 1e-12))
-    slow, fast = max((total - root) / 2, 0.0), (total + root) / 2
-    late, early = columns.exponential(np.array([slow, fast]))
-    tissue = k["K1"] / (fast - slow) * ((k3 + k4 - slow) * late + (fast - k3 - k4) * early)
-    return (1 - k["vB"]) * tissue + k["vB"] * columns.whole_blood
+    if against_reference:
+        relative = k["K1"] / REGION["K1"]
+        ratio = k["K1"] / k["k2"] / (REGION["K1"] / REGION["k2"])
+        return {"R1": relative, "k2": relative * REGION["k2"], "BPND": ratio - 1, "DVR": ratio}
+    if k3 and not k4:
+        return k | {"Ki": k["K1"] * k3 / (k["k2"] + k3)}
+    binding = k3 / k4 if k4 else 0.0
+    return k | {"VT": k["K1"] / k["k2"] * (1 + binding), "BPND": binding}
 
 
-def simulate(columns: FrameColumns, voxels: int) -> np.ndarray:
-    """Noisy curves of several organs, shape (frames, voxels)."""
-    organs = np.array(
-        [
-            [0.24, 0.4, 0.06, 0.012, 0.05],
-            [0.7, 0.9, 0.3, 0.01, 0.2],
-            [0.9, 1.3, 0.013, 0.01, 0.2],
-            [0.05, 0.25, 0.02, 0.005, 0.02],
-        ]
-    )
-    rng = np.random.default_rng(0)
-    k = organs[rng.integers(len(organs), size=min(voxels, 2000))]
-    k = k * np.exp(0.25 * rng.standard_normal(k.shape))
-    true = np.array([model_curve(columns, dict(zip(CONSTANTS["2tcm-reversible"], row, strict=True))) for row in k]).T
-    true = np.resize(true.T, (voxels, len(TIMING))).T
-    sigma = 1.5e4 * np.sqrt(np.maximum(true / 1e4, 0.01) / (DURATION * np.exp2(-TIMING.mid / F18))[:, None])
-    return np.clip(true + sigma * rng.standard_normal(true.shape), 0, None)
+def settings_of(model: str) -> FitSettings:
+    described = MODELS[model]
+    options = {name: value for name, value in GIVEN.items() if name in described.options}
+    reference = {"reference": "reference region"} if described.needs_reference else {}
+    return FitSettings(model, **options, **reference)
 
 
-def median_rate(fit: Callable[[np.ndarray], object], blocks: list[np.ndarray]) -> float:
-    """Voxels per second of processor time, the median of all blocks."""
-    rates = []
-    for block in blocks:
-        begin = time.process_time()
-        fit(block)
-        rates.append(block.shape[1] / (time.process_time() - begin))
+def seconds_of(work: Callable[[], object]) -> float:
+    """Processor seconds, the median of repeats."""
+    spent = []
+    for _ in range(REPEATS):
+        started = time.process_time()
+        work()
+        spent.append(time.process_time() - started)
+    return float(np.median(spent))
+
+
+def rate_of(fit: VoxelFit, curves: np.ndarray) -> float:
+    """Voxels per second, of as many voxels as fit into the time."""
+    started = time.process_time()
+    fit.fit(curves[:, : fit.chunk])
+    count = int(fit.chunk * SECONDS / (time.process_time() - started))
+    some = np.ascontiguousarray(curves[:, : min(curves.shape[1], max(count, fit.chunk))])
+    return some.shape[1] / seconds_of(lambda: fit.fit(some))
+
+
+def copy_rate(curves: np.ndarray) -> float:
+    target = np.empty_like(curves)
+    return float(curves.shape[1] / seconds_of(lambda: np.copyto(target, curves)))
+
+
+def lmfit_curve(scan: Scan, model: str, values: dict[str, float]) -> np.ndarray:
+    if model != "srtm":
+        return tissue_curve(scan.response, scan.whole_blood, values)
+    apparent = values["k2"] / (1 + values["BPND"])
+    convolved = scan.reference_response.exponential(np.array([apparent]))[0]
+    return values["R1"] * scan.reference + (values["k2"] - values["R1"] * apparent) * convolved
+
+
+def lmfit_fit(scan: Scan, model: str, root: np.ndarray, curve: np.ndarray) -> dict[str, float]:
+    parameters = lmfit.Parameters()
+    for name in LMFIT[model]:
+        parameters.add(name, START[name], min=0.0, max=1.0 if name == "vB" else 10.0)
+    found = lmfit.minimize(lambda p: (lmfit_curve(scan, model, p.valuesdict()) - curve) * root, parameters)
+    return dict(found.params.valuesdict())
+
+
+def lmfit_rate(fit: Callable[[np.ndarray], object], curves: np.ndarray) -> float:
+    """Voxels per second, the median of batches of ten until the time is over."""
+    rates: list[float] = []
+    began = time.process_time()
+    for first in range(0, curves.shape[1] - 10, 10):
+        started = time.process_time()
+        for curve in curves[:, first : first + 10].T.astype(float):
+            fit(curve)
+        rates.append(10 / (time.process_time() - started))
+        if len(rates) >= REPEATS and time.process_time() - began > SECONDS:
+            break
     return float(np.median(rates))
 
 
-def batched_rate(fit: VoxelFit, curves: np.ndarray) -> float:
-    fit.fit(curves[:, :1000])
-    return median_rate(fit.fit, [curves] * REPEATS)
+def petpal(scan: Scan, models: list[str]) -> dict[str, dict[str, Any]]:
+    """What petpal says by number of samples, ``default`` or ``fine``, and model; empty where it is not installed."""
+    if not peers.READY.exists():
+        print("petpal is not installed (benchmarks/peers.py does it where it can); it is left out")
+        return {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        task = {"models": models, "start": START, "t_star": 10.0, "k2_prime": REGION["k2"], "seconds": SECONDS}
+        (folder / "tasks.json").write_text(json.dumps(task))
+        np.save(folder / "mid.npy", MOUSE_FRAMES.mid / 60)
+        np.save(folder / "plasma.npy", np.array([scan.blood.time / 60, scan.blood.plasma]))
+        np.save(folder / "reference.npy", scan.reference)
+        for model in models:
+            np.save(folder / f"{model}.exact.npy", scan.exact(model)[1])
+            np.save(folder / f"{model}.noisy.npy", scan.curves(model)[:, :5000])
+        command = [peers.PYTHON, Path(__file__).with_name("petpal_fits.py"), folder, str(CORE)]
+        run = subprocess.run(command, check=False, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+    if run.returncode:
+        print(f"petpal failed and is left out: {run.stderr.strip().splitlines()[-1]}")
+        return {}
+    return dict(json.loads(run.stdout.splitlines()[-1]))
 
 
-def lmfit_rate(model: str, columns: FrameColumns, curves: np.ndarray, weights: np.ndarray) -> float:
-    root = np.sqrt(weights)
-    parameters = lmfit.Parameters()
-    for name in CONSTANTS[model]:
-        parameters.add(name, START[name], min=0.0, max=1.0 if name == "vB" else 10.0)
+def judged(model: str, rate: float, peer: float | None, copies: float) -> str:
+    """Which targets are met."""
+    target = TARGETS.get(model)
+    if target is None:
+        return ""
+    said = [f"≥ {target.rate:,.0f}/s {'met' if rate >= target.rate else 'NOT MET'}"]
+    if target.petpal:
+        ratio = "not measured" if peer is None else "met" if rate / peer >= target.petpal else "NOT MET"
+        said.append(f"≥ {target.petpal:,.0f} x petpal {ratio}")
+    if np.isfinite(target.copies):
+        said.append(f"≤ {target.copies:g} copies {'met' if copies <= target.copies else 'NOT MET'}")
+    return "; ".join(said)
 
-    def fit(block: np.ndarray) -> None:
-        for curve in block.T:
-            lmfit.minimize(lambda p, c=curve: (model_curve(columns, p.valuesdict()) - c) * root, parameters)
 
-    return median_rate(fit, np.array_split(curves, REPEATS, axis=1))
+def number(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def print_found(model: str, rows: dict[str, dict[str, float]]) -> None:
+    for name in [parameter.name for parameter in MODELS[model].parameters]:
+        values = "".join(f"{number(rows.get(who, {}).get(name), 4):>12}" for who in WHO)
+        print(f"{model:20s}{name:12s}{values}")
+
+
+def measure(scan: Scan, models: list[str], peer: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Print the table of speeds; what each finds for the curve without noise, by model."""
+    copies_per_second = copy_rate(scan.with_plasma)
+    print(f"copy of the curves, float32: {copies_per_second:,.0f} voxels/s\n")
+    heads = (
+        f"{'voxels/s':>12}{'copies':>8}{'lmfit/s':>9}{'x lmfit':>9}{'petpal/s':>10}{'x petpal':>10}{'(default)':>10}"
+    )
+    print(f"{'model':20s}{heads}  targets")
+    fine, coarse = ({name: one["rate"] for name, one in peer.get(how, {}).items()} for how in ("fine", "default"))
+    found = {}
+    for model in models:
+        fit, (truth, curve) = scan.voxel_fit(model), scan.exact(model)
+        rate = rate_of(fit, scan.curves(model))
+        rows = {"truth": truth, "dlif": {name: float(v[0]) for name, v in fit.fit(curve[:, None]).items()}}
+        slow = None
+        if model in LMFIT:
+            by_lmfit = partial(lmfit_fit, scan, model, np.sqrt(fit.context.weights))
+            slow, rows["lmfit"] = lmfit_rate(by_lmfit, scan.curves(model)), by_lmfit(curve)
+        rows |= {who: peer[how][model]["found"] for who, how in PETPAL.items() if model in peer.get(how, {})}
+        theirs = fine.get(model)
+        ratios = [rate / one if one else None for one in (slow, theirs, coarse.get(model))]
+        copies = copies_per_second / rate
+        line = f"{model:20s}{rate:12,.0f}{copies:8.1f}{number(slow):>9}{number(ratios[0]):>9}"
+        line += f"{number(theirs, 1):>10}{number(ratios[1]):>10}{number(ratios[2]):>10}"
+        print(f"{line}  {judged(model, rate, theirs, copies)}", flush=True)
+        found[model] = rows
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--voxels", type=int, default=100_000)
-    parser.add_argument("--peer-voxels", type=int, default=200)
-    options = parser.parse_args()
-    blood = mouse_input()
-    columns = FrameColumns(TIMING, blood)
-    curves = simulate(columns, options.voxels)
-    regions = RegionCurves(("all",), curves.mean(1)[None], np.ones(1))
-    print(f"core {CORE}, 1 thread, {len(TIMING)} frames, {options.voxels} voxels (lmfit: {options.peer_voxels})")
-    print(f"{'model':20s}{'voxels/s':>12s}{'lmfit/s':>10s}{'ratio':>10s}")
-    for model in MODELS:
-        graphical = MODELS[model].graphical
-        settings = FitSettings(model, t_star=10 if graphical else None)
-        weights = frame_weights(regions, TIMING, settings, F18)
-        rate = batched_rate(VoxelFit(TIMING, blood, settings, weights), curves)
-        if graphical:
-            print(f"{model:20s}{rate:12,.0f}{'-':>10s}{'-':>10s}")
-            continue
-        peer = lmfit_rate(model, columns, curves[:, : options.peer_voxels], weights)
-        print(f"{model:20s}{rate:12,.0f}{peer:10.1f}{rate / peer:10,.0f}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="all of the registry if left out")
+    voxelwise = [model for model, described in MODELS.items() if getattr(described, "voxelwise", True)]
+    models = parser.parse_args().models or voxelwise
+    scan = Scan()
+    print(f"core {CORE}, 1 thread, {len(MOUSE_FRAMES)} frames, up to {VOXELS:,} voxels, medians of {REPEATS}")
+    found = measure(scan, models, petpal(scan, models))
+    print("\na curve without noise")
+    print(f"{'model':20s}{'parameter':12s}" + "".join(f"{who:>12}" for who in WHO))
+    for model, rows in found.items():
+        print_found(model, rows)
 
 
 if __name__ == "__main__":

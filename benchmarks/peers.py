@@ -1,6 +1,6 @@
 """The peers' own environment, `benchmarks/.peers`: made once, or a line that says why it can't be.
 
-    python benchmarks/peers.py
+python benchmarks/peers.py
 """
 
 import os
@@ -14,9 +14,21 @@ READY = FOLDER / ".ready"
 PYTHON = FOLDER / "bin" / "python"
 # petpal asks for Python 3.12 but runs on 3.11; its own list of dependencies holds documentation tools.
 PETPAL = ["--ignore-requires-python", "--no-deps", "petpal==0.7.1"]
-NEEDED_BY_PETPAL = (
-    "numba lmfit pandas nibabel scikit-learn seaborn matplotlib networkx antspyx simpleitk fslpy docker"
-).split()
+NEEDED_BY_PETPAL = [
+    "numba",
+    "lmfit",
+    "pandas",
+    "nibabel",
+    "scikit-learn",
+    "seaborn",
+    "matplotlib",
+    "networkx",
+    "antspyx",
+    "simpleitk",
+    "fslpy",
+    "docker",
+    "bids-validator",
+]
 
 
 def make() -> None:
@@ -24,7 +36,12 @@ def make() -> None:
     for packages in (PETPAL, NEEDED_BY_PETPAL):
         command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
         subprocess.run(command, check=True, capture_output=True, text=True)
-    subprocess.run([PYTHON, "-c", "import petpal.kinetic_modeling.tac_fitting"], check=True, capture_output=True)
+    subprocess.run(
+        [PYTHON, "-c", "import petpal.kinetic_modeling.parametric_images, petpal.kinetic_modeling.tac_fitting"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     READY.touch()
 
 

@@ -17,9 +17,9 @@ from dlif_core.ingest import IngestedScan
 from dlif_core.scan import DynamicScan
 from dlif_core.store import Fingerprint, Store, create_store
 from dlif_core.study.config import Kinetics, StudyConfig
+from dlif_core.study.job import Job
 from dlif_core.study.plan import Step, fit_name, input_function_name
 from dlif_core.study.source import source_name, write_source
-from dlif_core.study.job import Job
 from dlif_core.study.stages import run_step
 
 SCAN, METHOD = "simulated", "arterial"

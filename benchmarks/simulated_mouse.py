@@ -17,8 +17,8 @@ import yaml
 
 from dlif_core.phantom import draw_mouse, simulate, write_cohort
 from dlif_core.study.config import StudyConfig, load_study
-from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.job import Job
+from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.stages import run_step
 from dlif_core.study.truth import compare_with_truth, summarise_truth
 

@@ -43,7 +43,9 @@ def main() -> None:
             with client.get_executor(pure=False) as executor:
                 seconds = [study.maps(executor) for _ in range(REPEATS)]
             every = ", ".join(f"{one:.2f}" for one in seconds)
-            print(f"{air}: maps on {WORKERS} workers, median of {every} s, {verdict(median(seconds), LIMIT)}", flush=True)
+            print(
+                f"{air}: maps on {WORKERS} workers, median of {every} s, {verdict(median(seconds), LIMIT)}", flush=True
+            )
         peak = max(client.run(peak_memory).values())
     print(f"peak memory of a worker {peak / 1e6:.0f} MB, of it {before / 1e6:.0f} MB before any work")
 
