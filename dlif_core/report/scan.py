@@ -19,6 +19,7 @@ from dlif_core.report.blood import input_function_figure, input_function_table
 from dlif_core.report.html import render
 from dlif_core.report.numbers import ActivityScale, Table, counted, significant
 from dlif_core.report.regions import count_statuses, fit_facts, parameter_table, region_figure, shown_regions
+from dlif_core.report.selection import selection_table, selection_views
 from dlif_core.report.slices import Viewport, VolumeView, busiest, map_views, status_table, view
 from dlif_core.scan import Acquisition, RegionCurves
 
@@ -43,6 +44,9 @@ class ScanReport:
         Fit → dataset with dimensions region and frame, as `dlif_core.kinetics.fit_regions` gives it.
     maps
         Fit → dataset with dimensions z, y, x: each parameter, its standard error and ``status``.
+    selection, selection_maps
+        Comparison of models by region, see `dlif_core.kinetics.selection.compare_regions`, and by voxel
+        (``best_model``, ``akaike_weight``), or None.
     mean_image
         Mean over time, shape (z, y, x) [Bq/mL], or None for a scan of region curves alone.
     labels
@@ -65,6 +69,8 @@ class ScanReport:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     region_fits: Mapping[str, xr.Dataset] = field(default_factory=dict)
     maps: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    selection: xr.Dataset | None = None
+    selection_maps: xr.Dataset | None = None
     mean_image: ArrayLike | None = None
     labels: NDArray[np.int32] | None = None
     voxel_size: tuple[float, float, float] | None = None
@@ -115,6 +121,8 @@ def scan_report(report: ScanReport) -> str:
         region_figure=_region_figure(report),
         shown=shown_regions(report.regions, report.primary_regions),
         fits=fits,
+        selection=selection_table(report.selection) if report.selection is not None else None,
+        selection_views=_selection_views(report),
         image_views=_image_views(report),
         map_sections=_map_sections(report),
         status_table=status_table(report.maps) if report.maps else None,
@@ -234,6 +242,11 @@ def _image_views(report: ScanReport) -> tuple[VolumeView, ...]:
         labels=report.labels,
     )
     return plain, outlined
+
+
+def _selection_views(report: ScanReport) -> tuple[VolumeView, ...]:
+    maps = report.selection_maps
+    return () if maps is None else selection_views(maps, _viewport(report, maps["best_model"].shape))
 
 
 def _map_sections(report: ScanReport) -> tuple[_MapSection, ...]:

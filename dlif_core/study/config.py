@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -84,6 +85,21 @@ class Kinetics(Section):
         return MODELS[self.model]
 
 
+class ModelSelection(Section):
+    """A choice among analyses of the same curves.
+
+    Attributes
+    ----------
+    of
+        Names of compartment analyses, at least two, with the same weights.
+    criterion
+        ``aic``, ``aicc`` or ``bic``; the model with the smallest is the best.
+    """
+
+    of: Annotated[tuple[str, ...], Field(min_length=2)]
+    criterion: Literal["aic", "aicc", "bic"] = "aicc"
+
+
 class SessionComparison(Section):
     """A comparison of two sessions of the same subjects.
 
@@ -120,7 +136,7 @@ class StudyConfig(Section):
         Folder or URL for everything that is made.
     scans
         Patterns of scan names to include.
-    regions, input_functions, kinetics, compare
+    regions, input_functions, kinetics, select, compare
         See the sections. `input_functions` maps methods to their options, in order of preference.
     """
 
@@ -131,6 +147,7 @@ class StudyConfig(Section):
     regions: Regions = Regions()
     input_functions: dict[str, dict[str, Any]] = Field(default_factory=_default_input_functions)
     kinetics: tuple[Kinetics, ...] = Field(default_factory=_default_kinetics)
+    select: ModelSelection | None = None
     compare: tuple[SessionComparison, ...] = ()
 
     @model_validator(mode="before")
@@ -214,6 +231,8 @@ def _check_names(config: StudyConfig, where: Path) -> None:
             )
         for method in config.methods_for(fit):
             _require_known(method, config.input_functions, f"kinetics, input_function of {fit.title!r}", where)
+    for name in config.select.of if config.select else ():
+        _require_comparable(name, {fit.title: fit for fit in config.kinetics}, where)
     for method, options in config.input_functions.items():
         _require_known(method, METHODS, "input_functions", where)
         check_options(method, options)
@@ -225,6 +244,16 @@ def _require_known(name: str, known: Mapping[str, Any], setting: str, where: Pat
             f"{setting}: {name!r} is unknown.{_nearest(name, list(known))}",
             where=where,
             hint=f"Known: {', '.join(known)}.",
+        )
+
+
+def _require_comparable(name: str, fits: Mapping[str, Kinetics], where: Path) -> None:
+    _require_known(name, fits, "select, of", where)
+    if math.isnan(fits[name].kinetic_model.fitted_numbers):
+        raise ConfigurationError(
+            f"select, of: {name!r} has no information criterion: its residuals are not those of the curves.",
+            where=where,
+            hint="Name compartment analyses.",
         )
 
 
@@ -267,6 +296,11 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """Valid keys of the section at a place of the study file."""
-    sections: dict[str, type[Section]] = {"regions": Regions, "kinetics": Kinetics, "compare": SessionComparison}
+    sections: dict[str, type[Section]] = {
+        "regions": Regions,
+        "kinetics": Kinetics,
+        "select": ModelSelection,
+        "compare": SessionComparison,
+    }
     section = sections.get(str(location[0]), StudyConfig) if location else StudyConfig
     return list(section.model_fields)

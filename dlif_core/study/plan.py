@@ -16,14 +16,22 @@ from typing import TYPE_CHECKING, Any
 from dlif_core.errors import ConfigurationError
 from dlif_core.store import SCHEMA_VERSION, Fingerprint, Marker, Store, create_store
 from dlif_core.store.digests import InputDigests
-from dlif_core.study.config import Kinetics, StudyConfig
+from dlif_core.study.config import Kinetics, ModelSelection, StudyConfig
 from dlif_core.study.source import source_name
 
 if TYPE_CHECKING:
     from dlif_core.ingest import ScanFiles
 
 #: Raised by one whenever the stage's algorithm gives other numbers or another layout; makes its products stale.
-ALGORITHM_VERSION = {"ingest": 1, "input-function": 1, "regions": 1, "maps": 1, "report": 1, "cohort": 1}
+ALGORITHM_VERSION = {
+    "ingest": 1,
+    "input-function": 1,
+    "regions": 2,
+    "maps": 2,
+    "selection": 1,
+    "report": 2,
+    "cohort": 2,
+}
 
 COHORT = "cohort"
 
@@ -51,7 +59,7 @@ class Step:
     scan
         Scan name; empty for the cohort.
     stage
-        ``ingest``, ``input-function``, ``regions``, ``maps``, ``report`` or ``cohort``.
+        One of `STAGES`.
     variant
         Input-function method or name of the kinetic analysis.
     product
@@ -189,6 +197,8 @@ def scan_steps(config: StudyConfig, files: ScanFiles, digests: Mapping[str, str]
         fits.append(_fit_step("regions", fit, ingest, inputs))
         if fit.maps and files.role("image") and fit.kinetic_model.voxelwise:
             fits.append(_fit_step("maps", fit, ingest, inputs))
+    if config.select:
+        fits.append(_selection_step(config.select, ingest, fits))
     return [ingest, *methods.values(), *fits, _report_step(config, ingest, [*methods.values(), *fits])]
 
 
@@ -260,6 +270,23 @@ def _fit_step(stage: str, fit: Kinetics, ingest: Step, inputs: list[Step]) -> St
         fingerprint=_fingerprint(stage, parts, [ingest, *inputs]),
         needs=(ingest.product,),
         any_of=tuple(step.product for step in inputs),
+    )
+
+
+def selection_name(scan: str) -> str:
+    """Product name of a scan's comparison of models."""
+    return f"scans/{scan}.zarr/selection"
+
+
+def _selection_step(select: ModelSelection, ingest: Step, fits: list[Step]) -> Step:
+    read = [fit for fit in fits if fit.variant in select.of]
+    return Step(
+        scan=ingest.scan,
+        stage="selection",
+        variant="",
+        product=selection_name(ingest.scan),
+        fingerprint=_fingerprint("selection", {"select.criterion": select.criterion}, read),
+        needs=tuple(fit.product for fit in read),
     )
 
 

@@ -12,12 +12,15 @@ from dlif_core.scan import DynamicScan, ImageArray
 from dlif_core.store import Marker, Staging, Store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import read_input_function
-from dlif_core.study.plan import Step, fit_name, input_function_name
+from dlif_core.study.plan import Step, fit_name, input_function_name, selection_name
 from dlif_core.study.source import read_scan, source_name
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from dlif_core.study.cohort import Cohort
 
+_SELECTION = "selection of models"
 # Slabs of the mean image are summed in pieces of this many planes, so that memory stays bounded.
 _PLANES = 16
 
@@ -47,6 +50,8 @@ def write_scan_report(config: StudyConfig, store: Store, step: Step, staging: St
             },
             region_fits=_datasets(store, done, "regions "),
             maps=_datasets(store, done, "maps "),
+            selection=_selection(config, store, done, "regions"),
+            selection_maps=_selection(config, store, done, "maps"),
             mean_image=mean_image(scan),
             labels=scan.labels,
             voxel_size=tuple(scan.voxel_size) if scan.affine is not None else None,
@@ -75,7 +80,17 @@ def _products(config: StudyConfig, scan: str, *, with_maps: bool) -> dict[str, s
         products[f"regions {fit.title}"] = fit_name(scan, fit.title, "regions")
         if fit.maps and with_maps and fit.kinetic_model.voxelwise:
             products[f"maps {fit.title}"] = fit_name(scan, fit.title, "maps")
+    if config.select:
+        products[_SELECTION] = selection_name(scan)
     return products
+
+
+def _selection(config: StudyConfig, store: Store, products: dict[str, str], group: str) -> xr.Dataset | None:
+    """The comparison of models by region or by voxel; None where there is none."""
+    compared = config.select.of if config.select else ()
+    if _SELECTION not in products or any(f"{group} {name}" not in products for name in compared):
+        return None
+    return store.open_dataset(products[_SELECTION], group=group)
 
 
 def _datasets(store: Store, products: dict[str, str], kind: str) -> dict[str, Any]:

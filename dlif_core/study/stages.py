@@ -16,6 +16,7 @@ from dlif_core.study.config import StudyConfig, fit_settings
 from dlif_core.study.job import Job, Outcome, available_input_function, on_worker, physics
 from dlif_core.study.maps import make_maps
 from dlif_core.study.plan import COHORT, Plan, Step, blocked_by, cohort_step
+from dlif_core.study.selection import select_models
 from dlif_core.study.source import read_scan, write_source
 
 _FAILURES = "failures"
@@ -138,6 +139,7 @@ _WORK: dict[str, Callable[[Job], None]] = {
     "ingest": ingest_scan,
     "input-function": estimate_input_function,
     "regions": fit_scan_regions,
+    "selection": select_models,
     "report": _make_scan_report,
     COHORT: _make_cohort,
 }
