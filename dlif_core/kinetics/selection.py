@@ -32,6 +32,8 @@ NESTED = (
     ("2tcm-irreversible", "2tcm-reversible"),
 )
 _SOUND = (FitStatus.CONVERGED, FitStatus.AT_BOUND)
+#: Where the residual is the smallest possible, which is all that an F test asks.
+_OPTIMAL = (*_SOUND, FitStatus.DEGENERATE)
 
 
 def fitted_numbers(settings: FitSettings) -> float:
@@ -166,7 +168,7 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     Parameters
     ----------
     fits
-        Datasets from `fit_regions` by the name of their model, of the same curves with the same frame weights.
+        Datasets from `fit_regions` by name, of the same curves with the same frame weights.
     criterion
         By which the best model is chosen.
 
@@ -174,7 +176,7 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     -------
     Dimensions model, region and, if there are any, nested pair. Variables: the criterion, NaN without a sound fit;
     ``akaike_weight``; ``best_model``, an index into the models with their names as flags, −1 for none;
-    ``F`` and ``F_probability`` of every nested pair.
+    ``F`` and ``F_probability`` of every nested pair, with equal settings of vB, delay and rates.
 
     Raises
     ------
@@ -191,7 +193,8 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     _require_same_data(fits)
     values = {name: sound(fit[criterion], fit["status"]) for name, fit in fits.items()}
     chosen = best_model(values)
-    flags = {"flag_values": [-1, *range(len(fits))], "flag_meanings": " ".join(["none", *fits])}
+    names = " ".join(name.replace(" ", "_") for name in ("none", *fits))
+    flags = {"flag_values": [-1, *range(len(fits))], "flag_meanings": names}
     across = ("model", "region")
     variables: dict[str, Any] = {
         criterion: (across, np.stack(list(values.values())), {"units": "1", "long_name": _NAMES[criterion]}),
@@ -213,11 +216,11 @@ def _f_tests(fits: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     import xarray as xr
 
     tests = {}
-    for simple, full in NESTED:
-        if simple in fits and full in fits:
-            numbers = fitted_numbers(_settings(fits[simple])), fitted_numbers(_settings(fits[full]))
-            rss = [sound(fits[name]["rss"], fits[name]["status"]) for name in (simple, full)]
-            tests[f"{simple} < {full}"] = f_test(rss[0], rss[1], _frames(fits[full]), numbers)
+    for (simple, one), (full, other) in itertools.permutations(fits.items(), 2):
+        if _is_nested(one, other):
+            numbers = fitted_numbers(_settings(one)), fitted_numbers(_settings(other))
+            rss = [fit["rss"].where(fit["status"].isin(_OPTIMAL)) for fit in (one, other)]
+            tests[f"{simple} < {full}"] = f_test(rss[0], rss[1], int((other["weight"] > 0).sum()), numbers)
     if not tests:
         return {}
     coordinates = {"nested_pair": list(tests), "region": next(iter(fits.values()))["region"]}
@@ -237,8 +240,11 @@ def _settings(fit: xr.Dataset) -> FitSettings:
     return FitSettings(**json.loads(fit.attrs["settings"]))
 
 
-def _frames(fit: xr.Dataset) -> int:
-    return int((fit["weight"] > 0).sum())
+def _is_nested(simple: xr.Dataset, full: xr.Dataset) -> bool:
+    """Whether one model is a special case of the other and the same numbers beside its own are fixed."""
+    one, other = _settings(simple), _settings(full)
+    alike = all(getattr(one, name) == getattr(other, name) for name in ("blood_volume", "delay", "rates"))
+    return alike and (one.model, other.model) in NESTED
 
 
 def _require_same_data(fits: Mapping[str, xr.Dataset]) -> None:

@@ -1,5 +1,7 @@
 """Model selection against lmfit's criteria, the t test of a regression, and curves of known origin."""
 
+import json
+
 import lmfit
 import numpy as np
 import pytest
@@ -120,6 +122,7 @@ def test_the_model_that_made_a_curve_is_chosen(fits: dict) -> None:
     likely = found["F_probability"].sel(nested_pair="1tcm < 2tcm-irreversible")
     assert (likely[10:20] < 1e-3).all()
     assert (likely[:10] < 0.05).sum() <= 2
+    assert np.isfinite(found["F"]).all()
 
 
 def test_the_comparison_says_what_it_holds(fits: dict) -> None:
@@ -135,6 +138,15 @@ def test_the_comparison_says_what_it_holds(fits: dict) -> None:
     assert all({"units", "long_name"} <= set(found[name].attrs) for name in found.data_vars)
     np.testing.assert_allclose(found["akaike_weight"].sum("model"), 1)
     assert "F" not in compare_regions({"1tcm": fits["1tcm"]})
+
+
+def test_pairs_are_told_by_their_model_and_settings(fits: dict) -> None:
+    found = compare_regions({"with trapping": fits["2tcm-irreversible"], "simple": fits["1tcm"]})
+    assert list(found["nested_pair"].values) == ["simple < with trapping"]
+    assert found["best_model"].attrs["flag_meanings"] == "none with_trapping simple"
+    settings = json.loads(fits["1tcm"].attrs["settings"]) | {"blood_volume": 0.05}
+    other = fits["1tcm"].assign_attrs(settings=json.dumps(settings))
+    assert "F" not in compare_regions({"simple": other, "with trapping": fits["2tcm-irreversible"]})
 
 
 def test_fits_of_other_data_are_refused(fits: dict) -> None:
