@@ -128,23 +128,46 @@ def fit_facts(fit: xr.Dataset) -> tuple[tuple[str, str], ...]:
 
     A cohort's table has no attribute in which its scans differ; the facts say so.
     """
-    settings = _settings(fit)
-    model = str(fit.attrs["model"])
-    t_star, delay = settings.get("t_star"), settings.get("delay")
-    facts = [
-        ("Model", MODELS[model].title if model in MODELS else model),
+    settings, name = _settings(fit), str(fit.attrs["model"])
+    facts = [("Model", MODELS[name].title if name in MODELS else name)]
+    if not settings:
+        return (*facts, ("Settings", _DIFFERS))
+    takes = MODELS[name].options
+    facts += [
         ("Input function", str(fit.attrs.get("input_function", _DIFFERS))),
-        ("t*", f"{t_star:g} min" if t_star is not None else ""),
-        ("Blood volume vB", _blood_volume(fit, settings.get("blood_volume"))),
-        ("Delay", _DELAYS.get(delay, "") if delay else ""),
-        ("Weights", str(settings.get("weights", ""))),
-        ("Settings", "" if settings else _DIFFERS),
+        ("Reference region", settings["reference"] or ""),
+        ("t*", _settled(fit, "t_star", "min")),
+        ("k2′", _settled(fit, "k2_prime", "min⁻¹")),
+        ("Rates", _settled(fit, "rates", "min⁻¹")),
+        ("Window", _settled(fit, "window", "min")),
+        ("Blood volume vB", _blood_volume(fit, settings["blood_volume"]) if "blood_volume" in takes else ""),
+        ("Delay", _DELAYS[settings["delay"]] if "delay" in takes else ""),
+        ("Weights", _weights(settings["weights"]) if "window" not in takes else ""),
+        ("Denoised", f"HYPR-LR, {fit.attrs['denoise']:g} mm" if "denoise" in fit.attrs else ""),
     ]
-    return tuple((name, value) for name, value in facts if value)
+    return tuple((title, value) for title, value in facts if value)
 
 
 _DIFFERS = "differs between scans"
 _DELAYS = {"none": "none", "image": "one for the scan", "region": "one for each region"}
+
+
+def _settled(fit: xr.Dataset, name: str, unit: str) -> str:
+    """A number or range of the settings with its unit, and whether it was found on the leading region."""
+    settings = _settings(fit)
+    found = json.loads(fit.attrs.get("found", "{}"))
+    value = found.get(name, settings[name])
+    if value is None:
+        return ""
+    where = settings["leading_region"] or "the mean of all regions"
+    if value == "find":
+        return f"found for each scan on {where}"
+    text = f"{value:.4g}" if isinstance(value, int | float) else " to ".join(f"{end:.3g}" for end in value)
+    return f"{text} {unit}" + (f" (found on {where})" if name in found else "")
+
+
+def _weights(weights: str | list[float]) -> str:
+    return weights if isinstance(weights, str) else "given"
 
 
 def _settings(fit: xr.Dataset) -> dict[str, Any]:

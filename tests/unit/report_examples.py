@@ -1,13 +1,14 @@
 """Small fits and scans in the kinetics room's format, for the tests of statistics and report."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import xarray as xr
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics import FitStatus
+from dlif_core.kinetics import FitSettings, FitStatus
 from dlif_core.scan import Acquisition, RegionCurves
 
 TIMING = FrameTiming(
@@ -29,6 +30,10 @@ def input_function(method: str = "arterial", scale: float = 1.0, end: float = 27
     warnings = ("the last sample was extrapolated.",) if method == "arterial" else ()
     band = {} if method == "arterial" else {"lower": 0.85 * blood, "upper": 1.2 * blood}
     return InputFunction(time, blood, 1.1 * blood, method, warnings=warnings, **band)
+
+
+def fit_attributes(settings: FitSettings) -> dict[str, str]:
+    return {"model": settings.model, "settings": json.dumps(asdict(settings)), "input_function": "arterial"}
 
 
 def region_fit(
@@ -60,8 +65,7 @@ def region_fit(
         "frame_start": ("frame", TIMING.start),
         "frame_duration": ("frame", TIMING.duration),
     }
-    settings = {"model": "2tcm-irreversible", "blood_volume": None, "delay": "none", "t_star": None}
-    attributes = {"model": "2tcm-irreversible", "settings": json.dumps(settings), "input_function": "arterial"}
+    attributes = fit_attributes(FitSettings("2tcm-irreversible"))
     return xr.Dataset(variables, coordinates, attributes)
 
 
@@ -93,5 +97,5 @@ def maps(shape: tuple[int, int, int] = (12, 16, 20)) -> xr.Dataset:
             "Ki_se": (dims, 0.1 * values, label | {"long_name": "standard error of Ki"}),
             "status": (dims, status, status_attributes()),
         },
-        attrs={"model": "patlak", "settings": json.dumps({"t_star": 10.0}), "input_function": "arterial"},
+        attrs=fit_attributes(FitSettings("patlak", t_star=10.0)),
     )

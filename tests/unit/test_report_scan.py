@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from report_examples import ACQUISITION, TIMING, input_function, maps, region_curves, region_fit
+from report_examples import ACQUISITION, TIMING, fit_attributes, input_function, maps, region_curves, region_fit
 from report_page import Page
 
 from dlif_core.frames import FrameTiming
@@ -158,7 +158,7 @@ def test_voxel_statuses_are_counted() -> None:
 
 def test_fixed_blood_volume_is_shown_as_fixed() -> None:
     fit = region_fit(VALUES)
-    fit.attrs["settings"] = '{"model": "2tcm-irreversible", "blood_volume": 0.05, "t_star": null}'
+    fit.attrs |= fit_attributes(FitSettings("2tcm-irreversible", blood_volume=0.05))
     fit["vB"][:] = 0.05
     found = page(region_fits={"fixed": fit})
     assert "vB (fixed)" in found.text
