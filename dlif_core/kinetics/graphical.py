@@ -201,7 +201,7 @@ class LoganPlot:
         self._correction = BloodCorrection.fixed(context, settings)
         self._integrate = tissue_integral(context.timing, np.eye(len(context.timing)))[self._used]
         self._backend = Backend(context.device)
-        self._weight = float(context.weights[self._used].sum())
+        self._norm = float(np.sqrt(context.weights[self._used].sum()))
         self._set_operators(np.sqrt(context.weights[self._used]))
 
     def _set_operators(self, root: Array) -> None:
@@ -216,7 +216,7 @@ class LoganPlot:
         self._early = constant(_SECONDS_PER_MINUTE * self._integrate[0, :late])
         rest = np.hstack([self._integrate[:, late:], np.full((len(scale), 1), 1 / _SECONDS_PER_MINUTE)])
         self._operator = constant(rest / scale[:, None])
-        self._root, self._scale = constant(root), constant((root * scale)[:, None])
+        self._mean, self._scale = constant(root / self._norm), constant((root * scale)[:, None])
         blood = self._correction.blood
         early_blood = _SECONDS_PER_MINUTE * self._integrate[0, :late] @ blood[:late]
         self._blood = constant(np.append(blood[late:], early_blood)[:, None]) if blood.any() else None
@@ -225,9 +225,12 @@ class LoganPlot:
         """Fit finite curves of shape (frames, curves) [Bq/mL]."""
         values, errors = (np.empty((2, activity.shape[1])) for _ in range(2))
         rss = np.empty(activity.shape[1])
+        used = len(self._numerator)
+        rooms = self._backend.rooms(activity.shape[1], len(activity) - self._late + 1, used, used)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             for part, tile in self._backend.tiles(activity):
-                *line, rss[part] = map(self._backend.numpy, self._line(*self._coordinates(tile)))
+                here = [room[:, : tile.shape[1]] for room in rooms]
+                *line, rss[part] = map(self._backend.numpy, self._line(*self._coordinates(tile, *here)))
                 values[0, part], values[1, part], errors[0, part], errors[1, part] = line
         return estimates(values, errors, rss)
 
@@ -247,31 +250,31 @@ class LoganPlot:
             across, up = self._numerator[:, None] / tissue[self._used], self._integrate @ tissue / tissue[self._used]
         return largest_deviation(up, slope * across + intercept)
 
-    def _coordinates(self, tile: Any) -> tuple[Any, Any, Any]:
+    def _coordinates(self, tile: Any, curves: Any, across: Any, up: Any) -> tuple[Any, Any, Any]:
         """Abscissa and ordinate times the root of the weights, and the least C_T up to a factor."""
-        block = self._backend.empty(tile.shape[0] - self._late + 1, tile.shape[1])
-        block[:-1] = tile[self._late :]
-        block[-1] = self._backend.combine(self._early, tile[: self._late])
+        lib = self._backend.lib
+        curves[:-1] = tile[self._late :]
+        curves[-1] = self._backend.combine(self._early, tile[: self._late])
         if self._blood is not None:
-            block -= self._blood
-        tissue = block[-1 - len(self._root) : -1]
-        across = self._scale / tissue
-        up = self._operator @ block
+            curves -= self._blood
+        tissue = curves[-1 - len(across) : -1]
+        lib.divide(self._scale, tissue, out=across)
+        lib.matmul(self._operator, curves, out=up)
         up *= across
-        return across, up, self._backend.lib.amin(tissue, 0)
+        return across, up, lib.amin(tissue, 0)
 
     def _line(self, across: Any, up: Any, least: Any) -> tuple[Any, ...]:
         """Slope, intercept, their standard errors, residual sum of squares."""
         lib, products = self._backend.lib, self._backend.products
-        x, y = lib.where(least > 0, self._root @ across, np.nan), self._root @ up
+        x, y = lib.where(least > 0, self._mean @ across, np.nan), self._mean @ up
         x_square = products(across, across)
-        x_spread = x_square - x * x / self._weight
-        common = products(across, up) - x * y / self._weight
+        x_spread = x_square - x * x
+        common = products(across, up) - x * y
         slope = common / x_spread
-        rss = lib.clip(products(up, up) - y * y / self._weight - slope * common, 0.0, None)
-        variance = rss / (self.freedom * x_spread)
-        intercept_error = lib.sqrt(variance * x_square / self._weight)
-        return slope, (y - slope * x) / self._weight, lib.sqrt(variance), intercept_error, rss
+        rss = lib.abs(products(up, up) - y * y - slope * common)  # rounding may leave it just below zero
+        slope_error = lib.sqrt(rss / (self.freedom * x_spread))
+        intercept_error = slope_error * lib.sqrt(x_square)
+        return slope, (y - slope * x) / self._norm, slope_error, intercept_error / self._norm, rss
 
 
 class ReferenceLoganPlot(LoganPlot):

@@ -25,8 +25,8 @@ from dlif_core.kinetics.settings import FitSettings, FitStatus
 #: Parameters from coefficients or the other way round, each of shape (numbers, curves).
 Conversion = Callable[[Array], Sequence[Array]]
 
-#: Curves that a processor works on at once, so that they stay in its cache.
-_TILE = 8192
+#: Curves that a processor works on at once, so that they stay in its cache, and that another device does.
+_TILE, _TILE_ON_DEVICE = 8192, 1 << 20
 #: Share of the length of a column below which what is left of it is rounding.
 _ROUNDING = 1e-10
 #: Step of the complex-step derivative, exact to rounding (Squire & Trapp, SIAM Rev 1998;40:110).
@@ -48,15 +48,18 @@ class Backend:
     ----------
     lib
         The module numpy or torch.
+    tile
+        Curves that are worked on at once.
     """
 
     def __init__(self, device: str) -> None:
         self._device = device
         self.lib: Any = np
+        self.tile = _TILE
         if device != "cpu":
             import torch
 
-            self.lib = torch
+            self.lib, self.tile = torch, _TILE_ON_DEVICE
 
     @property
     def _on_host(self) -> bool:
@@ -68,22 +71,17 @@ class Backend:
 
     def tiles(self, activity: NDArray[Any]) -> Iterator[tuple[slice, Any]]:
         """Curves of shape (frames, curves) part by part: float32 as it is, all else as float64."""
-        count = activity.shape[1]
-        size = _TILE if self._on_host else max(count, 1)
-        for first in range(0, count, size):
-            part = slice(first, first + size)
+        for first in range(0, activity.shape[1], self.tile):
+            part = slice(first, first + self.tile)
             tile = activity[:, part]
             yield part, self.constant(tile if tile.dtype == np.float32 else np.asarray(tile, np.float64))
 
-    def double(self, values: Any) -> Any:
-        """The values in float64."""
-        return values.astype(np.float64, copy=False) if self._on_host else values.double()
-
-    def empty(self, rows: int, curves: int) -> Any:
-        """Room for float64."""
+    def rooms(self, curves: int, *rows: int) -> list[Any]:
+        """Room for float64 of that many rows of one part of the curves, made once since making it takes time."""
+        width = min(curves, self.tile)
         if self._on_host:
-            return np.empty((rows, curves))
-        return self.lib.empty((rows, curves), dtype=self.lib.float64, device=self._device)
+            return [np.empty((count, width)) for count in rows]
+        return [self.lib.empty((count, width), dtype=self.lib.float64, device=self._device) for count in rows]
 
     def combine(self, weights: Any, values: Any) -> Any:
         """Linear combination of the rows of values, in their precision."""
@@ -213,11 +211,15 @@ class CurveRegression:
 
     def fit(self, activity: NDArray[Any]) -> Iterator[tuple[slice, Coefficients]]:
         """Regress finite curves of shape (frames, curves) [Bq/mL], part by part."""
-        for part, tile in self._backend.tiles(activity[self._first :]):
-            coordinates = self._rows @ self._backend.double(tile)
+        late = activity[self._first :]
+        rooms = self._backend.rooms(late.shape[1], len(late), len(self._rows))
+        for part, tile in self._backend.tiles(late):
+            curves, coordinates = (room[:, : tile.shape[1]] for room in rooms)
+            curves[:] = tile
+            self._backend.lib.matmul(self._rows, curves, out=coordinates)
             if self._offset is not None:
                 coordinates -= self._offset
-            yield part, self._solve(coordinates.reshape(len(self._own) + 1, -1, coordinates.shape[-1]))
+            yield part, self._solve(coordinates.reshape(len(self._own) + 1, -1, tile.shape[1]))
 
     def predict(self, activity: NDArray[Any], coefficients: Array) -> Array:
         """C_T that coefficients of shape (columns, curves) give, shape (frames used, curves) [Bq/mL]."""
