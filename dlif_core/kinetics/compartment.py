@@ -14,7 +14,7 @@ from dlif_core.kinetics.design import FrameColumns
 from dlif_core.kinetics.faces import Face, faces_of
 from dlif_core.kinetics.models import CompartmentModel
 from dlif_core.kinetics.settings import FitSettings
-from dlif_core.kinetics.solver import CompartmentSolver
+from dlif_core.kinetics.solver import CompartmentSolver, Optimum
 
 
 class CompartmentEstimator:
@@ -43,13 +43,21 @@ class CompartmentEstimator:
 
     def fit(self, activity: NDArray[Any]) -> Estimates:
         """Fit finite curves of shape (frames, curves) [Bq/mL]."""
-        found = self.solver.fit(activity)
+        return self.estimates(self.optimum(activity))
+
+    def optimum(self, activity: NDArray[Any]) -> Optimum:
+        """Where the optimum of curves of shape (frames, curves) lies."""
+        return self.solver.optimum(self.solver.curves(activity))
+
+    def estimates(self, optimum: Optimum) -> Estimates:
+        """Parameters, standard errors and status at the optimum."""
+        found = self.solver.estimates(optimum)
         values, errors = (torch.stack(part).numpy() for part in (found.values, found.errors))
         return Estimates(values, errors, found.status.numpy(), found.rss.numpy())
 
     def fitted(self, activity: NDArray[Any], _: Estimates) -> Array:
         """The model's curves at the optimum, shape (frames, curves) [Bq/mL]."""
-        optimum = self.solver.optimum(self.solver.curves(activity))
+        optimum = self.optimum(activity)
         faces = [self.solver.faces[index] for index in optimum.face.tolist()]
         numbers = optimum.numbers.cpu().numpy().T
         return np.array([self._curve(face, row) for face, row in zip(faces, numbers, strict=True)]).T
