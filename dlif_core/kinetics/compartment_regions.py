@@ -6,10 +6,10 @@ they are those of the batched solver.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import cast
 
 import numpy as np
@@ -18,20 +18,24 @@ import torch
 from dlif_core.kinetics.compartment import require_frames
 from dlif_core.kinetics.context import Array, FitContext
 from dlif_core.kinetics.covariance import propagate
-from dlif_core.kinetics.design import FrameColumns
 from dlif_core.kinetics.faces import unsettled
+from dlif_core.kinetics.input_model import DELAY, InputParameter
 from dlif_core.kinetics.models import CompartmentModel
 from dlif_core.kinetics.refinement import Refined, Refinement
-from dlif_core.kinetics.settings import DELAY_BOUNDS, FitSettings, FitStatus
+from dlif_core.kinetics.settings import FitSettings, FitStatus
 from dlif_core.kinetics.solver import CompartmentSolver, Start
 
-#: Spacing of the search for a delay [s].
-_DELAY_STEP = 2.0
-#: Points of the splines where one is made for every delay; lmfit then works without splines.
+#: Points of the splines over ln θ.
+_POINTS = 193
+#: Where they are made for every trial input function; lmfit then works without splines.
 _COARSE_POINTS = 129
 _ROUNDS = 4
-#: A delay this close to a bound counts as on it [s]; the optimiser stays just inside.
-_DELAY_RESOLUTION = 0.01
+#: Starts by how many input parameters the model has: two and the rates of the tissue make for several minima.
+_STARTS = (1, 1, 4)
+#: Share of a curve's sum of squares that is rounding.
+_EXACT = 1e-10
+#: A number this close to its bound, as a share of its range, counts as on it; the optimiser stays just inside.
+_RESOLUTION = 2e-4
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,8 @@ class RegionFit:
     ----------
     values, errors
         Shape (parameters,), in the model's order.
-    delay, delay_error
-        Delay of the tissue against the input function and its standard error [s]; the error is NaN where the delay
-        was not fitted for this region.
+    inputs
+        Numbers of the input function that were fitted for this region, with their standard errors, by name.
     status
         A `FitStatus`.
     rss
@@ -55,8 +58,7 @@ class RegionFit:
 
     values: Array
     errors: Array
-    delay: float
-    delay_error: float
+    inputs: dict[str, tuple[float, float]]
     status: int
     rss: float
     fitted: Array
@@ -68,63 +70,75 @@ class CompartmentRegions:
     Parameters
     ----------
     context, settings
-        Of the fit. With a delay of ``region``, one is fitted for every curve.
+        Of the fit. With a delay of ``region``, one is fitted for every curve; so are input parameters of the model,
+        unless the delay is that of the image, which settles them too.
     """
 
     def __init__(self, context: FitContext, settings: FitSettings) -> None:
         require_frames(len(context.timing), settings)
-        assert context.input_function is not None
-        self._timing, self._input, self._weights = context.timing, context.input_function, context.weights
-        self._settings = settings
-        self._refine = Refinement(self._timing, self._input, self._weights, settings.blood_volume)
+        self._context, self._settings = context, settings
+        self._refine = Refinement(context, settings)
+        self._inputs = self._refine.inputs
 
     def fit(self, activity: Array) -> Iterator[RegionFit]:
         """Fit curves of shape (regions, frames), none of them zero throughout."""
-        for curve, delay in zip(activity, self._start_delays(activity), strict=True):
-            yield self._fit_one(curve, delay)
+        for curve, starts in zip(activity, self._start_inputs(activity), strict=True):
+            found = [self._refined(curve, inputs) for inputs in starts]
+            yield self._report(*min(found, key=lambda pair: pair[1].rss))
 
     @property
     def _model(self) -> CompartmentModel:
         return cast("CompartmentModel", self._settings.kinetic_model)
 
-    @property
-    def _fits_delay(self) -> bool:
-        return self._settings.delay == "region"
+    def _start_inputs(self, activity: Array) -> Array:
+        """The best grid points of every curve, shape (regions, starts, inputs): first the delay's, then the others'."""
+        found = np.tile([parameter.neutral for parameter in self._inputs], (len(activity), 1, 1))
+        own = [parameter for parameter in self._inputs if parameter is not DELAY]
+        if len(own) < len(self._inputs):
+            found = self._best_of(activity, found[:, 0], {DELAY}, 1)
+        return self._best_of(activity, found[:, 0], set(own), _STARTS[len(own)]) if own else found
 
-    def _start_delays(self, activity: Array) -> Array:
-        """The best delay of each curve on a grid, shape (regions,) [s]; zeros where none is fitted."""
-        if not self._fits_delay:
-            return np.zeros(len(activity))
-        grid = np.arange(DELAY_BOUNDS[0], DELAY_BOUNDS[1] + _DELAY_STEP, _DELAY_STEP)
-        solvers = (self._solver_at(delay, _COARSE_POINTS) for delay in grid)
-        rss = [solver.optimum(solver.curves(activity.T)).rss.numpy() for solver in solvers]
-        return np.asarray(grid[np.argmin(rss, axis=0)])
+    def _best_of(self, activity: Array, start: Array, searched: set[InputParameter], keep: int) -> Array:
+        """The best points of a grid over some numbers; of the others every curve keeps what it starts from."""
+        best = np.empty((len(start), keep, len(self._inputs)))
+        for origin in np.unique(start, axis=0):
+            members = (start == origin).all(axis=1)
+            axes = [p.grid if p in searched else (value,) for p, value in zip(self._inputs, origin, strict=True)]
+            trials = np.array(list(product(*axes)))
+            rss = [self._rss(activity[members], trial) for trial in trials]
+            best[members] = trials[np.argsort(rss, axis=0)[:keep].T]
+        return best
 
-    def _solver_at(self, delay: float, points: int) -> CompartmentSolver:
-        columns = FrameColumns(self._timing, self._input.shifted(delay))
-        return CompartmentSolver(columns, self._model, self._weights, self._settings.blood_volume, points=points)
+    def _rss(self, activity: Array, inputs: Array) -> Array:
+        solver = self._solver(inputs)
+        return np.asarray(solver.optimum(solver.curves(activity.T)).rss.numpy())
+
+    def _solver(self, inputs: Array) -> CompartmentSolver:
+        """The batched solver for numbers of the input function."""
+        if not self._inputs:
+            return self._only_solver
+        return self._solver_of(inputs, _COARSE_POINTS)
 
     @cached_property
-    def _undelayed(self) -> CompartmentSolver:
-        return CompartmentSolver(
-            FrameColumns(self._timing, self._input), self._model, self._weights, self._settings.blood_volume
-        )
+    def _only_solver(self) -> CompartmentSolver:
+        return self._solver_of(np.empty(0), _POINTS)
 
-    def _start(self, curve: Array, delay: float) -> Start:
-        solver = self._solver_at(delay, _COARSE_POINTS) if self._fits_delay else self._undelayed
-        return solver.start(curve)
+    def _solver_of(self, inputs: Array, points: int) -> CompartmentSolver:
+        columns, settings = self._refine.columns(inputs), self._settings
+        return CompartmentSolver(columns, self._model, self._context.weights, settings.blood_volume, points=points)
 
-    def _fit_one(self, curve: Array, delay: float) -> RegionFit:
-        """Refine; with a delay, until the batched solver finds nothing better at the refined delay (another face)."""
-        start = self._start(curve, delay)
-        refined = self._refine(curve, start.face, start.numbers, delay, fit_delay=self._fits_delay)
-        for _ in range(_ROUNDS if self._fits_delay else 0):
-            again = self._start(curve, refined.delay)
-            if again.rss >= refined.rss * (1 - 1e-6):
+    def _refined(self, curve: Array, inputs: Array) -> tuple[Start, Refined]:
+        """Refine; with an input function of its own, until the batched solver finds nothing better (another face)."""
+        start = self._solver(inputs).start(curve)
+        exact = _EXACT * float(curve @ (self._context.weights * curve))
+        refined = self._refine(curve, start.face, start.numbers, inputs)
+        for _ in range(_ROUNDS if self._inputs else 0):
+            again = self._solver(refined.inputs).start(curve)
+            if again.rss >= refined.rss * (1 - 1e-6) - exact:
                 break
             start = again
-            refined = self._refine(curve, start.face, start.numbers, refined.delay, fit_delay=True)
-        return self._report(start, refined)
+            refined = self._refine(curve, start.face, start.numbers, refined.inputs)
+        return start, refined
 
     def _report(self, start: Start, refined: Refined) -> RegionFit:
         free = [torch.tensor([number], dtype=torch.float64) for number in refined.numbers]
@@ -133,14 +147,22 @@ class CompartmentRegions:
         values, variances = propagate(self._model, start.face, self._settings.blood_volume, free, directions, zero)
         errors = torch.where(variances > 0, variances.sqrt(), torch.nan)[:, 0].numpy() if directions else start.errors
         lost = unsettled(self._model, start.face, free, zero)[:, 0].numpy()
-        status = start.status
-        if not refined.converged:
-            status = int(FitStatus.NOT_CONVERGED)
-        elif status == FitStatus.CONVERGED and self._fits_delay and _at_delay_bound(refined.delay):
-            status = int(FitStatus.AT_BOUND)
-        delay_error = refined.delay_error if self._fits_delay else math.nan
         found, errors = (np.where(lost, np.nan, numbers) for numbers in (values[:, 0].numpy(), errors))
-        return RegionFit(found, errors, refined.delay, delay_error, status, refined.rss, refined.fitted)
+        status = self._status(start.status, refined)
+        return RegionFit(found, errors, self._input_numbers(refined), status, refined.rss, refined.fitted)
+
+    def _input_numbers(self, refined: Refined) -> dict[str, tuple[float, float]]:
+        numbers = np.where(refined.effective, [refined.inputs, refined.input_errors], np.nan).T
+        names = [parameter.name for parameter in self._inputs]
+        return {name: (float(value), float(error)) for name, (value, error) in zip(names, numbers, strict=True)}
+
+    def _status(self, status: int, refined: Refined) -> int:
+        if not refined.converged:
+            return int(FitStatus.NOT_CONVERGED)
+        if not refined.effective.all():
+            return int(FitStatus.DEGENERATE)
+        at_bound = any(_at_bound(*pair) for pair in zip(self._inputs, refined.inputs, strict=True))
+        return int(FitStatus.AT_BOUND) if status == FitStatus.CONVERGED and at_bound else status
 
 
 def _directions(covariance: Array) -> list[list[torch.Tensor]]:
@@ -149,5 +171,6 @@ def _directions(covariance: Array) -> list[list[torch.Tensor]]:
     return [list(torch.as_tensor(column)[:, None]) for column in (vectors * np.sqrt(np.maximum(values, 0.0))).T]
 
 
-def _at_delay_bound(delay: float) -> bool:
-    return min(delay - DELAY_BOUNDS[0], DELAY_BOUNDS[1] - delay) < _DELAY_RESOLUTION
+def _at_bound(parameter: InputParameter, value: float) -> bool:
+    span = parameter.upper - parameter.lower
+    return bool(min(value - parameter.lower, parameter.upper - value) < _RESOLUTION * span)

@@ -1,7 +1,7 @@
 """What is settled on the curve of the leading region before regions and voxels are fitted.
 
-The delay of the whole image, t*, k2′ and the range of the nonlinear parameters are fitted there once and then fixed,
-so that regions and voxels are fitted alike.
+The delay of the whole image, other numbers of the input function, t*, k2′ and the range of the nonlinear parameters
+are fitted there once and then fixed, so that regions and voxels are fitted alike.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.context import Array, FitContext
+from dlif_core.kinetics.input_model import fitted_inputs, tissue_input
 from dlif_core.kinetics.models import RATE_BOUNDS
-from dlif_core.kinetics.settings import FitSettings
+from dlif_core.kinetics.settings import Delay, FitSettings
 from dlif_core.kinetics.weights import frame_weights, leading_curve, region_curve
 from dlif_core.scan import RegionCurves
 
@@ -36,7 +37,7 @@ class Preparation:
         With numbers in place of everything that was to be found.
     found
         What was fitted to the leading region, by the name of its setting: ``delay`` [s], ``t_star`` [min],
-        ``k2_prime`` [min⁻¹], ``rates`` [min⁻¹].
+        ``k2_prime`` [min⁻¹], ``rates`` [min⁻¹]; numbers of the input function of a model's own by theirs.
     """
 
     context: FitContext
@@ -57,6 +58,8 @@ def prepare(
     settings: FitSettings,
     half_life: float,
     suv_factor: float | None = None,
+    *,
+    regional: bool = False,
 ) -> Preparation:
     """Settle everything that regions and voxels of a scan have in common.
 
@@ -74,6 +77,9 @@ def prepare(
         Of the radionuclide [s], for the frame weights.
     suv_factor
         Body weight over injected dose [g/Bq]; None where it is unknown.
+    regional
+        True where fits of regions follow, each of which finds the model's own input parameters itself unless the
+        delay is that of the image.
 
     Raises
     ------
@@ -92,16 +98,18 @@ def prepare(
         region_curve(regions, settings.reference) if settings.reference is not None else None,
         suv_factor,
     )
-    return _settle(Preparation(context, settings), leading_curve(regions, settings))
+    return _settle(Preparation(context, settings), leading_curve(regions, settings), regional=regional)
 
 
-def _settle(start: Preparation, curve: Array) -> Preparation:
+def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
     """Find one number after the other, each with those before it fixed."""
     context, settings, found = start.context, start.settings, dict(start.found)
-    if settings.delay == "image":
-        found["delay"] = delay = image_delay(context, settings, curve)
+    if settings.delay == "image" or (settings.kinetic_model.input_parameters and not regional):
+        inputs = leading_inputs(context, settings, curve)
+        found |= inputs
         assert context.input_function is not None
-        context = replace(context, input_function=context.input_function.shifted(delay))
+        moved = tissue_input(context.input_function, settings.kinetic_model, inputs)
+        context = replace(context, input_function=moved)
     if settings.k2_prime == "find":
         from dlif_core.kinetics.linear import fit_k2_prime
 
@@ -128,10 +136,12 @@ def _rates_around(context: FitContext, settings: FitSettings, curve: Array) -> t
     return float(low), float(high)
 
 
-def image_delay(context: FitContext, settings: FitSettings, curve: Array) -> float:
-    """Delay of the tissue against the input function, fitted to the curve of the leading region [s].
+def leading_inputs(context: FitContext, settings: FitSettings, curve: Array) -> dict[str, float]:
+    """Numbers of the input function fitted to the curve of the leading region, by name.
 
-    For a graphical model the compartment model that belongs to it is fitted (`Model.delay_model`).
+    They are the delay [s] where the settings ask for that of the image, and the model's own. For a graphical model the
+    compartment model that belongs to it is fitted (`Model.delay_model`). What the curve does not determine gets its
+    neutral value.
 
     Parameters
     ----------
@@ -144,6 +154,8 @@ def image_delay(context: FitContext, settings: FitSettings, curve: Array) -> flo
     """
     from dlif_core.kinetics.compartment_regions import CompartmentRegions
 
-    of_region = FitSettings(settings.kinetic_model.delay_model, settings.blood_volume, delay="region")
+    delay: Delay = "region" if settings.delay == "image" else "none"
+    of_region = FitSettings(settings.kinetic_model.delay_model, settings.blood_volume, delay=delay)
     fit = next(CompartmentRegions(context, of_region).fit(curve[None])) if curve.any() else None
-    return 0.0 if fit is None or math.isnan(fit.delay) else fit.delay
+    found = {} if fit is None else {name: value for name, (value, _) in fit.inputs.items() if not math.isnan(value)}
+    return {parameter.name: found.get(parameter.name, parameter.neutral) for parameter in fitted_inputs(of_region)}

@@ -2,30 +2,31 @@
 
 lmfit works on the same free numbers as the batched solver (logarithms of the exponential rates and non-negative
 coefficients), so the feasible set and hence the optimum are those of the voxelwise fit. A rate on its bound is held.
+Numbers of the input function are fitted along.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lmfit
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.curve import InputFunction
-from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.compartment import model_curve
+from dlif_core.kinetics.context import FitContext
 from dlif_core.kinetics.design import FrameColumns
 from dlif_core.kinetics.faces import Face
-from dlif_core.kinetics.models import RATE_BOUNDS
-from dlif_core.kinetics.settings import DELAY_BOUNDS
+from dlif_core.kinetics.input_model import fitted_inputs, tissue_input
+from dlif_core.kinetics.settings import FitSettings
 
 Array = NDArray[np.float64]
 
 _TOLERANCE = 1e-10
-_LOG_BOUNDS = (math.log(RATE_BOUNDS[0]), math.log(RATE_BOUNDS[1]))
+#: Share of the curve by which a number of the input function must be able to change it, to be determined.
+_WITHOUT_EFFECT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class Refined:
     ----------
     numbers
         Free numbers of the face, shape (numbers,).
-    delay, delay_error
-        [s]; the error is NaN where the delay is not fitted.
+    inputs, input_errors
+        Numbers of the input function and their standard errors, shape (inputs,).
+    effective
+        Whether each of those has an effect on the curve, shape (inputs,).
     covariance
         Of the free numbers, shape (numbers, numbers), zero for those held; None where lmfit can't estimate it.
     rss
@@ -49,8 +52,9 @@ class Refined:
     """
 
     numbers: Array
-    delay: float
-    delay_error: float
+    inputs: Array
+    input_errors: Array
+    effective: NDArray[np.bool_]
     covariance: Array | None
     rss: float
     fitted: Array
@@ -62,22 +66,27 @@ class Refinement:
 
     Parameters
     ----------
-    timing, input_function
+    context
         Of the scan.
-    weights
-        Shape (frames,).
-    blood_volume
-        None where vB is fitted.
+    settings
+        Model and options.
+
+    Attributes
+    ----------
+    inputs
+        The numbers of the input function that are fitted.
     """
 
-    def __init__(
-        self, timing: FrameTiming, input_function: InputFunction, weights: Array, blood_volume: float | None
-    ) -> None:
-        self._timing, self._input, self._blood_volume = timing, input_function, blood_volume
-        self._root = np.sqrt(weights)
-        self._columns = 0.0, FrameColumns(timing, input_function)
+    def __init__(self, context: FitContext, settings: FitSettings) -> None:
+        assert context.input_function is not None
+        self.inputs = fitted_inputs(settings)
+        self._timing, self._settings = context.timing, settings
+        self._measured = replace(context.input_function, lower=None, upper=None, samples=None)
+        self._root = np.sqrt(context.weights)
+        self._log_bounds = math.log(settings.rate_bounds[0]), math.log(settings.rate_bounds[1])
+        self._columns: tuple[Array, FrameColumns] | None = None
 
-    def __call__(self, curve: Array, face: Face, numbers: Array, delay: float, *, fit_delay: bool) -> Refined:
+    def __call__(self, curve: Array, face: Face, numbers: Array, inputs: Array) -> Refined:
         """Refine one curve.
 
         Parameters
@@ -88,53 +97,77 @@ class Refinement:
             Where the optimum is sought.
         numbers
             Start values of the free numbers, shape (numbers,).
-        delay
-            Start value, or the delay where it is not fitted [s].
-        fit_delay
-            Whether the delay is fitted.
+        inputs
+            Start values of the numbers of the input function, shape (inputs,).
         """
-        parameters = self._parameters(face, numbers, delay, fit_delay)
+        parameters = self._parameters(face, numbers, inputs)
 
         def residual(trial: lmfit.Parameters) -> Array:
-            return (curve - self.curve(face, *_split(trial))) * self._root
+            return (curve - self.curve(face, *_split(trial, face))) * self._root
 
         if not any(parameter.vary for parameter in parameters.values()):
             left = residual(parameters)
-            return self._report(face, parameters, None, float(left @ left), converged=True)
+            every = np.ones(len(inputs), bool)
+            return self._report(face, parameters, None, every, float(left @ left), converged=True)
         options = {"ftol": _TOLERANCE, "xtol": _TOLERANCE, "gtol": _TOLERANCE, "x_scale": "jac"}
         result = lmfit.minimize(residual, parameters, method="least_squares", **options)
-        return self._report(face, result.params, _covariance(result), float(result.chisqr), converged=result.success)
+        effective = self._effective(result, float(np.linalg.norm(curve * self._root)))
+        rss = float(result.chisqr)
+        return self._report(face, result.params, _covariance(result), effective, rss, converged=result.success)
 
-    def curve(self, face: Face, numbers: Array, delay: float) -> Array:
+    def curve(self, face: Face, numbers: Array, inputs: Array) -> Array:
         """The model curve, shape (frames,) [Bq/mL]."""
-        return model_curve(self._columns_at(delay), face, numbers, self._blood_volume)
+        return model_curve(self.columns(inputs), face, numbers, self._settings.blood_volume)
 
-    def _columns_at(self, delay: float) -> FrameColumns:
-        if self._columns[0] != delay:
-            self._columns = delay, FrameColumns(self._timing, self._input.shifted(delay))
+    def columns(self, inputs: Array) -> FrameColumns:
+        """The columns that the model is a sum of, for numbers of the input function of shape (inputs,)."""
+        if self._columns is None or not np.array_equal(self._columns[0], inputs):
+            values = {parameter.name: float(value) for parameter, value in zip(self.inputs, inputs, strict=True)}
+            curve = tissue_input(self._measured, self._settings.kinetic_model, values)
+            self._columns = np.array(inputs), FrameColumns(self._timing, curve)
         return self._columns[1]
 
-    def _parameters(self, face: Face, numbers: Array, delay: float, fit_delay: bool) -> lmfit.Parameters:
+    def _parameters(self, face: Face, numbers: Array, inputs: Array) -> lmfit.Parameters:
         parameters = lmfit.Parameters()
         for index, number in enumerate(numbers):
-            low, high = _LOG_BOUNDS if index < face.exponentials else (0.0, math.inf)
+            low, high = self._log_bounds if index < face.exponentials else (0.0, math.inf)
             high = 1.0 if face.blood == "free" and index == face.size - 1 else high
             parameters.add(f"n{index}", float(number), vary=bool(low < number < high), min=low, max=high)
-        parameters.add("delay", delay, vary=fit_delay, min=DELAY_BOUNDS[0], max=DELAY_BOUNDS[1])
+        for parameter, value in zip(self.inputs, inputs, strict=True):
+            parameters.add(parameter.name, float(value), min=parameter.lower, max=parameter.upper)
         return parameters
 
+    def _effective(self, result: Any, size: float) -> NDArray[np.bool_]:
+        """Whether a step over its whole range would change the curve by a share that counts."""
+        if not hasattr(result, "jac"):  # given up
+            return np.ones(len(self.inputs), bool)
+        lengths = dict(zip(result.var_names, np.linalg.norm(result.jac, axis=0), strict=True))
+        moves = [lengths[parameter.name] * (parameter.upper - parameter.lower) for parameter in self.inputs]
+        return np.array(moves) > _WITHOUT_EFFECT * size
+
     def _report(
-        self, face: Face, parameters: lmfit.Parameters, covariance: Array | None, rss: float, *, converged: bool
+        self,
+        face: Face,
+        parameters: lmfit.Parameters,
+        covariance: Array | None,
+        effective: NDArray[np.bool_],
+        rss: float,
+        *,
+        converged: bool,
     ) -> Refined:
-        numbers, delay = _split(parameters)
-        error = math.nan if covariance is None else math.sqrt(covariance[-1, -1]) or math.nan
-        inner = None if covariance is None else covariance[:-1, :-1]
-        return Refined(numbers, delay, error, inner, rss, self.curve(face, numbers, delay), converged)
+        numbers, inputs = _split(parameters, face)
+        errors, inner = np.full(len(inputs), np.nan), None
+        if covariance is not None:
+            variances, inner = np.diag(covariance)[face.size :], covariance[: face.size, : face.size]
+            errors = np.sqrt(np.where(variances > 0, variances, np.nan))
+        fitted = self.curve(face, numbers, inputs)
+        return Refined(numbers, inputs, errors, effective, inner, rss, fitted, converged)
 
 
-def _split(parameters: lmfit.Parameters) -> tuple[Array, float]:
-    *numbers, delay = (parameter.value for parameter in parameters.values())
-    return np.array(numbers, float), float(delay)
+def _split(parameters: lmfit.Parameters, face: Face) -> tuple[Array, Array]:
+    """The free numbers of the face, and those of the input function."""
+    values = np.array([parameter.value for parameter in parameters.values()], float)
+    return values[: face.size], values[face.size :]
 
 
 def _covariance(result: Any) -> Array | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.compartment_regions import CompartmentRegions, RegionFit
 from dlif_core.kinetics.context import Array, Estimator
+from dlif_core.kinetics.input_model import input_parameters
 from dlif_core.kinetics.prestep import Preparation, prepare
+from dlif_core.kinetics.selection import fitted_numbers, information_criteria
 from dlif_core.kinetics.settings import FitSettings, FitStatus
 from dlif_core.kinetics.voxels import fit_variables
 from dlif_core.scan import RegionCurves
@@ -38,7 +40,7 @@ def fit_regions(
     timing
         Frames.
     input_function
-        As measured at its site; the delay that the settings ask for is applied here. None for models that need none.
+        As measured at its site; delay and other input parameters are applied here. None for models that need none.
     settings
         Model and options.
     half_life
@@ -50,16 +52,15 @@ def fit_regions(
     -------
     Dimensions region and frame. Variables: each parameter and its standard error ``<parameter>_se``, ``status``
     (`FitStatus`), ``rss``, ``aic``, ``aicc``, ``bic`` (NaN for graphical models, whose residuals are of another kind),
-    ``delay`` and ``delay_se`` [s], ``measured``, ``fitted`` and ``weight``.
+    ``delay`` and ``delay_se`` [s], likewise the model's own input parameters, ``measured``, ``fitted`` and ``weight``.
 
     Raises
     ------
     ConfigurationError
         If the settings can't be used with this frame schedule.
     """
-    prepared = prepare(regions, timing, input_function, settings, half_life, suv_factor)
-    fits = [replace(fit, delay=fit.delay + prepared.delay) for fit in _fit(regions.activity, prepared)]
-    return _dataset(fits, regions, prepared)
+    prepared = prepare(regions, timing, input_function, settings, half_life, suv_factor, regional=True)
+    return _dataset(list(_fit(regions.activity, prepared)), regions, prepared)
 
 
 def _fit(activity: Array, prepared: Preparation) -> Iterator[RegionFit]:
@@ -73,12 +74,14 @@ def _fit(activity: Array, prepared: Preparation) -> Iterator[RegionFit]:
     else:
         fits = _fit_batched(activity[sound], settings.kinetic_model.estimator(prepared.context, settings))
     for curve, present in zip(activity, sound, strict=True):
-        yield next(fits) if present else _masked(curve, len(settings.kinetic_model.parameters))
+        yield next(fits) if present else _masked(curve, settings)
 
 
-def _masked(curve: Array, parameters: int) -> RegionFit:
-    nothing = np.full(parameters, np.nan)
-    return RegionFit(nothing, nothing, math.nan, math.nan, int(FitStatus.MASKED), math.nan, curve * np.nan)
+def _masked(curve: Array, settings: FitSettings) -> RegionFit:
+    model = settings.kinetic_model
+    nothing = np.full(len(model.parameters), np.nan)
+    inputs = dict.fromkeys((p.name for p in input_parameters(model)), (math.nan, math.nan))
+    return RegionFit(nothing, nothing, inputs, int(FitStatus.MASKED), math.nan, curve * np.nan)
 
 
 def _fit_batched(activity: Array, estimator: Estimator) -> Iterator[RegionFit]:
@@ -86,20 +89,14 @@ def _fit_batched(activity: Array, estimator: Estimator) -> Iterator[RegionFit]:
     parts = (found.values.T, found.errors.T, found.status.tolist(), found.rss.tolist())
     fitted = estimator.fitted(activity.T, found).T
     for values, errors, status, rss, curve in zip(*parts, fitted, strict=True):
-        yield RegionFit(values, errors, 0.0, math.nan, status, rss, curve)
+        yield RegionFit(values, errors, {}, status, rss, curve)
 
 
 def _dataset(fits: list[RegionFit], regions: RegionCurves, prepared: Preparation) -> xr.Dataset:
     context, settings = prepared.context, prepared.settings
-    delay = {"units": "s", "long_name": "delay of the tissue against the input function"}
     activity = {"units": "Bq/mL", "long_name": "measured activity"}
-    variables = _region_variables(fits, len(context.timing), settings) | {
-        "delay": ("region", [fit.delay for fit in fits], delay),
-        "delay_se": (
-            "region",
-            [fit.delay_error for fit in fits],
-            delay | {"long_name": "standard error of delay"},
-        ),
+    variables = _region_variables(fits, int(np.count_nonzero(context.weights)), settings) | _input_variables(fits, prepared)
+    variables |= {
         "measured": (("region", "frame"), regions.activity, activity),
         "fitted": (("region", "frame"), [fit.fitted for fit in fits], activity | {"long_name": "fitted activity"}),
         "weight": ("frame", context.weights, {"units": "1", "long_name": "frame weight"}),
@@ -135,34 +132,23 @@ def _region_variables(fits: list[RegionFit], frames: int, settings: FitSettings)
         name: ("region", values, attributes)
         for (name, attributes), values in zip(fit_variables(settings).items(), every, strict=True)
     }
-    for name, values in information_criteria(rss, frames, settings).items():
+    for name, values in information_criteria(rss, frames, fitted_numbers(settings)).items():
         title = {"aic": "Akaike", "aicc": "corrected Akaike", "bic": "Bayesian"}[name]
         variables[name] = ("region", values, {"units": "1", "long_name": f"{title} information criterion"})
     return variables
 
 
-def information_criteria(rss: Array, frames: int, settings: FitSettings) -> dict[str, Array]:
-    """AIC, AICc and BIC of least-squares fits.
-
-    With n frames and p fitted numbers AIC = n ln(rss/n) + 2p, AICc = AIC + 2p(p+1)/(n−p−1) and
-    BIC = n ln(rss/n) + p ln n. Fixed numbers don't count; a delay counts where it is fitted for each region, and a
-    number counts though it ends on a bound.
-
-    Parameters
-    ----------
-    rss
-        Weighted residual sums of squares, shape (regions,).
-    frames
-        Number of frames.
-    settings
-        Of the fit; graphical models give NaN.
-    """
-    numbers = settings.kinetic_model.fitted_numbers
-    if math.isnan(numbers):
-        return dict.fromkeys(("aic", "aicc", "bic"), np.full_like(rss, np.nan))
-    numbers += (settings.delay == "region") - (settings.blood_volume is not None)
-    misfit = frames * np.log(np.maximum(rss, np.finfo(float).tiny) / frames)
-    aic = misfit + 2 * numbers
-    spare = frames - numbers - 1
-    correction = 2 * numbers * (numbers + 1) / spare if spare > 0 else np.nan
-    return {"aic": aic, "aicc": aic + correction, "bic": misfit + numbers * np.log(frames)}
+def _input_variables(fits: list[RegionFit], prepared: Preparation) -> dict[str, Any]:
+    """Numbers of the input function and their standard errors; those of the whole image have none."""
+    variables: dict[str, Any] = {}
+    for parameter in input_parameters(prepared.settings.kinetic_model):
+        common = prepared.found.get(parameter.name, parameter.neutral), math.nan
+        numbers = np.array([fit.inputs.get(parameter.name, common) for fit in fits], float).reshape(-1, 2)
+        of_error = {"units": parameter.units, "long_name": f"standard error of {parameter.name}"}
+        variables[parameter.name] = (
+            "region",
+            numbers[:, 0],
+            {"units": parameter.units, "long_name": parameter.long_name},
+        )
+        variables[f"{parameter.name}_se"] = ("region", numbers[:, 1], of_error)
+    return variables

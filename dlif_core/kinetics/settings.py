@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Literal, cast, get_args
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.kinetics.input_model import DELAY
 from dlif_core.kinetics.models import MODELS, RATE_BOUNDS, Model
 
 Delay = Literal["none", "image", "region"]
@@ -17,7 +18,7 @@ Find = Literal["find"]
 Pair = tuple[float, float]
 
 #: Bounds of a fitted delay of the tissue against the input function [s].
-DELAY_BOUNDS = (-30.0, 30.0)
+DELAY_BOUNDS = (DELAY.lower, DELAY.upper)
 
 
 class FitStatus(IntEnum):

@@ -165,7 +165,7 @@ def test_the_dataset_says_what_it_holds(model: str) -> None:
     curve = ode_curve(MOUSE, BLOOD, TRUTH)
     regions = many_regions(np.array([curve, 0 * curve]))
     settings = settings_for(model)
-    found = fit_regions(regions, MOUSE, BLOOD, settings, F18)
+    found = fit_regions(regions, MOUSE, BLOOD, settings, F18, suv_factor=4e-6)
     assert list(found["status"].values)[1] == FitStatus.MASKED
     assert found["status"].attrs["flag_meanings"].split()[5] == "masked"
     for parameter in MODELS[model].parameters:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dlif_core.kinetics.models import (
     fur,
     irreversible,
+    liver,
     logan,
     ma1,
     ma2,
@@ -19,6 +20,7 @@ from dlif_core.kinetics.models import (
     spectral,
     suv,
     suvr,
+    water,
 )
 from dlif_core.kinetics.models.base import RATE_BOUNDS, CompartmentModel, Model, Option, Parameter
 
@@ -37,6 +39,8 @@ _MODULES = (
     one_tissue,
     irreversible,
     reversible,
+    water,
+    liver,
     spectral,
     fur,
     suv,

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dlif_core.kinetics.input_model import InputParameter, InputTransform
+
 if TYPE_CHECKING:
+    from dlif_core.curve import InputFunction
     from dlif_core.kinetics.context import Estimator, FitContext
     from dlif_core.kinetics.settings import FitSettings
 
@@ -46,6 +49,10 @@ class Parameter:
     derived: bool = False
 
 
+def _unchanged(curve: InputFunction) -> InputFunction:
+    return curve
+
+
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A kinetic model.
@@ -74,6 +81,11 @@ class Model:
         The compartment model by which the delay of the whole image is fitted.
     voxelwise
         Whether it can be fitted to voxels; else to regions only.
+    input_parameters
+        Numbers of its own that change the input function; fitted for every region, and for voxels once to the leading
+        region. They are not among `parameters` and do not count in `fitted_numbers`.
+    input_transform
+        From the measured input function and the values of `input_parameters`, in order, to the tissue's.
     """
 
     name: str
@@ -88,6 +100,8 @@ class Model:
     rss_units: str = "Bq2 mL-2"
     delay_model: str = ""
     voxelwise: bool = True
+    input_parameters: tuple[InputParameter, ...] = ()
+    input_transform: InputTransform = _unchanged
 
     @property
     def has_compartments(self) -> bool:
