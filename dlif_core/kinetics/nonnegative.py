@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 #: Curves that are worked on at once.
-_TILE = 8192
+_TILE = 16384
 #: Slope of the residual sum, as share of the curve's norm, that is rounding.
 _ROUNDING = 1e-10
 #: Pivot of the normal equations of normalised columns below which a column depends on those before it.
@@ -103,10 +103,8 @@ class NonNegativeSolver:
         return self._left(curves, support, amount) @ self._columns.T
 
     def _left(self, curves: Tensor, support: Tensor, amount: Tensor) -> Tensor:
-        left = curves.clone()
-        for column, height in zip(support, amount, strict=True):
-            left.addcmul_(self._columns[column], height[:, None], value=-1.0)
-        return left
+        dense = amount.new_zeros(len(curves), self.empty + 1).scatter_(1, support.T, amount.T)
+        return curves - dense @ self._columns
 
     def correction(self, support: Tensor, slopes: Tensor) -> Tensor:
         """What coefficients of normalised columns in slots lack to those of least squares, shape (slots, curves)."""

@@ -159,6 +159,16 @@ def test_blood_alone_and_more_than_blood() -> None:
     assert found.rss[1] == pytest.approx(rest**2, rel=1e-6)
 
 
+def test_a_negative_curve_has_no_component() -> None:
+    """Alone in its block, so that no column is ever in use."""
+    curve = -COLUMNS.whole_blood[:, None]
+    found = estimator().fit(curve)
+    assert not found.values.any()
+    assert np.isnan(found.errors).all()
+    assert found.status[0] == FitStatus.AT_BOUND
+    assert found.rss[0] == pytest.approx(WEIGHTS @ curve[:, 0] ** 2)
+
+
 def test_range_of_rates() -> None:
     rates = rate_grid(MOUSE, FitSettings("spectral"))
     assert rates[:2].tolist() == pytest.approx([0, 1 / (3 * 45.5)])
