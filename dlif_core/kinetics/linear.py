@@ -4,8 +4,8 @@
 * MRTM, MRTM2: Ichise et al., J Cereb Blood Flow Metab 2003;23:1096.
 
 Integrals are as in the Logan plot: of plasma from the true curve, of tissue and reference region from frame averages.
-Where the coefficient of the innermost integral of C_T is not negative, the tissue does not come to rest, and volumes
-and binding potentials, which need that, are NaN.
+Volumes and binding potentials are ratios of coefficients. Where that of the tissue is not negative and that of the
+input is positive, the tissue does not come to rest; it has no volume, and the ratio is NaN.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def ma1(context: FitContext, settings: FitSettings) -> LinearEstimator:
 
 def _volume_and_intercept(coefficients: Array) -> Sequence[Array]:
     plasma, tissue = coefficients
-    tissue = _at_rest(tissue)
+    tissue = _at_rest(plasma, tissue)
     return -plasma / tissue, 1 / tissue
 
 
@@ -65,7 +65,7 @@ def _rate_constants(coefficients: Array) -> Sequence[Array]:
     bound = double_plasma / influx  # k3 + k4
     k2 = -tissue - bound
     k4 = -double_tissue / k2
-    return -double_plasma / _at_rest(double_tissue), influx, k2, bound - k4, k4
+    return -double_plasma / _at_rest(double_plasma, double_tissue), influx, k2, bound - k4, k4
 
 
 def _of_rate_constants(parameters: Array) -> Sequence[Array]:
@@ -81,7 +81,7 @@ def mrtm(context: FitContext, settings: FitSettings) -> LinearEstimator:
 
 def _binding_and_reference(coefficients: Array) -> Sequence[Array]:
     delivery, k2, tissue = coefficients
-    return -k2 / _at_rest(tissue) - 1, delivery, k2, k2 / delivery
+    return -k2 / _at_rest(k2, tissue) - 1, delivery, k2, k2 / delivery
 
 
 def _of_binding(parameters: Array) -> Sequence[Array]:
@@ -96,7 +96,7 @@ def mrtm2(context: FitContext, settings: FitSettings) -> LinearEstimator:
     regression = _regression(context, settings, [integral + curve / k2_prime], [_integrator(context.timing)])
     return LinearEstimator(
         regression,
-        lambda found: (-found[0] / _at_rest(found[1]) - 1, found[0] / k2_prime, found[0]),
+        lambda found: (-found[0] / _at_rest(*found) - 1, found[0] / k2_prime, found[0]),
         lambda found: (found[2], -found[2] / (1 + found[0])),
     )
 
@@ -140,9 +140,9 @@ def _regression(
     return CurveRegression(used, columns, matrices, context.weights[used], correction, context.device)
 
 
-def _at_rest(coefficient: Array) -> Array:
-    """The coefficient of an integral of C_T where it is negative, else NaN."""
-    return np.where(coefficient.real < 0, coefficient, np.nan)
+def _at_rest(inflow: Array, tissue: Array) -> Array:
+    """The coefficient of the tissue where it comes to rest, else NaN."""
+    return np.where((tissue.real < 0) | (inflow.real <= 0), tissue, np.nan)
 
 
 def _integrator(timing: FrameTiming) -> Array:

@@ -4,23 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from kinetics_truth import MOUSE, mouse_input, noisy_mouse_curves, ode_curve, schedule, settings_for
-from test_kinetics_linear import COLUMNS, ONE, REFERENCE, one_regression
+from kinetics_truth import MOUSE, noisy_mouse_curves, schedule, settings_for
+from test_kinetics_linear import BLOOD, COLUMNS, ONE, context, one_regression, truth
 
-from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import MODELS, FitContext, FitStatus
 from dlif_core.kinetics.graphical import find_t_star, tissue_integral
 
-BLOOD = mouse_input()
 LONG = schedule((1, 30), (24, 5), (9, 20), (20, 300), (20, 600))
+NOISY = noisy_mouse_curves(COLUMNS, MOUSE, 200, seed=3)[0]
 TRAPPED = {"K1": 0.12, "k2": 0.12, "k3": 0.03, "vB": 0.0}
-
-
-def context(timing: FrameTiming, weights: np.ndarray | None = None, blood: InputFunction = BLOOD) -> FitContext:
-    weights = np.ones(len(timing)) if weights is None else weights
-    return FitContext(timing, weights, blood, ode_curve(timing, BLOOD, REFERENCE))
 
 
 def values(model: str, scan: FitContext, curves: np.ndarray, **options: object) -> np.ndarray:
@@ -29,24 +23,24 @@ def values(model: str, scan: FitContext, curves: np.ndarray, **options: object) 
 
 def test_reference_logan_of_one_tissue_is_exact() -> None:
     """With k2′ known: DVR is the ratio of volumes, the intercept −1/k2."""
-    found = values("reference-logan", context(MOUSE), ode_curve(MOUSE, BLOOD, ONE))
+    found = values("reference-logan", context(MOUSE), truth(MOUSE, ONE))
     assert found[:, 0] == pytest.approx([3.0, 2.0, -25.0], rel=2e-3)
 
 
 def test_reference_logan_of_two_tissues_approaches_dvr() -> None:
     two = {"K1": 0.1, "k2": 0.1, "k3": 0.1, "k4": 0.05, "vB": 0.0}
-    found = values("reference-logan", context(LONG), ode_curve(LONG, BLOOD, two), t_star=150.0)
+    found = values("reference-logan", context(LONG), truth(LONG, two), t_star=150.0)
     assert found[:2, 0] == pytest.approx([3.0, 2.0], rel=5e-3)
 
 
 def test_reference_patlak_approaches_ki_over_the_volume_of_the_reference() -> None:
     """Ki′ = K1 k3 / (k2 + k3) / VT′."""
-    found = values("reference-patlak", context(LONG), ode_curve(LONG, BLOOD, TRAPPED), t_star=120.0)
+    found = values("reference-patlak", context(LONG), truth(LONG, TRAPPED), t_star=120.0)
     assert found[0, 0] == pytest.approx(0.12 * 0.03 / 0.15 / 1.0, rel=0.02)
 
 
 def test_relative_patlak_is_proportional_to_ki_and_needs_no_early_input() -> None:
-    curves = np.array([ode_curve(MOUSE, BLOOD, TRAPPED | {"k3": k3}) for k3 in (0.01, 0.03, 0.06)]).T
+    curves = np.array([truth(MOUSE, TRAPPED | {"k3": k3}) for k3 in (0.01, 0.03, 0.06)]).T
     scan = context(MOUSE)
     relative, full = (values(model, scan, curves, t_star=20.0)[0] for model in ("relative-patlak", "patlak"))
     np.testing.assert_allclose(relative / full, relative[0] / full[0], rtol=1e-3)
@@ -60,7 +54,7 @@ def test_relative_patlak_is_proportional_to_ki_and_needs_no_early_input() -> Non
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("model", ["patlak", "relative-patlak", "reference-patlak", "logan", "reference-logan"])
 def test_values_and_errors_are_those_of_one_weighted_line_each(model: str, dtype: type) -> None:
-    curves = noisy_mouse_curves(COLUMNS, MOUSE, 200, seed=3)[0].astype(dtype)
+    curves = NOISY.astype(dtype)
     weights = np.random.default_rng(0).uniform(0.5, 2, 42)
     scan, used = context(MOUSE, weights), MOUSE.start >= 600
     options = {} if model.startswith("reference") else {"blood_volume": 0.04}
@@ -98,7 +92,7 @@ def test_values_and_errors_are_those_of_one_weighted_line_each(model: str, dtype
 
 @pytest.mark.parametrize("model", ["relative-patlak", "reference-patlak", "reference-logan"])
 def test_fitted_curves(model: str) -> None:
-    curve = ode_curve(MOUSE, BLOOD, TRAPPED if "patlak" in model else ONE)
+    curve = truth(MOUSE, TRAPPED if "patlak" in model else ONE)
     estimator = MODELS[model].estimator(context(MOUSE), settings_for(model, t_star=20.0))
     fitted = estimator.fitted(curve[:, None], estimator.fit(curve[:, None]))[:, 0]
     assert np.isnan(fitted[MOUSE.start < 1200]).all()
@@ -114,7 +108,7 @@ def largest_deviation(timing: FrameTiming, curve: np.ndarray, start: float) -> f
 
 @pytest.mark.parametrize("limit", [0.02, 0.05, 0.1])
 def test_t_star_is_the_earliest_start_within_the_limit(limit: float) -> None:
-    curve = ode_curve(MOUSE, BLOOD, TRAPPED)
+    curve = truth(MOUSE, TRAPPED)
     found = find_t_star(context(MOUSE), settings_for("patlak", t_star="find"), curve, limit)
     starts = [start for start in MOUSE.start[:-4] if start > 30]
     sound = [start for start in starts if largest_deviation(MOUSE, curve, start) <= limit]
@@ -126,7 +120,7 @@ def test_t_star_is_the_earliest_start_within_the_limit(limit: float) -> None:
     "model", ["logan", "ma1", "ma2", "relative-patlak", "reference-logan", "reference-patlak", "mrtm2"]
 )
 def test_every_method_finds_a_t_star_after_which_points_lie_near_the_line(model: str) -> None:
-    curve = ode_curve(MOUSE, BLOOD, ONE)
+    curve = truth(MOUSE, ONE)
     found = find_t_star(context(MOUSE), settings_for(model, t_star="find"), curve)
     estimator = MODELS[model].estimator(context(MOUSE), settings_for(model, t_star=found))
     assert estimator.deviation(curve) <= 0.1
@@ -134,7 +128,7 @@ def test_every_method_finds_a_t_star_after_which_points_lie_near_the_line(model:
 
 
 def test_a_curve_without_a_linear_phase_is_refused_with_what_was_reached() -> None:
-    curve = ode_curve(MOUSE, BLOOD, TRAPPED) * np.where(np.arange(42) % 2, 2.0, 0.5)
+    curve = truth(MOUSE, TRAPPED) * np.where(np.arange(42) % 2, 2.0, 0.5)
     with pytest.raises(ConfigurationError, match=r"the smallest deviation is \d+%") as fault:
         find_t_star(context(MOUSE), settings_for("patlak", t_star="find"), curve)
     assert fault.value.where == "fit setting t_star"
