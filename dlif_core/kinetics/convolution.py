@@ -64,20 +64,20 @@ class FrameConvolution:
         Parameters
         ----------
         rate
-            θ, shape (rates,) [min⁻¹], each zero or positive.
+            θ, shape (rates,) [min⁻¹].
 
         Returns
         -------
         Shape (rates, frames) [Bq/mL·min].
         """
         theta = np.atleast_1d(np.asarray(rate, float))
-        safe = np.where(theta > 0, theta, 1.0)[:, None]
+        safe = np.where(theta != 0, theta, 1.0)[:, None]
         response = self._at_stops(safe)
         edges = np.concatenate([response, np.zeros((len(theta), 1))], axis=1)
         start = np.where(self._before_start, 0.0, edges[:, self._first])
         end = np.where(self._before_end, 0.0, edges[:, self._last])
         average = (self._integral - (end - start)) / (safe * self._duration)
-        return np.where(theta[:, None] > 0, average, self.running_integral)
+        return np.where(theta[:, None] != 0, average, self.running_integral)
 
     def _at_stops(self, theta: Array) -> Array:
         """The response at every stop, shape (rates, stops)."""

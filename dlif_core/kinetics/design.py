@@ -23,6 +23,10 @@ Array = NDArray[np.float64]
 _ROUNDING = 1e-10
 #: Degree of the splines.
 _DEGREE = 7
+#: Points of the grid through which each polynomial goes.
+_WINDOW = 8
+#: Points beyond the range on either side, so that every window is complete.
+MARGIN = _WINDOW // 2 - 1
 #: Curves that are worked on at once where there are many numbers for each, so that they stay in the cache.
 TILE = 2048
 
@@ -32,6 +36,8 @@ class FrameColumns:
 
     Attributes
     ----------
+    timing
+        Of the scan.
     integral
         Frame averages of ∫C_p, shape (frames,) [Bq/mL·min].
     whole_blood
@@ -39,6 +45,7 @@ class FrameColumns:
     """
 
     def __init__(self, timing: FrameTiming, input_function: InputFunction) -> None:
+        self.timing = timing
         self._convolution = FrameConvolution(input_function.time, input_function.plasma, timing)
         self.integral = self._convolution.running_integral
         self.whole_blood = timing.average(input_function.time, input_function.whole_blood)
@@ -108,6 +115,84 @@ class ModelSpace:
     def _tile(self, activity: NDArray[Any]) -> tuple[Tensor, Tensor]:
         weighted = torch.from_numpy(np.array(activity, dtype=np.float64, order="C")).to(self._root.device) * self._root
         return (self._axes @ weighted).T.contiguous(), (weighted * weighted).sum(0)
+
+
+@dataclass(frozen=True)
+class RateAxis:
+    """Even axis of exponential rates: place u = ln(θ + c). Rates far below c can't be told apart within the scan.
+
+    Attributes
+    ----------
+    places
+        Even grid, with `MARGIN` points beyond the bounds of θ on either side, shape (points,).
+    slow
+        c [min⁻¹].
+    """
+
+    places: Array
+    slow: float
+
+    @classmethod
+    def between(cls, bounds: tuple[float, float], timing: FrameTiming, points: int) -> RateAxis:
+        """The axis of a scan, with `points` points between bounds of θ [min⁻¹], which are two of them."""
+        slow = 60.0 / float(timing.end[-1] - timing.start[0])
+        low, high = np.log(np.add(bounds, slow))
+        return cls(low + (high - low) / (points - 1) * np.arange(-MARGIN, points + MARGIN), slow)
+
+    @property
+    def rates(self) -> Array:
+        """θ at the grid [min⁻¹]; below the lower bound they may be negative."""
+        return np.exp(self.places) - self.slow
+
+    def place(self, log_rates: Tensor) -> Tensor:
+        """Place of ln θ."""
+        return (log_rates.exp() + self.slow).log()
+
+    def log_rate(self, places: Tensor) -> Tensor:
+        """Ln θ of a place."""
+        return (places.exp() - self.slow).log()
+
+
+@dataclass(frozen=True)
+class Interpolant:
+    """A vector over an even grid, between each two points as the polynomial through the eight points around.
+
+    Attributes
+    ----------
+    first, step
+        Middle of the first interval, and steps of the grid.
+    coefficients
+        Shape (intervals, powers, components), highest power first, in the distance from the middle in steps.
+    """
+
+    first: float
+    step: float
+    coefficients: Tensor
+
+    @classmethod
+    def through(cls, grid: Array, values: Array, device: str) -> Interpolant:
+        """Through `values` of shape (points, components) at an even grid, `MARGIN` points of it on either side."""
+        windows = np.lib.stride_tricks.sliding_window_view(values, _WINDOW, axis=0)
+        coefficients = np.ascontiguousarray((windows @ stencil().T).swapaxes(1, 2))
+        step = float(grid[1] - grid[0])
+        return cls(float(grid[MARGIN]) + 0.5 * step, step, torch.as_tensor(coefficients, device=device))
+
+    def nearest(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Index of the nearest interval, and the distance from its middle in steps; each of the shape of `at`."""
+        place = (at - self.first) / self.step
+        interval = place.round().clamp_(0, len(self.coefficients) - 1)
+        return interval.long(), place - interval
+
+    def __call__(self, at: Tensor, order: int = 0) -> tuple[Tensor, ...]:
+        """Value and derivatives up to `order` at points of shape (points,), each of shape (points, components)."""
+        interval, distance = self.nearest(at)
+        found = polynomial(self.coefficients.index_select(0, interval).unbind(1), distance[:, None], order)
+        return tuple(value / self.step**power for power, value in enumerate(found))
+
+
+def stencil() -> Array:
+    """Coefficients of a polynomial, highest power first, from its values at the points of a window."""
+    return np.asarray(np.linalg.inv(np.vander(np.arange(_WINDOW) - 0.5 * (_WINDOW - 1))))
 
 
 @dataclass(frozen=True)

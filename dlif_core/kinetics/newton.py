@@ -9,11 +9,16 @@ from torch import Tensor
 
 from dlif_core.kinetics.projection import Drop, Projection
 
-_ITERATIONS = 60
+#: Steps at most: of all curves tile by tile, then of all those left at once.
+_STEPS, _MORE_STEPS = 7, 33
 _LONGEST_STEP = 1.5
 #: A step this short [ln θ], or one that promises no more than rounding, ends the ascent. It is still taken; where it
 #: is not damped, convergence is quadratic and it may be longer.
 _STEP, _UNDAMPED_STEP, _GAIN = 1e-9, 1e-5, 1e-14
+#: Share of a batch that must be left for it to go on as it is; copying what is left takes as long as a step.
+_WORTH_KEEPING = 0.7
+#: Curves that ascend at once, so that their polynomials stay in the cache.
+_TILE = 4096
 _TINY = 1e-300
 
 
@@ -23,19 +28,16 @@ class Ascent:
 
     Attributes
     ----------
-    log_rates
+    places
         Shape (rates, voxels).
-    heights
-        Coefficients of the r(θ), shape (rates, voxels).
     drop
-        Drop of the residual sum, shape (voxels,).
+        With its derivatives there.
     converged
         Shape (voxels,).
     """
 
-    log_rates: Tensor
-    heights: Tensor
-    drop: Tensor
+    places: Tensor
+    drop: Drop
     converged: Tensor
 
 
@@ -51,36 +53,58 @@ def ascend(projection: Projection, start: Tensor, curves: Tensor) -> Ascent:
     curves
         Coordinates, shape (voxels, directions).
     """
-    found = projection.clamp(start)
-    converged = torch.zeros(found.shape[1], dtype=torch.bool, device=found.device)
-    active = torch.arange(found.shape[1], device=found.device)
-    drop = projection.around(found, curves)
-    here = drop(found)
-    heights, value = here.heights.clone(), here.value.clone()
-    damping = torch.zeros_like(here.value)
-    for _ in range(_ITERATIONS):
-        at = found[:, active]
-        step, gain = _step(projection, at, here, damping)
+    tiles = zip(torch.split(start, _TILE, 1), torch.split(curves, _TILE), strict=True)
+    parts = zip(*(_climb(projection, *tile, _STEPS) for tile in tiles), strict=True)
+    at, drop, done = (torch.cat(part, -1) for part in parts)
+    left = (~done).nonzero()[:, 0]
+    if len(left):
+        further = _climb(projection, at[:, left], curves.index_select(0, left), _MORE_STEPS)
+        for whole, part in zip((at, drop, done), further, strict=True):
+            whole[..., left] = part
+    return Ascent(at, Drop(drop), done)
+
+
+def _climb(projection: Projection, start: Tensor, curves: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rates, parts of the drop and whether they have converged, after some steps."""
+    at = projection.clamp(start)
+    drop = projection.around(at, curves)
+    here = drop(at).parts
+    done = torch.zeros_like(here[0], dtype=torch.bool)
+    found = at.clone(), here.clone(), done.clone()
+    active, damping = torch.arange(at.shape[1], device=at.device), torch.zeros_like(here[0])
+    for _ in range(steps):
+        step, gain = _step(projection, at, Drop(here), damping)
         trial = projection.clamp(at + step)
-        ahead = drop(trial)
+        ahead = drop(trial).parts
         shortest = torch.where(damping > 0, _STEP, _UNDAMPED_STEP)
-        final = ((trial - at).abs().amax(0) < shortest) | (gain.abs() <= _GAIN * here.value)
-        better = (ahead.value >= here.value) | final
-        here = _choose(better, ahead, here)
-        found[:, active] = torch.where(better, trial, at)
-        heights[:, active], value[active], converged[active] = here.heights, here.value, final
-        keep = (~final).nonzero()[:, 0]
-        if not len(keep):
-            break
-        damping = torch.where(better, 0.0, (10 * damping).clamp_min(1.0))[keep]
-        here, active = Drop(*(part[..., keep] for part in vars(here).values())), active[keep]
-        drop.keep(keep)
-    return Ascent(found, heights, value, converged)
+        final = ((trial - at).abs_().amax(0) < shortest) | (gain.abs() <= _GAIN * here[0])
+        final |= projection.too_close(at) & projection.too_close(trial)
+        better = ((ahead[0] >= here[0]) | final) & ~done
+        _keep_old(~better, (trial, at), (ahead, here))
+        at, here, done = trial, ahead, done | final
+        damping = torch.where(better, 0.0, (10 * damping).clamp_min_(1.0))
+        left = int((~done).sum())
+        if left <= _WORTH_KEEPING * len(done):
+            for whole, part in zip(found, (at, here, done), strict=True):
+                whole[..., active] = part
+            if not left:
+                return found
+            keep = (~done).nonzero()[:, 0]
+            at, here, done, active, damping = (
+                part.index_select(-1, keep) for part in (at, here, done, active, damping)
+            )
+            drop.keep(keep)
+    for whole, part in zip(found, (at, here, done), strict=True):
+        whole[..., active] = part
+    return found
 
 
-def _choose(better: Tensor, ahead: Drop, here: Drop) -> Drop:
-    parts = zip(vars(ahead).values(), vars(here).values(), strict=True)
-    return Drop(*(torch.where(better, new, old) for new, old in parts))
+def _keep_old(where: Tensor, *pairs: tuple[Tensor, Tensor]) -> None:
+    """Put the old in place of the new where it is to stay."""
+    some = where.nonzero()[:, 0]
+    if len(some):
+        for new, old in pairs:
+            new[..., some] = old[..., some]
 
 
 def _step(projection: Projection, at: Tensor, here: Drop, damping: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,9 +120,9 @@ def _step(projection: Projection, at: Tensor, here: Drop, damping: Tensor) -> tu
 def _newton_step(matrix: Tensor, right: Tensor, held: Tensor) -> Tensor:
     """|A|⁻¹ g: Newton's step where A is positive definite, an ascent of the same scale where it is not."""
     if len(right) == 1:
-        return torch.div(right, matrix[0, 0].abs() + _TINY)
-    h11, h22 = torch.where(held, 1.0, torch.stack([matrix[0, 0], matrix[1, 1]]))
-    h12 = torch.where(held.any(0), 0.0, matrix[0, 1])
+        return torch.div(right, matrix[0].abs() + _TINY)
+    h11, h22 = torch.where(held, 1.0, matrix[::2])
+    h12 = torch.where(held.any(0), 0.0, matrix[1])
     h11, h12, h22 = _absolute(h11, h12, h22)
     determinant = h11 * h22 - h12**2 + _TINY
     return torch.stack([h22 * right[0] - h12 * right[1], h11 * right[1] - h12 * right[0]]) / determinant

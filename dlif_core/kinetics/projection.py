@@ -8,7 +8,9 @@ So a whole grid of rates costs one matrix product, and the drop has exact first 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -18,16 +20,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlif_core.kinetics.covariance import Matrix, directions_of_inverse
-from dlif_core.kinetics.design import TILE, Curves, Spline, dot, polynomial
+from dlif_core.kinetics.design import MARGIN, TILE, Curves, Interpolant, RateAxis, polynomial, stencil
 from dlif_core.kinetics.faces import Face
 
 Array = NDArray[np.float64]
 #: Bounds that a search keeps: none, coefficients ≥ 0 ("lower"), or vB ≤ 1 too ("all").
 Bounds = Literal["none", "lower", "all"]
 
-#: Steps of the search grid over ln θ.
-_SEARCH_STEPS = 64
-#: Steps of a spline up to which its polynomial around a point holds to rounding.
+#: Every so manieth point of the grid is looked at in a search, by number of exponentials.
+_STRIDE = (1, 3, 3)
+#: Steps from the middle of its interval up to which a polynomial holds.
 _REACH = 1.5
 #: Rates closer together than this [ln θ] can't be told apart.
 _CLOSEST = 0.02
@@ -55,24 +57,40 @@ class Regression:
 
 @dataclass(frozen=True)
 class Drop:
-    """Drop of the residual sum with its derivatives by the logarithms of the rates.
+    """Drop of the residual sum with its derivatives by the places of the rates.
 
     Attributes
     ----------
-    value
-        Shape (voxels,).
-    gradient
-        Shape (rates, voxels).
-    curvature
-        Second derivatives, shape (rates, rates, voxels).
-    heights
-        Coefficients of the r(θ), shape (rates, voxels).
+    parts
+        All numbers below it, one after the other, shape (numbers, voxels): 4 for one rate, 12 for two.
     """
 
-    value: Tensor
-    gradient: Tensor
-    curvature: Tensor
-    heights: Tensor
+    parts: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """The drop, shape (voxels,)."""
+        return self.parts[0]
+
+    @property
+    def gradient(self) -> Tensor:
+        """Shape (rates, voxels)."""
+        return self.parts[1:3] if len(self.parts) > 4 else self.parts[1:2]
+
+    @property
+    def curvature(self) -> Tensor:
+        """Second derivatives, the lower triangle of their matrix, shape (1 or 3, voxels)."""
+        return self.parts[3:6] if len(self.parts) > 4 else self.parts[2:3]
+
+    @property
+    def heights(self) -> Tensor:
+        """Coefficients of the r(θ), shape (rates, voxels)."""
+        return self.parts[6:8] if len(self.parts) > 4 else self.parts[3:]
+
+    @property
+    def overlap(self) -> Tensor:
+        """Scalar product of the two r(θ), its derivatives by either rate and by both, shape (4 or 0, voxels)."""
+        return self.parts[8:]
 
 
 class Projection:
@@ -80,8 +98,8 @@ class Projection:
 
     Parameters
     ----------
-    log_rates
-        Even grid, shape (points,) [ln min⁻¹].
+    axis
+        Of the rates.
     exponential
         Coordinates of the weighted columns at the grid, shape (points, directions).
     fixed
@@ -92,22 +110,23 @@ class Projection:
         Where to compute.
     """
 
-    def __init__(self, log_rates: Array, exponential: Array, fixed: Array, face: Face, device: str) -> None:
+    def __init__(self, axis: RateAxis, exponential: Array, fixed: Array, face: Face, device: str) -> None:
         basis, triangle = np.linalg.qr(fixed.T)
         remainder = exponential - (exponential @ basis) @ basis.T
         remainder -= (remainder @ basis) @ basis.T
-        norm = np.linalg.norm(remainder, axis=1, keepdims=True)
+        norm = np.linalg.norm(remainder, axis=1, keepdims=True) * _continuing(remainder)
         coordinates = np.linalg.pinv(triangle)
         inverse = coordinates @ basis.T
         shadow = exponential @ inverse.T
-        self._unit = Spline.through(log_rates, remainder / norm, device)
-        turn = self._unit.coefficients[:, -2].cpu().numpy() / self._unit.step
-        lengths = [norm, *(np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (exponential, turn))]
+        places, inside = axis.places, slice(MARGIN, len(axis.places) - MARGIN)
+        self._axis, self._unit = axis, Interpolant.through(places, remainder / norm, device)
+        self._nodes = torch.as_tensor(remainder / norm, device=device)
         self.face = face
-        self.bounds = float(log_rates[0]), float(log_rates[-1])
-        self._scale = Spline.through(log_rates, np.hstack([*lengths, shadow]), device)
-        stride = (len(log_rates) - 1) // _SEARCH_STEPS
-        grid = [log_rates[::stride], (remainder / norm)[::stride], norm[::stride], shadow[::stride]]
+        turn = self._unit(torch.as_tensor(places, device=device), 1)[1].cpu().numpy()
+        lengths = [norm, *(np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (exponential, turn))]
+        self._scale = Interpolant.through(places, np.hstack([*lengths, shadow]), device)
+        self.bounds = float(places[inside][0]), float(places[inside][-1])
+        grid = [part[inside][:: _STRIDE[face.exponentials]] for part in (places, remainder / norm, norm, shadow)]
         self._grid, self._grid_unit, self._grid_norm, self._shadow = (
             torch.as_tensor(np.ascontiguousarray(a), device=device) for a in grid
         )
@@ -116,8 +135,18 @@ class Projection:
         )
         highest = [torch.inf] * face.integral + [1.0] * (face.blood == "free")
         self.highest = torch.tensor(highest, dtype=torch.float64, device=device)
-        self._overlap = self._grid_unit @ self._grid_unit.T
-        self._alone = (1 - self._overlap.square()).clamp_min(_TINY).rsqrt()
+        overlap = self._grid_unit @ self._grid_unit.T
+        self._overlap, self._alone = overlap.float(), (1 - overlap.square()).clamp_min(_TINY).rsqrt().float()
+        self._grid_norm, self._shadow = self._grid_norm.float(), self._shadow.float()
+
+    @cached_property
+    def overlaps(self) -> Tensor:
+        """Polynomials of r(θ₁)·r(θ₂) in both rates, shape (intervals², powers²)."""
+        pieces = self._unit.coefficients
+        intervals, powers, _ = pieces.shape
+        flat = pieces.reshape(intervals * powers, -1)
+        products = (flat @ flat.T).reshape(intervals, powers, intervals, powers)
+        return products.transpose(1, 2).reshape(intervals**2, powers**2)
 
     def search(self, curves: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
         """Best grid point of every curve.
@@ -137,8 +166,8 @@ class Projection:
         highest = self.highest if bounds == "all" else torch.full_like(self.highest, torch.inf)
         found = []
         for tile in torch.split(curves, TILE):
-            level = None if bounds == "none" else self._inverse @ tile.T
-            found.append(best(self._grid_unit @ tile.T, level, highest))
+            level = None if bounds == "none" else (self._inverse @ tile.T).float()
+            found.append(best((self._grid_unit @ tile.T).float(), level, highest))
         score, point = (torch.cat(parts, -1) for parts in zip(*found, strict=True))
         return self._grid[point], score > -torch.inf
 
@@ -159,8 +188,8 @@ class Projection:
         for slow in range(len(rows)):
             members = (point == slow).nonzero()[:, 0]
             if len(members):
-                here = None if level is None else level[:, members]
-                scores = self._scores_beside(slow, products[:, members], here, highest)
+                here = None if level is None else level.index_select(1, members)
+                scores = self._scores_beside(slow, products.index_select(1, members), here, highest)
                 points[1, members] = scores.argmax(0) + slow + 1
         return best, points
 
@@ -179,19 +208,20 @@ class Projection:
         possible = _possible(rest, highest) & (own >= 0) & (other >= 0)
         return torch.where(possible, score, -torch.inf)
 
-    def around(self, log_rates: Tensor, curves: Tensor) -> LocalDrop:
+    def around(self, places: Tensor, curves: Tensor) -> LocalDrop:
         """The drop of the residual sum near rates of shape (rates, voxels), for curves of (voxels, directions)."""
-        return LocalDrop(self._unit, log_rates, curves)
+        overlaps = self.overlaps if self.face.exponentials == 2 else None
+        return LocalDrop(self._unit, curves @ self._nodes.T, overlaps, places)
 
     def remainder(self, curves: Curves) -> Tensor:
         """Sum of squares of the curves without the columns that don't depend on a rate, shape (voxels,)."""
         projected: Tensor = (curves.inside @ self._basis).square().sum(1)
         return curves.square - projected
 
-    def regress(self, log_rates: Tensor, heights: Tensor, curves: Curves) -> Regression:
+    def regress(self, places: Tensor, heights: Tensor, curves: Curves) -> Regression:
         """The coefficients that belong to coefficients of r(θ), both of shape (rates, voxels)."""
         gains, levels, sizes = torch.empty_like(heights), self._inverse @ curves.inside.T, []
-        for index, rate in enumerate(log_rates):
+        for index, rate in enumerate(places):
             norm, length, _, *shadow = self._scale(rate)[0].T
             gains[index] = heights[index] / norm
             sizes.append(gains[index] * length)
@@ -201,13 +231,15 @@ class Projection:
         smallest = torch.stack(every).amin(0) if every else torch.full_like(curves.square, torch.inf)
         return Regression(gains, levels, smallest)
 
-    def directions(self, log_rates: Tensor, gains: Tensor, held: Tensor) -> tuple[Matrix, Tensor]:
+    def directions(self, log_rates: Tensor, gains: Tensor, overlap: Tensor, held: Tensor) -> tuple[Matrix, Tensor]:
         """Covariance of the free numbers for noise of variance one.
 
         Parameters
         ----------
         log_rates, gains
             The optimum, each of shape (rates, voxels).
+        overlap
+            See `Drop`, shape (4 or 0, voxels).
         held
             Whether a rate is held on a bound, shape (rates, voxels).
 
@@ -216,31 +248,16 @@ class Projection:
         Directions, see `dlif_core.kinetics.covariance`, and whether the numbers can't be told apart, shape (voxels,).
         """
         count = len(gains)
-        scales = [[part.T for part in self._scale(rate, 1)] for rate in log_rates]
-        inverse, singular = directions_of_inverse(self._gram(log_rates, [scale[2] for scale, _ in scales]), held)
-        zero = torch.zeros_like(gains.sum(0))
+        scales = [[part.T for part in self._scale(place, 1)] for place in self._axis.place(log_rates)]
+        inverse, singular = directions_of_inverse(_gram(overlap, [scale[2] for scale, _ in scales]), held)
+        zero, stretch = torch.zeros_like(gains.sum(0)), 1 + self._axis.slow * (-log_rates).exp()  # d ln θ / du
         found = []
         for direction in inverse:
             moves = [*direction, *[zero] * (2 * count - len(direction))]
             found.append(self._numbers_move(moves[:count], moves[count:], gains, scales))
+            found[-1][:count] = [move * part for move, part in zip(found[-1], stretch, strict=False)]
         of_levels = [[zero] * (2 * count) + [zero + part for part in level] for level in self._coordinates.T]
         return found + of_levels, singular
-
-    def _gram(self, log_rates: Tensor, turns: list[Tensor]) -> Matrix:
-        """Scalar products of the r(θ) and their derivatives, lower triangle; `turns` are lengths of the latter.
-
-        Both are orthogonal to the columns without rate, and r(θ), of length one, to its own derivative.
-        """
-        one = torch.ones_like(log_rates.sum(0))
-        if len(turns) < 2:
-            return [[one], *([0 * one, turn.square()] for turn in turns)][: 2 * len(turns)]
-        (first, first_turn), (second, second_turn) = (self._unit(rate, 1) for rate in log_rates)
-        return [
-            [one],
-            [dot(first, second), one],
-            [0 * one, dot(first_turn, second), turns[0].square()],
-            [dot(first, second_turn), 0 * one, dot(first_turn, second_turn), turns[1].square()],
-        ]
 
     def _numbers_move(
         self, heights: list[Tensor], turns: list[Tensor], gains: Tensor, scales: list[list[Tensor]]
@@ -255,18 +272,18 @@ class Projection:
             levels = [level - moves[-1] * part - gain * rates[-1] * bend for level, part, bend in shadows]
         return [*rates, *moves, *levels]
 
-    def clamp(self, log_rates: Tensor) -> Tensor:
+    def clamp(self, places: Tensor) -> Tensor:
         """The nearest rates inside the bounds; of two, the second stays the faster one."""
         low, high = self.bounds
-        if len(log_rates) == 1:
-            return log_rates.clamp(low, high)
-        slow = log_rates[0].clamp(low, high - _CLOSEST)
-        return torch.stack([slow, torch.maximum(log_rates[1].clamp(low, high), slow + _CLOSEST)])
+        if len(places) == 1:
+            return places.clamp(low, high)
+        slow = places[0].clamp(low, high - _CLOSEST)
+        return torch.stack([slow, torch.maximum(places[1].clamp(low, high), slow + _CLOSEST)])
 
-    def too_close(self, log_rates: Tensor) -> Tensor:
+    def too_close(self, places: Tensor) -> Tensor:
         """Whether two rates can't be told apart, shape (voxels,)."""
-        close = torch.zeros_like(log_rates[0], dtype=torch.bool) if len(log_rates) else torch.tensor(False)
-        for slow, fast in pairwise(log_rates):
+        close = torch.zeros_like(places[0], dtype=torch.bool) if len(places) else torch.tensor(False)
+        for slow, fast in pairwise(places):
             close = close | (fast - slow < 1.01 * _CLOSEST)
         return close
 
@@ -274,57 +291,63 @@ class Projection:
 class LocalDrop:
     """The drop of the residual sum as a function of the rates, close to given rates.
 
-    There p and C are polynomials in ln θ with coefficients of their own for every curve; so whole vectors are touched
-    only once, however often the drop is asked for.
+    There p and C are polynomials in ln θ with coefficients of their own for every curve; those of p come from its
+    values at the points of the grid.
 
     Parameters
     ----------
     unit
         r(θ).
-    log_rates
+    products
+        p at the points of the grid, shape (voxels, points).
+    overlaps
+        Polynomials of C, see `Projection.overlaps`; None for one rate.
+    places
         Shape (rates, voxels).
-    curves
-        Coordinates, shape (voxels, directions).
     """
 
-    def __init__(self, unit: Spline, log_rates: Tensor, curves: Tensor) -> None:
-        self._unit, self._curves = unit, curves
-        self._points, _ = unit.nearest(log_rates)
-        self._products, self._overlap = self._polynomials(self._points, curves)
+    def __init__(self, unit: Interpolant, products: Tensor, overlaps: Tensor | None, places: Tensor) -> None:
+        self._unit, self._values, self._overlaps = unit, products, overlaps
+        self._stencil = torch.as_tensor(stencil(), device=products.device)
+        self._members = torch.arange(len(products), device=products.device)
+        self._points, _ = unit.nearest(places)
+        self._products, self._overlap = self._polynomials(self._points, self._members)
 
-    def _polynomials(self, points: Tensor, curves: Tensor) -> tuple[Tensor, Tensor]:
+    def _polynomials(self, points: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients of p, shape (rates, powers, voxels), and of C, shape (powers, powers, voxels)."""
-        parts = []
-        for some, tile in zip(torch.split(points, TILE, 1), torch.split(curves, TILE), strict=True):
-            units = [self._unit.near(point) for point in some]
-            products = torch.stack([_voxels_last(unit @ tile[:, :, None])[:, 0] for unit in units])
-            pairs = _voxels_last(units[0] @ units[1].transpose(1, 2)) if len(units) == 2 else products[:0, 0]
-            parts.append((products, pairs))
-        every_product, every_pair = (torch.cat(part, -1) for part in zip(*parts, strict=True))
-        return every_product, every_pair
+        powers, width = len(self._stencil), self._values.shape[1]
+        windows = self._values.view(-1).unfold(0, powers, 1)
+        starts = points + width * members
+        products = torch.stack([self._stencil @ windows.index_select(0, start).T for start in starts])
+        if self._overlaps is None:
+            return products, products[:0]
+        intervals = width - powers + 1
+        pairs = self._overlaps.index_select(0, points[0] * intervals + points[1])
+        return products, pairs.T.contiguous().view(powers, powers, -1)
 
     def keep(self, some: Tensor) -> None:
         """Go on with some of the curves."""
-        self._curves = self._curves.index_select(0, some)
+        self._members = self._members.index_select(0, some)
         self._points, self._products = self._points.index_select(-1, some), self._products.index_select(-1, some)
         self._overlap = self._overlap.index_select(-1, some)
 
-    def __call__(self, log_rates: Tensor) -> Drop:
+    def __call__(self, places: Tensor) -> Drop:
         """The drop at rates of shape (rates, voxels), which may have left the neighbourhood."""
-        distance = (log_rates - self._unit.first) / self._unit.step - self._points
+        distance = (places - self._unit.first) / self._unit.step - self._points
         away = (distance.abs().amax(0) > _REACH).nonzero()[:, 0]
         if len(away):
-            self._points[:, away], distance[:, away] = self._unit.nearest(log_rates[:, away])
-            found = self._polynomials(self._points[:, away], self._curves.index_select(0, away))
+            self._points[:, away], distance[:, away] = self._unit.nearest(places[:, away])
+            found = self._polynomials(self._points[:, away], self._members[away])
             self._products[..., away], self._overlap[..., away] = found
-        drop = self._of_one(distance) if len(distance) == 1 else self._of_two(distance)
-        return Drop(drop.value, drop.gradient / self._unit.step, drop.curvature / self._unit.step**2, drop.heights)
+        return Drop(torch.stack(self._of_one(distance) if len(distance) == 1 else self._of_two(distance)))
 
-    def _of_one(self, distance: Tensor) -> Drop:
+    def _of_one(self, distance: Tensor) -> list[Tensor]:
         p, slope, curvature = polynomial(self._products[0], distance[0], 2)
-        return Drop(p**2, (2 * p * slope)[None], (2 * (slope**2 + p * curvature))[None, None], p[None])
+        first, second = 2 / self._unit.step, 2 / self._unit.step**2
+        return [p**2, first * p * slope, second * (slope**2 + p * curvature), p]
 
-    def _of_two(self, distance: Tensor) -> Drop:
+    def _of_two(self, distance: Tensor) -> list[Tensor]:
+        step = self._unit.step
         p, s, c = zip(*(polynomial(*pair, 2) for pair in zip(self._products, distance, strict=True)), strict=True)
         values, slopes, curvatures = polynomial(self._overlap, distance[0], 2)
         overlap, other_turn, other_bend = polynomial(values, distance[1], 2)
@@ -337,22 +360,48 @@ class LocalDrop:
         h11 = by_first[0] * lean[0] + a[0] * (c[0] - by_first[1] * turn[0] - a[1] * bend[0])
         h22 = by_second[1] * lean[1] + a[1] * (c[1] - by_second[0] * turn[1] - a[0] * bend[1])
         h12 = by_second[0] * lean[0] - a[0] * (by_second[1] * turn[0] + a[1] * twist)
-        curvature = torch.stack([torch.stack([h11, h12]), torch.stack([h12, h22])])
-        gradient = torch.stack([a[0] * lean[0], a[1] * lean[1]])
-        return Drop(p[0] * a[0] + p[1] * a[1], 2 * gradient, 2 * curvature, torch.stack(a))
+        first, second = 2 / step, 2 / step**2
+        return [
+            *(p[0] * a[0] + p[1] * a[1], first * a[0] * lean[0], first * a[1] * lean[1]),
+            *(second * h11, second * h12, second * h22, *a),
+            *(overlap, own_turn / step, other_turn / step, twist / step**2),
+        ]
 
 
-def _possible(coefficients: Tensor, highest: Tensor) -> Tensor:
-    """Whether coefficients of the fixed columns, along dimension 0, are from zero to their highest."""
-    inside = torch.ones_like(coefficients[0], dtype=torch.bool) if len(coefficients) else torch.tensor(True)
+def _continuing(vectors: Array) -> Array:
+    """Signs that make each vector go on as the next one does, shape (vectors, 1).
+
+    What remains of e^(−θt) ⊗ C_p beside its limit ∫C_p turns around where θ goes through zero.
+    """
+    same = np.sum(vectors[:-1] * vectors[1:], axis=1) >= 0
+    return np.append(np.cumprod(np.where(same, 1.0, -1.0)[::-1])[::-1], 1.0)[:, None]
+
+
+def _gram(overlap: Tensor, turns: list[Tensor]) -> Matrix:
+    """Scalar products of the r(θ) and their derivatives, lower triangle; `turns` are lengths of the latter.
+
+    Both are orthogonal to the columns without rate, and r(θ), of length one, to its own derivative.
+    """
+    if not turns:
+        return []
+    one = torch.ones_like(turns[0])
+    if len(turns) == 1:
+        return [[one], [0 * one, turns[0].square()]]
+    product, first_turn, second_turn, twist = overlap
+    return [
+        [one],
+        [product, one],
+        [0 * one, first_turn, turns[0].square()],
+        [second_turn, 0 * one, twist, turns[1].square()],
+    ]
+
+
+def _possible(coefficients: Sequence[Tensor] | Tensor, highest: Tensor) -> Tensor:
+    """Whether coefficients of the fixed columns are from zero to their highest."""
+    inside = torch.tensor(True, device=highest.device)
     for coefficient, limit in zip(coefficients, highest, strict=True):
         inside = inside & (coefficient >= 0) & (coefficient <= limit)
     return inside
-
-
-def _voxels_last(products: Tensor) -> Tensor:
-    """From shape (voxels, …) to (…, voxels), so that what follows runs along voxels."""
-    return products.permute(1, 2, 0).contiguous()
 
 
 def solve_pair(overlap: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

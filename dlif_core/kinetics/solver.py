@@ -12,7 +12,6 @@ Nothing is done on whole curves but to find their coordinates in the space of th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlif_core.kinetics.covariance import propagate
-from dlif_core.kinetics.design import Curves, FrameColumns, ModelSpace
+from dlif_core.kinetics.design import Curves, FrameColumns, ModelSpace, RateAxis
 from dlif_core.kinetics.faces import Face, faces_of, unsettled
 from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel
 from dlif_core.kinetics.newton import ascend
@@ -32,10 +31,12 @@ from dlif_core.kinetics.settings import FitStatus
 
 Array = NDArray[np.float64]
 
-#: Points of the splines over ln θ.
-_POINTS = 193
-#: Share of the curve's norm below which a coefficient counts as zero.
-_NEGLIGIBLE = 1e-6
+#: Points of the grid of rates, so many that what is between is interpolated to about 1e-10.
+_POINTS = 106
+#: Share of the curve's norm below which a coefficient counts as zero, and residuals as rounding.
+_NEGLIGIBLE, _ROUNDING = 1e-6, 1e-5
+#: Distance from a bound at which a rate is on it [ln θ].
+_AT_BOUND = 1e-9
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Optimum:
         Shape (voxels,).
     overfull
         Whether vB exceeds 1, shape (voxels,).
+    overlap
+        Of two exponentials, see `Drop`, shape (4, voxels); without meaning beside fewer.
     """
 
     face: Tensor
@@ -61,6 +64,7 @@ class Optimum:
     rss: Tensor
     converged: Tensor
     overfull: Tensor
+    overlap: Tensor
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class CompartmentSolver:
     device
         Torch device; all is computed in float64.
     points
-        Of the splines over ln θ.
+        Of the grid of rates, see `RateAxis`.
     """
 
     def __init__(
@@ -130,11 +134,11 @@ class CompartmentSolver:
         self.faces = faces_of(model, blood_volume)
         self._frames = len(weights)
         root = np.sqrt(weights)
-        log_rates = np.linspace(math.log(RATE_BOUNDS[0]), math.log(RATE_BOUNDS[1]), points)
-        exponential = columns.exponential(np.exp(log_rates)) * root
+        self._axis = RateAxis.between(RATE_BOUNDS, columns.timing, points)
+        exponential = columns.exponential(self._axis.rates) * root
         linear = np.array([columns.integral, columns.whole_blood]) * root
         self._space = ModelSpace(np.vstack([exponential, linear]), root, device)
-        self._log_rates, self._device = log_rates, device
+        self._device = device
         self._exponential, self._linear = self._space.coordinates(exponential), self._space.coordinates(linear)
         self._whole_blood = torch.as_tensor(self._linear[1], device=device)
         self._projections: dict[Face, Projection] = {}
@@ -143,7 +147,7 @@ class CompartmentSolver:
         """Made when a curve first needs the face."""
         if face not in self._projections:
             fixed = self._linear[[face.integral, face.blood == "free"]]
-            self._projections[face] = Projection(self._log_rates, self._exponential, fixed, face, self._device)
+            self._projections[face] = Projection(self._axis, self._exponential, fixed, face, self._device)
         return self._projections[face]
 
     def curves(self, activity: NDArray[Any]) -> Curves:
@@ -167,7 +171,7 @@ class CompartmentSolver:
         """The optimum of each curve."""
         interior = len(self.faces) - 1
         found, positive = self._on_face(interior, curves, "none")
-        exact = found.rss <= _NEGLIGIBLE**2 * curves.square  # then fewer free numbers may be enough
+        exact = found.rss <= _ROUNDING**2 * curves.square  # then fewer free numbers may be enough
         _replace(found, ~positive | exact, lambda some: self._on_any_face(curves[some], "lower"))
         _replace(found, found.overfull, lambda some: self._on_any_face(curves[some], "all"))
         return found
@@ -179,7 +183,7 @@ class CompartmentSolver:
             if face.blood == "all" and bounds == "lower":
                 continue
             found, feasible = self._on_face(index, curves, bounds)
-            worth = found.rss < best.rss * (1 - 1e-9) - _NEGLIGIBLE**2 * curves.square
+            worth = found.rss < best.rss * (1 - 1e-9) - _ROUNDING**2 * curves.square
             better = feasible & worth
             chosen = [
                 torch.where(better, new, old)
@@ -192,20 +196,23 @@ class CompartmentSolver:
         """The optimum on one face, and whether it is feasible."""
         face, count = self.faces[index], len(curves)
         projection, tissue = self._projection(face), self._tissue(face, curves)
-        log_rates = heights = curves.inside.new_empty((0, count))
+        places = heights = curves.inside.new_empty((0, count))
+        overlap = curves.inside.new_zeros((4, count))
         converged = exists = torch.ones_like(curves.square, dtype=torch.bool)
         rss = projection.remainder(tissue)
         if face.exponentials:
             start, exists = projection.search(tissue.inside, bounds)
             top = ascend(projection, start, tissue.inside)
-            log_rates, heights, converged, rss = top.log_rates, top.heights, top.converged, rss - top.drop
-        found = projection.regress(log_rates, heights, tissue)
+            places, heights, converged = top.places, top.drop.heights, top.converged
+            rss = rss - top.drop.value
+            overlap[: len(top.drop.overlap)] = top.drop.overlap
+        found = projection.regress(places, heights, tissue)
         overfull = found.levels[-1] >= 1 if face.blood == "free" else torch.zeros_like(converged)
-        positive = (found.smallest > _NEGLIGIBLE * tissue.square.sqrt()) & ~projection.too_close(log_rates)
+        positive = (found.smallest > _NEGLIGIBLE * tissue.square.sqrt()) & ~projection.too_close(places)
         numbers = curves.inside.new_full((self.faces[-1].size, count), torch.nan)
-        numbers[: face.size] = torch.cat([log_rates, found.gains, found.levels])
+        numbers[: face.size] = torch.cat([self._axis.log_rate(places), found.gains, found.levels])
         faces = torch.full((count,), index, device=numbers.device)
-        optimum = Optimum(faces, numbers, rss.clamp_min(0.0), converged, overfull)
+        optimum = Optimum(faces, numbers, rss.clamp_min(0.0), converged, overfull, overlap)
         return optimum, positive & exists & ~(overfull & (bounds == "all"))
 
     def _tissue(self, face: Face, curves: Curves) -> Curves:
@@ -226,13 +233,15 @@ class CompartmentSolver:
         return Estimates(tuple(values.cpu()), tuple(errors.cpu()), status.cpu(), optimum.rss.cpu())
 
     def _face_estimates(
-        self, face: Face, _: Tensor, numbers: Tensor, rss: Tensor, converged: Tensor, overfull: Tensor
+        self, face: Face, _: Tensor, numbers: Tensor, rss: Tensor, converged: Tensor, __: Tensor, overlap: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         free = list(numbers[: face.size])
         rates, gains = numbers[: face.exponentials], numbers[face.exponentials : 2 * face.exponentials]
-        low, high = self._projection(face).bounds
-        at_bound = (rates <= low) | (rates >= high)
-        directions, singular = self._projection(face).directions(rates, gains, at_bound)
+        low, high = np.log(RATE_BOUNDS)
+        at_bound = (rates <= low + _AT_BOUND) | (rates >= high - _AT_BOUND)
+        directions, singular = self._projection(face).directions(
+            rates, gains, overlap[: 4 * (face.exponentials > 1)], at_bound
+        )
         freedom = self._frames - face.size + at_bound.sum(0)
         deviation = torch.where(singular | (freedom < 1), torch.nan, rss / freedom.clamp_min(1)).sqrt()
         values, variances = propagate(self.model, face, self.blood_volume, free, directions, torch.zeros_like(rss))
