@@ -95,7 +95,8 @@ def _fit_batched(activity: Array, estimator: Estimator) -> Iterator[RegionFit]:
 def _dataset(fits: list[RegionFit], regions: RegionCurves, prepared: Preparation) -> xr.Dataset:
     context, settings = prepared.context, prepared.settings
     activity = {"units": "Bq/mL", "long_name": "measured activity"}
-    variables = _region_variables(fits, int(np.count_nonzero(context.weights)), settings) | _input_variables(fits, prepared)
+    frames = int(np.count_nonzero(context.weights))
+    variables = _region_variables(fits, frames, settings) | _input_variables(fits, prepared)
     variables |= {
         "measured": (("region", "frame"), regions.activity, activity),
         "fitted": (("region", "frame"), [fit.fitted for fit in fits], activity | {"long_name": "fitted activity"}),

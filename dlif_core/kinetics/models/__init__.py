@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dlif_core.kinetics.models import (
+    common_volume,
     fur,
     irreversible,
     liver,
@@ -40,6 +41,7 @@ _MODULES = (
     irreversible,
     reversible,
     water,
+    common_volume,
     liver,
     spectral,
     fur,

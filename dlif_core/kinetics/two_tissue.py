@@ -1,0 +1,39 @@
+"""The response of two tissue compartments in their rate constants themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dlif_core.kinetics.design import FrameColumns
+
+Array = NDArray[np.float64]
+
+
+def two_tissue_rates(k2: ArrayLike, k3: ArrayLike, k4: ArrayLike) -> tuple[Array, Array]:
+    """The slow and the fast exponential rate θ₁ ≤ θ₂ of k2, k3, k4 [min⁻¹]; their sum is k2 + k3 + k4."""
+    k2, k3, k4 = (np.asarray(k, float) for k in (k2, k3, k4))
+    total = k2 + k3 + k4
+    fast = 0.5 * (total + np.sqrt((k2 + k3 - k4) ** 2 + 4 * k3 * k4))
+    return k2 * k4 / fast, fast
+
+
+def two_tissue_response(columns: FrameColumns, k2: ArrayLike, k3: ArrayLike, k4: ArrayLike) -> Array:
+    """C_T of two tissue compartments for K1 = 1.
+
+    Parameters
+    ----------
+    columns
+        Of the scan and its input function.
+    k2, k3, k4
+        Each of shape (tissues,) [min⁻¹], above zero but for k3 and k4; k2 ≠ k4 where k3 = 0.
+
+    Returns
+    -------
+    Frame averages, shape (tissues, frames) [Bq/mL·min].
+    """
+    slow, fast = two_tissue_rates(k2, k3, k4)
+    inner = np.asarray(k3, float) + np.asarray(k4, float)
+    responses = columns.exponential(np.concatenate([slow, fast])).reshape(2, len(slow), -1)
+    gains = np.stack([inner - slow, fast - inner]) / (fast - slow)
+    return np.asarray((gains[..., None] * responses).sum(0))
