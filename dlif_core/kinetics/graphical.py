@@ -40,25 +40,26 @@ _SECONDS_PER_MINUTE = 60.0
 _SPARE_FRAMES = 3
 
 
-def frames_after_t_star(timing: FrameTiming, settings: FitSettings, coefficients: int) -> NDArray[np.bool_]:
-    """Which frames start at or after t*, all without one; shape (frames,).
+def frames_after_t_star(context: FitContext, settings: FitSettings, coefficients: int) -> NDArray[np.bool_]:
+    """Which frames start at or after t* (all without one) and have a weight; shape (frames,).
 
     Raises
     ------
     ConfigurationError
         If there are not more of them than coefficients.
     """
-    t_star = float(settings.t_star or 0.0)
-    used = timing.start / _SECONDS_PER_MINUTE >= t_star - 1e-6
+    t_star, weighted = float(settings.t_star or 0.0), context.weights > 0
+    start = context.timing.start / _SECONDS_PER_MINUTE
+    used = np.asarray((start >= t_star - 1e-6) & weighted)
     needed = coefficients + 1
     if used.sum() < needed:
-        latest = timing.start[-min(needed, len(used))] / _SECONDS_PER_MINUTE
+        latest = start[weighted][-min(needed, int(weighted.sum()))]
         raise ConfigurationError(
             f"only {used.sum()} frames start at or after t* = {t_star:g} min.",
             where="fit setting t_star",
             hint=f"At least {needed} are needed: use t_star ≤ {latest:g}.",
         )
-    return np.asarray(used)
+    return used
 
 
 def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
@@ -123,7 +124,7 @@ def reference_patlak(context: FitContext, settings: FitSettings) -> LinearEstima
 
 def _patlak(context: FitContext, settings: FitSettings, curve: Array, integral: Array, where: str) -> LinearEstimator:
     """A regression of C_T itself: divided by the curve as the plot is, only the weights change."""
-    used = frames_after_t_star(context.timing, settings, 2)
+    used = frames_after_t_star(context, settings, 2)
     _require_positive(curve[used], where)
     shared, weights = np.stack([integral, curve])[:, used], context.weights[used] / curve[used] ** 2
     correction = BloodCorrection.fixed(context, settings)
@@ -194,7 +195,7 @@ class LoganPlot:
     """
 
     def __init__(self, context: FitContext, settings: FitSettings, numerator: Array, where: str) -> None:
-        self._used = frames_after_t_star(context.timing, settings, 2)
+        self._used = frames_after_t_star(context, settings, 2)
         self._numerator = numerator[self._used]
         _require_positive(self._numerator, where)
         self.freedom = int(self._used.sum()) - 2
@@ -216,6 +217,8 @@ class LoganPlot:
         self._early = constant(_SECONDS_PER_MINUTE * self._integrate[0, :late])
         rest = np.hstack([self._integrate[:, late:], np.full((len(scale), 1), 1 / _SECONDS_PER_MINUTE)])
         self._operator = constant(rest / scale[:, None])
+        rows = np.flatnonzero(self._used) - late
+        self._rows = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) == np.ptp(rows) + 1 else rows
         self._mean, self._scale = constant(root / self._norm), constant((root * scale)[:, None])
         blood = self._correction.blood
         early_blood = _SECONDS_PER_MINUTE * self._integrate[0, :late] @ blood[:late]
@@ -257,7 +260,7 @@ class LoganPlot:
         curves[-1] = self._backend.combine(self._early, tile[: self._late])
         if self._blood is not None:
             curves -= self._blood
-        tissue = curves[-1 - len(across) : -1]
+        tissue = curves[self._rows]
         lib.divide(self._scale, tissue, out=across)
         lib.matmul(self._operator, curves, out=up)
         up *= across

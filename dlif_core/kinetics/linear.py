@@ -134,7 +134,7 @@ def fit_k2_prime(context: FitContext, curve: Array) -> float:
 def _regression(
     context: FitContext, settings: FitSettings, shared: Sequence[Array], own: Sequence[Array]
 ) -> CurveRegression:
-    used = frames_after_t_star(context.timing, settings, len(shared) + len(own))
+    used = frames_after_t_star(context, settings, len(shared) + len(own))
     correction = BloodCorrection.fixed(context, settings)
     columns, matrices = np.stack(shared)[:, used], [matrix[used] for matrix in own]
     return CurveRegression(used, columns, matrices, context.weights[used], correction, context.device)
