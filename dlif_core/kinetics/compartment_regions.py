@@ -7,7 +7,7 @@ they are those of the batched solver.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import cast
@@ -20,6 +20,7 @@ from dlif_core.kinetics.context import Array, FitContext
 from dlif_core.kinetics.covariance import propagate
 from dlif_core.kinetics.faces import unsettled
 from dlif_core.kinetics.input_model import DELAY, InputParameter
+from dlif_core.kinetics.intervals import Intervals, RegionOptimum
 from dlif_core.kinetics.models import CompartmentModel
 from dlif_core.kinetics.refinement import Refined, Refinement
 from dlif_core.kinetics.settings import FitSettings, FitStatus
@@ -54,6 +55,8 @@ class RegionFit:
         Weighted residual sum of squares.
     fitted
         Shape (frames,) [Bq/mL].
+    intervals
+        Profile-likelihood limits by parameter, where they are asked for.
     """
 
     values: Array
@@ -62,6 +65,7 @@ class RegionFit:
     status: int
     rss: float
     fitted: Array
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class CompartmentRegions:
@@ -84,7 +88,7 @@ class CompartmentRegions:
         """Fit curves of shape (regions, frames), none of them zero throughout."""
         for curve, starts in zip(activity, self._start_inputs(activity), strict=True):
             found = [self._refined(curve, inputs) for inputs in starts]
-            yield self._report(*min(found, key=lambda pair: pair[1].rss))
+            yield self._with_intervals(curve, *min(found, key=lambda pair: pair[1].rss))
 
     @property
     def _model(self) -> CompartmentModel:
@@ -139,6 +143,15 @@ class CompartmentRegions:
             start = again
             refined = self._refine(curve, start.face, start.numbers, refined.inputs)
         return start, refined
+
+    def _with_intervals(self, curve: Array, start: Start, refined: Refined) -> RegionFit:
+        fit = self._report(start, refined)
+        if not self._settings.intervals or fit.status not in (FitStatus.CONVERGED, FitStatus.AT_BOUND):
+            return fit
+        values = dict(zip((parameter.name for parameter in self._model.parameters), fit.values.tolist(), strict=True))
+        optimum = RegionOptimum(start.face, values, refined.numbers[: start.face.exponentials], refined.inputs)
+        find = Intervals(self._refine, self._model, self._context.weights)
+        return replace(fit, intervals=find(curve, optimum))
 
     def _report(self, start: Start, refined: Refined) -> RegionFit:
         free = [torch.tensor([number], dtype=torch.float64) for number in refined.numbers]

@@ -28,7 +28,7 @@ from dlif_core.kinetics.two_tissue import two_tissue_response
 
 #: Bounds of VND [mL cm⁻³].
 VND_BOUNDS = (0.02, 50.0)
-_LOG_VND = np.linspace(*np.log(VND_BOUNDS), 41)
+_LOG_VND = np.log(np.geomspace(VND_BOUNDS[0], VND_BOUNDS[1], 41))
 #: Grid over k2, k3 and k4 [min⁻¹].
 _GRID = np.array(
     [
@@ -131,7 +131,7 @@ class CommonVolumeFit:
     def _grid_curves(self) -> Array:
         """Weighted k2 C_T / K1 of the grid over k2, k3 and k4, shape (points, frames)."""
         k2, k3, k4 = _GRID.T
-        return k2[:, None] * two_tissue_response(self._columns, k2, k3, k4) * self._root
+        return np.asarray(k2[:, None] * two_tissue_response(self._columns, k2, k3, k4) * self._root)
 
     def _on_grid(self, weighted: Array, log_vnd: float) -> tuple[float, list[list[Array]]]:
         """Joint residual sum at the best grid points, and the best points of every region."""
@@ -196,7 +196,8 @@ class CommonVolumeFit:
             step *= 2
         if joint.log_vnd == edge:
             return joint
-        root = brentq(lambda log_vnd: self._slope(moved(log_vnd)), *sorted((edge, joint.log_vnd)), xtol=_RESOLUTION)
+        low, high = sorted((edge, joint.log_vnd))
+        root = brentq(lambda log_vnd: self._slope(moved(log_vnd)), low, high, xtol=_RESOLUTION)
         return moved(float(root))
 
     def _variance_of_vnd(self, joint: Joint) -> float:

@@ -52,6 +52,7 @@ def fit_regions(
     -------
     Dimensions region and frame. Variables: each parameter and its standard error ``<parameter>_se``, ``status``
     (`FitStatus`), ``rss``, ``aic``, ``aicc``, ``bic`` (NaN for graphical models, whose residuals are of another kind),
+    ``<parameter>_lower`` and ``<parameter>_upper`` where intervals are asked for (NaN where the data don't bound one),
     ``delay`` and ``delay_se`` [s], likewise the model's own input parameters, ``measured``, ``fitted`` and ``weight``.
 
     Raises
@@ -97,6 +98,7 @@ def _dataset(fits: list[RegionFit], regions: RegionCurves, prepared: Preparation
     activity = {"units": "Bq/mL", "long_name": "measured activity"}
     frames = int(np.count_nonzero(context.weights))
     variables = _region_variables(fits, frames, settings) | _input_variables(fits, prepared)
+    variables |= _interval_variables(fits, settings) if settings.intervals else {}
     variables |= {
         "measured": (("region", "frame"), regions.activity, activity),
         "fitted": (("region", "frame"), [fit.fitted for fit in fits], activity | {"long_name": "fitted activity"}),
@@ -108,6 +110,18 @@ def _dataset(fits: list[RegionFit], regions: RegionCurves, prepared: Preparation
         "frame_duration": ("frame", context.timing.duration, {"units": "s", "long_name": "frame duration"}),
     }
     return xr.Dataset(variables, coords=coordinates, attrs=fit_attributes(prepared))
+
+
+def _interval_variables(fits: list[RegionFit], settings: FitSettings) -> dict[str, Any]:
+    """95 % profile-likelihood limits of the parameters."""
+    variables: dict[str, Any] = {}
+    for parameter in settings.kinetic_model.parameters:
+        limits = [fit.intervals.get(parameter.name, (math.nan, math.nan)) for fit in fits]
+        for side, values in zip(("lower", "upper"), np.array(limits, float).reshape(-1, 2).T, strict=True):
+            title = f"{side} limit of the 95 % profile-likelihood interval of {parameter.name}"
+            attributes = {"units": parameter.units, "long_name": title}
+            variables[f"{parameter.name}_{side}"] = ("region", values, attributes)
+    return variables
 
 
 def fit_attributes(prepared: Preparation) -> dict[str, Any]:
