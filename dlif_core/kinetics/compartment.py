@@ -17,29 +17,19 @@ from dlif_core.kinetics.settings import FitSettings
 from dlif_core.kinetics.solver import CompartmentSolver, Optimum
 
 
-class CompartmentEstimator:
-    """The batched least-squares fit of a compartment model.
+class SolverEstimator:
+    """An estimator around a batched solver.
 
     Parameters
     ----------
-    context, settings
-        Of the fit; the input function is already delayed.
-
-    Raises
-    ------
-    ConfigurationError
-        If there are not more frames than free numbers.
+    columns
+        Of the scan and its input.
+    solver
+        Made of them.
     """
 
-    def __init__(self, context: FitContext, settings: FitSettings) -> None:
-        self._model = cast("CompartmentModel", settings.kinetic_model)
-        self._blood_volume = settings.blood_volume
-        require_frames(len(context.timing), settings)
-        assert context.input_function is not None
-        self._columns = FrameColumns(context.timing, context.input_function)
-        self.solver = CompartmentSolver(
-            self._columns, self._model, context.weights, settings.blood_volume, context.device
-        )
+    def __init__(self, columns: FrameColumns, solver: CompartmentSolver) -> None:
+        self._columns, self.solver = columns, solver
 
     def fit(self, activity: NDArray[Any]) -> Estimates:
         """Fit finite curves of shape (frames, curves) [Bq/mL]."""
@@ -68,7 +58,29 @@ class CompartmentEstimator:
         return np.exp(start.numbers[: start.face.exponentials])
 
     def _curve(self, face: Face, numbers: Array) -> Array:
-        return model_curve(self._columns, face, numbers[: face.size], self._blood_volume)
+        return model_curve(self._columns, face, numbers[: face.size], self.solver.blood_volume)
+
+
+class CompartmentEstimator(SolverEstimator):
+    """The batched least-squares fit of a compartment model.
+
+    Parameters
+    ----------
+    context, settings
+        Of the fit; the input function is already delayed.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are not more frames than free numbers.
+    """
+
+    def __init__(self, context: FitContext, settings: FitSettings) -> None:
+        require_frames(len(context.timing), settings)
+        assert context.input_function is not None
+        columns = FrameColumns(context.timing, context.input_function)
+        given = columns, settings.kinetic_model, context.weights, settings.blood_volume, context.device
+        super().__init__(columns, CompartmentSolver(*given, rates=settings.rate_bounds))
 
 
 def model_curve(columns: FrameColumns, face: Face, numbers: Array, blood_volume: float | None) -> Array:
@@ -77,7 +89,7 @@ def model_curve(columns: FrameColumns, face: Face, numbers: Array, blood_volume:
     Parameters
     ----------
     columns
-        Of the scan and its input function.
+        Of the scan and its input.
     face, numbers
         A face and its free numbers, see `kinetic_parameters`.
     blood_volume
@@ -86,10 +98,15 @@ def model_curve(columns: FrameColumns, face: Face, numbers: Array, blood_volume:
     count = face.exponentials
     curve = face.vascular(blood_volume) * columns.whole_blood
     if count:
-        curve = curve + numbers[count : 2 * count] @ columns.exponential(np.exp(numbers[:count]))
+        rates = np.exp(numbers[:count])
+        moving = columns.exponential(rates)
+        if face.k2_prime is not None:
+            moving = columns.whole_blood + (face.k2_prime - rates[:, None]) * moving
+        curve = curve + numbers[count : 2 * count] @ moving
     if face.integral:
         curve = curve + numbers[2 * count] * columns.integral
-    return np.asarray(curve + numbers[-1] * columns.whole_blood if face.blood == "free" else curve)
+    own = face.reference or face.blood == "free"
+    return np.asarray(curve + numbers[-1] * columns.whole_blood if own else curve)
 
 
 def require_frames(frames: int, settings: FitSettings) -> None:

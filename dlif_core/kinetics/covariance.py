@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dlif_core.kinetics.faces import Face, kinetic_parameters
-from dlif_core.kinetics.models import CompartmentModel
+from dlif_core.kinetics.models import Model
 
 Matrix = list[list[Tensor]]
 
@@ -66,7 +66,7 @@ def _inverse(lower: Matrix) -> Matrix:
 
 
 def propagate(
-    model: CompartmentModel,
+    model: Model,
     face: Face,
     blood_volume: float | None,
     free: Sequence[Tensor],

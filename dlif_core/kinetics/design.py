@@ -123,34 +123,44 @@ class RateAxis:
 
     Attributes
     ----------
-    places
-        Even grid, with `MARGIN` points beyond the bounds of θ on either side, shape (points,).
+    bounds
+        Of θ [min⁻¹].
+    points
+        Of the grid from bound to bound.
     slow
         c [min⁻¹].
     """
 
-    places: Array
+    bounds: tuple[float, float]
+    points: int
     slow: float
 
     @classmethod
-    def between(cls, bounds: tuple[float, float], timing: FrameTiming, points: int) -> RateAxis:
-        """The axis of a scan, with `points` points between bounds of θ [min⁻¹], which are two of them."""
-        slow = 60.0 / float(timing.end[-1] - timing.start[0])
-        low, high = np.log(np.add(bounds, slow))
-        return cls(low + (high - low) / (points - 1) * np.arange(-MARGIN, points + MARGIN), slow)
+    def of(cls, timing: FrameTiming, bounds: tuple[float, float], points: int) -> RateAxis:
+        """The axis of a scan: c is one over its length."""
+        return cls(bounds, points, 60.0 / float(timing.end[-1] - timing.start[0]))
+
+    @property
+    def places(self) -> Array:
+        """The grid, with `MARGIN` points beyond the bounds on either side, shape (points + 2 MARGIN,)."""
+        low, high = np.log(np.add(self.bounds, self.slow))
+        return np.asarray(low + (high - low) / (self.points - 1) * np.arange(-MARGIN, self.points + MARGIN))
 
     @property
     def rates(self) -> Array:
         """θ at the grid [min⁻¹]; below the lower bound they may be negative."""
-        return np.exp(self.places) - self.slow
+        return np.asarray(np.exp(self.places) - self.slow)
 
     def place(self, log_rates: Tensor) -> Tensor:
         """Place of ln θ."""
         return (log_rates.exp() + self.slow).log()
 
     def log_rate(self, places: Tensor) -> Tensor:
-        """Ln θ of a place."""
-        return (places.exp() - self.slow).log()
+        """Ln θ of a place between the bounds, which stay what they are exactly."""
+        low, high = np.log(self.bounds)
+        first, last = (float(place) for place in self.places[[MARGIN, -MARGIN - 1]])
+        found = (places.exp() - self.slow).log().clamp(low, high)
+        return torch.where(places <= first, low, torch.where(places >= last, high, found))
 
 
 @dataclass(frozen=True)

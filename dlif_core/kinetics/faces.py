@@ -15,12 +15,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel
+from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel, Model
 
 #: Volumes of distribution and their ratios, which need a tissue that comes to rest.
 _VOLUMES = ("VT", "BPND")
-#: Logarithm of a rate that rests on its lower bound; an optimiser may stay just inside.
-_SLOWEST = math.log(RATE_BOUNDS[0]) + 1e-3
+#: How far an optimiser may stay inside of a bound on which a rate rests [ln θ].
+_JUST_INSIDE = 1e-3
 
 Blood = Literal["fixed", "none", "free", "all"]
 
@@ -37,16 +37,23 @@ class Face:
         Whether ∫C_p has a coefficient above zero.
     blood
         State of vB: ``fixed`` by the settings, or fitted and 0 (``none``), in between (``free``) or 1 (``all``).
+    reference
+        Whether the reference tissue C_R, which is then the input too, has a coefficient of its own. That of the
+        exponential is bounded by k2 ≥ 0 and may be negative.
+    k2_prime
+        Where it is fixed [min⁻¹], C_R + (k2′ − θ) e^(−θt) ⊗ C_R stands in place of the exponential.
     """
 
     exponentials: int
-    integral: bool
-    blood: Blood
+    integral: bool = False
+    blood: Blood = "fixed"
+    reference: bool = False
+    k2_prime: float | None = None
 
     @property
     def linear(self) -> int:
         """Number of columns that don't depend on a rate."""
-        return int(self.integral) + int(self.blood == "free")
+        return int(self.integral) + int(self.reference) + int(self.blood == "free")
 
     @property
     def size(self) -> int:
@@ -66,8 +73,24 @@ def faces_of(model: CompartmentModel, blood_volume: float | None) -> tuple[Face,
     return tuple(sorted(every, key=lambda face: face.size))
 
 
+def reference_faces(k2_prime: float | None) -> tuple[Face, ...]:
+    """All faces of the simplified reference tissue model, from the fewest to the most free numbers.
+
+    With a = k2 − R1 θ it is C_T = R1 C_R + a e^(−θt) ⊗ C_R, R1 ≥ 0 and k2 ≥ 0. Where k2 = 0 it is R1 times a curve of
+    k2′ = 0; where a = 0, θ has no effect.
+
+    Parameters
+    ----------
+    k2_prime
+        Where it is fixed (SRTM2) [min⁻¹].
+    """
+    if k2_prime is not None:
+        return Face(0), Face(1, k2_prime=k2_prime)
+    return Face(0), Face(0, reference=True), Face(1), Face(1, k2_prime=0.0), Face(1, reference=True)
+
+
 def kinetic_parameters(
-    model: CompartmentModel, face: Face, blood_volume: float | None, free: Sequence[Tensor], like: Tensor
+    model: Model, face: Face, blood_volume: float | None, free: Sequence[Tensor], like: Tensor
 ) -> tuple[Tensor, ...]:
     """The model's parameters from the free numbers of a face.
 
@@ -78,8 +101,8 @@ def kinetic_parameters(
     blood_volume
         vB where the settings fix it.
     free
-        Logarithms of the rates, then the coefficients of their exponentials, of ∫C_p and of C_WB, as far as the face
-        has them; tensors of shape (voxels,).
+        Logarithms of the rates, then the coefficients of their exponentials, of ∫C_p and of C_WB or C_R, as far as the
+        face has them; tensors of shape (voxels,).
     like
         A tensor of the shape, dtype and device of the result.
 
@@ -89,17 +112,41 @@ def kinetic_parameters(
     """
     count = face.exponentials
     rates, gains = [rate.exp() for rate in free[:count]], list(free[count : 2 * count])
-    trapped = free[2 * count] if face.integral else None
-    blood = free[-1] if face.blood == "free" else torch.full_like(like, face.vascular(blood_volume))
-    found = model.microparameters(rates, gains, trapped, like)
-    for name in ("K1", "VT", "Ki"):
-        if name in found:  # (1 − vB) times it is what the curve shows
-            found[name] = found[name] / (1 - blood) if face.blood != "all" else torch.full_like(like, torch.nan)
-    found["vB"] = blood
+    if isinstance(model, CompartmentModel):
+        trapped = free[2 * count] if face.integral else None
+        found = model.microparameters(rates, gains, trapped, like)
+        blood = free[-1] if face.blood == "free" else torch.full_like(like, face.vascular(blood_volume))
+        for name in ("K1", "VT", "Ki"):
+            if name in found:  # (1 − vB) times it is what the curve shows
+                found[name] = found[name] / (1 - blood) if face.blood != "all" else torch.full_like(like, torch.nan)
+        found["vB"] = blood
+    else:
+        found = _reference_parameters(face, rates, gains, free[-1] if face.reference else None, like)
     return tuple(found.get(parameter.name, torch.full_like(like, torch.nan)) for parameter in model.parameters)
 
 
-def unsettled(model: CompartmentModel, face: Face, free: Sequence[Tensor], like: Tensor) -> Tensor:
+def _reference_parameters(
+    face: Face, rates: list[Tensor], gains: list[Tensor], delivery: Tensor | None, like: Tensor
+) -> dict[str, Tensor]:
+    """R1, k2, k2′, BPND and k2a = θ; `delivery` is the coefficient of C_R."""
+    if not rates:
+        if delivery is None:
+            return {"R1": torch.zeros_like(like), "k2": torch.zeros_like(like)}
+        return {"R1": delivery, "BPND": delivery - 1}  # k2 = R1 k2a, whatever k2a
+    washout, gain = rates[0], gains[0]
+    if face.k2_prime is None:
+        ratio = torch.zeros_like(like) if delivery is None else delivery
+        k2 = gain + ratio * washout
+        known = {} if delivery is None else {"k2_prime": k2 / ratio}
+    else:
+        ratio, k2 = gain, gain * face.k2_prime
+        known = {"k2_prime": torch.full_like(like, face.k2_prime)}
+    return {"R1": ratio, "k2": k2, "BPND": k2 / washout - 1, "k2a": washout} | known
+
+
+def unsettled(
+    model: Model, face: Face, free: Sequence[Tensor], like: Tensor, slowest: float = RATE_BOUNDS[0]
+) -> Tensor:
     """Which parameters say only where the lower bound of the rates lies, shape (parameters, voxels).
 
     A tissue that does not come to rest within the scan has its slowest rate on that bound; VT and BPND grow without
@@ -109,6 +156,10 @@ def unsettled(model: CompartmentModel, face: Face, free: Sequence[Tensor], like:
     ----------
     model, face, free, like
         As for `kinetic_parameters`.
+    slowest
+        Lower bound of the rates [min⁻¹].
     """
-    on_bound = free[0] <= _SLOWEST if face.exponentials else torch.zeros_like(like, dtype=torch.bool)
+    on_bound = (
+        free[0] <= math.log(slowest) + _JUST_INSIDE if face.exponentials else torch.zeros_like(like, dtype=torch.bool)
+    )
     return torch.stack([on_bound & (parameter.name in _VOLUMES) for parameter in model.parameters])

@@ -47,7 +47,8 @@ class Regression:
     levels
         Coefficients of the columns without rate, shape (columns, voxels).
     smallest
-        The least of the coefficients, times the lengths of their columns, shape (voxels,).
+        The least of the coefficients, or of k2 in place of that of an exponential beside C_R, times the lengths of
+        their columns, shape (voxels,).
     """
 
     gains: Tensor
@@ -103,7 +104,7 @@ class Projection:
     exponential
         Coordinates of the weighted columns at the grid, shape (points, directions).
     fixed
-        Those of the columns that don't depend on a rate, shape (columns, directions); ∫C_p before C_WB.
+        Those of the columns that don't depend on a rate, shape (columns, directions); ∫C_p before C_WB or C_R.
     face
         The face they belong to.
     device
@@ -118,7 +119,7 @@ class Projection:
         coordinates = np.linalg.pinv(triangle)
         inverse = coordinates @ basis.T
         shadow = exponential @ inverse.T
-        places, inside = axis.places, slice(MARGIN, len(axis.places) - MARGIN)
+        places, inside = axis.places, slice(MARGIN, MARGIN + axis.points)
         self._axis, self._unit = axis, Interpolant.through(places, remainder / norm, device)
         self._nodes = torch.as_tensor(remainder / norm, device=device)
         self.face = face
@@ -126,18 +127,20 @@ class Projection:
         lengths = [norm, *(np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (exponential, turn))]
         self._scale = Interpolant.through(places, np.hstack([*lengths, shadow]), device)
         self.bounds = float(places[inside][0]), float(places[inside][-1])
-        grid = [part[inside][:: _STRIDE[face.exponentials]] for part in (places, remainder / norm, norm, shadow)]
-        self._grid, self._grid_unit, self._grid_norm, self._shadow = (
+        every = places, remainder / norm, norm, shadow, axis.rates[:, None]
+        grid = [part[inside][:: _STRIDE[face.exponentials]] for part in every]
+        self._grid, self._grid_unit, self._grid_norm, self._shadow, self._grid_rates = (
             torch.as_tensor(np.ascontiguousarray(a), device=device) for a in grid
         )
         self._basis, self._inverse, self._coordinates, self._lengths = (
             torch.as_tensor(a, device=device) for a in (basis, inverse, coordinates, np.linalg.norm(fixed, axis=1))
         )
-        highest = [torch.inf] * face.integral + [1.0] * (face.blood == "free")
+        highest = [torch.inf] * (face.integral + face.reference) + [1.0] * (face.blood == "free")
         self.highest = torch.tensor(highest, dtype=torch.float64, device=device)
         overlap = self._grid_unit @ self._grid_unit.T
         self._overlap, self._alone = overlap.float(), (1 - overlap.square()).clamp_min(_TINY).rsqrt().float()
         self._grid_norm, self._shadow = self._grid_norm.float(), self._shadow.float()
+        self._grid_rates = self._grid_rates.float()
 
     @cached_property
     def overlaps(self) -> Tensor:
@@ -175,8 +178,10 @@ class Projection:
         score = products.abs()
         if level is not None:
             gain = products / self._grid_norm
-            possible = _possible(level[:, None] - self._shadow.T[:, :, None] * gain, highest) & (gain >= 0)
-            score = torch.where(possible, score, -torch.inf)
+            rest = level[:, None] - self._shadow.T[:, :, None] * gain
+            if self.face.reference:
+                gain = gain + self._grid_rates * rest[-1]  # k2
+            score = torch.where(_possible(rest, highest) & (gain >= 0), score, -torch.inf)
         best, point = score.T.contiguous().max(1)
         return best, point[None]
 
@@ -227,6 +232,8 @@ class Projection:
             sizes.append(gains[index] * length)
             for level, part in zip(levels, shadow, strict=True):
                 level -= part * gains[index]
+        if self.face.reference and sizes:
+            sizes[0] = sizes[0] + self._axis.log_rate(places[0]).exp() * levels[-1] * length
         every = [*sizes, *(levels * self._lengths[:, None])]
         smallest = torch.stack(every).amin(0) if every else torch.full_like(curves.square, torch.inf)
         return Regression(gains, levels, smallest)

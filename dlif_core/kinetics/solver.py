@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 from dlif_core.kinetics.covariance import propagate
 from dlif_core.kinetics.design import Curves, FrameColumns, ModelSpace, RateAxis
 from dlif_core.kinetics.faces import Face, faces_of, unsettled
-from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel
+from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel, Model
 from dlif_core.kinetics.newton import ascend
 from dlif_core.kinetics.projection import Bounds, Projection
 from dlif_core.kinetics.settings import FitStatus
@@ -35,8 +35,6 @@ Array = NDArray[np.float64]
 _POINTS = 106
 #: Share of the curve's norm below which a coefficient counts as zero, and residuals as rounding.
 _NEGLIGIBLE, _ROUNDING = 1e-6, 1e-5
-#: Distance from a bound at which a rate is on it [ln θ].
-_AT_BOUND = 1e-9
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ class CompartmentSolver:
     columns
         Of the scan and its input function.
     model
-        A compartment model.
+        What the parameters are of.
     weights
         Of the frames, shape (frames,).
     blood_volume
@@ -119,22 +117,28 @@ class CompartmentSolver:
         Torch device; all is computed in float64.
     points
         Of the grid of rates, see `RateAxis`.
+    rates
+        Bounds of every exponential rate [min⁻¹].
+    faces
+        Of the feasible set, the interior last; those of a compartment model where they are not given.
     """
 
     def __init__(
         self,
         columns: FrameColumns,
-        model: CompartmentModel,
+        model: Model,
         weights: Array,
         blood_volume: float | None,
         device: str = "cpu",
         points: int = _POINTS,
+        rates: tuple[float, float] = RATE_BOUNDS,
+        faces: tuple[Face, ...] = (),
     ) -> None:
         self.model, self.blood_volume = model, blood_volume
-        self.faces = faces_of(model, blood_volume)
+        self.faces = faces or faces_of(cast("CompartmentModel", model), blood_volume)
         self._frames = len(weights)
         root = np.sqrt(weights)
-        self._axis = RateAxis.between(RATE_BOUNDS, columns.timing, points)
+        self._axis = RateAxis.of(columns.timing, rates, points)
         exponential = columns.exponential(self._axis.rates) * root
         linear = np.array([columns.integral, columns.whole_blood]) * root
         self._space = ModelSpace(np.vstack([exponential, linear]), root, device)
@@ -146,9 +150,15 @@ class CompartmentSolver:
     def _projection(self, face: Face) -> Projection:
         """Made when a curve first needs the face."""
         if face not in self._projections:
-            fixed = self._linear[[face.integral, face.blood == "free"]]
-            self._projections[face] = Projection(self._axis, self._exponential, fixed, face, self._device)
+            fixed = self._linear[[face.integral, face.reference or face.blood == "free"]]
+            self._projections[face] = Projection(self._axis, self._moving(face), fixed, face, self._device)
         return self._projections[face]
+
+    def _moving(self, face: Face) -> Array:
+        """Coordinates of the columns that depend on a rate, at the grid, shape (points, directions)."""
+        if face.k2_prime is None:
+            return self._exponential
+        return np.asarray(self._linear[1] + (face.k2_prime - self._axis.rates[:, None]) * self._exponential)
 
     def curves(self, activity: NDArray[Any]) -> Curves:
         """What `optimum` needs of measured curves of shape (frames, voxels) [Bq/mL]."""
@@ -237,8 +247,8 @@ class CompartmentSolver:
     ) -> tuple[Tensor, Tensor, Tensor]:
         free = list(numbers[: face.size])
         rates, gains = numbers[: face.exponentials], numbers[face.exponentials : 2 * face.exponentials]
-        low, high = np.log(RATE_BOUNDS)
-        at_bound = (rates <= low + _AT_BOUND) | (rates >= high - _AT_BOUND)
+        low, high = np.log(self._axis.bounds)
+        at_bound = (rates <= low) | (rates >= high)
         directions, singular = self._projection(face).directions(
             rates, gains, overlap[: 4 * (face.exponentials > 1)], at_bound
         )
@@ -250,7 +260,8 @@ class CompartmentSolver:
         status = torch.where(bound, int(FitStatus.AT_BOUND), int(FitStatus.CONVERGED))
         status = status.masked_fill(values.isnan().any(0) | singular, int(FitStatus.DEGENERATE))
         status = status.masked_fill(~converged, int(FitStatus.NOT_CONVERGED)).to(torch.uint8)
-        return *_without(unsettled(self.model, face, free, rss), values, errors), status
+        lost = unsettled(self.model, face, free, rss, self._axis.bounds[0])
+        return *_without(lost, values, errors), status
 
 
 def _without(lost: Tensor, values: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
