@@ -29,7 +29,7 @@ from dlif_core.report.numbers import (
     unit_text,
 )
 from dlif_core.scan import RegionCurves
-from dlif_core.statistics.tables import parameter_names
+from dlif_core.statistics.tables import error_name, parameter_names
 
 Array = NDArray[np.float64]
 Fits = Mapping[str, xr.Dataset]
@@ -210,7 +210,7 @@ def _fixed(fit: xr.Dataset) -> frozenset[str]:
 
 
 def _parameter_cells(fit: xr.Dataset, name: str) -> list[Cell]:
-    values, errors = fit[name].to_numpy(), fit[f"{name}_se"].to_numpy()
+    values, errors = fit[name].to_numpy(), fit[error_name(fit, name)].to_numpy()
     if name in _fixed(fit):
         return [Cell(significant(float(value))) for value in values]
     places = decimals(values, errors)

@@ -16,6 +16,7 @@ from PIL import Image
 from dlif_core.kinetics import FitStatus
 from dlif_core.report.numbers import Cell, Heading, Table, significant, unit_text
 from dlif_core.report.regions import TONES, status_text
+from dlif_core.statistics.tables import error_name, parameter_names
 
 Array = NDArray[np.float64]
 Position = tuple[int, int, int]
@@ -236,13 +237,13 @@ def map_views(maps: xr.Dataset, labels: NDArray[np.int32] | None, viewport: View
     """Every parameter of a fit, its standard error after it."""
     status = maps["status"].to_numpy() if "status" in maps else None
     inside = _inside(status, labels)
-    names = [str(name) for name in maps.data_vars if f"{name}_se" in maps]
+    names = parameter_names(maps)
     return tuple(
         view(
             maps[name].to_numpy(), _map_title(maps, name), maps[name].attrs["units"], viewport, colours=c, inside=inside
         )
         for parameter in names
-        for name, c in ((parameter, "viridis"), (f"{parameter}_se", "cividis"))
+        for name, c in ((parameter, "viridis"), (error_name(maps, parameter), "cividis"))
     )
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.statistics.agreement import intraclass_correlation
-from dlif_core.statistics.tables import usable
+from dlif_core.statistics.tables import error_name, usable
 
 
 def paired_sessions(table: xr.Dataset, parameter: str, sessions: tuple[str, str]) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def _of_session(table: xr.Dataset, parameter: str, session: str) -> pd.DataFrame
             where=f"comparison of {parameter}",
             hint="Select one scan a session before you compare sessions.",
         )
-    values = xr.Dataset({"value": usable(chosen, parameter), "se": chosen[f"{parameter}_se"]})
+    values = xr.Dataset({"value": usable(chosen, parameter), "se": chosen[error_name(chosen, parameter)]})
     rows: pd.DataFrame = values.to_dataframe().reset_index()[["subject", "region", "value", "se"]]
     return rows.dropna(subset=["value"])
 

@@ -35,6 +35,12 @@ def parameter_names(dataset: xr.Dataset) -> tuple[str, ...]:
     return tuple(str(name) for name in dataset.data_vars if f"{name}_se" in dataset)
 
 
+def error_name(dataset: xr.Dataset, parameter: str) -> str:
+    """Name of the standard error of a parameter: the total one where that of the input function is known."""
+    total = f"{parameter}_total_se"
+    return total if total in dataset else f"{parameter}_se"
+
+
 def status_meanings(dataset: xr.Dataset) -> dict[int, str]:
     """Code → meaning of the ``status`` variable, from its CF flag attributes."""
     attributes = dataset["status"].attrs
@@ -119,9 +125,9 @@ def to_tidy(tables: Mapping[str, xr.Dataset]) -> pd.DataFrame:
 
 
 def _tidy_parameter(fit: str, table: xr.Dataset, parameter: str) -> pd.DataFrame:
-    chosen = table[[parameter, f"{parameter}_se", "status"]].rename(
-        {parameter: "value", f"{parameter}_se": "standard_error", "scan": "scan_id"}
-    )
+    error = error_name(table, parameter)
+    names = {parameter: "value", error: "standard_error", "scan": "scan_id"}
+    chosen = table[[parameter, error, "status"]].rename(names)
     rows = chosen.to_dataframe().reset_index()
     rows = rows[rows["status"] != NO_REGION]
     rows["status"] = rows["status"].map(status_meanings(table))

@@ -231,8 +231,8 @@ def _check_names(config: StudyConfig, where: Path) -> None:
             )
         for method in config.methods_for(fit):
             _require_known(method, config.input_functions, f"kinetics, input_function of {fit.title!r}", where)
-    for name in config.select.of if config.select else ():
-        _require_comparable(name, {fit.title: fit for fit in config.kinetics}, where)
+    if config.select:
+        _require_comparable(config.select.of, {fit.title: fit for fit in config.kinetics}, where)
     for method, options in config.input_functions.items():
         _require_known(method, METHODS, "input_functions", where)
         check_options(method, options)
@@ -247,13 +247,20 @@ def _require_known(name: str, known: Mapping[str, Any], setting: str, where: Pat
         )
 
 
-def _require_comparable(name: str, fits: Mapping[str, Kinetics], where: Path) -> None:
-    _require_known(name, fits, "select, of", where)
-    if math.isnan(fits[name].kinetic_model.fitted_numbers):
+def _require_comparable(names: tuple[str, ...], fits: Mapping[str, Kinetics], where: Path) -> None:
+    for name in names:
+        _require_known(name, fits, "select, of", where)
+        if math.isnan(fits[name].kinetic_model.fitted_numbers):
+            raise ConfigurationError(
+                f"select, of: {name!r} has no information criterion: its residuals are not those of the curves.",
+                where=where,
+                hint="Name compartment analyses.",
+            )
+    if len({(fits[name].weights, fits[name].weight_limits) for name in names}) > 1:
         raise ConfigurationError(
-            f"select, of: {name!r} has no information criterion: its residuals are not those of the curves.",
+            "select, of: the analyses have different weights, so their residuals can't be compared.",
             where=where,
-            hint="Name compartment analyses.",
+            hint="Give them the same weights and weight_limits.",
         )
 
 

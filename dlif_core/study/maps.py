@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.scan import ImageArray
-from dlif_core.store import blocks, image_chunking, open_store
+from dlif_core.store import Staging, blocks, image_chunking, open_store
 from dlif_core.study.config import fit_settings
 from dlif_core.study.job import Job, available_input_function, on_worker, physics
 from dlif_core.study.source import read_scan, source_name
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dlif_core.kinetics import VoxelFit
 
 Block = tuple[slice, ...]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,27 @@ def make_maps(job: Job, executor: Executor) -> None:
     with job.store.stage(job.step.product) as staging:
         block_job, passed, attributes = on_worker(executor, prepare_maps, job, staging.uri)
         staging.write_dataset(_empty_with(attributes))
-        for name, description in block_job.fit.variables.items():
-            staging.create_array(
-                name,
-                shape=shape,
-                chunks=chunks,
-                shards=shards,
-                dims=("z", "y", "x"),
-                dtype="u1" if name == "status" else "f4",
-                attrs=description,
-            )
+        _create_maps(staging, block_job.fit, shape, chunks, shards)
         list(executor.map(partial(fit_block, block_job), blocks(shape, shards)))
         staging.publish(job.step.fingerprint, warnings=passed)
+
+
+def _create_maps(staging: Staging, fit: VoxelFit, shape: Shape, chunks: Shape, shards: Shape) -> None:
+    """Make the arrays of all variables of a fit, without values."""
+    from dlif_core.kinetics.propagation import leading_dims
+
+    for name, description in fit.variables.items():
+        leading = leading_dims(name)
+        factors = len(leading) * (fit.factors,)
+        staging.create_array(
+            name,
+            shape=(*factors, *shape),
+            chunks=(*factors, *chunks),
+            shards=(*factors, *shards),
+            dims=(*leading, "z", "y", "x"),
+            dtype="u1" if name == "status" else "f4",
+            attrs=description,
+        )
 
 
 def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
@@ -135,4 +145,6 @@ def fit_block(job: MapJob, block: Block) -> None:
     activity = job.activity(block)
     shape = activity.shape[1:]
     for name, values in job.fit.fit(activity.reshape(len(activity), -1)).items():
-        write_shard(job.staging, name, block, values.reshape(shape))
+        *leading, _ = values.shape
+        region = (*(slice(0, factors) for factors in leading), *block)
+        write_shard(job.staging, name, region, values.reshape(*leading, *shape))

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dlif_core.errors import MissingInputError
+from dlif_core.statistics.tables import error_name
 from dlif_core.store import Store
 from dlif_core.study.config import Kinetics, StudyConfig
 from dlif_core.study.plan import Plan, fit_name
@@ -94,6 +95,6 @@ def _estimates(
         if "region" in dataset.dims:
             if organ in dataset["region"]:
                 region = dataset.sel(region=organ)
-                yield organ, float(region["Ki"]), float(region["Ki_se"])
+                yield organ, float(region["Ki"]), float(region[error_name(region, "Ki")])
         elif mask.any():
             yield organ, float(np.nanmean(dataset["Ki"].to_numpy()[mask])), float("nan")

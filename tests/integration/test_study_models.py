@@ -1,7 +1,11 @@
 """A small simulated study with models of every kind: what is found, compared and denoised reaches its products."""
 
 import json
+import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +13,19 @@ import xarray as xr
 
 from dlif_core.kinetics.denoising import hypr_lr
 from dlif_core.phantom import write_cohort
+from dlif_core.store import Fingerprint
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.plan import fit_name, open_study_store, report_name, selection_name
+from dlif_core.study.job import Job, read_input_function
+from dlif_core.study.plan import (
+    fit_name,
+    input_function_name,
+    make_plan,
+    open_study_store,
+    report_name,
+    selection_name,
+)
 from dlif_core.study.source import read_scan
+from dlif_core.study.stages import run_step
 from dlif_core.study.status import ScanStatus, study_status
 
 pytestmark = pytest.mark.slow
@@ -93,3 +107,29 @@ def test_denoised_maps_are_those_of_the_denoised_image(study: StudyConfig) -> No
 def test_regions_are_not_denoised(study: StudyConfig) -> None:
     plain, smooth = opened(study, "suv", "regions"), opened(study, "smooth", "regions")
     np.testing.assert_array_equal(plain["SUV"], smooth["SUV"])
+
+
+def test_samples_of_the_input_function_reach_the_maps(study: StudyConfig, tmp_path: Path) -> None:
+    copy = study.model_copy(update={"output": str(shutil.copytree(study.output, tmp_path / "out"))})
+    store = open_study_store(copy)
+    name = input_function_name(SCAN, "arterial")
+    marker, curve = store.marker(name), read_input_function(store, SCAN, "arterial")
+    scale = 1 + 0.1 * np.linspace(-1, 1, 30)[:, None] / np.std(np.linspace(-1, 1, 30))
+    store.delete(name)
+    with store.stage(name) as staging:
+        staging.write_dataset(replace(curve, samples=scale * curve.whole_blood).to_dataset())
+        staging.publish(Fingerprint(marker.parts))
+    planned = make_plan(copy, store)
+    steps = {planned.step.title: planned.step for planned in planned.steps}
+    step = steps[f"{SCAN} maps 2tcm-irreversible"]
+    with ThreadPoolExecutor(1) as executor:
+        assert run_step(Job(copy, step, planned.files[SCAN]), executor).status == "success"
+    maps = opened(copy, "2tcm-irreversible", "maps")
+    assert maps["Ki_input_factor"].dims == ("factor", "z", "y", "x")
+    # of a curve s times as high the optimum has (1 − vB) Ki and vB 1/s times as large
+    sound = (maps["status"].values == 0) & (maps["Ki"].values > 0)
+    expected = 0.1 * np.sqrt(30 / 29) * (maps["Ki"] / (1 - maps["vB"])).values
+    difference = np.abs(maps["Ki_input_se"].values[sound] / expected[sound] - 1)
+    assert np.quantile(difference, 0.99) < 1e-3
+    total = np.hypot(maps["Ki_se"], maps["Ki_input_se"]).values
+    np.testing.assert_allclose(maps["Ki_total_se"].values[sound], total[sound], rtol=1e-5)

@@ -9,6 +9,8 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.study.config import load_study
 from dlif_core.study.template import study_template
 
+FLAT = {"model": "1tcm", "name": "flat", "weights": "uniform"}
+SUV = {"model": "suv", "window": [1, 9]}
 MINIMAL = {"name": "s", "data": "bids", "output": "out"}
 
 
@@ -41,6 +43,11 @@ def test_the_template_is_a_valid_study(tmp_path: Path) -> None:
         ({"kinetics": [{"model": "1tcm", "input_function": "populaton"}]}, "Did you mean 'population'?"),
         ({"kinetics": [{"model": "1tcm"}, {"model": "1tcm"}]}, "two kinetic analyses are called '1tcm'"),
         ({"kinetics": [{"model": "1tcm", "blood_volume": 2}]}, "blood_volume"),
+        ({"kinetics": [{"model": "patlak", "t_star": "auto"}]}, "kinetics.0.t_star: Input should be a valid number"),
+        ({"kinetics": [{"model": "suv", "window": [1, 9], "input_function": "arterial"}]}, "suv needs none"),
+        ({"select": {"of": ["1tcm", "2tcm-irreversible"]}, "kinetics": [{"model": "1tcm"}]}, "'2tcm-irreversible' is"),
+        ({"select": {"of": [FLAT["name"], "1tcm"]}, "kinetics": [FLAT, {"model": "1tcm"}]}, "different weights"),
+        ({"select": {"of": ["suv", "1tcm"]}, "kinetics": [SUV, {"model": "1tcm"}]}, "no information criterion"),
         ({"regions": {"group": {}}}, "Did you mean 'groups'?"),
     ],
 )
