@@ -6,12 +6,15 @@ Shapes are painted in order, so a later one covers an earlier one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
+
+from dlif_core.phantom.span import Span
 
 Array = NDArray[np.float64]
 
@@ -44,8 +47,54 @@ HEART = ("right_ventricle", "myocardium", "left_ventricle")
 #: Organs that hold nothing but blood.
 BLOOD_POOLS = ("vena_cava", "aorta", "right_ventricle", "left_ventricle")
 
-#: Thickness of the left-ventricular wall [mm].
-WALL_THICKNESS = 1.0
+#: Organs that hold nothing but urine.
+URINE = ("renal_pelvis", "bladder")
+
+# Organs that are displaced together with another
+_COMPANIONS = {"renal_pelvis": "kidney", "right_ventricle": "left_ventricle", "myocardium": "left_ventricle"}
+
+# The trunk and what runs along it stay where they are
+_FIXED = ("muscle", "marrow", "vena_cava", "aorta")
+
+
+@dataclass(frozen=True)
+class AnatomyRanges:
+    """What anatomies are drawn from.
+
+    Attributes
+    ----------
+    size
+        Linear size of each organ relative to its usual one.
+    trunk
+        Semi-axis of the trunk across the body [mm].
+    tumour
+        Radius [mm]; 0 for an animal without tumour.
+    vena_cava, aorta
+        Radius [mm].
+    wall
+        Thickness of the left-ventricular wall [mm].
+    turn, shift
+        Pose: angle about each axis [degrees], displacement along each axis [mm].
+    tilt
+        Turn of the heart's axis within the body, about x and y [degrees].
+    position
+        Displacement of each organ within the body along each axis [mm].
+    """
+
+    size: Span = Span((0.9, 1.1))
+    trunk: Span = Span((11.0, 12.0))
+    tumour: Span = Span((2.0, 4.0))
+    vena_cava: Span = Span((0.6, 0.8))
+    aorta: Span = Span((0.4, 0.5))
+    wall: Span = Span((1.0, 1.0))
+    turn: Span = Span((-8.0, 8.0))
+    shift: Span = Span((-2.0, 2.0))
+    tilt: Span = Span((0.0, 0.0))
+    position: Span = Span((0.0, 0.0))
+
+
+#: Organ sizes ±10 %, pose ±2 mm and ±8°.
+STANDARD = AnatomyRanges()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +142,10 @@ class Ellipsoid:
             rotation=turn @ self.rotation,
         )
 
+    def varied(self, factor: float, offset: Array) -> Ellipsoid:
+        """The same shape grown about its own centre and displaced [mm]."""
+        return replace(self, centre=self.centre + offset, semi_axes=factor * self.semi_axes)
+
 
 @dataclass(frozen=True, eq=False)
 class Tube:
@@ -137,12 +190,21 @@ class Tube:
         start, end = (turn @ (scale * point) + shift for point in (self.start, self.end))
         return replace(self, start=start, end=end, radius=scale * self.radius)
 
+    def varied(self, factor: float, offset: Array) -> Tube:
+        """The same shape made thicker and displaced [mm]."""
+        return replace(self, start=self.start + offset, end=self.end + offset, radius=factor * self.radius)
+
 
 Shape = Ellipsoid | Tube
 
 
-def draw_anatomy(rng: np.random.Generator, scale: float = 1.0) -> tuple[Shape, ...]:
-    """Draw the anatomy of one mouse: organ sizes ±10 %, pose ±2 mm and ±8°.
+def draw_anatomy(
+    rng: np.random.Generator,
+    scale: float = 1.0,
+    ranges: AnatomyRanges = STANDARD,
+    proportions: Mapping[str, float] | None = None,
+) -> tuple[Shape, ...]:
+    """Draw the anatomy of one mouse.
 
     Parameters
     ----------
@@ -150,14 +212,45 @@ def draw_anatomy(rng: np.random.Generator, scale: float = 1.0) -> tuple[Shape, .
         Source of randomness.
     scale
         Linear size relative to a mouse of 22 g.
+    ranges
+        What sizes and pose are drawn from.
+    proportions
+        Linear size of organs relative to the body; 1 for organs that are not named.
 
     Returns
     -------
     Shapes in painting order [mm].
     """
-    shapes = (*_trunk(rng), *_abdomen(rng), *_head(rng), _tumour(rng), *_vessels(rng), *_heart(rng))
-    turn = Rotation.from_euler("xyz", rng.uniform(-8.0, 8.0, 3), degrees=True).as_matrix()
-    shift = rng.uniform(-2.0, 2.0, 3)
+    variation = rng.spawn(1)[0]
+    shapes = (
+        *_trunk(rng, ranges),
+        *_abdomen(rng, ranges),
+        *_head(rng, ranges),
+        *_tumour(rng, ranges),
+        *_vessels(rng, ranges),
+        *_heart(rng, variation, ranges),
+    )
+    return posed(displaced(shapes, variation, ranges, proportions or {}), rng, scale, ranges)
+
+
+def displaced(
+    shapes: tuple[Shape, ...], rng: np.random.Generator, ranges: AnatomyRanges, proportions: Mapping[str, float]
+) -> tuple[Shape, ...]:
+    """The shapes with organs resized and moved within the body; parts of one organ move together."""
+    offsets = {organ: _triple(ranges.position, rng) for organ in ORGANS}
+    offsets |= {organ: np.zeros(3) for organ in _FIXED}
+    return tuple(
+        shape.varied(proportions.get(shape.organ, 1.0), offsets[_COMPANIONS.get(shape.organ, shape.organ)])
+        for shape in shapes
+    )
+
+
+def posed(
+    shapes: tuple[Shape, ...], rng: np.random.Generator, scale: float, ranges: AnatomyRanges
+) -> tuple[Shape, ...]:
+    """The shapes scaled, turned and shifted as one body."""
+    turn = Rotation.from_euler("xyz", _triple(ranges.turn, rng), degrees=True).as_matrix()
+    shift = _triple(ranges.shift, rng)
     return tuple(shape.placed(scale, turn, shift) for shape in shapes)
 
 
@@ -166,78 +259,105 @@ def organ_volume(shapes: tuple[Shape, ...], organ: str) -> float:
     return sum(shape.volume for shape in shapes if shape.organ == organ)
 
 
-def _ellipsoid(organ: str, centre: ArrayLike, semi_axes: ArrayLike, size: float) -> Ellipsoid:
+def ellipsoid(organ: str, centre: ArrayLike, semi_axes: ArrayLike, size: float = 1.0) -> Ellipsoid:
+    """An ellipsoid along the body axes, its semi-axes multiplied by `size` [mm]."""
     return Ellipsoid(organ, np.array(centre, float), size * np.array(semi_axes, float), np.eye(3))
 
 
-def _tube(organ: str, start: ArrayLike, end: ArrayLike, radius: float) -> Tube:
+def tube(organ: str, start: ArrayLike, end: ArrayLike, radius: float) -> Tube:
+    """A cylinder between two points [mm]."""
     return Tube(organ, np.array(start, float), np.array(end, float), radius)
 
 
-def _pair(organ: str, centre: ArrayLike, semi_axes: ArrayLike, size: float) -> tuple[Ellipsoid, Ellipsoid]:
+def pair(organ: str, centre: ArrayLike, semi_axes: ArrayLike, size: float) -> tuple[Ellipsoid, Ellipsoid]:
     """The organ on both sides of the body; `centre` is that of the right one."""
     mirrored = np.array(centre, float) * [-1, 1, 1]
-    return _ellipsoid(organ, centre, semi_axes, size), _ellipsoid(organ, mirrored, semi_axes, size)
+    return ellipsoid(organ, centre, semi_axes, size), ellipsoid(organ, mirrored, semi_axes, size)
 
 
-def _size(rng: np.random.Generator) -> float:
-    return float(rng.uniform(0.9, 1.1))
+def heart(centre: ArrayLike, cavity: ArrayLike, wall: float, size: float, tilt: Array) -> tuple[Shape, ...]:
+    """Both ventricles along one axis.
 
-
-def _trunk(rng: np.random.Generator) -> tuple[Shape, ...]:
-    across = rng.uniform(11.0, 12.0)
+    Parameters
+    ----------
+    centre
+        Of the left ventricle [mm].
+    cavity
+        Semi-axes of the left ventricle, the last along the axis [mm].
+    wall
+        Thickness of its wall [mm].
+    size
+        Factor on all lengths.
+    tilt
+        Rotation matrix whose last column is the axis, from the base towards the left, the belly and the tail.
+    """
+    centre, cavity = np.array(centre, float), np.array(cavity, float)
+    beside = centre + tilt @ (size * cavity * [3.1 / 1.8, 0.3 / 1.8, 0.4 / 2.9])
+    right = size * cavity * [1.0 / 1.8, 2.0 / 1.8, 2.5 / 2.9]
     return (
-        _ellipsoid("muscle", (0, 0, -3), (across, across, 40), 1.0),
-        _tube("marrow", (0, -7.5, -30), (0, -6.5, 12), 0.9 * _size(rng)),
-        *_pair("lung", (4.6, -0.5, 0.5), (3.5, 4, 6), _size(rng)),
-        _ellipsoid("brown_fat", (0, -8.6, 6.5), (3.5, 1.3, 2.5), _size(rng)),
-    )
-
-
-def _abdomen(rng: np.random.Generator) -> tuple[Shape, ...]:
-    kidneys = _size(rng)
-    return (
-        _ellipsoid("liver", (1, 2, -12.5), (8, 6, 6), _size(rng)),
-        _ellipsoid("stomach", (-5.5, 2, -17), (3, 3, 3.5), _size(rng)),
-        _ellipsoid("gut", (0, 3.5, -25.5), (7, 4.5, 5.5), _size(rng)),
-        _ellipsoid("spleen", (-7.8, -2.5, -18), (1.2, 1.5, 4), _size(rng)),
-        *_pair("kidney", (5, -4.5, -20), (2.5, 2.5, 4.5), kidneys),
-        *_pair("renal_pelvis", (4.4, -4.5, -20), (0.8, 0.8, 1.5), kidneys),
-        _ellipsoid("bladder", (0, 3.5, -34), (2.5, 2.5, 2.5), _size(rng)),
-    )
-
-
-def _head(rng: np.random.Generator) -> tuple[Shape, ...]:
-    return (
-        _ellipsoid("brain", (0, -1.5, 20), (5, 4, 7), _size(rng)),
-        *_pair("harderian_gland", (4.0, 1.0, 26.5), (1.2, 1.2, 1.2), _size(rng)),
-    )
-
-
-def _tumour(rng: np.random.Generator) -> Ellipsoid:
-    """Below the skin of one shoulder, radius 2 to 4 mm."""
-    side = rng.choice([-1.0, 1.0])
-    return _ellipsoid("tumour", (7.5 * side, -1, 10), (1, 1, 1), rng.uniform(2.0, 4.0))
-
-
-def _vessels(rng: np.random.Generator) -> tuple[Shape, ...]:
-    aorta = rng.uniform(0.4, 0.5)
-    return (
-        _tube("vena_cava", (1.2, -4.2, -28), (1.6, -0.6, 2), rng.uniform(0.6, 0.8)),
-        _tube("aorta", (-0.7, -4.6, -28), (-0.7, -4.6, 4), aorta),
-        _tube("aorta", (-0.7, -4.6, 4), (-0.2, 0.5, 4), aorta),
-    )
-
-
-def _heart(rng: np.random.Generator) -> tuple[Shape, ...]:
-    """Both ventricles along one axis that points from the base towards the left, the belly and the tail."""
-    size = _size(rng)
-    tilt = Rotation.from_euler("xy", [25, 35], degrees=True).as_matrix()
-    centre = np.array([-0.8, 1.8, -0.5])
-    cavity = np.array([1.8, 1.8, 2.9])
-    beside = centre + tilt @ (size * np.array([3.1, 0.3, 0.4]))
-    return (
-        Ellipsoid("right_ventricle", beside, size * np.array([1.0, 2.0, 2.5]), tilt),
-        Ellipsoid("myocardium", centre, size * (cavity + WALL_THICKNESS), tilt),
+        Ellipsoid("right_ventricle", beside, right, tilt),
+        Ellipsoid("myocardium", centre, size * (cavity + wall), tilt),
         Ellipsoid("left_ventricle", centre, size * cavity, tilt),
     )
+
+
+def heart_axis(rng: np.random.Generator, ranges: AnatomyRanges) -> Array:
+    """Rotation matrix of the heart."""
+    about = np.array([25.0 + ranges.tilt.draw(rng), 35.0 + ranges.tilt.draw(rng)])
+    return np.asarray(Rotation.from_euler("xy", about, degrees=True).as_matrix())
+
+
+def _triple(span: Span, rng: np.random.Generator) -> Array:
+    return np.array([span.draw(rng) for _ in range(3)])
+
+
+def _trunk(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+    across = ranges.trunk.draw(rng)
+    return (
+        ellipsoid("muscle", (0, 0, -3), (across, across, 40)),
+        tube("marrow", (0, -7.5, -30), (0, -6.5, 12), 0.9 * ranges.size.draw(rng)),
+        *pair("lung", (4.6, -0.5, 0.5), (3.5, 4, 6), ranges.size.draw(rng)),
+        ellipsoid("brown_fat", (0, -8.6, 6.5), (3.5, 1.3, 2.5), ranges.size.draw(rng)),
+    )
+
+
+def _abdomen(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+    kidneys = ranges.size.draw(rng)
+    return (
+        ellipsoid("liver", (1, 2, -12.5), (8, 6, 6), ranges.size.draw(rng)),
+        ellipsoid("stomach", (-5.5, 2, -17), (3, 3, 3.5), ranges.size.draw(rng)),
+        ellipsoid("gut", (0, 3.5, -25.5), (7, 4.5, 5.5), ranges.size.draw(rng)),
+        ellipsoid("spleen", (-7.8, -2.5, -18), (1.2, 1.5, 4), ranges.size.draw(rng)),
+        *pair("kidney", (5, -4.5, -20), (2.5, 2.5, 4.5), kidneys),
+        *pair("renal_pelvis", (4.4, -4.5, -20), (0.8, 0.8, 1.5), kidneys),
+        ellipsoid("bladder", (0, 3.5, -34), (2.5, 2.5, 2.5), ranges.size.draw(rng)),
+    )
+
+
+def _head(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+    return (
+        ellipsoid("brain", (0, -1.5, 20), (5, 4, 7), ranges.size.draw(rng)),
+        *pair("harderian_gland", (4.0, 1.0, 26.5), (1.2, 1.2, 1.2), ranges.size.draw(rng)),
+    )
+
+
+def _tumour(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+    """Below the skin of one shoulder."""
+    side = rng.choice([-1.0, 1.0])
+    radius = ranges.tumour.draw(rng)
+    return (ellipsoid("tumour", (7.5 * side, -1, 10), (1, 1, 1), radius),) if radius > 0 else ()
+
+
+def _vessels(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+    aorta = ranges.aorta.draw(rng)
+    return (
+        tube("vena_cava", (1.2, -4.2, -28), (1.6, -0.6, 2), ranges.vena_cava.draw(rng)),
+        tube("aorta", (-0.7, -4.6, -28), (-0.7, -4.6, 4), aorta),
+        tube("aorta", (-0.7, -4.6, 4), (-0.2, 0.5, 4), aorta),
+    )
+
+
+def _heart(rng: np.random.Generator, variation: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+    size = ranges.size.draw(rng)
+    wall, axis = ranges.wall.draw(variation), heart_axis(variation, ranges)
+    return heart((-0.8, 1.8, -0.5), (1.8, 1.8, 2.9), wall, size, axis)

@@ -1,4 +1,4 @@
-"""One simulated mouse: everything that is known of the animal before it is scanned."""
+"""One simulated animal: everything that is known of it before it is scanned."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlif_core.blood.feng import FengInput
 from dlif_core.phantom.anatomy import Shape, draw_anatomy
+from dlif_core.phantom.injection import Blood
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
+from dlif_core.phantom.tracers import FDG, Tracer
 
 _REFERENCE_WEIGHT = 0.022  # of the mouse whose sizes the anatomy states [kg]
 
 
 @dataclass(frozen=True, eq=False)
 class Mouse:
-    """A mouse and its injection.
+    """A mouse, or a human, and the injection.
 
     Attributes
     ----------
@@ -34,6 +35,10 @@ class Mouse:
         One entry for each organ, in the order of `anatomy.ORGANS`.
     blood
         Whole-blood curve [SUV].
+    tracer
+        What was injected.
+    species
+        ``"mouse"`` or ``"human"``.
     """
 
     seed: int
@@ -42,7 +47,9 @@ class Mouse:
     noise_level: float
     anatomy: tuple[Shape, ...]
     kinetics: Mapping[str, OrganKinetics]
-    blood: FengInput
+    blood: Blood
+    tracer: Tracer = FDG
+    species: str = "mouse"
 
     @property
     def activity_per_suv(self) -> float:

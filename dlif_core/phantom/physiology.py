@@ -1,23 +1,20 @@
-"""Physiology of a simulated mouse after [18F]FDG: input function and compartment kinetics of every organ.
-
-Rates and spreads are orders of magnitude for laboratory mice; they make the simulation plausible and are not
-reference values.
-"""
+"""Physiology of a simulated body: input function and compartment kinetics of every organ."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.blood.feng import FengInput
-from dlif_core.blood.plasma import mouse_fdg_ratio
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.convolution import FrameConvolution
-from dlif_core.phantom.anatomy import ORGANS
+from dlif_core.phantom.anatomy import ORGANS, URINE
+from dlif_core.phantom.injection import Blood, begin
+from dlif_core.phantom.tracers import FDG, Tracer
 
 Array = NDArray[np.float64]
 
@@ -81,38 +78,23 @@ class OrganKinetics:
         return self.K1 / spread * np.array([bound - rates[0], rates[1] - bound]), rates
 
 
-# K1, k2, k3, k4, vB: centres of the distributions
-_TISSUE: Mapping[str, tuple[float, float, float, float, float]] = {
-    "muscle": (0.05, 0.25, 0.02, 0.005, 0.02),
-    "marrow": (0.30, 0.60, 0.04, 0.01, 0.10),
-    "lung": (0.15, 0.50, 0.02, 0.0, 0.35),
-    "liver": (0.90, 1.30, 0.013, 0.01, 0.20),
-    "stomach": (0.20, 0.60, 0.03, 0.01, 0.08),
-    "spleen": (0.50, 0.90, 0.03, 0.01, 0.20),
-    "gut": (0.30, 0.60, 0.04, 0.01, 0.10),
-    "kidney": (1.50, 1.60, 0.05, 0.02, 0.25),
-    "brain": (0.24, 0.40, 0.06, 0.012, 0.05),
-    "harderian_gland": (0.30, 0.55, 0.20, 0.005, 0.10),
-    "brown_fat": (0.30, 0.55, 0.17, 0.005, 0.10),
-    "tumour": (0.15, 0.35, 0.07, 0.005, 0.05),
-    "myocardium": (0.90, 0.65, 0.45, 0.01, 0.20),
-}
-_FASTED_MYOCARDIUM = (0.40, 0.80, 0.06, 0.01, 0.20)
-_URINE = {"renal_pelvis": 0.35, "bladder": 0.8}
 _URINE_TRANSIT = 0.3
 _RATE_VARIATION = 0.25
 _FASTED_SHARE = 0.2
-
-# Centre of the Feng parameters of a measured mouse; delay and dispersion are drawn apart
-_FENG = {"a1": 102.8, "a2": 1.82, "a3": 1.85, "lambda1": -5.55, "lambda2": -0.227, "lambda3": -0.0333}
 _FENG_VARIATION = 0.22
 
 
-def draw_kinetics(rng: np.random.Generator, *, irreversible: bool = False) -> dict[str, OrganKinetics]:
+def draw_kinetics(
+    rng: np.random.Generator,
+    *,
+    irreversible: bool = False,
+    tracer: Tracer = FDG,
+    fasted_share: float = _FASTED_SHARE,
+    variation: float = _RATE_VARIATION,
+) -> dict[str, OrganKinetics]:
     """Draw the kinetics of every organ of one animal.
 
-    Every parameter is log-normal with a coefficient of variation of 25 %; half of the variance is common to all
-    organs of the animal. One animal in five is fasted, which lowers the uptake of the myocardium.
+    Every parameter is log-normal; half of the variance is common to all organs of the animal.
 
     Parameters
     ----------
@@ -120,29 +102,45 @@ def draw_kinetics(rng: np.random.Generator, *, irreversible: bool = False) -> di
         Source of randomness.
     irreversible
         Set k4 = 0 in every organ.
+    tracer
+        Gives the centres of the distributions.
+    fasted_share
+        Probability that the animal is fasted, which with FDG lowers the uptake of the myocardium.
+    variation
+        Coefficient of variation.
 
     Returns
     -------
     One entry for each of `ORGANS`.
     """
-    fasted = rng.random() < _FASTED_SHARE
+    centres = {**tracer.tissue, **(tracer.fasted if rng.random() < fasted_share else {})}
     common = rng.standard_normal(5)
     kinetics = {organ: OrganKinetics(vB=1.0) for organ in ORGANS}
-    for organ, rate in _URINE.items():
-        kinetics[organ] = OrganKinetics(transfer=rate * float(_lognormal(rng, _RATE_VARIATION)), k2=_URINE_TRANSIT)
-    for organ, centre in _TISSUE.items():
-        values = np.array(_FASTED_MYOCARDIUM if fasted and organ == "myocardium" else centre)
+    for organ in URINE:
+        flow = tracer.urine.get(organ, 0.0) * float(_lognormal(rng, variation))
+        kinetics[organ] = OrganKinetics(transfer=flow, k2=_URINE_TRANSIT)
+    for organ, centre in centres.items():
         normal = np.sqrt(_SHARED) * common + np.sqrt(1.0 - _SHARED) * rng.standard_normal(5)
-        values = values * np.exp(np.sqrt(np.log1p(_RATE_VARIATION**2)) * normal)
+        values = np.array(centre) * np.exp(np.sqrt(np.log1p(variation**2)) * normal)
         values[3] *= not irreversible
         kinetics[organ] = OrganKinetics(*map(float, values))
     return kinetics
 
 
-def draw_input(rng: np.random.Generator) -> FengInput:
-    """Draw a bolus input function [SUV]; curves wider than 120 s at half height or above 13 SUV are drawn again."""
+def draw_input(rng: np.random.Generator, tracer: Tracer = FDG, variation: float = _FENG_VARIATION) -> FengInput:
+    """Draw a bolus input function [SUV]; curves wider than 120 s at half height or above 13 SUV are drawn again.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    tracer
+        Gives the centres of the Feng parameters.
+    variation
+        Coefficient of variation of the Feng parameters.
+    """
     while True:
-        values = {name: value * float(_lognormal(rng, _FENG_VARIATION)) for name, value in _FENG.items()}
+        values = {name: value * float(_lognormal(rng, variation)) for name, value in tracer.bolus.items()}
         feng = FengInput(delay=float(rng.normal(0.60, 0.05)), dispersion=float(rng.uniform(0.05, 0.25)), **values)
         time = np.arange(0.0, 600.0)
         curve = feng.curve(time)
@@ -159,22 +157,25 @@ def full_width_half_maximum(time: ArrayLike, values: ArrayLike) -> float:
     return float(fall - rise)
 
 
-def input_function(feng: FengInput, end: float, scale: float) -> InputFunction:
+def input_function(blood: Blood, end: float, scale: float, tracer: Tracer = FDG) -> InputFunction:
     """The true input function at 1 s sampling.
 
     Parameters
     ----------
-    feng
+    blood
         Whole-blood curve [SUV].
     end
-        Last sample [s].
+        Last sample [s]. The first is at time zero, or at the injection if that was earlier.
     scale
         Bq/mL of one SUV.
+    tracer
+        Gives the parent plasma.
     """
-    time = np.arange(0.0, end + 1.0)
-    whole_blood = scale * feng.curve(time)
-    provenance = {f.name: getattr(feng, f.name) for f in fields(feng)}
-    return InputFunction(time, whole_blood, mouse_fdg_ratio(time) * whole_blood, "truth", provenance=provenance)
+    injected = begin(blood)
+    time = np.arange(min(0.0, np.floor(injected)), end + 1.0)
+    whole_blood = scale * blood.curve(time)
+    plasma = tracer.plasma(np.clip(time - injected, 0.0, None)) * whole_blood
+    return InputFunction(time, whole_blood, plasma, "truth", provenance=asdict(blood))
 
 
 def organ_curves(kinetics: Mapping[str, OrganKinetics], curve: InputFunction, timing: FrameTiming) -> Array:

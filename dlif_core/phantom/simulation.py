@@ -1,4 +1,4 @@
-"""A simulated scan of a mouse and the truth about it."""
+"""A simulated scan and the truth about it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.phantom.anatomy import ORGANS
+from dlif_core.phantom.matrices import averaging_matrices, separable, shift_matrices
 from dlif_core.phantom.mouse import Mouse
+from dlif_core.phantom.noise import add_noise
+from dlif_core.phantom.painting import organ_fractions, organ_weights, paint
 from dlif_core.phantom.physiology import OrganKinetics, input_function, organ_curves
-from dlif_core.phantom.scanner import CROP, Grid, Protocol, add_noise, organ_fractions, organ_weights, paint
+from dlif_core.phantom.scanner import CROP, Grid, Protocol
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 Array = NDArray[np.float64]
@@ -88,11 +91,11 @@ class SimulatedScan:
     def acquisition(self) -> Acquisition:
         """Metadata of the scan."""
         return Acquisition(
-            tracer="FDG",
+            tracer=self.mouse.tracer.name,
             half_life=self.protocol.half_life,
             injected_activity=self.mouse.injected_activity,
             body_weight=self.mouse.body_weight,
-            species="mouse",
+            species=self.mouse.species,
         )
 
     @property
@@ -140,26 +143,68 @@ def simulate(
         If there is no such device.
     """
     protocol = protocol or Protocol()
-    where = _usable(device)
+    where = usable_device(device)
     generator = torch.Generator(where).manual_seed(mouse.seed)
     painted = paint(mouse.anatomy, grid, where)
-    weights = organ_weights(painted, grid, protocol, generator)
-    curve = input_function(mouse.blood, float(protocol.timing.end[-1]), mouse.activity_per_suv)
-    curves = organ_curves(mouse.kinetics, curve, protocol.timing) / mouse.activity_per_suv
-    image = torch.einsum("of,ozyx->fzyx", torch.from_numpy(curves).to(weights), weights)
+    weights = organ_weights(painted, protocol, generator)
+    curve, curves = true_curves(mouse, protocol)
+    image = noise_free(weights, curves, protocol, grid)
     if noise:
         add_noise(image, grid, protocol, mouse.noise_level, generator)
     truth = Truth(
         input_function=curve,
         kinetics=mouse.kinetics,
         maps=_truth_maps(mouse.kinetics, weights),
-        labels=organ_fractions(painted, grid).argmax(dim=0).to(torch.int32).numpy(force=True),
+        labels=organ_fractions(painted).argmax(dim=0).to(torch.int32).numpy(force=True),
         label_names=LABEL_NAMES,
     )
     return SimulatedScan(mouse, grid, protocol, (image * mouse.activity_per_suv).numpy(force=True), truth)
 
 
-def _usable(device: str) -> torch.device:
+def true_curves(mouse: Mouse, protocol: Protocol) -> tuple[InputFunction, Array]:
+    """The true input function [Bq/mL] and every organ's exact frame averages, shape (organs, frames) [SUV]."""
+    curve = input_function(mouse.blood, float(protocol.timing.end[-1]), mouse.activity_per_suv, mouse.tracer)
+    return curve, organ_curves(mouse.kinetics, curve, protocol.timing) / mouse.activity_per_suv
+
+
+def noise_free(
+    weights: torch.Tensor, curves: Array, protocol: Protocol, grid: Grid, coarse: Grid | None = None
+) -> torch.Tensor:
+    """The image as the scanner blurs it, the body displaced in every frame, averaged onto a coarser grid if asked.
+
+    Parameters
+    ----------
+    weights
+        Shape (organs, z, y, x).
+    curves
+        Shape (organs, frames) [SUV].
+    protocol
+        Gives the motion.
+    grid, coarse
+        Grid of the weights and, if it is another one, of the result.
+
+    Returns
+    -------
+    Shape (frames, z, y, x) [SUV].
+    """
+    averages = None if coarse is None else averaging_matrices(grid, coarse)
+    if averages and not protocol.motion:
+        weights = separable(weights, averages)
+    image = torch.einsum("of,ozyx->fzyx", torch.from_numpy(curves).to(weights), weights)
+    if not protocol.motion:
+        return image
+    moves = [
+        shift_matrices(n, shifts / size)
+        for n, size, shifts in zip(grid.shape, grid.voxel_size, np.transpose(protocol.motion), strict=True)
+    ]
+    if averages:
+        moves = [average @ move for average, move in zip(averages, moves, strict=True)]
+    # interpolation may undershoot a little where an organ ends
+    return torch.stack([separable(*each) for each in zip(image, zip(*moves, strict=True), strict=True)]).clamp_(min=0.0)
+
+
+def usable_device(device: str) -> torch.device:
+    """The torch device of that name, if there is one."""
     try:
         return torch.zeros(1, device=device).device
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts

@@ -10,7 +10,10 @@ import torch
 from dlif_core.errors import ConfigurationError
 from dlif_core.phantom import Grid, Protocol, draw_mouse, simulate
 from dlif_core.phantom.anatomy import ORGANS, Ellipsoid, Shape, organ_volume
-from dlif_core.phantom.scanner import CROP, FWHM, add_noise, organ_fractions, organ_weights, paint
+from dlif_core.phantom.matrices import FWHM
+from dlif_core.phantom.noise import add_noise
+from dlif_core.phantom.painting import organ_fractions, organ_weights, paint
+from dlif_core.phantom.scanner import CROP
 
 CPU = torch.device("cpu")
 COARSE = CROP.resampled((1.0, 1.0, 1.0))
@@ -23,11 +26,11 @@ def generator() -> torch.Generator:
 
 
 def fractions(shapes: Sequence[Shape], grid: Grid) -> dict[str, torch.Tensor]:
-    return dict(zip(("outside", *ORGANS), organ_fractions(paint(shapes, grid, CPU), grid), strict=True))
+    return dict(zip(("outside", *ORGANS), organ_fractions(paint(shapes, grid, CPU)), strict=True))
 
 
 def weights(shapes: Sequence[Shape], grid: Grid, protocol: Protocol) -> dict[str, torch.Tensor]:
-    found = organ_weights(paint(shapes, grid, CPU), grid, protocol, generator())
+    found = organ_weights(paint(shapes, grid, CPU), protocol, generator())
     return dict(zip(ORGANS, found.double(), strict=True))
 
 
