@@ -35,6 +35,8 @@ class Preparation:
         With the input function as it arrives at the tissue.
     settings
         With numbers in place of everything that was to be found.
+    asked
+        The settings as they were given.
     found
         What was fitted to the leading region, by the name of its setting: ``delay`` [s], ``t_star`` [min],
         ``k2_prime`` [min⁻¹], ``rates`` [min⁻¹]; numbers of the input function of a model's own by theirs.
@@ -42,6 +44,7 @@ class Preparation:
 
     context: FitContext
     settings: FitSettings
+    asked: FitSettings
     found: dict[str, float | tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -98,7 +101,7 @@ def prepare(
         region_curve(regions, settings.reference) if settings.reference is not None else None,
         suv_factor,
     )
-    return _settle(Preparation(context, settings), leading_curve(regions, settings), regional=regional)
+    return _settle(Preparation(context, settings, settings), leading_curve(regions, settings), regional=regional)
 
 
 def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
@@ -123,13 +126,15 @@ def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
     if settings.rates == "find":
         found["rates"] = rates = _rates_around(context, settings, curve)
         settings = replace(settings, rates=rates)
-    return Preparation(context, settings, found)
+    return Preparation(context, settings, start.asked, found)
 
 
 def _rates_around(context: FitContext, settings: FitSettings, curve: Array) -> tuple[float, float]:
-    from dlif_core.kinetics.compartment import CompartmentEstimator
+    from dlif_core.kinetics.compartment import SolverEstimator
 
-    rates = CompartmentEstimator(context, replace(settings, rates=None)).rates(curve)
+    estimator = settings.kinetic_model.estimator(context, replace(settings, rates=None))
+    assert isinstance(estimator, SolverEstimator), "only models with exponentials can be asked to find their rates"
+    rates = estimator.rates(curve)
     if not len(rates):
         return RATE_BOUNDS
     low, high = np.clip([rates.min() / _RATE_FACTOR, rates.max() * _RATE_FACTOR], *RATE_BOUNDS)

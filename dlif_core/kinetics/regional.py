@@ -129,7 +129,7 @@ def fit_attributes(prepared: Preparation) -> dict[str, Any]:
     settings, curve = prepared.settings, prepared.context.input_function
     attributes: dict[str, Any] = {
         "model": settings.model,
-        "settings": json.dumps(asdict(settings), sort_keys=True),
+        "settings": json.dumps(asdict(prepared.asked), sort_keys=True),
         "found": json.dumps(prepared.found, sort_keys=True),
         "input_function": "" if curve is None else curve.method,
     }

@@ -155,8 +155,10 @@ class FitSettings:
         sound = k2_prime in (None, "find") or _is_number(k2_prime, 1e-6)
         _require(sound, "k2_prime", k2_prime, _NEEDED["k2_prime"])
         low, high = RATE_BOUNDS
-        sound = self.rates is None or self.rates == "find" or _is_range(self.rates, low, high)
-        _require(sound, "rates", self.rates, f"Give two rising rates from {low:g} to {high:g} min-1, or find.")
+        findable = self.rates == "find" and self.kinetic_model.exponentials > 0
+        sound = self.rates is None or findable or _is_range(self.rates, low, high)
+        hint = f"Give two rising rates from {low:g} to {high:g} min-1, or find where a model has a rate to be found."
+        _require(sound, "rates", self.rates, hint)
         sound = self.window is None or _is_range(self.window, 0.0, float("inf"))
         _require(sound, "window", self.window, _NEEDED["window"])
 

@@ -79,6 +79,8 @@ class Model:
         Units of the residual sum of squares.
     delay_model
         The compartment model by which the delay of the whole image is fitted.
+    exponentials
+        Number of exponentials whose rates θ are fitted: the nonlinear dimensions of the model.
     voxelwise
         Whether it can be fitted to voxels; else to regions only.
     input_parameters
@@ -99,6 +101,7 @@ class Model:
     fitted_numbers: float = math.nan
     rss_units: str = "Bq2 mL-2"
     delay_model: str = ""
+    exponentials: int = 0
     voxelwise: bool = True
     input_parameters: tuple[InputParameter, ...] = ()
     input_transform: InputTransform = _unchanged

@@ -33,5 +33,6 @@ MODEL = Model(
     options=frozenset({"rates"}),
     needs_input=False,
     needs_reference=True,
+    exponentials=1,
     fitted_numbers=3,
 )

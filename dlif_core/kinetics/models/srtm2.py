@@ -33,5 +33,6 @@ MODEL = Model(
     needed_options=frozenset({"k2_prime"}),
     needs_input=False,
     needs_reference=True,
+    exponentials=1,
     fitted_numbers=2,
 )
