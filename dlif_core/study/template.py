@@ -29,15 +29,27 @@ input_functions:
   population: {{}}
 
 kinetics:
-  - model: 2tcm-irreversible   # patlak | logan | 1tcm | 2tcm-irreversible | 2tcm-reversible
+  - model: 2tcm-irreversible   # `dlif models` lists all; `dlif models NAME` says what one estimates and takes
     # name: ki                 # name of the result; the model's if left out
     # input_function: arterial # one method only, no fall-back
     # blood_volume: 0.05       # fixes vB; fitted if left out
     delay: none                # none | image | region
-    weights: duration-decay    # uniform | duration | duration-decay
+    weights: duration-decay    # uniform | duration | decay | duration-decay, or one number for every frame
+    # weight_limits: [0.01, 100] # floor and cap, as multiples of the median
+    # leading_region: liver    # its curve settles what is to be found; the mean of all regions if left out
+    # rates: find              # range of the nonlinear parameter [1/min]: two numbers, or found on the leading region
+    # intervals: true          # profile-likelihood intervals of the regions
     maps: true                 # parametric maps of scans with an image
+    # denoise: 1.5             # maps of the image denoised by HYPR-LR; width of its Gaussian [mm]
   # - model: patlak
-  #   t_star: 15               # start of the linear part [min]
+  #   t_star: 15               # start of the linear part [min], or find
+  # - model: srtm
+  #   reference: cerebellum    # reference region
+  # - model: suv
+  #   window: [30, 45]         # first and last minute
+
+# The best model of every region and voxel among analyses above, by aic, aicc or bic, for example:
+# select: {{of: [1tcm, 2tcm-irreversible], criterion: aicc}}
 
 # Comparisons of two sessions of the same subjects in the cohort report, for example:
 # compare:
