@@ -17,6 +17,9 @@ from dlif_core.phantom.simulation import noise_free, true_curves, usable_device
 #: Voxel of the coarse grid along z, y, x [mm].
 COARSE_VOXEL: Triple = (1.0, 1.0, 1.0)
 
+# Smaller voxels show nothing more once averaged, but take their time [mm]
+_WORKING_VOXEL = 0.55
+
 
 @dataclass(frozen=True, eq=False)
 class CoarseScan:
@@ -88,10 +91,11 @@ def simulate_coarse(
     where = usable_device(device)
     generator = torch.Generator(where).manual_seed(mouse.seed)
     coarse = grid.resampled(voxel_size)
-    painted = paint(mouse.anatomy, grid, where)
+    working = grid.resampled([max(edge, _WORKING_VOXEL) for edge in grid.voxel_size])
+    painted = paint(mouse.anatomy, working, where)
     weights = organ_weights(painted, protocol, generator)
     curve, curves = true_curves(mouse, protocol)
-    image = noise_free(weights, curves, protocol, grid, coarse)
+    image = noise_free(weights, curves, protocol, working, coarse)
     if noise:
         add_averaged_noise(image, grid, coarse, protocol, mouse.noise_level, generator)
     return CoarseScan(
@@ -99,7 +103,7 @@ def simulate_coarse(
         protocol=protocol,
         grid=coarse,
         activity=image,
-        fractions=separable(organ_fractions(painted), averaging_matrices(grid, coarse)),
+        fractions=separable(organ_fractions(painted), averaging_matrices(working, coarse)),
         whole_blood=curve.frame_average(protocol.timing)[0] / mouse.activity_per_suv,
         organ_curves=curves,
         input_function=curve,

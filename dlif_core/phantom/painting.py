@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from dlif_core.phantom.anatomy import BLOOD_POOLS, HEART, ORGANS, Shape
 from dlif_core.phantom.matrices import FWHM, blur_matrix, separable, unit_variance
-from dlif_core.phantom.scanner import Grid, Protocol
+from dlif_core.phantom.scanner import Grid, Protocol, centres
 
 Array = NDArray[np.float64]
 Box = tuple[slice, slice, slice]
+
+_TEXTURE_SPACING = 1 / 3  # of the random numbers that make the texture, relative to its width
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +67,7 @@ def paint(shapes: Sequence[Shape], grid: Grid, device: torch.device) -> Painted:
     """
     steps = grid.supersampling
     axes = [
-        torch.from_numpy((np.arange(n * steps) - 0.5 * (n * steps - 1)) * size / steps)
-        for n, size in zip(grid.shape, grid.voxel_size, strict=True)
+        torch.from_numpy(centres(n * steps, size / steps)) for n, size in zip(grid.shape, grid.voxel_size, strict=True)
     ]
     labels = torch.zeros([len(axis) for axis in axes], dtype=torch.uint8, device=device)
     boxes: dict[str, Box] = {}
@@ -184,15 +185,23 @@ def _windows(matrices: Sequence[Array], rows: Box, columns: Box) -> list[Array]:
 
 def _texture(grid: Grid, protocol: Protocol, generator: torch.Generator) -> torch.Tensor:
     """A smooth random field on the supersampled grid, of unit variance as the scanner sees it."""
-    steps = grid.supersampling
-    fine = grid.resampled([size / steps for size in grid.voxel_size])
-    smooth = _blur_matrices(fine, [protocol.texture_width] * 3)
-    seen = _blur_matrices(grid, protocol.resolution, steps)
+    width = protocol.texture_width
+    nodes = grid.resampled([width * _TEXTURE_SPACING] * 3)
+    smooth = [
+        _kernels(centres(n * grid.supersampling, size / grid.supersampling), centres(m, spacing), width / FWHM)
+        for n, size, m, spacing in zip(grid.shape, grid.voxel_size, nodes.shape, nodes.voxel_size, strict=True)
+    ]
+    seen = _blur_matrices(grid, protocol.resolution, grid.supersampling)
     # share of the standard deviation that survives the scanner, in the middle of each axis
     middles = [((p @ s)[len(p) // 2], s[len(s) // 2]) for s, p in zip(smooth, seen, strict=True)]
     kept = [np.linalg.norm(after) / np.linalg.norm(before) for after, before in middles]
     matrices = [unit_variance(s) / share for s, share in zip(smooth, kept, strict=True)]
-    return separable(torch.randn(fine.shape, generator=generator, device=generator.device), matrices)
+    return separable(torch.randn(nodes.shape, generator=generator, device=generator.device), matrices)
+
+
+def _kernels(at: Array, nodes: Array, sigma: float) -> Array:
+    """Gaussians around nodes [mm], shape (points, nodes)."""
+    return np.asarray(np.exp(-0.5 * ((at[:, None] - nodes) / sigma) ** 2))
 
 
 def _blur_matrices(grid: Grid, width: Sequence[float], steps: int = 1) -> list[Array]:

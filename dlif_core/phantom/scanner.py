@@ -83,6 +83,11 @@ class Grid:
         return max(2, int(np.ceil(max(self.voxel_size) / self.finest_sample)))
 
 
+def centres(count: int, size: float) -> Array:
+    """Centres of voxels along an axis through the origin [mm]."""
+    return np.asarray((np.arange(count) - 0.5 * (count - 1)) * size, float)
+
+
 #: The whole field of view of the scanner, and the crop around head, heart and abdomen.
 FULL = Grid((128, 92, 92))
 CROP = Grid((96, 48, 48))
