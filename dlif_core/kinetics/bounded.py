@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 
 Array = NDArray[np.float64]
 
-_TOLERANCE = 1e-12
+_TOLERANCE = 1e-10
 #: Share of its range by which a number may be off its bound and still count as on it; the optimiser stays just inside.
 _RESOLUTION = 1e-6
 #: Step of the complex-step derivative, exact to rounding (Squire & Trapp, SIAM Rev 1998;40:110).

@@ -35,13 +35,13 @@ _GRID = np.array(
         (k2, k3, k4)
         for k2 in np.geomspace(0.01, 3.0, 12)
         for k3 in (0.0, *np.geomspace(0.005, 1.0, 8))
-        for k4 in np.geomspace(0.004, 0.6, 7) * 1.01  # nowhere the same as k2
+        for k4 in np.geomspace(0.004, 0.6, 7)
     ]
 )
 #: Starts of every region, and rounds in which they are tried again at the joint optimum.
 _STARTS, _ROUNDS = 2, 3
 #: First step downhill and resolution, both of ln VND.
-_FIRST_STEP, _RESOLUTION = 0.05, 1e-8
+_FIRST_STEP, _RESOLUTION = 0.05, 1e-6
 
 
 @dataclass(frozen=True)
@@ -186,19 +186,20 @@ class CommonVolumeFit:
             joint = self._at(weighted, log_vnd, [[region.numbers] for region in joint.regions])
             return joint
 
-        direction, step, edge = -np.sign(self._slope(joint)), _FIRST_STEP, joint.log_vnd
-        while self._slope(joint) * direction < 0:
-            edge = joint.log_vnd
-            ahead = float(np.clip(edge + direction * step, *np.log(VND_BOUNDS)))
+        known = {joint.log_vnd: self._slope(joint)}
+
+        def slope(log_vnd: float) -> float:
+            if log_vnd not in known:
+                known[log_vnd] = self._slope(moved(log_vnd))
+            return known[log_vnd]
+
+        direction, step, edge, ahead = -np.sign(known[joint.log_vnd]), _FIRST_STEP, joint.log_vnd, joint.log_vnd
+        while slope(ahead) * direction < 0:
+            edge, ahead = ahead, float(np.clip(ahead + direction * step, *np.log(VND_BOUNDS)))
             if ahead == edge:
                 return joint
-            moved(ahead)
             step *= 2
-        if joint.log_vnd == edge:
-            return joint
-        low, high = sorted((edge, joint.log_vnd))
-        root = brentq(lambda log_vnd: self._slope(moved(log_vnd)), low, high, xtol=_RESOLUTION)
-        return moved(float(root))
+        return joint if ahead == edge else moved(float(brentq(slope, edge, ahead, xtol=_RESOLUTION)))
 
     def _variance_of_vnd(self, joint: Joint) -> float:
         """Variance of ln VND; every region counts with its own noise."""

@@ -26,7 +26,7 @@ def two_tissue_response(columns: FrameColumns, k2: ArrayLike, k3: ArrayLike, k4:
     columns
         Of the scan and its input function.
     k2, k3, k4
-        Each of shape (tissues,) [min⁻¹], above zero but for k3 and k4; k2 ≠ k4 where k3 = 0.
+        Each of shape (tissues,) [min⁻¹]; k2 + k3 above zero.
 
     Returns
     -------
@@ -35,5 +35,6 @@ def two_tissue_response(columns: FrameColumns, k2: ArrayLike, k3: ArrayLike, k4:
     slow, fast = two_tissue_rates(k2, k3, k4)
     inner = np.asarray(k3, float) + np.asarray(k4, float)
     responses = columns.exponential(np.concatenate([slow, fast])).reshape(2, len(slow), -1)
-    gains = np.stack([inner - slow, fast - inner]) / (fast - slow)
-    return np.asarray((gains[..., None] * responses).sum(0))
+    apart = fast - slow
+    share = np.divide(inner - slow, apart, out=np.zeros_like(apart), where=apart > 0)[:, None]
+    return np.asarray(share * responses[0] + (1 - share) * responses[1])
