@@ -40,8 +40,13 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
+	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/kinetics_speed.py
+	$(BIN)/python benchmarks/two_cores.py
 	$(BIN)/python benchmarks/whole_scan.py
+	$(BIN)/python benchmarks/total_body.py
+	$(BIN)/python benchmarks/gpu_speed.py
+	$(BIN)/python benchmarks/simulated_mouse.py
 
 clean:
 	rm -rf $(VENV) demo

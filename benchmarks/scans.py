@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from collections.abc import Iterator
@@ -93,12 +94,14 @@ def workers_ready(client: distributed.Client) -> dict[str, int]:
 
 
 def _ready() -> int:
-    import dlif_core.kinetics
-    import dlif_core.store.arrays
-
-    assert dlif_core.kinetics.VoxelFit
-    assert dlif_core.store.arrays
+    for module in ("kinetics.compartment", "kinetics.voxels", "store.arrays", "study.maps"):
+        importlib.import_module(f"dlif_core.{module}")
     return peak_memory()
+
+
+def print_load() -> None:
+    """Wall seconds mean little while others compute."""
+    print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def verdict(value: float, limit: float, *, at_least: bool = False) -> str:

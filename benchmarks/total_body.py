@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from scans import Steps, one_thread, peak_memory, verdict, workers_ready, write_study
+from scans import Steps, one_thread, peak_memory, print_load, verdict, workers_ready, write_study
 
 SHAPE = (275, 160, 100)
 SECONDS, BYTES = 60.0, 4e9
@@ -74,6 +74,7 @@ def total_body() -> Any:
 
 def main() -> None:
     one_thread()
+    print_load()
     import math
 
     from dlif_core.compute.cluster import open_client

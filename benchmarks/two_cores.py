@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from scans import Study, noise_in_air, one_thread, verdict, workers_ready, write_study
+from scans import Study, noise_in_air, one_thread, print_load, verdict, workers_ready, write_study
 
 LIMIT = 1.7
 REPEATS = 3
@@ -24,7 +24,6 @@ def seconds_on(workers: int, study: Study) -> float:
     with open_client(workers=workers) as client:
         workers_ready(client)
         with client.get_executor(pure=False) as executor:
-            study.maps(executor)  # warm up
             return study.maps(executor)
 
 
@@ -33,11 +32,13 @@ def main() -> None:
         print("one core alone: nothing to compare")
         return
     one_thread()
+    print_load()
     from dlif_core.phantom import draw_mouse, simulate
+    from dlif_core.phantom.scanner import FULL
     from dlif_core.study.config import Kinetics
 
     mouse = draw_mouse(1, irreversible=True)
-    simulated = simulate(mouse)
+    simulated = simulate(mouse, FULL)
     noise_in_air(simulated.activity, 0.02 * mouse.activity_per_suv)
     with tempfile.TemporaryDirectory() as name:
         fit = Kinetics(model="2tcm-irreversible")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from scans import Steps, noise_in_air, one_thread, peak_memory, verdict, workers_ready, write_study
+from scans import Steps, noise_in_air, one_thread, peak_memory, print_load, verdict, workers_ready, write_study
 
 LIMIT = 10.0
 WORKERS = 2
@@ -21,6 +21,7 @@ REPEATS = 3
 
 def main() -> None:
     one_thread()
+    print_load()
     from statistics import median
 
     from dlif_core.compute.cluster import open_client

@@ -14,9 +14,10 @@ from dlif_core.errors import ConfigurationError
 
 _SCHEMES = ("tcp://", "tls://", "ucx://")
 
-# Dask has workers give freed memory back to the system at once; fits allocate and free so often that they would
-# spend most of their time on it. None leaves that to the C library.
-_MEMORY_MAY_BE_KEPT = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
+#: Environment of workers. Dask has them give freed memory back to the system at once; fits allocate and free so often
+#: that they would spend most of their time on it. None leaves that to the C library. It keeps no more than was in use
+#: as long as the threads of a worker, of which only one computes, share one pool.
+WORKER_ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": None, "MALLOC_ARENA_MAX": 1}
 
 
 @contextmanager
@@ -44,7 +45,8 @@ def open_client(cluster: str = "local", workers: int | None = None) -> Iterator[
 
 
 def _local_cluster(workers: int) -> distributed.LocalCluster:
-    with dask.config.set(_MEMORY_MAY_BE_KEPT):
+    settings = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()}
+    with dask.config.set(settings):
         return distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
