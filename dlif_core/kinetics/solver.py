@@ -136,7 +136,7 @@ class CompartmentSolver:
     ) -> None:
         self.model, self.blood_volume = model, blood_volume
         self.faces = faces or faces_of(cast("CompartmentModel", model), blood_volume)
-        self._frames = len(weights)
+        self._frames = int(np.count_nonzero(weights))
         root = np.sqrt(weights)
         self._axis = RateAxis.of(columns.timing, rates, points)
         exponential = columns.exponential(self._axis.rates) * root

@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics import MODELS, FitSettings
+from dlif_core.kinetics import MODELS, FitSettings, VoxelFit
 from dlif_core.scan import RegionCurves
 
 torch.set_num_threads(1)  # the matrices are small: more threads would wait for each other
@@ -125,36 +125,61 @@ class FilterColumns:
         return self._average((self.area - response) / rate)
 
 
-def brute_force(columns: FilterColumns, model: str, curves: np.ndarray, weights: np.ndarray, rates: int) -> np.ndarray:
-    """Smallest weighted residual sum over a dense grid of rates; every set of active bounds by least squares.
-
-    Coefficients are ≥ 0 and that of whole blood is ≤ 1; curves of shape (frames, voxels).
-    """
-    root = np.sqrt(weights)
-    grid = [columns.exponential(rate) for rate in np.geomspace(*RATES, rates)]
-    most = 2 if model == "2tcm-reversible" else 1
-    sets = [some for count in range(most + 1) for some in itertools.combinations(grid, count)]
-    if model == "2tcm-irreversible":
-        sets += [(columns.integral, *some) for some in sets]
-    best = np.full(curves.shape[1], np.inf)
-    for tissue in sets:
-        best = np.minimum(best, bounded_least_squares(tissue, columns.whole_blood, curves, root))
-    return best
-
-
-def bounded_least_squares(
-    tissue: tuple[np.ndarray, ...], blood: np.ndarray, curves: np.ndarray, root: np.ndarray
+def brute_force(
+    columns: FilterColumns, model: str, curves: np.ndarray, weights: np.ndarray, blood_volume: float | None = None
 ) -> np.ndarray:
-    """Residual sums of all curves at once with vB fitted, 0 and 1: the best whose solution is inside the bounds."""
+    """Smallest weighted residual sums over a grid of rates, refined around the best; curves of (frames, voxels).
+
+    Every set of active bounds is tried: coefficients are ≥ 0 and that of whole blood is ≤ 1.
+    """
+    rates = np.geomspace(RATES[0] + 0.02, RATES[1] + 0.02, 529) - 0.02  # slower ones look alike
+    exponential = [columns.exponential(rate) for rate in rates]
+    constant = [(), (columns.integral,)] if model == "2tcm-irreversible" else [()]
+    blood = columns.whole_blood
+    vascular = [(None, blood_volume)] if blood_volume is not None else [(None, 0.0), (blood, 0.0), (None, 1.0)]
     best = np.full(curves.shape[1], np.inf)
-    for extra, offset in (((), 0.0), ((blood,), 0.0), ((), 1.0)):
-        matrix = np.array([*tissue, *extra]).reshape(-1, len(root)).T * root[:, None]
-        target = (curves - offset * blood[:, None]) * root[:, None]
-        found = np.linalg.pinv(matrix) @ target
-        residual = np.square(target - matrix @ found).sum(0)
-        inside = (found >= 0).all(0) & (found[len(tissue) :] <= 1).all(0)
-        best = np.where(inside, np.minimum(best, residual), best)
+    for (extra, offset), others in itertools.product(vascular, constant):
+        fixed = [*others] if extra is None else [*others, extra]
+        target = (curves - offset * blood[:, None]) * np.sqrt(weights)[:, None]
+        for count in range(3 if model == "2tcm-reversible" else 2):
+            found = _best_rates(
+                exponential, fixed, target, np.sqrt(weights), count, 1.0 if extra is not None else np.inf
+            )
+            best = np.minimum(best, found)
     return best
+
+
+def _best_rates(
+    moving: list[np.ndarray], fixed: list[np.ndarray], target: np.ndarray, root: np.ndarray, count: int, highest: float
+) -> np.ndarray:
+    """Smallest residual sums with `count` of the moving columns: every sixth of them, then all near the best."""
+    best, choice = np.full(target.shape[1], np.inf), np.zeros((count, target.shape[1]), int)
+    square = np.square(target).sum(0)
+
+    def improve(chosen: tuple[int, ...], some: np.ndarray | slice) -> None:
+        matrix = np.array([*(moving[index] for index in chosen), *fixed]).reshape(-1, len(root)).T * root[:, None]
+        found = _free_least_squares(matrix, target[:, some], square[some], highest)
+        old = best[some]
+        choice[:, some] = np.where(found < old, np.array(chosen, int)[:, None], choice[:, some])
+        best[some] = np.minimum(found, old)
+
+    for chosen in itertools.combinations(range(0, len(moving), 6), count):
+        improve(chosen, slice(None))
+    starts, group = np.unique(choice, axis=1, return_inverse=True)
+    for index, start in enumerate(starts.T):
+        for chosen in itertools.product(*(range(max(at - 4, 0), min(at + 5, len(moving))) for at in start)):
+            if len(set(chosen)) == count > 0:
+                improve(chosen, np.flatnonzero(group.ravel() == index))
+    return best
+
+
+def _free_least_squares(matrix: np.ndarray, target: np.ndarray, square: np.ndarray, highest: float) -> np.ndarray:
+    """Residual sums without bounds, infinite where a coefficient is below 0 or the last one above `highest`."""
+    orthonormal, triangle = np.linalg.qr(matrix)
+    projected = orthonormal.T @ target
+    coefficients = np.linalg.solve(triangle, projected)
+    inside = (coefficients >= 0).all(0) & (coefficients[-1:] <= highest).all(0)
+    return np.where(inside, square - np.square(projected).sum(0), np.inf)
 
 
 def curve_by_filter(columns: FilterColumns, k: dict[str, float]) -> np.ndarray:
@@ -211,3 +236,14 @@ def noisy_mouse_curves(
     decayed = timing.duration * np.exp2(-timing.mid / F18)
     sigma = alpha * np.sqrt(np.maximum(true / 1e4, 0.01) / decayed[:, None]) * 1e4
     return np.clip(true + sigma * rng.standard_normal(true.shape), 0, None), true
+
+
+def assert_chunks_make_no_difference(fit: Callable[[int], VoxelFit], curves: np.ndarray) -> None:
+    """Chunks of 1, 7 and 1000 voxels against all at once, and the same fit twice."""
+    whole = fit(10**6).fit(curves)
+    for name, values in fit(10**6).fit(curves).items():
+        np.testing.assert_array_equal(values, whole[name])
+    for chunk, count in ((1, 25), (7, 150), (1000, curves.shape[1])):
+        for name, values in fit(chunk).fit(curves[:, :count]).items():
+            scale = np.nanmax(np.abs(whole[name]), initial=0.0)
+            np.testing.assert_allclose(values, whole[name][:count], rtol=1e-6, atol=1e-12 * scale, err_msg=name)
