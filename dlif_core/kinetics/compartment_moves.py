@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
-from dlif_core.kinetics.design import FrameColumns, ModelSpace, Spline, dot
+from dlif_core.kinetics.design import FrameColumns, ModelSpace, dot, polynomial
 from dlif_core.kinetics.faces import Face, faces_of, kinetic_parameters
 from dlif_core.kinetics.models import CompartmentModel
 from dlif_core.kinetics.settings import FitSettings
@@ -30,8 +31,10 @@ from dlif_core.kinetics.solver import Optimum
 
 Array = NDArray[np.float64]
 
-#: Points of the tables over ln θ, and powers of the polynomial around each.
-_POINTS, _POWERS = 193, 5
+#: Points of the tables over ln θ, degree of the splines through them and powers of the polynomial around each point.
+_POINTS, _DEGREE, _POWERS = 193, 7, 5
+#: Distance from a bound at which a rate rests on it [ln θ].
+_AT_BOUND = 1e-9
 #: Pivot of the normalised matrix below which numbers can't be told apart.
 _SINGULAR = 1e-13
 #: Step of the complex-step derivative, exact to rounding (Squire & Trapp, SIAM Rev 1998;40:110).
@@ -143,7 +146,7 @@ class CompartmentMoves:
         assert isinstance(model, CompartmentModel)
         self._model, self._blood_volume = model, settings.blood_volume
         self._faces = faces_of(model, settings.blood_volume)
-        self._bounds = tuple(math.log(rate) for rate in settings.rate_bounds)
+        self._bounds = math.log(settings.rate_bounds[0]), math.log(settings.rate_bounds[1])
         self._factors, self._inputs = len(factors), len(inputs)
         root = np.sqrt(weights)
         every = [columns, *factors, *inputs]
@@ -152,8 +155,8 @@ class CompartmentMoves:
         self._size = inside[0].shape[1]
         self._linear = torch.as_tensor(inside[0][_POINTS:], device=device)
         self._linear_move = torch.as_tensor(np.hstack([part[_POINTS:] for part in inside[1:]]), device=device)
-        self._column = _table(settings, inside[0][:_POINTS], device)
-        self._move = _table(settings, np.hstack([part[:_POINTS] for part in inside[1:]]), device)
+        self._column = _Table(self._bounds, inside[0][:_POINTS], device)
+        self._move = _Table(self._bounds, np.hstack([part[:_POINTS] for part in inside[1:]]), device)
 
     def __call__(self, activity: NDArray[Any], optimum: Optimum) -> Array:
         """Derivatives at the optimum of curves of shape (frames, curves), shape (factors, parameters, curves).
@@ -198,7 +201,7 @@ class CompartmentMoves:
         zero = torch.zeros_like(free[0])
         numbers = []
         for rate, gain, part in zip(free, free[len(exponentials) :], exponentials, strict=False):
-            active = (gain * ((rate > low) & (rate < high)))[:, None]
+            active = (gain * ((rate > low + _AT_BOUND) & (rate < high - _AT_BOUND)))[:, None]
             bend = active[:, 0] * dot(part.column[2], residual)
             numbers.append(_Number(active * part.column[1], active * _times(part.move[1], residual), bend))
         used = [self._constant(index, residual) for index in _columns_in_use(face)]
@@ -235,10 +238,32 @@ def _times(moves: Tensor, residual: Tensor) -> Tensor:
     return torch.bmm(moves, residual[:, :, None])[:, :, 0]
 
 
-def _table(settings: FitSettings, values: Array, device: str) -> Spline:
-    """Components over ln θ, as a short polynomial around each point of the grid."""
-    whole = Spline.through(np.log(rate_grid(settings)), values, device)
-    return Spline(whole.first, whole.step, whole.coefficients[:, -_POWERS:].contiguous())
+class _Table:
+    """Components over ln θ: the Taylor polynomial of a spline around each point of the grid.
+
+    Parameters
+    ----------
+    bounds
+        First and last ln θ of the grid.
+    values
+        Shape (points, components).
+    device
+        Where to compute.
+    """
+
+    def __init__(self, bounds: tuple[float, float], values: Array, device: str) -> None:
+        grid = np.linspace(*bounds, len(values))
+        spline, self._step = make_interp_spline(grid, values, k=_DEGREE), float(grid[1] - grid[0])
+        powers = [spline(grid, nu=n) * self._step**n / math.factorial(n) for n in reversed(range(_POWERS))]
+        self._first, self._coefficients = bounds[0], torch.as_tensor(np.stack(powers, 1), device=device)
+
+    def __call__(self, at: Tensor, order: int) -> list[Tensor]:
+        """Value and derivatives up to `order` at ln θ of shape (curves,), each of shape (curves, components)."""
+        place = (at - self._first) / self._step
+        point = place.round().clamp_(0, len(self._coefficients) - 1)
+        near = self._coefficients.index_select(0, point.long())
+        found = polynomial(near.unbind(1), (place - point)[:, None], order)
+        return [value / self._step**power for power, value in enumerate(found)]
 
 
 def _solve(numbers: Sequence[_Number], move: Tensor) -> Tensor:

@@ -36,8 +36,9 @@ Array = NDArray[np.float64]
 #: End of the names of variables that have the dimension ``factor``.
 _FACTOR_SUFFIX = "_input_factor"
 
-#: How far a factor is moved for a difference of two fits.
-_STEP = 0.01
+#: How far a factor is moved to both sides for a difference of two fits: far enough that an optimum which jumps, as that
+#: of non-negative spectra does, is judged by how it moves on the whole.
+_STEP = 0.5
 #: How far a number of the input function is moved for one, as a share of its range.
 _INPUT_STEP = 1e-3
 
@@ -87,16 +88,16 @@ class RefitPropagation:
     def __init__(self, context: FitContext, settings: FitSettings, factors: InputFactors) -> None:
         make = settings.kinetic_model.estimator
         self._estimator = make(context, settings)
-        self._moved: list[Estimator] = [
-            make(replace(context, input_function=factors.moved(factor, _STEP)), settings)
+        self._moved: list[tuple[Estimator, ...]] = [
+            tuple(make(replace(context, input_function=factors.moved(factor, by)), settings) for by in (_STEP, -_STEP))
             for factor in range(len(factors))
         ]
 
     def fit(self, activity: NDArray[Any]) -> tuple[Estimates, Array]:
         """See `Propagation`."""
         found = self._estimator.fit(activity)
-        moved = np.stack([estimator.fit(activity).values for estimator in self._moved])
-        return found, (moved - found.values) / _STEP
+        moved = [above.fit(activity).values - below.fit(activity).values for above, below in self._moved]
+        return found, np.where(np.isnan(found.values), np.nan, np.stack(moved) / (2 * _STEP))
 
 
 class CompartmentPropagation:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.kinetics.context import Estimates, Estimator, FitContext
+from dlif_core.kinetics.input_factors import InputFactors, input_factors
+from dlif_core.kinetics.propagation import Propagation, input_variables, leading_dims, propagated, propagation
 from dlif_core.kinetics.settings import FitSettings, FitStatus
 
 
@@ -61,8 +63,25 @@ class VoxelFit:
 
     @property
     def variables(self) -> Mapping[str, dict[str, Any]]:
-        """Attributes of every variable that `fit` returns, in order."""
-        return fit_variables(self.settings)
+        """Attributes of every variable that `fit` returns, in order; see `leading_dims` for its dimensions."""
+        return fit_variables(self.settings) | (input_variables(self.settings) if self.factors else {})
+
+    @property
+    def factors(self) -> int:
+        """Number of common factors of the input function; zero where its uncertainty is not known."""
+        return 0 if self.input_factors is None else len(self.input_factors)
+
+    @cached_property
+    def input_factors(self) -> InputFactors | None:
+        """The common factors of the input function."""
+        return input_factors(self.context)
+
+    @cached_property
+    def propagation(self) -> Propagation | None:
+        """The model's fit of many curves together with their loadings."""
+        if self.input_factors is None:
+            return None
+        return propagation(self.context, self.settings, self.input_factors)
 
     @cached_property
     def estimator(self) -> Estimator:
@@ -79,15 +98,19 @@ class VoxelFit:
 
         Returns
         -------
-        Arrays of shape (voxels,) for each of `variables`: float64, and uint8 for ``status``.
+        Arrays of shape (voxels,) for each of `variables`, (factors, voxels) for those with a leading ``factor``:
+        float64, and uint8 for ``status``.
         """
         activity = np.asarray(activity)
         count = activity.shape[1]
-        found: dict[str, NDArray[Any]] = {name: np.full(count, np.nan) for name in self.variables}
+        sizes = {"factor": self.factors}
+        found: dict[str, NDArray[Any]] = {
+            name: np.full((*(sizes[dim] for dim in leading_dims(name)), count), np.nan) for name in self.variables
+        }
         found["status"] = np.empty(count, np.uint8)
         for first in range(0, count, self.chunk):
             part = slice(first, first + self.chunk)
-            self._fit_chunk(activity[:, part], {name: values[part] for name, values in found.items()})
+            self._fit_chunk(activity[:, part], {name: values[..., part] for name, values in found.items()})
         return found
 
     def _fit_chunk(self, activity: NDArray[Any], found: dict[str, NDArray[Any]]) -> None:
@@ -99,5 +122,12 @@ class VoxelFit:
         if not sound.any():
             return
         some = slice(None) if sound.all() else np.flatnonzero(sound)
-        for name, values in named(self.settings, self.estimator.fit(activity[:, some])).items():
-            found[name][some] = values
+        for name, values in self._named(activity[:, some]).items():
+            found[name][..., some] = values
+
+    def _named(self, activity: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """All variables of curves that can be fitted."""
+        if self.propagation is None:
+            return named(self.settings, self.estimator.fit(activity))
+        estimates, loadings = self.propagation.fit(activity)
+        return named(self.settings, estimates) | propagated(self.settings, estimates.errors, loadings)
