@@ -18,7 +18,7 @@ from dlif_core.phantom.simulation import noise_free, true_curves, usable_device
 COARSE_VOXEL: Triple = (1.0, 1.0, 1.0)
 
 # Smaller voxels show nothing more once averaged, but take their time [mm]
-_WORKING_VOXEL = 0.55
+_WORKING_VOXEL = 0.5
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Cohorts of simulated mice as PET-BIDS data sets, with the truth beside them in ``derivatives/phantom``.
+"""Cohorts of simulated scans as PET-BIDS data sets, with the truth beside them in ``derivatives/phantom``.
 
 Truth of scan ``sub-m01`` in ``derivatives/phantom/sub-m01/pet``: ``sub-m01_desc-truth_dseg`` (label map),
 ``sub-m01_desc-truth_inputfunction`` (whole blood and plasma), ``sub-m01_desc-truth_kinetics`` (parameters of every
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, MissingInputError
 from dlif_core.phantom.mouse import draw_mouse
 from dlif_core.phantom.physiology import OrganKinetics
+from dlif_core.phantom.population import Draw, Population, draw
 from dlif_core.phantom.scanner import CROP, Protocol
 from dlif_core.phantom.simulation import SimulatedScan, Truth, simulate
 
@@ -29,6 +30,7 @@ Array = NDArray[np.float64]
 
 _BIDS_VERSION = "1.10.0"
 _UNITS = {"K1": "mL cm-3 min-1", "Ki": "mL cm-3 min-1", "VT": "mL cm-3", "vB": "1"}
+_SPECIES = {"mouse": "mus musculus", "human": "homo sapiens"}
 _RATE_UNITS = {"k2": "min-1", "k3": "min-1", "k4": "min-1", "transfer": "mL cm-3 min-1"}
 
 
@@ -39,6 +41,7 @@ def write_cohort(
     seed: int = 0,
     voxel_size: float | None = None,
     irreversible: bool = False,
+    population: Population | None = None,
     device: str = "cpu",
     progress: Callable[[], object] | None = None,
 ) -> list[Path]:
@@ -53,9 +56,11 @@ def write_cohort(
     seed
         The same seed gives the same cohort; a larger cohort begins with the mice of a smaller one.
     voxel_size
-        Edge length of cubic voxels [mm]; None for the scanner's own voxels. The field of view is `scanner.CROP`.
+        Edge length of cubic voxels [mm]; None for the scanner's own voxels.
     irreversible
         Set k4 = 0 in every organ, so that irreversible models have an exact truth.
+    population
+        Domain that the scans are drawn from; None for mice of `draw_mouse` in the field of view `scanner.CROP`.
     device
         Torch device that computes.
     progress
@@ -74,15 +79,17 @@ def write_cohort(
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ConfigurationError("the folder is not empty.", where=root, hint="Name a new folder for the cohort.")
     root.mkdir(parents=True, exist_ok=True)
-    grid = CROP if voxel_size is None else CROP.resampled((voxel_size,) * 3)
     names = [f"sub-m{number:0{max(2, len(str(mice)))}d}" for number in range(1, mice + 1)]
     seeds = [int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) for number in range(mice)]
-    _write_descriptions(root, seed)
+    domain = "FDG mice" if population is None else f"scans of the {population.name} population"
+    _write_descriptions(root, f"Simulated {domain}, seed {seed}")
     rows, images = [], []
     for name, animal_seed in zip(names, seeds, strict=True):
-        scan = simulate(draw_mouse(animal_seed, irreversible=irreversible), grid, Protocol(), device=device)
+        mouse, grid, protocol = _drawn(animal_seed, population, irreversible)
+        grid = grid if voxel_size is None else grid.resampled((voxel_size,) * 3)
+        scan = simulate(mouse, grid, protocol, device=device)
         images.append(_write_scan(root, name, scan))
-        rows.append({"participant_id": name, "species": "mus musculus", "weight": scan.mouse.body_weight})
+        rows.append({"participant_id": name, "species": _SPECIES[mouse.species], "weight": mouse.body_weight})
         _write_participants(root, rows)
         if progress is not None:
             progress()
@@ -117,6 +124,12 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
         labels=_read_image(_sibling(stem, "dseg.nii.gz")).astype(np.int32),
         label_names=dict(zip(names["index"].tolist(), names["name"].tolist(), strict=True)),
     )
+
+
+def _drawn(seed: int, population: Population | None, irreversible: bool) -> Draw:
+    if population is None:
+        return Draw(draw_mouse(seed, irreversible=irreversible), CROP, Protocol())
+    return draw(seed, replace(population, irreversible=irreversible or population.irreversible))
 
 
 def _truth_stem(root: Path, scan_id: str) -> Path:
@@ -189,8 +202,8 @@ def _sidecar(scan: SimulatedScan) -> dict[str, Any]:
         "Manufacturer": "dlif",
         "ManufacturersModelName": "phantom",
         "Units": "Bq/mL",
-        "TracerName": "FDG",
-        "TracerRadionuclide": "F18",
+        "TracerName": scan.mouse.tracer.name,
+        "TracerRadionuclide": scan.mouse.tracer.radionuclide,
         "RadionuclideHalfLife": scan.protocol.half_life,
         "InjectedRadioactivity": scan.mouse.injected_activity / 1e6,
         "InjectedRadioactivityUnits": "MBq",
@@ -217,16 +230,16 @@ def _sidecar(scan: SimulatedScan) -> dict[str, Any]:
     }
 
 
-def _write_descriptions(root: Path, seed: int) -> None:
+def _write_descriptions(root: Path, title: str) -> None:
     generated = [{"Name": "dlif phantom"}]
     described = {"BIDSVersion": _BIDS_VERSION, "License": "CC0-1.0", "GeneratedBy": generated}
     _write_json(
         root / "dataset_description.json",
-        {"Name": f"Simulated FDG mice, seed {seed}", "DatasetType": "raw", **described},
+        {"Name": title, "DatasetType": "raw", **described},
     )
     (root / "README").write_text(
-        "Simulated dynamic FDG PET of mice with arterial blood, made by dlif.\n"
-        "No animal was scanned. The truth lies in derivatives/phantom.\n"
+        f"{title}: dynamic PET with arterial blood, made by dlif.\n"
+        "Nobody was scanned. The truth lies in derivatives/phantom.\n"
     )
     _write_json(
         root / "participants.json",
@@ -236,7 +249,7 @@ def _write_descriptions(root: Path, seed: int) -> None:
     truth.mkdir(parents=True)
     _write_json(
         truth / "dataset_description.json",
-        {"Name": "Truth of the simulated mice", "DatasetType": "derivative", **described},
+        {"Name": "Truth of the simulated scans", "DatasetType": "derivative", **described},
     )
 
 

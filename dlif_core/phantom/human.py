@@ -63,7 +63,7 @@ def _trunk(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]
     tumour = (ellipsoid("tumour", (70, 5, -50), (1, 1, 1), radius),) if radius > 0 else ()
     return (
         ellipsoid("muscle", (0, 0, -200), (across, 0.65 * across, 300)),
-        tube("marrow", (0, -75, -480), (0, -60, 120), 17 * ranges.size.draw(rng)),
+        tube("marrow", (0, -75, -400), (0, -35, 120), 15 * ranges.size.draw(rng)),
         *pair("lung", (75, -5, -70), (55, 75, 110), ranges.size.draw(rng)),
         ellipsoid("liver", (50, 15, -235), (95, 75, 65), ranges.size.draw(rng)),
         ellipsoid("spleen", (-100, -45, -230), (30, 35, 50), ranges.size.draw(rng)),

@@ -260,7 +260,7 @@ def _motion(ranges: AcquisitionRanges, frames: int, rng: np.random.Generator) ->
     return tuple((float(z), float(y), float(x)) for z, y, x in moved)
 
 
-#: 29 to 49 frames in 40 to 55 min.
+#: 29 to 48 frames in 40 to 55 min.
 SCHEDULES: tuple[Schedule, ...] = (
     MOUSE_FRAMES,
     ((24, 5.0), (9, 20.0), (10, 300.0)),
