@@ -84,6 +84,7 @@ def simulate(
 @app.command()
 def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Show what `dlif run` would do, and why: which setting or file changed."""
+    from dlif_core.study.memory import largest_need
     from dlif_core.study.plan import as_record, make_plan, open_study_store
 
     config = _load(study)
@@ -95,6 +96,10 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
 
     _console().print(plan_table(planned))
     typer.echo(f"{len(planned.to_run)} of {len(planned.steps)} steps to run.")
+    need = largest_need(config, planned)
+    if need is not None:
+        block = " × ".join(str(edge) for edge in need.block)
+        typer.echo(f"A worker needs up to {need.bytes / 1e9:.1f} GB: {need.title}, blocks of {block} voxels.")
 
 
 @app.command()

@@ -76,6 +76,27 @@ class NiftiImage:
             return np.asarray(block * self.scale, dtype=np.float32)
 
 
+def image_geometry(uri: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Shape (frames, z, y, x) and edge lengths along z, y, x [mm] as an image's header says, without reading on.
+
+    Raises
+    ------
+    ImageError
+        If it has no NIfTI header.
+    """
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+
+    try:
+        with fsspec.open(uri, compression="gzip" if _is_zipped(uri) else None) as file:
+            header = Nifti1Header.from_fileobj(file)
+    except (WrapStructError, HeaderDataError, OSError, EOFError, zlib.error) as fault:
+        raise ImageError(f"its header can't be read: {fault}.", where=uri, hint=_FETCH_AGAIN) from fault
+    shape = _four_dimensions(header.get_data_shape(), uri)
+    return shape[::-1], tuple(float(size) for size in reversed(header.get_zooms()[:3]))
+
+
 @contextmanager
 def open_image(uri: str, scale: float = 1.0) -> Iterator[NiftiImage]:
     """Open a 3D or 4D NIfTI image.

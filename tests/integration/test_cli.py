@@ -33,7 +33,7 @@ def dlif(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command_and_imports_nothing_heavy(tmp_path: Path) -> None:
     shown = dlif("--help", folder=tmp_path)
     assert shown.returncode == 0
-    for command in ("init", "simulate", "plan", "run", "status", "report", "doctor"):
+    for command in ("init", "simulate", "plan", "run", "status", "report", "models", "doctor"):
         assert command in shown.stdout
     code = f"import flows.cli, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -50,6 +50,7 @@ def test_first_steps(tmp_path: Path) -> None:
 
     planned = dlif("plan", "study.yaml", "--json", folder=tmp_path)
     assert {step["state"] for step in json.loads(planned.stdout)} == {"run"}
+    assert "A worker needs up to 0." in dlif("plan", "study.yaml", folder=tmp_path).stdout
     before = dlif("status", "study.yaml", "--json", folder=tmp_path)
     assert before.returncode == ExitCode.NOTHING_SUCCEEDED
     assert json.loads(before.stdout)[0]["status"] == "incomplete"

@@ -37,7 +37,7 @@ from dlif_core.errors import (
     MissingInputError,
     UnitError,
 )
-from dlif_core.ingest import IngestedScan, find_scans, open_scan
+from dlif_core.ingest import IngestedScan, find_scans, image_geometry, open_scan
 
 ACTIVITY = voxels().T * 0.5 * 1000.0  # slope .5, kBq/mL; (frame, z, y, x)
 
@@ -578,3 +578,18 @@ def test_frames_of_the_scan(tmp_path: Path) -> None:
     timing = ingest(tmp_path).scan.timing
     np.testing.assert_array_equal(timing.start, START)
     np.testing.assert_array_equal(timing.duration, DURATION)
+
+
+@pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz"])
+def test_geometry_is_read_from_the_header_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    values = np.random.default_rng(0).random((14, 15, 16, 7), np.float32)
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([0.5, 0.6, 0.7, 1])), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    shape, voxel_size = image_geometry(str(path))
+    assert shape == (7, 16, 15, 14)
+    assert voxel_size == pytest.approx((0.7, 0.6, 0.5))
+    path.write_bytes(whole[:20])
+    with pytest.raises(ImageError, match="header"):
+        image_geometry(str(path))
