@@ -91,7 +91,7 @@ class Intervals:
             return nothing
 
         def residual(trial: lmfit.Parameters) -> Array:
-            return (curve - self._curve(trial, optimum)) * self._root
+            return ((curve - self._curve(trial, optimum)) * self._root)[self._root > 0]
 
         minimizer = lmfit.Minimizer(residual, parameters)
         result = minimizer.minimize(method="leastsq", ftol=_TOLERANCE, xtol=_TOLERANCE)

@@ -101,9 +101,10 @@ class Refinement:
             Start values of the numbers of the input function, shape (inputs,).
         """
         parameters = self._parameters(face, numbers, inputs)
+        used = self._root > 0  # frames without weight don't count
 
         def residual(trial: lmfit.Parameters) -> Array:
-            return (curve - self.curve(face, *_split(trial, face))) * self._root
+            return ((curve - self.curve(face, *_split(trial, face))) * self._root)[used]
 
         if not any(parameter.vary for parameter in parameters.values()):
             left = residual(parameters)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics.context import Estimates, Estimator, FitContext
 from dlif_core.kinetics.input_factors import InputFactors, input_factors
 from dlif_core.kinetics.propagation import Propagation, input_variables, leading_dims, propagated, propagation
@@ -52,11 +53,24 @@ class VoxelFit:
         Model and options, with nothing left to be found (see `prepare`); `delay` has no effect here.
     chunk
         Voxels that are fitted at once; it bounds memory (at most about 5 kB a voxel) and does not change the results.
+
+    Raises
+    ------
+    ConfigurationError
+        If the model is one for regions only.
     """
 
     context: FitContext
     settings: FitSettings
     chunk: int = 32768
+
+    def __post_init__(self) -> None:
+        if not self.settings.kinetic_model.voxelwise:
+            raise ConfigurationError(
+                "it fits regions only, so there are no maps of it.",
+                where=f"model {self.settings.model}",
+                hint="Switch `maps` off, or choose another model.",
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}

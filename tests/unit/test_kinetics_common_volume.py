@@ -7,7 +7,8 @@ import pytest
 from kinetics_truth import F18, MOUSE, FilterColumns, curve_by_filter, many_regions, mouse_input, ode_curve
 from scipy.optimize import least_squares
 
-from dlif_core.kinetics import MODELS, FitSettings, FitStatus, fit_regions, frame_weights
+from dlif_core.errors import ConfigurationError
+from dlif_core.kinetics import FitSettings, FitStatus, VoxelFit, fit_regions, frame_weights, prepare
 
 BLOOD = mouse_input()
 COLUMNS = FilterColumns(MOUSE, BLOOD)
@@ -94,4 +95,6 @@ def test_regions_without_binding_and_without_tissue() -> None:
 
 
 def test_it_is_for_regions_only() -> None:
-    assert not MODELS["2tcm-common-k1k2"].voxelwise
+    prepared = prepare(many_regions(noisy(0)), MOUSE, BLOOD, SETTINGS, F18)
+    with pytest.raises(ConfigurationError, match="regions only"):
+        VoxelFit(prepared.context, prepared.settings)

@@ -131,7 +131,7 @@ def test_standard_errors_are_those_of_the_spread() -> None:
     blood, k = water_input(), {"K1": 0.5, "k2": 0.55, "vB": 0.05}
     true = ode_scan(WATER, blood, k, share=0.0, kpv=12.0)
     rng = np.random.default_rng(2)
-    noise = 0.003 * true.max() * rng.standard_normal((60, len(true))) / np.sqrt(WATER.duration / 5)
+    noise = 0.003 * true.max() * rng.standard_normal((40, len(true))) / np.sqrt(WATER.duration / 5)
     settings = FitSettings("1tcm-water", weights="duration")
     found = fit_regions(many_regions(true + noise), WATER, blood, settings, F18)
     for name in ("tau", "K1", "k2", "VT"):
@@ -186,6 +186,7 @@ def test_liver_without_portal_blood_does_not_tell_its_rate() -> None:
     assert float(found["K1"]) == pytest.approx(0.9, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_liver_is_fitted_at_the_optimum_of_noisy_curves() -> None:
     """No dense grid over fA and kPV, the rest fitted at each point, is better."""
     rng = np.random.default_rng(3)
@@ -195,7 +196,7 @@ def test_liver_is_fitted_at_the_optimum_of_noisy_curves() -> None:
     found = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18)
     weights = frame_weights(one_region(curve), MOUSE, settings, F18)
     assert float((weights * (found["fitted"][0] - curve) ** 2).sum()) == pytest.approx(float(found["rss"][0]))
-    for share in (0.05, 0.25, 0.5, 0.9):
+    for share in (0.05, 0.25, 0.6):
         for kpv in np.geomspace(0.15, 6, 5):
             mixed = dual_input(BLOOD, share, kpv, 0.1)
             other = fit_regions(one_region(curve), MOUSE, mixed, FitSettings("2tcm-reversible"), F18)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dlif_core.kinetics.models import (
     common_volume,
+    frtm,
     fur,
     irreversible,
     liver,
@@ -41,6 +42,7 @@ _MODULES = (
     mrtm2,
     srtm,
     srtm2,
+    frtm,
     one_tissue,
     irreversible,
     reversible,
