@@ -17,6 +17,7 @@ from dlif_core.kinetics.compartment_regions import CompartmentRegions, RegionFit
 from dlif_core.kinetics.context import Array, Estimator
 from dlif_core.kinetics.input_model import input_parameters
 from dlif_core.kinetics.prestep import Preparation, prepare
+from dlif_core.kinetics.propagation import region_variables
 from dlif_core.kinetics.selection import fitted_numbers, information_criteria
 from dlif_core.kinetics.settings import FitSettings, FitStatus
 from dlif_core.kinetics.voxels import fit_variables
@@ -54,6 +55,8 @@ def fit_regions(
     (`FitStatus`), ``rss``, ``aic``, ``aicc``, ``bic`` (NaN for graphical models, whose residuals are of another kind),
     ``<parameter>_lower`` and ``<parameter>_upper`` where intervals are asked for (NaN where the data don't bound one),
     ``delay`` and ``delay_se`` [s], likewise the model's own input parameters, ``measured``, ``fitted`` and ``weight``.
+    Where the input function has samples also ``<parameter>_input_se``, ``<parameter>_total_se`` and
+    ``<parameter>_input_factor`` with the dimension factor, see `dlif_core.kinetics.propagation`.
 
     Raises
     ------
@@ -99,6 +102,9 @@ def _dataset(fits: list[RegionFit], regions: RegionCurves, prepared: Preparation
     frames = int(np.count_nonzero(context.weights))
     variables = _region_variables(fits, frames, settings) | _input_variables(fits, prepared)
     variables |= _interval_variables(fits, settings) if settings.intervals else {}
+    errors = np.array([fit.errors for fit in fits]).T
+    inputs = [{name: value for name, (value, _) in fit.inputs.items()} for fit in fits]
+    variables |= region_variables(context, settings, regions.activity, errors, inputs)
     variables |= {
         "measured": (("region", "frame"), regions.activity, activity),
         "fitted": (("region", "frame"), [fit.fitted for fit in fits], activity | {"long_name": "fitted activity"}),
