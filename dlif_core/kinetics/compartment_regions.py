@@ -26,10 +26,6 @@ from dlif_core.kinetics.refinement import Refined, Refinement
 from dlif_core.kinetics.settings import FitSettings, FitStatus
 from dlif_core.kinetics.solver import CompartmentSolver, Start
 
-#: Points of the splines over ln θ.
-_POINTS = 193
-#: Where they are made for every trial input function; lmfit then works without splines.
-_COARSE_POINTS = 129
 _ROUNDS = 4
 #: Starts by how many input parameters the model has: two and the rates of the tissue make for several minima.
 _STARTS = (1, 1, 4)
@@ -121,15 +117,16 @@ class CompartmentRegions:
         """The batched solver for numbers of the input function."""
         if not self._inputs:
             return self._only_solver
-        return self._solver_of(inputs, _COARSE_POINTS)
+        return self._solver_of(inputs)
 
     @cached_property
     def _only_solver(self) -> CompartmentSolver:
-        return self._solver_of(np.empty(0), _POINTS)
+        return self._solver_of(np.empty(0))
 
-    def _solver_of(self, inputs: Array, points: int) -> CompartmentSolver:
+    def _solver_of(self, inputs: Array) -> CompartmentSolver:
         columns, settings = self._refine.columns(inputs), self._settings
-        return CompartmentSolver(columns, self._model, self._context.weights, settings.blood_volume, points=points)
+        weights, rates = self._context.weights, settings.rate_bounds
+        return CompartmentSolver(columns, self._model, weights, settings.blood_volume, rates=rates)
 
     def _refined(self, curve: Array, inputs: Array) -> tuple[Start, Refined]:
         """Refine; with an input function of its own, until the batched solver finds nothing better (another face)."""
@@ -150,7 +147,7 @@ class CompartmentRegions:
             return fit
         values = dict(zip((parameter.name for parameter in self._model.parameters), fit.values.tolist(), strict=True))
         optimum = RegionOptimum(start.face, values, refined.numbers[: start.face.exponentials], refined.inputs)
-        find = Intervals(self._refine, self._model, self._context.weights)
+        find = Intervals(self._refine, self._settings, self._context.weights)
         return replace(fit, intervals=find(curve, optimum))
 
     def _report(self, start: Start, refined: Refined) -> RegionFit:
@@ -159,7 +156,8 @@ class CompartmentRegions:
         zero = torch.zeros(1, dtype=torch.float64)
         values, variances = propagate(self._model, start.face, self._settings.blood_volume, free, directions, zero)
         errors = torch.where(variances > 0, variances.sqrt(), torch.nan)[:, 0].numpy() if directions else start.errors
-        lost = unsettled(self._model, start.face, free, zero)[:, 0].numpy()
+        slowest = self._settings.rate_bounds[0]
+        lost = unsettled(self._model, start.face, free, zero, slowest)[:, 0].numpy()
         found, errors = (np.where(lost, np.nan, numbers) for numbers in (values[:, 0].numpy(), errors))
         status = self._status(start.status, refined)
         return RegionFit(found, errors, self._input_numbers(refined), status, refined.rss, refined.fitted)

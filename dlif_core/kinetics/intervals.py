@@ -19,8 +19,9 @@ import numpy as np
 
 from dlif_core.kinetics.context import Array
 from dlif_core.kinetics.faces import Face
-from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel
+from dlif_core.kinetics.models import RATE_BOUNDS
 from dlif_core.kinetics.refinement import Refinement
+from dlif_core.kinetics.settings import FitSettings
 from dlif_core.kinetics.two_tissue import two_tissue_response
 
 _PROBABILITY = 0.95
@@ -61,14 +62,14 @@ class Intervals:
     ----------
     refinement
         Of the scan: it has the columns for any input function.
-    model
-        A compartment model.
+    settings
+        Model and options.
     weights
         Of the frames, shape (frames,).
     """
 
-    def __init__(self, refinement: Refinement, model: CompartmentModel, weights: Array) -> None:
-        self._refinement, self._model, self._root = refinement, model, np.sqrt(weights)
+    def __init__(self, refinement: Refinement, settings: FitSettings, weights: Array) -> None:
+        self._refinement, self._settings, self._root = refinement, settings, np.sqrt(weights)
 
     def __call__(self, curve: Array, optimum: RegionOptimum) -> dict[str, Interval]:
         """Limits of every parameter of the model; NaN where the data don't bound it, or it was not fitted.
@@ -80,7 +81,8 @@ class Intervals:
         optimum
             Of its fit.
         """
-        return {parameter.name: self._interval(curve, optimum, parameter.name) for parameter in self._model.parameters}
+        names = [parameter.name for parameter in self._settings.kinetic_model.parameters]
+        return {name: self._interval(curve, optimum, name) for name in names}
 
     def _interval(self, curve: Array, optimum: RegionOptimum, name: str) -> Interval:
         nothing = math.nan, math.nan
@@ -99,7 +101,7 @@ class Intervals:
 
     def _parameters(self, optimum: RegionOptimum, name: str) -> lmfit.Parameters:
         """The rate constants that are free on the face, with `name` among the parameters that are fitted."""
-        free = _free(optimum)
+        free = _free(optimum, self._settings.rate_bounds)
         parameters = lmfit.Parameters()
         for rate_constant in ("K1", "k2", "k3", "k4", "vB"):
             value = optimum.parameters.get(rate_constant, math.nan)
@@ -127,9 +129,9 @@ def _instead(name: str, free: set[str]) -> tuple[str, str]:
     return rules.get(name, ("", ""))
 
 
-def _free(optimum: RegionOptimum) -> set[str]:
+def _free(optimum: RegionOptimum, rates: tuple[float, float]) -> set[str]:
     """Rate constants that are fitted on the face; a rate on its lower bound holds the slowest of them."""
-    face, low, high = optimum.face, math.log(RATE_BOUNDS[0]), math.log(RATE_BOUNDS[1])
+    face, low, high = optimum.face, math.log(rates[0]), math.log(rates[1])
     if (optimum.rates > high - _AT_BOUND).any() or face.exponentials == 0:
         return set()
     free = {"K1", "k2"}

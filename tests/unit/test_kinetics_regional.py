@@ -250,3 +250,16 @@ def test_measured_scan_with_delay_by_region(real_data: Path) -> None:
 
             rss = 2 * least_squares(residual, [0.2, 0.1, 0.05], bounds=([0, 1e-4, 0], [10, 10, 1]), x_scale="jac").cost
             assert float(found["rss"][index]) <= rss * (1 + 1e-5)
+
+
+def test_rates_stay_in_the_range_that_is_given() -> None:
+    """The regional fit keeps the same range as the voxels', and VT of a rate on the range's end is no estimate."""
+    curve = ode_curve(MOUSE, BLOOD, TRUTH)
+    settings = FitSettings("2tcm-reversible", rates=(0.05, 1.0))
+    found = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18).isel(region=0)
+    prepared = prepare(one_region(curve), MOUSE, BLOOD, settings, F18)
+    voxel = VoxelFit(prepared.context, prepared.settings).fit(curve[:, None])
+    assert int(found["status"]) == voxel["status"][0] == FitStatus.AT_BOUND
+    assert float(found["rss"]) == pytest.approx(voxel["rss"][0], rel=1e-6)
+    assert np.isnan(found["VT"])
+    assert np.isnan(voxel["VT"][0])
