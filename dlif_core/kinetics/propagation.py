@@ -25,7 +25,6 @@ from dlif_core.curve import InputFunction
 from dlif_core.kinetics.context import Estimates, Estimator, FitContext
 from dlif_core.kinetics.input_factors import InputFactors, input_factors
 from dlif_core.kinetics.input_model import InputParameter, input_parameters, tissue_input
-from dlif_core.kinetics.models.base import CompartmentModel, compartment_estimator
 from dlif_core.kinetics.settings import FitSettings
 
 if TYPE_CHECKING:
@@ -65,15 +64,9 @@ def propagation(context: FitContext, settings: FitSettings, factors: InputFactor
     factors
         Of the context's input function.
     """
-    if has_compartment_estimator(settings):
+    if settings.kinetic_model.has_compartments:
         return CompartmentPropagation(context, settings, factors)
     return RefitPropagation(context, settings, factors)
-
-
-def has_compartment_estimator(settings: FitSettings) -> bool:
-    """Whether the model is fitted by `CompartmentEstimator`."""
-    model = settings.kinetic_model
-    return isinstance(model, CompartmentModel) and model.estimator is compartment_estimator
 
 
 class RefitPropagation:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from dlif_core.kinetics.input_model import InputParameter, InputTransform
 
@@ -63,9 +64,8 @@ class Model:
         Key in `MODELS` and name for people.
     parameters
         What it estimates, in order.
-    estimator
-        Makes what fits it to many curves at once. The settings that it gets hold numbers where a study may say that
-        something is to be found.
+    engine
+        What fits it: ``module:callable`` below `dlif_core.kinetics`, loaded when it is first used.
     options
         Settings that it takes.
     needed_options
@@ -93,7 +93,7 @@ class Model:
     name: str
     title: str
     parameters: tuple[Parameter, ...]
-    estimator: Callable[[FitContext, FitSettings], Estimator]
+    engine: str
     options: frozenset[Option] = frozenset()
     needed_options: frozenset[Option] = frozenset()
     needs_input: bool = True
@@ -105,6 +105,20 @@ class Model:
     voxelwise: bool = True
     input_parameters: tuple[InputParameter, ...] = ()
     input_transform: InputTransform = _unchanged
+
+    def estimator(self, context: FitContext, settings: FitSettings) -> Estimator:
+        """What fits it to many curves at once.
+
+        Parameters
+        ----------
+        context
+            What the curves share.
+        settings
+            With numbers where a study may say that something is to be found.
+        """
+        module, name = self.engine.split(":")
+        make = getattr(import_module(f"dlif_core.kinetics.{module}"), name)
+        return cast("Estimator", make(context, settings))
 
     @property
     def has_compartments(self) -> bool:
@@ -130,16 +144,10 @@ class CompartmentModel(Model):
         shape to what of K1, k2 … they determine, by name; curves of a voxel times (1 − vB).
     """
 
+    engine: str = "compartment:CompartmentEstimator"
     exponentials: int
     integral: bool = False
     microparameters: Callable[[list[Any], list[Any], Any, Any], dict[str, Any]]
-
-
-def compartment_estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    """The batched least-squares fit of a `CompartmentModel`."""
-    from dlif_core.kinetics.compartment import CompartmentEstimator
-
-    return CompartmentEstimator(context, settings)
 
 
 K1 = Parameter("K1", CLEARANCE, "K1, rate constant from plasma to tissue")

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlif_core.kinetics.models.base import BPND, K1, K2, K3, K4, VB, VOLUME, VT, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.coupled import CommonVolumeFit
-
-    return CommonVolumeFit(context, settings)
-
 
 VND = Parameter("VND", VOLUME, "VND, distribution volume K1/k2 of the first compartment, the same in all regions")
 
@@ -23,7 +10,7 @@ MODEL = Model(
     name="2tcm-common-k1k2",
     title="reversible two-tissue compartment model with K1/k2 common to all regions",
     parameters=(K1, K2, K3, K4, VB, VND, VT, BPND),
-    estimator=_estimator,
+    engine="coupled:CommonVolumeFit",
     options=frozenset({"blood_volume", "delay"}),
     fitted_numbers=4,
     delay_model="2tcm-reversible",

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlif_core.kinetics.models.base import BPND, FRACTION, K2, K3, K4, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.full_reference import FullReferenceFit
-
-    return FullReferenceFit(context, settings)
-
 
 MODEL = Model(
     name="frtm",
     title="full reference tissue model",
     parameters=(Parameter("R1", FRACTION, "R1, delivery relative to the reference region K1/K1′"), K2, K3, K4, BPND),
-    estimator=_estimator,
+    engine="full_reference:FullReferenceFit",
     needs_input=False,
     needs_reference=True,
     fitted_numbers=4,

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import CLEARANCE, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.ratios import fractional_uptake_rate
-
-    return fractional_uptake_rate(context, settings)
-
 
 MODEL = Model(
     name="fur",
     title="fractional uptake rate",
     parameters=(Parameter("FUR", CLEARANCE, "FUR, fractional uptake rate", lower=-math.inf),),
-    estimator=_estimator,
+    engine="ratios:fractional_uptake_rate",
     options=frozenset({"window", "delay"}),
     needed_options=frozenset({"window"}),
     delay_model="2tcm-irreversible",

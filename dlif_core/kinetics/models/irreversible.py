@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlif_core.kinetics.models import one_tissue
-from dlif_core.kinetics.models.base import K1, K2, K3, KI, VB, CompartmentModel, compartment_estimator
+from dlif_core.kinetics.models.base import K1, K2, K3, KI, VB, CompartmentModel
 
 
 def microparameters(rates: list[Any], gains: list[Any], trapped: Any, like: Any) -> dict[str, Any]:
@@ -24,7 +24,6 @@ MODEL = CompartmentModel(
     name="2tcm-irreversible",
     title="irreversible two-tissue compartment model",
     parameters=(K1, K2, K3, VB, KI),
-    estimator=compartment_estimator,
     options=frozenset({"blood_volume", "delay", "rates"}),
     fitted_numbers=4,
     exponentials=1,

@@ -16,7 +16,6 @@ from dlif_core.kinetics.models.base import (
     VB,
     VT,
     CompartmentModel,
-    compartment_estimator,
 )
 
 ARTERIAL_FRACTION = InputParameter(
@@ -48,7 +47,6 @@ MODEL = CompartmentModel(
     name="2tcm-liver",
     title="reversible two-tissue compartment model of the liver with dual input",
     parameters=(K1, K2, K3, K4, VB, VT, BPND),
-    estimator=compartment_estimator,
     options=frozenset({"blood_volume", "delay", "rates"}),
     fitted_numbers=5,
     exponentials=2,

@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import TIME, VOLUME, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.linear import ma1
-
-    return ma1(context, settings)
-
 
 MODEL = Model(
     name="ma1",
@@ -25,7 +13,7 @@ MODEL = Model(
         Parameter("VT", VOLUME, "VT, total distribution volume", lower=-math.inf, derived=True),
         Parameter("intercept", TIME, "b, intercept of the Logan plot", lower=-math.inf, derived=True),
     ),
-    estimator=_estimator,
+    engine="linear:ma1",
     options=frozenset({"blood_volume", "delay", "t_star"}),
     needed_options=frozenset({"t_star"}),
     delay_model="2tcm-reversible",

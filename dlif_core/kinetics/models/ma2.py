@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import CLEARANCE, RATE, VOLUME, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.linear import ma2
-
-    return ma2(context, settings)
-
 
 MODEL = Model(
     name="ma2",
@@ -28,7 +16,7 @@ MODEL = Model(
         Parameter("k3", RATE, "k3, rate constant into the second tissue compartment", lower=-math.inf, derived=True),
         Parameter("k4", RATE, "k4, rate constant out of the second tissue compartment", lower=-math.inf, derived=True),
     ),
-    estimator=_estimator,
+    engine="linear:ma2",
     options=frozenset({"blood_volume", "delay", "t_star"}),
     delay_model="2tcm-reversible",
 )

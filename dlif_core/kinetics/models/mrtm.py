@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import FRACTION, RATE, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.linear import mrtm
-
-    return mrtm(context, settings)
-
 
 MODEL = Model(
     name="mrtm",
@@ -27,7 +15,7 @@ MODEL = Model(
         Parameter("k2", RATE, "k2, rate constant from tissue to plasma", lower=-math.inf),
         Parameter("k2_prime", RATE, "k2′, rate constant of the reference region", lower=-math.inf, derived=True),
     ),
-    estimator=_estimator,
+    engine="linear:mrtm",
     options=frozenset({"t_star"}),
     needs_input=False,
     needs_reference=True,

@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import FRACTION, RATE, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.linear import mrtm2
-
-    return mrtm2(context, settings)
-
 
 MODEL = Model(
     name="mrtm2",
@@ -28,7 +16,7 @@ MODEL = Model(
         ),
         Parameter("k2", RATE, "k2, rate constant from tissue to plasma", lower=-math.inf),
     ),
-    estimator=_estimator,
+    engine="linear:mrtm2",
     options=frozenset({"t_star", "k2_prime"}),
     needed_options=frozenset({"k2_prime"}),
     needs_input=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlif_core.kinetics.models.base import K1, K2, VB, VT, CompartmentModel, compartment_estimator
+from dlif_core.kinetics.models.base import K1, K2, VB, VT, CompartmentModel
 
 
 def microparameters(rates: list[Any], gains: list[Any], trapped: Any, like: Any) -> dict[str, Any]:
@@ -18,7 +18,6 @@ MODEL = CompartmentModel(
     name="1tcm",
     title="one-tissue compartment model",
     parameters=(K1, K2, VB, VT),
-    estimator=compartment_estimator,
     options=frozenset({"blood_volume", "delay", "rates"}),
     fitted_numbers=3,
     exponentials=1,

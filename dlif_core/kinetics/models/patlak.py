@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import CLEARANCE, VOLUME, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.graphical import patlak
-
-    return patlak(context, settings)
-
 
 MODEL = Model(
     name="patlak",
@@ -25,7 +13,7 @@ MODEL = Model(
         Parameter("Ki", CLEARANCE, "Ki, net influx rate", lower=-math.inf),
         Parameter("intercept", VOLUME, "intercept of the Patlak plot", lower=-math.inf),
     ),
-    estimator=_estimator,
+    engine="graphical:patlak",
     options=frozenset({"blood_volume", "delay", "t_star"}),
     needed_options=frozenset({"t_star"}),
     rss_units="mL2 cm-6",

@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import FRACTION, TIME, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.graphical import reference_logan
-
-    return reference_logan(context, settings)
-
 
 MODEL = Model(
     name="reference-logan",
@@ -26,7 +14,7 @@ MODEL = Model(
         Parameter("BPND", FRACTION, "BPND, non-displaceable binding potential DVR − 1", lower=-math.inf, derived=True),
         Parameter("intercept", TIME, "intercept of the reference Logan plot", lower=-math.inf),
     ),
-    estimator=_estimator,
+    engine="graphical:reference_logan",
     options=frozenset({"t_star", "k2_prime"}),
     needed_options=frozenset({"t_star", "k2_prime"}),
     needs_input=False,

@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import CLEARANCE, VOLUME, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.graphical import relative_patlak
-
-    return relative_patlak(context, settings)
-
 
 MODEL = Model(
     name="relative-patlak",
@@ -30,7 +18,7 @@ MODEL = Model(
         ),
         Parameter("intercept", VOLUME, "intercept of the relative Patlak plot", lower=-math.inf),
     ),
-    estimator=_estimator,
+    engine="graphical:relative_patlak",
     options=frozenset({"blood_volume", "t_star"}),
     needed_options=frozenset({"t_star"}),
     rss_units="mL2 cm-6",

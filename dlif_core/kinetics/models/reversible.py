@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlif_core.kinetics.models import one_tissue
-from dlif_core.kinetics.models.base import BPND, K1, K2, K3, K4, VB, VT, CompartmentModel, compartment_estimator
+from dlif_core.kinetics.models.base import BPND, K1, K2, K3, K4, VB, VT, CompartmentModel
 
 
 def microparameters(rates: list[Any], gains: list[Any], trapped: Any, like: Any) -> dict[str, Any]:
@@ -26,7 +26,6 @@ MODEL = CompartmentModel(
     name="2tcm-reversible",
     title="reversible two-tissue compartment model",
     parameters=(K1, K2, K3, K4, VB, VT, BPND),
-    estimator=compartment_estimator,
     options=frozenset({"blood_volume", "delay", "rates"}),
     fitted_numbers=5,
     exponentials=2,

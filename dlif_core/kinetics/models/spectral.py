@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlif_core.kinetics.models.base import FRACTION, K1, KI, VB, VT, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.spectral import SpectralEstimator
-
-    return SpectralEstimator(context, settings)
-
 
 MODEL = Model(
     name="spectral",
     title="spectral analysis",
     parameters=(K1, VT, KI, VB, Parameter("components", FRACTION, "number of components", derived=True)),
-    estimator=_estimator,
+    engine="spectral:SpectralEstimator",
     options=frozenset({"blood_volume", "delay", "rates"}),
     delay_model="2tcm-reversible",
 )

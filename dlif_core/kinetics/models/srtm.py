@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dlif_core.kinetics.models.base import FRACTION, RATE, RATE_BOUNDS, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.reference import ReferenceTissueEstimator
-
-    return ReferenceTissueEstimator(context, settings)
-
 
 MODEL = Model(
     name="srtm",
@@ -24,12 +11,10 @@ MODEL = Model(
         Parameter("R1", FRACTION, "R1, delivery relative to the reference region, K1/K1′"),
         Parameter("k2", RATE, "k2, rate constant from tissue to plasma"),
         Parameter("BPND", FRACTION, "BPND, non-displaceable binding potential", lower=-1.0, derived=True),
-        Parameter(
-            "k2a", RATE, "k2a, apparent rate constant to plasma, k2/(1 + BPND)", upper=RATE_BOUNDS[1]
-        ),
+        Parameter("k2a", RATE, "k2a, apparent rate constant to plasma, k2/(1 + BPND)", upper=RATE_BOUNDS[1]),
         Parameter("k2_prime", RATE, "k2′, rate constant of the reference region", derived=True),
     ),
-    estimator=_estimator,
+    engine="reference:ReferenceTissueEstimator",
     options=frozenset({"rates"}),
     needs_input=False,
     needs_reference=True,

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.ratios import suv
-
-    return suv(context, settings)
-
 
 MODEL = Model(
     name="suv",
     title="standardised uptake value",
     parameters=(Parameter("SUV", "g mL-1", "SUV, standardised uptake value", lower=-math.inf),),
-    estimator=_estimator,
+    engine="ratios:suv",
     options=frozenset({"window"}),
     needed_options=frozenset({"window"}),
     needs_input=False,

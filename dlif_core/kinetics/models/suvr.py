@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dlif_core.kinetics.models.base import FRACTION, Model, Parameter
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
-
-
-def _estimator(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.ratios import suvr
-
-    return suvr(context, settings)
-
 
 MODEL = Model(
     name="suvr",
     title="standardised uptake value ratio",
     parameters=(Parameter("SUVR", FRACTION, "SUVR, ratio to the reference region", lower=-math.inf),),
-    estimator=_estimator,
+    engine="ratios:suvr",
     options=frozenset({"window"}),
     needed_options=frozenset({"window"}),
     needs_input=False,

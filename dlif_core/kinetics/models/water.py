@@ -13,7 +13,6 @@ from dlif_core.kinetics.models.base import (
     VOLUME,
     CompartmentModel,
     Parameter,
-    compartment_estimator,
 )
 
 TAU = InputParameter(
@@ -40,7 +39,6 @@ MODEL = CompartmentModel(
         Parameter("vB", FRACTION, "vA, fractional arterial blood volume", upper=1.0),
         Parameter("VT", VOLUME, "p, partition coefficient of water K1/k2", derived=True),
     ),
-    estimator=compartment_estimator,
     options=frozenset({"blood_volume", "delay", "rates"}),
     fitted_numbers=3,
     exponentials=1,
