@@ -247,14 +247,12 @@ class Spline:
 
 def polynomial(coefficients: Sequence[Tensor] | Tensor, at: Tensor, order: int) -> tuple[Tensor, ...]:
     """Value and derivatives up to the second of polynomials, highest power first, by Horner's scheme."""
-    value, slope, bend = coefficients[0], torch.zeros_like(coefficients[0]), torch.zeros_like(coefficients[0])
+    found = [coefficients[0]]  # the value, the slope and half the bend, as far as they are not zero
     for coefficient in coefficients[1:]:
-        if order > 1:
-            bend = torch.addcmul(slope, bend, at)
-        if order > 0:
-            slope = torch.addcmul(value, slope, at)
-        value = torch.addcmul(coefficient, value, at)
-    return (value, slope, 2 * bend)[: order + 1]
+        above = [coefficient, *found][: order + 1]
+        found = [torch.addcmul(low, high, at) for low, high in zip(above, found, strict=False)] + above[len(found) :]
+    value, *derivatives = [*found, *[torch.zeros_like(found[0])] * (order + 1 - len(found))]
+    return (value, *(power * part for power, part in enumerate(derivatives, 1)))
 
 
 def dot(first: Tensor, second: Tensor) -> Tensor:

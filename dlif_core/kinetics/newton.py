@@ -78,7 +78,6 @@ def _climb(projection: Projection, start: Tensor, curves: Tensor, steps: int) ->
         ahead = drop(trial).parts
         shortest = torch.where(damping > 0, _STEP, _UNDAMPED_STEP)
         final = ((trial - at).abs_().amax(0) < shortest) | (gain.abs() <= _GAIN * here[0])
-        final |= projection.too_close(at) & projection.too_close(trial)
         better = ((ahead[0] >= here[0]) | final) & ~done
         _keep_old(~better, (trial, at), (ahead, here))
         at, here, done = trial, ahead, done | final
@@ -108,24 +107,57 @@ def _keep_old(where: Tensor, *pairs: tuple[Tensor, Tensor]) -> None:
 
 
 def _step(projection: Projection, at: Tensor, here: Drop, damping: Tensor) -> tuple[Tensor, Tensor]:
-    """The damped Newton step, shape (rates, voxels), and the gain that the quadratic promises."""
+    """The damped Newton step, shape (rates, voxels), and the gain that the quadratic promises.
+
+    It ends where two rates meet. Where it crosses a bound it ends there, and the other rate moves to its best beside.
+    """
     low, high = projection.bounds
     held: Tensor = ((at <= low) & (here.gradient < 0)) | ((at >= high) & (here.gradient > 0))
-    gradient = torch.where(held, 0.0, here.gradient)
-    step = _newton_step(-here.curvature, gradient, held) / (1 + damping)
+    gradient = here.gradient * ~held
+    matrix = _positive(here.curvature, held)
+    step = _solved(matrix, gradient) / (1 + damping)
     step = step * (_LONGEST_STEP / (step.abs().amax(0) + _TINY)).clamp_max(1.0)
+    if len(at) == 2:
+        step *= projection.share_until_meeting(at, step)
+        _stop_at_bounds(projection.bounds, at, step, matrix, gradient, damping)
     return step, (gradient * step).sum(0)
 
 
-def _newton_step(matrix: Tensor, right: Tensor, held: Tensor) -> Tensor:
-    """|A|⁻¹ g: Newton's step where A is positive definite, an ascent of the same scale where it is not."""
-    if len(right) == 1:
-        return torch.div(right, matrix[0].abs() + _TINY)
-    h11, h22 = torch.where(held, 1.0, matrix[::2])
-    h12 = torch.where(held.any(0), 0.0, matrix[1])
-    h11, h12, h22 = _absolute(h11, h12, h22)
+def _positive(curvature: Tensor, held: Tensor) -> tuple[Tensor, ...]:
+    """Minus the curvature with eigenvalues by absolute value, its lower triangle; one for a rate that is held."""
+    if len(held) == 1:
+        return (curvature[0].abs() + _TINY,)
+    h11, h22 = (-curvature[::2]).masked_fill_(held, 1.0)
+    return _absolute(h11, -curvature[1] * ~held.any(0), h22)
+
+
+def _solved(matrix: tuple[Tensor, ...], right: Tensor) -> Tensor:
+    """Newton's step where the curvature is negative definite, an ascent of the same scale where it is not."""
+    if len(matrix) == 1:
+        return right / matrix[0]
+    h11, h12, h22 = matrix
     determinant = h11 * h22 - h12**2 + _TINY
-    return torch.stack([h22 * right[0] - h12 * right[1], h11 * right[1] - h12 * right[0]]) / determinant
+    return torch.stack([h22 * right[0] - h12 * right[1], h11 * right[1] - h12 * right[0]]).div_(determinant)
+
+
+def _stop_at_bounds(
+    bounds: tuple[float, float],
+    at: Tensor,
+    step: Tensor,
+    matrix: tuple[Tensor, ...],
+    gradient: Tensor,
+    damping: Tensor,
+) -> None:
+    """End steps on bounds; beside a rate that stops short, the other one moves to the best of the quadratic."""
+    there = at + step
+    beyond = (there < bounds[0]) | (there > bounds[1])
+    for rate, other in ((0, 1), (1, 0)):
+        some = (beyond[rate] & ~beyond[other]).nonzero()[:, 0]
+        if len(some):
+            short = there[rate, some].clamp_(*bounds).sub_(at[rate, some])
+            left = gradient[other, some] - matrix[1][some] * short
+            best = left / (matrix[2 * other][some] * (1 + damping[some]) + _TINY)
+            step[rate, some], step[other, some] = short, best.clamp_(-_LONGEST_STEP, _LONGEST_STEP)
 
 
 def _absolute(h11: Tensor, h12: Tensor, h22: Tensor) -> tuple[Tensor, Tensor, Tensor]:

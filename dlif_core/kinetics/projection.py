@@ -206,12 +206,13 @@ class Projection:
         score = torch.addcmul(first.square(), added, added)
         if level is None:
             return score
-        other = added * (alone / self._grid_norm[slow + 1 :])
-        own = (first - overlap * added * alone) / self._grid_norm[slow]
-        rest = level[:, None] - self._shadow[slow, :, None, None] * own
-        rest = rest - self._shadow[slow + 1 :].T[:, :, None] * other
-        possible = _possible(rest, highest) & (own >= 0) & (other >= 0)
-        return torch.where(possible, score, -torch.inf)
+        own = torch.addcmul(first, overlap, second, value=-1)
+        least, share = torch.minimum(added, own), self._shadow / self._grid_norm
+        for column, limit in enumerate(highest):
+            rest = torch.addcmul(level[column], own, alone.square() * share[slow, column], value=-1)
+            rest.addcmul_(added, alone * share[slow + 1 :, column, None], value=-1)
+            least = torch.minimum(least, torch.minimum(rest, limit - rest) if limit < torch.inf else rest)
+        return torch.where(least >= 0, score, -torch.inf)
 
     def around(self, places: Tensor, curves: Tensor) -> LocalDrop:
         """The drop of the residual sum near rates of shape (rates, voxels), for curves of (voxels, directions)."""
@@ -286,6 +287,11 @@ class Projection:
             return places.clamp(low, high)
         slow = places[0].clamp(low, high - _CLOSEST)
         return torch.stack([slow, torch.maximum(places[1].clamp(low, high), slow + _CLOSEST)])
+
+    def share_until_meeting(self, places: Tensor, step: Tensor) -> Tensor:
+        """Share of a step of two rates that can be made until they can't be told apart, shape (voxels,)."""
+        closing = (step[0] - step[1]).clamp_min_(_TINY)
+        return (places[1] - places[0]).sub_(_CLOSEST).clamp_min_(0.0).div_(closing).clamp_max_(1.0)
 
     def too_close(self, places: Tensor) -> Tensor:
         """Whether two rates can't be told apart, shape (voxels,)."""
