@@ -88,6 +88,11 @@ def peak_memory() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
+def processor_seconds(client: distributed.Client) -> float:
+    """Processor time of all workers so far, which other work on the machine hardly changes."""
+    return float(sum(client.run(time.process_time).values()))
+
+
 def workers_ready(client: distributed.Client) -> dict[str, int]:
     """Import in every worker what a fit needs; peak memory of each before any work."""
     return client.run(_ready)

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from scans import Steps, one_thread, peak_memory, print_load, verdict, workers_ready, write_study
+from scans import Steps, one_thread, peak_memory, print_load, processor_seconds, verdict, workers_ready, write_study
 
 SHAPE = (275, 160, 100)
 SECONDS, BYTES = 60.0, 4e9
@@ -88,8 +88,9 @@ def main() -> None:
         before = max(workers_ready(client).values())
         with client.get_executor(pure=False) as executor:
             seconds = study.maps(executor)
+        spent = processor_seconds(client)
         peak = max(client.run(peak_memory).values())
-    print(f"maps on {WORKERS} workers {seconds:.1f} s, {verdict(seconds, SECONDS)}")
+    print(f"maps on {WORKERS} workers {seconds:.1f} s, {verdict(seconds, SECONDS)}; {spent:.1f} s of their processors")
     print(
         f"peak memory of a worker {peak / 1e6:.0f} MB ({before / 1e6:.0f} MB before any work), {verdict(peak, BYTES)}"
     )

@@ -12,7 +12,17 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from scans import Steps, noise_in_air, one_thread, peak_memory, print_load, verdict, workers_ready, write_study
+from scans import (
+    Steps,
+    noise_in_air,
+    one_thread,
+    peak_memory,
+    print_load,
+    processor_seconds,
+    verdict,
+    workers_ready,
+    write_study,
+)
 
 LIMIT = 10.0
 WORKERS = 2
@@ -41,12 +51,13 @@ def main() -> None:
             with steps.timed(f"{air}: into the store"):
                 fit = Kinetics(model="2tcm-irreversible")
                 study = write_study(Path(name) / air, simulated.scan, simulated.truth.input_function, fit)
+            spent = processor_seconds(client)
             with client.get_executor(pure=False) as executor:
                 seconds = [study.maps(executor) for _ in range(REPEATS)]
+            spent = (processor_seconds(client) - spent) / REPEATS
             every = ", ".join(f"{one:.2f}" for one in seconds)
-            print(
-                f"{air}: maps on {WORKERS} workers, median of {every} s, {verdict(median(seconds), LIMIT)}", flush=True
-            )
+            print(f"{air}: maps on {WORKERS} workers, median of {every} s, {verdict(median(seconds), LIMIT)};", end=" ")
+            print(f"{spent:.1f} s of their processors", flush=True)
         peak = max(client.run(peak_memory).values())
     print(f"peak memory of a worker {peak / 1e6:.0f} MB, of it {before / 1e6:.0f} MB before any work")
 
