@@ -1,8 +1,7 @@
-"""Frame columns that the compartment models are sums of, the space that they span, and splines in the rate."""
+"""Frame columns that the compartment models are sums of, the space that they span, and polynomials in the rate."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
 from dlif_core.curve import InputFunction
@@ -21,8 +19,6 @@ Array = NDArray[np.float64]
 
 #: Share of the largest singular value below which a direction is rounding.
 _ROUNDING = 1e-10
-#: Degree of the splines.
-_DEGREE = 7
 #: Points of the grid through which each polynomial goes.
 _WINDOW = 8
 #: Points beyond the range on either side, so that every window is complete.
@@ -203,46 +199,6 @@ class Interpolant:
 def stencil() -> Array:
     """Coefficients of a polynomial, highest power first, from its values at the points of a window."""
     return np.asarray(np.linalg.inv(np.vander(np.arange(_WINDOW) - 0.5 * (_WINDOW - 1))))
-
-
-@dataclass(frozen=True)
-class Spline:
-    """A spline of a vector over an even grid, as one polynomial around each point of the grid.
-
-    Attributes
-    ----------
-    first, step
-        The grid.
-    coefficients
-        Shape (points, powers, components), highest power first, in the distance from the point in steps.
-    """
-
-    first: float
-    step: float
-    coefficients: Tensor
-
-    @classmethod
-    def through(cls, grid: Array, values: Array, device: str) -> Spline:
-        """The spline through `values`, shape (points, components), at an even grid."""
-        spline, step = make_interp_spline(grid, values, k=_DEGREE), float(grid[1] - grid[0])
-        powers = [spline(grid, nu=power) * step**power / math.factorial(power) for power in range(_DEGREE, -1, -1)]
-        return cls(float(grid[0]), step, torch.as_tensor(np.stack(powers, 1), device=device))
-
-    def nearest(self, at: Tensor) -> tuple[Tensor, Tensor]:
-        """Index of the nearest point of the grid, and the distance from it in steps; each of shape (points,)."""
-        place = (at - self.first) / self.step
-        point = place.round().clamp_(0, len(self.coefficients) - 1)
-        return point.long(), place - point
-
-    def near(self, point: Tensor) -> Tensor:
-        """The polynomials around points of the grid, shape (points, powers, components)."""
-        return self.coefficients.index_select(0, point)
-
-    def __call__(self, at: Tensor, order: int = 0) -> tuple[Tensor, ...]:
-        """Value and derivatives up to `order` at points of shape (points,), each of shape (points, components)."""
-        point, distance = self.nearest(at)
-        found = polynomial(self.near(point).unbind(1), distance[:, None], order)
-        return tuple(value / self.step**power for power, value in enumerate(found))
 
 
 def polynomial(coefficients: Sequence[Tensor] | Tensor, at: Tensor, order: int) -> tuple[Tensor, ...]:

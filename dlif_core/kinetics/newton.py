@@ -12,7 +12,7 @@ from dlif_core.kinetics.projection import Drop, Projection
 #: Steps at most: of all curves tile by tile, then of all those left at once.
 _STEPS, _MORE_STEPS = 7, 33
 _LONGEST_STEP = 1.5
-#: A step this short [ln θ], or one that promises no more than rounding, ends the ascent. It is still taken; where it
+#: A step this short, or one that promises no more than rounding, ends the ascent. It is still taken; where it
 #: is not damped, convergence is quadratic and it may be longer.
 _STEP, _UNDAMPED_STEP, _GAIN = 1e-9, 1e-5, 1e-14
 #: Share of a batch that must be left for it to go on as it is; copying what is left takes as long as a step.
@@ -49,7 +49,7 @@ def ascend(projection: Projection, start: Tensor, curves: Tensor) -> Ascent:
     projection
         Gives the drop and its derivatives.
     start
-        Logarithms of the rates, shape (rates, voxels).
+        Places of the rates, shape (rates, voxels).
     curves
         Coordinates, shape (voxels, directions).
     """

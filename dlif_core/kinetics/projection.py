@@ -27,11 +27,11 @@ Array = NDArray[np.float64]
 #: Bounds that a search keeps: none, coefficients ≥ 0 ("lower"), or vB ≤ 1 too ("all").
 Bounds = Literal["none", "lower", "all"]
 
-#: Every so manieth point of the grid is looked at in a search, by number of exponentials.
+#: Steps of a search in points of the grid, by number of exponentials.
 _STRIDE = (1, 3, 3)
 #: Steps from the middle of its interval up to which a polynomial holds.
 _REACH = 1.5
-#: Rates closer together than this [ln θ] can't be told apart.
+#: Rates closer together than this, by their places, can't be told apart.
 _CLOSEST = 0.02
 _TINY = 1e-300
 
@@ -136,7 +136,7 @@ class Projection:
             torch.as_tensor(a, device=device) for a in (basis, inverse, coordinates, np.linalg.norm(fixed, axis=1))
         )
         highest = [torch.inf] * (face.integral + face.reference) + [1.0] * (face.blood == "free")
-        self.highest = torch.tensor(highest, dtype=torch.float64, device=device)
+        self.highest = highest
         overlap = self._grid_unit @ self._grid_unit.T
         self._overlap, self._alone = overlap.float(), (1 - overlap.square()).clamp_min(_TINY).rsqrt().float()
         self._grid_norm, self._shadow = self._grid_norm.float(), self._shadow.float()
@@ -163,10 +163,10 @@ class Projection:
 
         Returns
         -------
-        Logarithms of the rates, shape (rates, voxels), and whether there is a point at all, shape (voxels,).
+        Places of the rates, shape (rates, voxels), and whether there is a point at all, shape (voxels,).
         """
         best = self._best_of_one if self.face.exponentials == 1 else self._best_of_two
-        highest = self.highest if bounds == "all" else torch.full_like(self.highest, torch.inf)
+        highest = self.highest if bounds == "all" else [torch.inf] * len(self.highest)
         found = []
         for tile in torch.split(curves, TILE):
             level = None if bounds == "none" else (self._inverse @ tile.T).float()
@@ -174,7 +174,7 @@ class Projection:
         score, point = (torch.cat(parts, -1) for parts in zip(*found, strict=True))
         return self._grid[point], score > -torch.inf
 
-    def _best_of_one(self, products: Tensor, level: Tensor | None, highest: Tensor) -> tuple[Tensor, Tensor]:
+    def _best_of_one(self, products: Tensor, level: Tensor | None, highest: list[float]) -> tuple[Tensor, Tensor]:
         score = products.abs()
         if level is not None:
             gain = products / self._grid_norm
@@ -185,7 +185,7 @@ class Projection:
         best, point = score.T.contiguous().max(1)
         return best, point[None]
 
-    def _best_of_two(self, products: Tensor, level: Tensor | None, highest: Tensor) -> tuple[Tensor, Tensor]:
+    def _best_of_two(self, products: Tensor, level: Tensor | None, highest: list[float]) -> tuple[Tensor, Tensor]:
         """Row by row over the slower rate, so that the pairs never lie in memory all at once."""
         rows = [self._scores_beside(slow, products, level, highest).amax(0) for slow in range(len(products) - 1)]
         best, point = torch.stack(rows).max(0)
@@ -198,7 +198,7 @@ class Projection:
                 points[1, members] = scores.argmax(0) + slow + 1
         return best, points
 
-    def _scores_beside(self, slow: int, products: Tensor, level: Tensor | None, highest: Tensor) -> Tensor:
+    def _scores_beside(self, slow: int, products: Tensor, level: Tensor | None, highest: list[float]) -> Tensor:
         """Drop for a slower rate with each faster one: what the slower one takes, then what the faster one adds."""
         first, second = products[slow], products[slow + 1 :]
         overlap, alone = self._overlap[slow, slow + 1 :, None], self._alone[slow, slow + 1 :, None]
@@ -215,7 +215,7 @@ class Projection:
         return torch.where(least >= 0, score, -torch.inf)
 
     def around(self, places: Tensor, curves: Tensor) -> LocalDrop:
-        """The drop of the residual sum near rates of shape (rates, voxels), for curves of (voxels, directions)."""
+        """The drop of the residual sum near places of shape (rates, voxels), for curves of (voxels, directions)."""
         overlaps = self.overlaps if self.face.exponentials == 2 else None
         return LocalDrop(self._unit, curves @ self._nodes.T, overlaps, places)
 
@@ -281,7 +281,7 @@ class Projection:
         return [*rates, *moves, *levels]
 
     def clamp(self, places: Tensor) -> Tensor:
-        """The nearest rates inside the bounds; of two, the second stays the faster one."""
+        """The nearest places inside the bounds; of two, the second stays the faster one."""
         low, high = self.bounds
         if len(places) == 1:
             return places.clamp(low, high)
@@ -304,8 +304,8 @@ class Projection:
 class LocalDrop:
     """The drop of the residual sum as a function of the rates, close to given rates.
 
-    There p and C are polynomials in ln θ with coefficients of their own for every curve; those of p come from its
-    values at the points of the grid.
+    There p and C are polynomials in the place of θ with coefficients of their own for every curve; those of p come from
+    its values at the points of the grid.
 
     Parameters
     ----------
@@ -345,7 +345,7 @@ class LocalDrop:
         self._overlap = self._overlap.index_select(-1, some)
 
     def __call__(self, places: Tensor) -> Drop:
-        """The drop at rates of shape (rates, voxels), which may have left the neighbourhood."""
+        """The drop at places of shape (rates, voxels), which may have left the neighbourhood."""
         distance = (places - self._unit.first) / self._unit.step - self._points
         away = (distance.abs().amax(0) > _REACH).nonzero()[:, 0]
         if len(away):
@@ -409,9 +409,9 @@ def _gram(overlap: Tensor, turns: list[Tensor]) -> Matrix:
     ]
 
 
-def _possible(coefficients: Sequence[Tensor] | Tensor, highest: Tensor) -> Tensor:
+def _possible(coefficients: Sequence[Tensor] | Tensor, highest: list[float]) -> Tensor:
     """Whether coefficients of the fixed columns are from zero to their highest."""
-    inside = torch.tensor(True, device=highest.device)
+    inside = torch.tensor(True)
     for coefficient, limit in zip(coefficients, highest, strict=True):
         inside = inside & (coefficient >= 0) & (coefficient <= limit)
     return inside

@@ -1,7 +1,7 @@
 """The batched least-squares fit of a compartment model under bounds.
 
-1. On the interior of the feasible set: grid search, then Newton ascent in ln θ. Where that optimum is feasible it is
-   the optimum under the bounds too.
+1. On the interior of the feasible set: grid search, then Newton ascent (`RateAxis`). Where that optimum is feasible it
+   is the optimum under the bounds too.
 2. Only curves that violate a bound are fitted again, on every face of the feasible set, starting from the best
    feasible grid point of that face; the face with the smallest residual sum wins. At first without the bound vB ≤ 1:
    where the optimum keeps it all the same, it is the optimum under it too. So are curves that are fitted exactly,
