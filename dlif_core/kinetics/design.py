@@ -25,6 +25,8 @@ _WINDOW = 8
 MARGIN = _WINDOW // 2 - 1
 #: Curves that are worked on at once where there are many numbers for each, so that they stay in the cache.
 TILE = 2048
+#: As many where there is no such cache but much to do at once.
+_TILE_ON_DEVICE = 1 << 18
 
 
 class FrameColumns:
@@ -105,7 +107,8 @@ class ModelSpace:
 
     def curves(self, activity: NDArray[Any]) -> Curves:
         """Measured curves of shape (frames, voxels) [Bq/mL]."""
-        tiles = [self._tile(activity[:, first : first + TILE]) for first in range(0, activity.shape[1], TILE)]
+        size = tile_size(self._root)
+        tiles = [self._tile(activity[:, first : first + size]) for first in range(0, activity.shape[1], size)]
         return Curves(*(torch.cat(parts) for parts in zip(*tiles, strict=True)))
 
     def _tile(self, activity: NDArray[Any]) -> tuple[Tensor, Tensor]:
@@ -214,3 +217,8 @@ def polynomial(coefficients: Sequence[Tensor] | Tensor, at: Tensor, order: int) 
 def dot(first: Tensor, second: Tensor) -> Tensor:
     """Scalar products of two sets of vectors, each of shape (voxels, components)."""
     return (first * second).sum(1)
+
+
+def tile_size(like: Tensor, on_processor: int = TILE) -> int:
+    """How many curves are worked on at once where a tensor lies."""
+    return on_processor if like.device.type == "cpu" else _TILE_ON_DEVICE

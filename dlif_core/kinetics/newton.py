@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlif_core.kinetics.design import tile_size
 from dlif_core.kinetics.projection import Drop, Projection
 
 #: Steps at most: of all curves tile by tile, then of all those left at once.
@@ -53,7 +54,8 @@ def ascend(projection: Projection, start: Tensor, curves: Tensor) -> Ascent:
     curves
         Coordinates, shape (voxels, directions).
     """
-    tiles = zip(torch.split(start, _TILE, 1), torch.split(curves, _TILE), strict=True)
+    size = tile_size(curves, _TILE)
+    tiles = zip(torch.split(start, size, 1), torch.split(curves, size), strict=True)
     parts = zip(*(_climb(projection, *tile, _STEPS) for tile in tiles), strict=True)
     at, drop, done = (torch.cat(part, -1) for part in parts)
     left = (~done).nonzero()[:, 0]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlif_core.kinetics.covariance import Matrix, directions_of_inverse
-from dlif_core.kinetics.design import MARGIN, TILE, Curves, Interpolant, RateAxis, polynomial, stencil
+from dlif_core.kinetics.design import MARGIN, Curves, Interpolant, RateAxis, polynomial, stencil, tile_size
 from dlif_core.kinetics.faces import Face
 
 Array = NDArray[np.float64]
@@ -168,7 +168,7 @@ class Projection:
         best = self._best_of_one if self.face.exponentials == 1 else self._best_of_two
         highest = self.highest if bounds == "all" else [torch.inf] * len(self.highest)
         found = []
-        for tile in torch.split(curves, TILE):
+        for tile in torch.split(curves, tile_size(curves)):
             level = None if bounds == "none" else (self._inverse @ tile.T).float()
             found.append(best((self._grid_unit @ tile.T).float(), level, highest))
         score, point = (torch.cat(parts, -1) for parts in zip(*found, strict=True))
