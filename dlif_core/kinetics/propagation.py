@@ -177,14 +177,20 @@ def _step(parameter: InputParameter) -> float:
 
 
 def region_loadings(
-    context: FitContext, settings: FitSettings, activity: Array, inputs: Sequence[Mapping[str, float]]
-) -> Array | None:
+    context: FitContext,
+    settings: FitSettings,
+    factors: InputFactors,
+    activity: Array,
+    inputs: Sequence[Mapping[str, float]],
+) -> Array:
     """Loadings of fits to region curves, whoever fitted them.
 
     Parameters
     ----------
     context, settings
         Of the fits, from `prepare`.
+    factors
+        Of the context's input function.
     activity
         Shape (regions, frames) [Bq/mL]; a region that is zero throughout gets NaN.
     inputs
@@ -193,11 +199,8 @@ def region_loadings(
 
     Returns
     -------
-    Shape (factors, parameters, regions); None where the input function has no samples.
+    Shape (factors, parameters, regions).
     """
-    factors = input_factors(context)
-    if factors is None:
-        return None
     found = np.full((len(factors), len(settings.kinetic_model.parameters), len(activity)), np.nan)
     keys = [tuple((name, value) for name, value in numbers.items() if not math.isnan(value)) for numbers in inputs]
     for key in dict.fromkeys(keys):
@@ -229,12 +232,12 @@ def region_variables(
     errors
         Standard errors of the fits, shape (parameters, regions).
     """
-    loadings = region_loadings(context, settings, activity, inputs)
-    if loadings is None:
+    factors = input_factors(context)
+    if factors is None:
         return {}
-    arrays = propagated(settings, errors, loadings)
-    dims = {name: (*leading_dims(name), "region") for name in arrays}
-    return {name: (dims[name], arrays[name], attributes) for name, attributes in input_variables(settings).items()}
+    arrays = propagated(settings, errors, region_loadings(context, settings, factors, activity, inputs))
+    variables = input_variables(settings, factors)
+    return {name: ((*leading_dims(name), "region"), arrays[name], variables[name]) for name in variables}
 
 
 def leading_dims(variable: str) -> tuple[str, ...]:
@@ -242,7 +245,7 @@ def leading_dims(variable: str) -> tuple[str, ...]:
     return ("factor",) if variable.endswith(_FACTOR_SUFFIX) else ()
 
 
-def input_variables(settings: FitSettings) -> dict[str, dict[str, Any]]:
+def input_variables(settings: FitSettings, factors: InputFactors) -> dict[str, dict[str, Any]]:
     """Attributes of what the uncertainty of the input function adds to the variables of a fit, in order."""
     variables: dict[str, dict[str, Any]] = {}
     for p in settings.kinetic_model.parameters:
@@ -257,6 +260,7 @@ def input_variables(settings: FitSettings) -> dict[str, dict[str, Any]]:
         variables[f"{p.name}{_FACTOR_SUFFIX}"] = {
             "units": p.units,
             "long_name": f"change of {p.name} with each common factor of the input function",
+            "variance_share": factors.share,
         }
     return variables
 
@@ -279,4 +283,9 @@ def propagated(settings: FitSettings, errors: Array, loadings: Array) -> dict[st
     """
     own = np.sqrt(np.square(loadings).sum(0))
     parts = zip(own, np.hypot(errors, own), loadings.transpose(1, 0, 2), strict=True)
-    return dict(zip(input_variables(settings), (array for part in parts for array in part), strict=True))
+    names = ("input_se", "total_se", "input_factor")
+    return {
+        f"{parameter.name}_{name}": array
+        for parameter, arrays in zip(settings.kinetic_model.parameters, parts, strict=True)
+        for name, array in zip(names, arrays, strict=True)
+    }

@@ -78,7 +78,8 @@ class VoxelFit:
     @property
     def variables(self) -> Mapping[str, dict[str, Any]]:
         """Attributes of every variable that `fit` returns, in order; see `leading_dims` for its dimensions."""
-        return fit_variables(self.settings) | (input_variables(self.settings) if self.factors else {})
+        of_input = {} if self.input_factors is None else input_variables(self.settings, self.input_factors)
+        return fit_variables(self.settings) | of_input
 
     @property
     def factors(self) -> int:

@@ -192,6 +192,23 @@ class TestRegions:
             size = float(found["K1_input_se"][0])
             assert float(found["K1_input_factor"][index, 0]) == pytest.approx(expected, abs=0.1 * size)
 
+    def test_regions_that_are_fitted_together(self):
+        """Input × 1.1 is K1 / 1.1 and nothing else, with one K1/k2 for all regions too."""
+        base = mouse_input(TIME)
+        scales = 0.1 * np.random.default_rng(0).standard_normal(50)
+        curve = replace(base, samples=np.outer(1 + scales, base.whole_blood))
+        columns = FilterColumns(MOUSE, mouse_input(TIME))
+        k = {"k3": 0.1, "k4": 0.1, "vB": 0.0}
+        activity = [
+            curve_by_filter(columns, k | {"K1": 0.4, "k2": 0.3}),
+            curve_by_filter(columns, k | {"K1": 0.2, "k2": 0.15}),
+        ]
+        settings = settings_for("2tcm-common-k1k2", blood_volume=0.0)
+        found = fit_regions(many_regions(np.array(activity)), MOUSE, curve, settings, F18)
+        expected = -np.std(scales, ddof=1) * found["K1"].to_numpy()
+        assert found["K1_input_factor"].to_numpy()[0] == pytest.approx(expected, rel=0.01)
+        assert (found["BPND_input_se"] / found["BPND"]).max() < 1e-3
+
     def test_dataset_tells_factors_from_regions(self):
         activity = tissue(0.1)[0][:, :3].T.copy()
         activity[1] = 0
@@ -202,6 +219,7 @@ class TestRegions:
         assert found["Ki_total_se"].dims == ("region",)
         assert np.isnan(found["Ki_total_se"].to_numpy()).tolist() == [False, True, False]
         assert found["Ki_input_factor"].attrs["units"] == found["Ki"].attrs["units"]
+        assert 0.995 <= found["Ki_input_factor"].attrs["variance_share"] <= 1
 
     def test_without_samples_nothing_is_added(self):
         activity = tissue(0.1)[0][:, :2].T
