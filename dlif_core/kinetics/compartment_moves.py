@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
-from dlif_core.kinetics.design import FrameColumns, ModelSpace, dot, polynomial
+from dlif_core.kinetics.design import FrameColumns, ModelSpace, dot, polynomial, tile_size
 from dlif_core.kinetics.faces import Face, faces_of, kinetic_parameters
 from dlif_core.kinetics.models import CompartmentModel
 from dlif_core.kinetics.settings import FitSettings
@@ -39,8 +39,6 @@ _AT_BOUND = 1e-9
 _SINGULAR = 1e-13
 #: Step of the complex-step derivative, exact to rounding (Squire & Trapp, SIAM Rev 1998;40:110).
 _STEP = 1e-50
-#: Curves that are worked on at once, so that they stay in the cache.
-_TILE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +166,7 @@ class CompartmentMoves:
         found = optimum.numbers.new_zeros((self._factors, len(self._model.parameters), len(curves)))
         for index, face in enumerate(self._faces):
             members = (optimum.face == index).nonzero()[:, 0]
-            for some in torch.split(members, _TILE) if len(members) and face.size else ():
+            for some in torch.split(members, tile_size(curves)) if len(members) and face.size else ():
                 found[..., some] = self._on_face(face, optimum.numbers[: face.size, some], curves[some])
         return found.cpu().numpy()
 
