@@ -2,7 +2,7 @@
 
 All fit the same curves of a simulated mouse (FDG, 42 frames), one after the other; time is that of the processor, so
 that other work on the machine counts little. Every figure is a median of repeats. Each fit of ours has bounds and
-standard errors. Of the peers:
+standard errors, with the memory settings of a worker. Of the peers:
 
 * lmfit: a fit of each voxel with exact convolution, the same parameters and bounds, one start.
 * petpal: its own fit of each voxel (see petpal_fits.py) in its own environment (see peers.py) on the same core. It
@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,6 +29,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+# The memory settings of a worker hold from the start of a process only.
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_ARENA_MAX": "1"}
+if not MEMORY.items() <= os.environ.items():
+    os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | MEMORY)
 
 CORE = min(os.sched_getaffinity(0))
 os.sched_setaffinity(0, {CORE})

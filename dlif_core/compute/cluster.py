@@ -14,10 +14,15 @@ from dlif_core.errors import ConfigurationError
 
 _SCHEMES = ("tcp://", "tls://", "ucx://")
 
-#: Environment of workers. Dask has them give freed memory back to the system at once; fits allocate and free so often
-#: that they would spend most of their time on it. None leaves that to the C library. It keeps no more than was in use
-#: as long as the threads of a worker, of which only one computes, share one pool.
-WORKER_ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": None, "MALLOC_ARENA_MAX": 1}
+#: Environment of workers, for the C library's memory. Dask has workers give freed memory back to the system at once;
+#: fits allocate and free arrays of some MB so often that they would spend much of their time on it. With these numbers
+#: [bytes] freed arrays stay with the worker, never more than it once had in use, and its threads, of which only one
+#: computes, share one pool.
+WORKER_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": 1 << 25,
+    "MALLOC_TRIM_THRESHOLD_": 1 << 28,
+    "MALLOC_ARENA_MAX": 1,
+}
 
 
 @contextmanager

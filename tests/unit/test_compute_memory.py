@@ -78,7 +78,7 @@ def peaks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     ]
     jobs = folder / "jobs"
     jobs.write_bytes(pickle.dumps(pairs))
-    environment = os.environ | {name: str(value) for name, value in WORKER_ENVIRONMENT.items() if value is not None}
+    environment = os.environ | {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
     run = subprocess.run([sys.executable, PROGRAM, jobs], env=environment, capture_output=True, text=True, check=True)
     return {model: int(line) for (model, _), line in zip(CASES, run.stdout.splitlines(), strict=True)}
 
