@@ -36,6 +36,9 @@ class CoarseScan:
     fractions
         Part of each voxel that lies outside the body (first) and in each of `anatomy.ORGANS`, the body at rest, shape
         (1 + organs, z, y, x).
+    weights
+        How much of each organ's curve every voxel shows, the body at rest, shape (organs, z, y, x); see
+        `painting.organ_weights`.
     whole_blood
         Exact frame averages of arterial whole blood, shape (frames,) [SUV].
     organ_curves
@@ -49,6 +52,7 @@ class CoarseScan:
     grid: Grid
     activity: torch.Tensor
     fractions: torch.Tensor
+    weights: torch.Tensor
     whole_blood: Array
     organ_curves: Array
     input_function: InputFunction
@@ -98,12 +102,14 @@ def simulate_coarse(
     image = noise_free(weights, curves, protocol, working, coarse)
     if noise:
         add_averaged_noise(image, grid, coarse, protocol, mouse.noise_level, generator)
+    averages = averaging_matrices(working, coarse)
     return CoarseScan(
         mouse=mouse,
         protocol=protocol,
         grid=coarse,
         activity=image,
-        fractions=separable(organ_fractions(painted), averaging_matrices(working, coarse)),
+        fractions=separable(organ_fractions(painted), averages),
+        weights=separable(weights, averages),
         whole_blood=curve.frame_average(protocol.timing)[0] / mouse.activity_per_suv,
         organ_curves=curves,
         input_function=curve,

@@ -1,0 +1,119 @@
+"""What the networks see of a scan: means over fixed time windows after the bolus arrived, on a grid of 1 mm.
+
+Windows are laid relative to the arrival of the bolus, which is read off the image, and a mean over a window is the
+exact mean of the frames by their overlap with it. So scans of any schedule, with the injection earlier or later, give
+the same features up to noise, and a window that a truncated scan lacks is marked as missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlif_core.frames import FrameTiming
+
+Array = NDArray[np.float64]
+
+#: Edges of the windows [s after the arrival of the bolus].
+WINDOW_EDGES = (-25.0, -5.0, 5.0, 15.0, 25.0, 40.0, 60.0, 100.0, 180.0, 360.0, 720.0, 1320.0, 2400.0)
+WINDOWS = len(WINDOW_EDGES) - 1
+
+#: Numbers that describe a scan as a whole: which windows it has, and the body weight.
+CONSTANTS = WINDOWS + 1
+
+# a window counts as measured when frames cover this part of it
+_COVERED = 0.5
+# the bolus has arrived when the whole image has reached this part of its plateau, the median of this span [s]
+_RISE, _PLATEAU = 0.5, 300.0
+# a scan that begins after the arrival is taken to begin so long after it [s]
+_MISSED = 15.0
+_TYPICAL_WEIGHT = 0.025  # [kg]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Features of one scan.
+
+    Attributes
+    ----------
+    image
+        Square roots of the window means [SUV^½], zero where missing, shape (windows, z, y, x). The root makes the noise
+        equally strong everywhere.
+    constants
+        Shape (constants,): 1 for each window that was measured and 0 for others, then the logarithm of the body weight
+        relative to a usual mouse.
+    """
+
+    image: torch.Tensor
+    constants: torch.Tensor
+
+
+def arrival(timing: FrameTiming, total: Array) -> float:
+    """When the bolus arrived, from the mean of the whole image.
+
+    Parameters
+    ----------
+    timing
+        Of the frames.
+    total
+        Mean over the image in every frame, shape (frames,), any unit.
+
+    Returns
+    -------
+    Time at which the total first reaches half its plateau [s]; if the first frame is there already, 15 s before it.
+    """
+    early = timing.mid < timing.start[0] + _PLATEAU
+    level = _RISE * float(np.median(total[early][total[early] > 0.5 * total[early].max()]))
+    first = int(np.argmax(total >= level))
+    if first == 0:
+        return float(timing.start[0]) - _MISSED
+    before, after = total[first - 1], total[first]
+    # the mean of a frame stands at its middle, but a frame that the bolus enters late is low for that reason only
+    reached = (level - before) / (after - before)
+    return float(timing.mid[first - 1] + reached * (timing.mid[first] - timing.mid[first - 1]))
+
+
+def window_matrix(timing: FrameTiming, arrived: float) -> tuple[Array, NDArray[np.bool_]]:
+    """Weights of the frames in every window, and which windows were measured.
+
+    Parameters
+    ----------
+    timing
+        Of the frames.
+    arrived
+        Arrival of the bolus [s].
+
+    Returns
+    -------
+    Shape (windows, frames); each row sums to 1, or is zero for a window that the frames don't cover by half. And shape
+    (windows,).
+    """
+    edges = np.array(list(pairwise(WINDOW_EDGES))) + arrived
+    overlap = np.minimum(timing.end, edges[:, 1:]) - np.maximum(timing.start, edges[:, :1])
+    overlap = np.clip(overlap, 0.0, None)
+    covered = overlap.sum(axis=1)
+    measured = covered >= _COVERED * (edges[:, 1] - edges[:, 0])
+    return np.where(measured[:, None], overlap / np.maximum(covered, 1e-9)[:, None], 0.0), measured
+
+
+def features(activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> Features:
+    """Features of a scan.
+
+    Parameters
+    ----------
+    activity
+        Shape (frames, z, y, x) on the grid of the network [SUV].
+    timing
+        Of the frames.
+    body_weight
+        [kg].
+    """
+    total = activity.mean(dim=(1, 2, 3)).double().numpy(force=True)
+    weights, measured = window_matrix(timing, arrival(timing, total))
+    means = torch.einsum("wf,fzyx->wzyx", torch.from_numpy(weights).to(activity), activity)
+    constants = np.append(measured.astype(float), np.log(body_weight / _TYPICAL_WEIGHT))
+    return Features(means.clamp(min=0.0).sqrt(), torch.from_numpy(constants).to(activity))

@@ -1,0 +1,129 @@
+"""From a scan to its input function with a trained network, and networks as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from dlif_core.errors import InputError
+from dlif_core.frames import FrameTiming
+from dlif_core.networks.features import features
+from dlif_core.networks.resampling import displaced, to_network_grid
+from dlif_core.networks.unmixing import Unmixed, frame_displacements, noise_confidence, unmix
+from dlif_core.networks.weight_map import Drawn, TissueNetwork
+from dlif_core.scan import DynamicScan
+
+# frames read at a time, to bound memory
+_FRAMES_AT_ONCE = 8
+
+
+class Prediction(NamedTuple):
+    """What a network finds in a scan.
+
+    Attributes
+    ----------
+    whole_blood
+        Frame averages of arterial whole blood, shape (frames,) [SUV]: the sum over voxels of `weight_map` times the
+        activity displaced by `displacement`.
+    weight_map
+        Signed weights, shape (z, y, x).
+    displacement
+        Of the body in every frame, along z, y, x, shape (frames, 3) [voxels of 1 mm].
+    tissues
+        What the network drew, shape (tissues, z, y, x).
+    curves
+        Frame averages of all tissues, shape (tissues, frames) [SUV].
+    """
+
+    whole_blood: torch.Tensor
+    weight_map: torch.Tensor
+    displacement: torch.Tensor
+    tissues: torch.Tensor
+    curves: torch.Tensor
+
+
+@torch.no_grad()
+def predict(network: TissueNetwork, activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> Prediction:
+    """Input function of a scan on the networks' grid.
+
+    The tissues are drawn twice: first in the image as it is, then, once they have shown how the body moved, in the
+    image put right.
+
+    Parameters
+    ----------
+    network
+        Trained.
+    activity
+        Shape (frames, z, y, x), voxels of 1 mm [SUV], decay-corrected.
+    timing
+        Of the frames.
+    body_weight
+        [kg].
+    """
+    duration = torch.tensor(timing.duration)
+    drawn = network(features(activity, timing, body_weight))
+    confidence = noise_confidence(activity, duration) * drawn.confidence
+    displacement = frame_displacements(activity, drawn.tissues, confidence)
+    aligned = displaced(activity, displacement)
+    drawn, unmixed = draw_and_unmix(network, aligned, timing, body_weight)
+    return Prediction(unmixed.curves[0], unmixed.weight_map[0], displacement, drawn.tissues, unmixed.curves)
+
+
+def draw_and_unmix(
+    network: TissueNetwork, activity: torch.Tensor, timing: FrameTiming, body_weight: float
+) -> tuple[Drawn, Unmixed]:
+    """Tissues as the network draws them, and their curves; arguments as of `predict`."""
+    drawn: Drawn = network(features(activity, timing, body_weight))
+    confidence = noise_confidence(activity, torch.tensor(timing.duration)) * drawn.confidence
+    return drawn, unmix(activity, drawn.tissues, confidence)
+
+
+def network_image(scan: DynamicScan, device: str = "cpu") -> torch.Tensor:
+    """The image of a scan as the networks take it: SUV in voxels of 1 mm, shape (frames, z, y, x).
+
+    Raises
+    ------
+    InputError
+        If the scan has no image or no affine, or dose or weight is unknown.
+    """
+    factor = scan.acquisition.suv_factor
+    if scan.activity is None or scan.affine is None:
+        raise InputError("the scan has no image with known voxel size; a network needs one.")
+    if factor is None:
+        raise InputError(
+            "injected activity or body weight is unknown, so that the image has no SUV.",
+            hint="State both in the scan's metadata.",
+        )
+    parts = []
+    for first in range(0, len(scan.timing), _FRAMES_AT_ONCE):
+        frames = np.asarray(scan.activity[first : first + _FRAMES_AT_ONCE], dtype=np.float32) * np.float32(factor)
+        parts.append(to_network_grid(torch.from_numpy(frames).to(device), scan.voxel_size.tolist()))
+    return torch.cat(parts)
+
+
+def save_network(path: Path, network: TissueNetwork) -> None:
+    """Write a network's weights and layout as safetensors."""
+    save_file(network.state_dict(), path, metadata={"channels": json.dumps(network.channels)})
+
+
+def load_network(path: Path) -> TissueNetwork:
+    """Read a network, ready to predict.
+
+    Raises
+    ------
+    InputError
+        If the file is not there or is no such network.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            network = TissueNetwork(tuple(json.loads(file.metadata()["channels"])))
+            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError("the file is not a tissue network.", where=path, hint="Train or fetch it again.") from error
+    return network.eval()
