@@ -14,13 +14,16 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.examples import Example
-from dlif_core.networks.prediction import draw_and_unmix, predict
+from dlif_core.networks.features import features
+from dlif_core.networks.prediction import predict
 from dlif_core.networks.resampling import displaced
 from dlif_core.networks.tissues import TISSUES
+from dlif_core.networks.unmixing import noise_confidence, unmix
 from dlif_core.networks.weight_map import TissueNetwork
 
 # share of the examples in which frames are put right as a prediction does it, and what error that leaves [voxels]
@@ -32,6 +35,8 @@ _BLOOD, _MYOCARDIUM, _EMPHASIS = TISSUES.index("blood"), TISSUES.index("myocardi
 # the tail begins so long after the start [s]; its errors are relative to the curve plus this [SUV]
 _TAIL, _TAIL_FLOOR, _TAIL_WEIGHT = 240.0, 0.3, 0.5
 _LARGEST_GRADIENT = 5.0
+# decay per update of the running mean of the weights, which is what is validated and kept
+_DECAY = 0.998
 
 
 class Source(Protocol):
@@ -110,8 +115,10 @@ class Training:
         How and on what; the validation scans choose the weights that are kept.
     network, optimiser
         As they stand.
+    averaged
+        Running mean of the network's weights over some hundred updates.
     best
-        Weights that validated best so far, empty before the first validation.
+        Averaged weights that validated best so far, empty before the first validation.
     step
         Updates done.
     log
@@ -123,6 +130,7 @@ class Training:
     validation: Source
     network: TissueNetwork = field(init=False)
     optimiser: torch.optim.Adam = field(init=False)
+    averaged: AveragedModel = field(init=False)
     best: dict[str, torch.Tensor] = field(init=False, default_factory=dict)
     step: int = field(init=False, default=0)
     log: list[Entry] = field(init=False, default_factory=list)
@@ -133,6 +141,7 @@ class Training:
             torch.manual_seed(self.recipe.seed)
             self.network = TissueNetwork(self.recipe.channels)
         self.optimiser = torch.optim.Adam(self.network.parameters(), self.recipe.learning_rate)
+        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))
 
     @property
     def finished(self) -> bool:
@@ -172,12 +181,13 @@ class Training:
             total += loss.item() / self.recipe.batch
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
         self.optimiser.step()
+        self.averaged.update_parameters(self.network)
         return total
 
     def _validate(self) -> None:
-        score = float(np.median(list(errors(self.network, self.validation))))
+        score = float(np.median(list(errors(self.averaged.module, self.validation))))
         if not self.log or score < min(entry.rmse for entry in self.log):
-            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+            self.best = {name: value.clone() for name, value in self.averaged.module.state_dict().items()}
         self.log.append(Entry(self.step, float(np.mean(self._losses)), score))
         self._losses.clear()
 
@@ -198,7 +208,13 @@ class Training:
         moments = self.optimiser.state_dict()["state"]
         first = {names[i]: moment["exp_avg"] for i, moment in moments.items()}
         second = {names[i]: moment["exp_avg_sq"] for i, moment in moments.items()}
-        return {"network": self.network.state_dict(), "best": self.best, "first": first, "second": second}
+        return {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "best": self.best,
+            "first": first,
+            "second": second,
+        }
 
     @classmethod
     def resume(cls, path: Path, recipe: Recipe, examples: Source, validation: Source) -> Training:
@@ -224,6 +240,7 @@ class Training:
             return {name.split(".", 1)[1]: value for name, value in state.items() if name.startswith(f"{kind}.")}
 
         self.network.load_state_dict(part("network"))
+        self.averaged.load_state_dict(part("averaged"))
         self.best, self.step, self._losses = part("best"), progress["step"], progress["losses"]
         self.log = [Entry(**entry) for entry in progress["log"]]
         first, second, step = part("first"), part("second"), torch.tensor(float(self.step))
@@ -255,8 +272,11 @@ def varied(example: Example, rng: np.random.Generator) -> Example:
 
 
 def example_loss(network: TissueNetwork, example: Example, drawing: float) -> torch.Tensor:
-    """Error of the curve plus `drawing` times the error of the drawn tissues."""
-    drawn, unmixed = draw_and_unmix(network, example.activity, example.timing, example.body_weight)
+    """Error of the curve plus `drawing` times the error of the drawn tissues; convolutions in half precision."""
+    with torch.autocast(example.activity.device.type, torch.bfloat16):
+        drawn = network(features(example.activity, example.timing, example.body_weight))
+    confidence = noise_confidence(example.activity, torch.tensor(example.timing.duration)) * drawn.confidence
+    unmixed = unmix(example.activity, drawn.tissues, confidence)
     curve = curve_loss(unmixed.curves[0], example.whole_blood, example.timing)
     return curve + drawing * drawing_loss(drawn.logits, example.tissues)
 

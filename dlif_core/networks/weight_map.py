@@ -66,7 +66,7 @@ class TissueNetwork(nn.Module):
         deep = self.deep(torch.relu(self.coarse(functional.avg_pool3d(middle, 2)) + bias))
         joined = torch.relu(self.joined(torch.cat([middle, _doubled(deep)], dim=1)))
         top = torch.relu(self.top(torch.cat([fine, _doubled(self.narrow(joined))], dim=1)))
-        out = self.out(top)[0, :, : shape[0], : shape[1], : shape[2]]
+        out = self.out(top)[0, :, : shape[0], : shape[1], : shape[2]].float()
         logits = out[:-1]
         return Drawn(logits.softmax(dim=0)[1:], torch.exp(out[-1].clamp(-4.0, 4.0)), logits)
 
