@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -141,7 +141,7 @@ class Training:
             torch.manual_seed(self.recipe.seed)
             self.network = TissueNetwork(self.recipe.channels)
         self.optimiser = torch.optim.Adam(self.network.parameters(), self.recipe.learning_rate)
-        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))
+        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))  # type: ignore[no-untyped-call]
 
     @property
     def finished(self) -> bool:
@@ -185,9 +185,10 @@ class Training:
         return total
 
     def _validate(self) -> None:
-        score = float(np.median(list(errors(self.averaged.module, self.validation))))
+        averaged = cast(TissueNetwork, self.averaged.module)
+        score = float(np.median(list(errors(averaged, self.validation))))
         if not self.log or score < min(entry.rmse for entry in self.log):
-            self.best = {name: value.clone() for name, value in self.averaged.module.state_dict().items()}
+            self.best = {name: value.clone() for name, value in averaged.state_dict().items()}
         self.log.append(Entry(self.step, float(np.mean(self._losses)), score))
         self._losses.clear()
 
