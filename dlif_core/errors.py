@@ -101,6 +101,10 @@ class CurveError(InputError):
     """A time curve is not usable: not finite, not increasing in time, too short."""
 
 
+class OutOfScopeError(InputError):
+    """A scan is of a kind that a trained model does not know; the message gives the reasons."""
+
+
 class StoreError(DlifError):
     """The store can't be read or written."""
 
