@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dlif_core.errors import DlifError, ExitCode
+from flows import evaluate_cli
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,9 @@ app = typer.Typer(
 
 StudyFile = Annotated[Path, typer.Argument(help="Study file.", metavar="STUDY.YAML")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+app.command()(evaluate_cli.evaluate)
 
 
 @app.callback()

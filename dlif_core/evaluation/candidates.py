@@ -1,0 +1,210 @@
+"""The methods that are compared: all of the registry but arterial blood, and the published network if one is at hand.
+
+A name with ``+sample`` is the same method scaled or corrected by one late arterial sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlif_core
+from dlif_core.blood.recording import BloodRecording
+from dlif_core.curve import InputFunction
+from dlif_core.errors import ConfigurationError
+from dlif_core.input_function import METHODS, estimate
+from dlif_core.scan import DynamicScan
+from dlif_core.store import Fingerprint
+
+if TYPE_CHECKING:
+    from dlif_core.networks.fc_dlif import FCDLIF
+
+#: Name of the method that the others are compared with.
+LEARNED = "learned"
+#: Name of the published network, and of the kind of its models.
+PUBLISHED = "fc-dlif"
+
+_REFERENCE = "arterial"
+_SAMPLE = "+sample"
+# rooms that a curve or its figures may depend on
+_ROOMS = ("evaluation", "statistics", "input_function", "networks", "phantom", "blood", "kinetics")
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A method with its options.
+
+    Attributes
+    ----------
+    name, title
+        In tables.
+    digest
+        Of all that decides its curves: method, weights and code.
+    function
+        Makes a curve of a scan and its blood recordings.
+    judges
+        Whether it says if a scan is in its scope.
+    model
+        Name and digest of its trained model; empty for methods without one.
+    """
+
+    name: str
+    title: str
+    digest: str
+    function: Callable[[DynamicScan, Sequence[BloodRecording]], InputFunction]
+    judges: bool = False
+    model: Mapping[str, str] = field(default_factory=dict)
+
+
+def candidates(names: Sequence[str] = (), model: str | None = None) -> tuple[Candidate, ...]:
+    """Methods to be compared.
+
+    Parameters
+    ----------
+    names
+        Of methods, for example ``"learned"`` or ``"population+sample"``; all if empty.
+    model
+        Name or folder of the learned method's model; None for the one in use.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such method or model.
+    """
+    makers = _makers(model)
+    for name in names:
+        if name not in makers:
+            near = get_close_matches(name, makers, n=1)
+            raise ConfigurationError(
+                f"there is no method {name!r} to evaluate.{f' Did you mean {near[0]!r}?' if near else ''}",
+                where="methods",
+                hint=f"Known: {', '.join(makers)}.",
+            )
+    return tuple(makers[name]() for name in dict.fromkeys(names or makers))
+
+
+def _makers(model: str | None) -> dict[str, Callable[[], Candidate]]:
+    """How to make each candidate, by name, the learned one first; weights are read only when it is made."""
+    methods = sorted((name for name in METHODS if name != _REFERENCE), key=lambda name: name != LEARNED)
+    makers: dict[str, Callable[[], Candidate]] = {}
+    for name in methods:
+        makers[name] = partial(_learned, model) if name == LEARNED else partial(_registered, name)
+    for folder in _published_models()[:1]:
+        makers[PUBLISHED] = partial(_published, folder)
+    for name in methods:
+        option = _sample_option(name)
+        if option:
+            makers[name + _SAMPLE] = partial(_with_sample, name, option)
+    return makers
+
+
+def _sample_option(method: str) -> str | None:
+    """Option that takes the time of one late arterial sample."""
+    return next((name for name in METHODS[method].options.model_fields if name.endswith("_sample")), None)
+
+
+def _registered(method: str) -> Candidate:
+    return Candidate(method, METHODS[method].title, _digest(method), partial(_estimate, method=method))
+
+
+def _with_sample(method: str, option: str) -> Candidate:
+    name = method + _SAMPLE
+    function = partial(_estimate, method=method, sample_option=option)
+    return Candidate(name, f"{METHODS[method].title}, one late sample", _digest(name), function)
+
+
+def _estimate(
+    scan: DynamicScan,
+    blood: Sequence[BloodRecording],
+    *,
+    method: str,
+    model: str | None = None,
+    sample_option: str | None = None,
+) -> InputFunction:
+    options: dict[str, Any] = {} if model is None else {"model": model}
+    if sample_option is None:
+        return estimate(method, scan, (), options)
+    return estimate(method, scan, blood, {**options, sample_option: float(blood[-1].time[-1])})
+
+
+def _learned(model: str | None) -> Candidate:
+    from dlif_core.networks.model_folder import model_folder, read_manifest
+
+    folder = model_folder(model)
+    manifest = read_manifest(folder)
+    return Candidate(
+        LEARNED,
+        METHODS[LEARNED].title,
+        _digest(LEARNED, manifest.digest),
+        partial(_estimate, method=LEARNED, model=str(folder)),
+        judges=True,
+        model={"name": manifest.name, "digest": manifest.digest},
+    )
+
+
+def _published_models() -> list[Path]:
+    from dlif_core.networks.model_folder import list_models
+
+    return [listed.folder for listed in list_models() if listed.kind == PUBLISHED]
+
+
+def _published(folder: Path) -> Candidate:
+    from dlif_core.networks.model import load_model
+
+    model = load_model(folder)
+    return Candidate(
+        PUBLISHED,
+        "FC-DLIF as published",
+        _digest(PUBLISHED, model.digest),
+        partial(published_curve, networks=model.networks),
+        model={"name": model.name, "digest": model.digest},
+    )
+
+
+def published_curve(
+    scan: DynamicScan, _blood: Sequence[BloodRecording], *, networks: Sequence[FCDLIF]
+) -> InputFunction:
+    """Input function by the published network: mean of its members, plasma by the formula of its species and tracer.
+
+    Raises
+    ------
+    InputError
+        If the scan has no image, or dose or weight is unknown.
+    """
+    import numpy as np
+
+    from dlif_core.blood.plasma import assumed_ratio
+    from dlif_core.input_function.image_derived import curve_from_frames
+    from dlif_core.networks.fc_dlif import predict_curve
+    from dlif_core.networks.prediction import network_image
+
+    image = network_image(scan)
+    suv = scan.acquisition.suv_factor
+    assert suv is not None, "network_image refuses a scan without SUV"
+    averages = np.mean([predict_curve(network, image).numpy() for network in networks], axis=0, dtype=float)
+    time, whole_blood, _ = curve_from_frames(scan.timing, averages / suv)
+    ratio, name, warnings = assumed_ratio(time, scan.acquisition)
+    provenance = {"members": len(networks), "plasma to whole blood": name}
+    return InputFunction(
+        time, whole_blood, ratio * whole_blood, PUBLISHED, provenance=provenance, warnings=tuple(warnings)
+    )
+
+
+def _digest(method: str, weights: str = "") -> str:
+    return Fingerprint({"method": method, "weights": weights, "code": code_digest()}).digest
+
+
+@cache
+def code_digest() -> str:
+    """sha256 of the code that curves and their figures may depend on."""
+    root = Path(dlif_core.__file__).parent
+    files = [*root.glob("*.py"), *(file for room in _ROOMS for file in (root / room).rglob("*.py"))]
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes())
+    return digest.hexdigest()

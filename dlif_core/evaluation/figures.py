@@ -1,0 +1,140 @@
+"""How good one input function of one scan is, against the true one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlif_core.curve import InputFunction
+from dlif_core.evaluation.conditions import SHORT_END
+from dlif_core.frames import FrameTiming
+from dlif_core.kinetics import FitSettings, fit_regions
+from dlif_core.scan import DynamicScan, RegionCurves
+from dlif_core.statistics.curves import common_end, curve_figures
+
+Array = NDArray[np.float64]
+
+#: Regions whose parameters are compared.
+ORGANS = ("brain", "myocardium", "tumour")
+
+#: Start of the linear phase in the Patlak plots [min].
+T_STAR = 10.0
+
+#: Parameter of every fit by the name of its figure.
+FITS = {
+    "ki": ("Ki", FitSettings("patlak", t_star=T_STAR)),
+    "k1": ("K1", FitSettings("2tcm-irreversible")),
+}
+
+#: Figures with a conformal interval of their own: name in the curve's provenance.
+INTERVALS = ("auc", "peak")
+
+# rounding of a band that touches the truth [SUV]
+_TOUCHING = 1e-9
+
+
+def curve_errors(curve: InputFunction, truth: InputFunction, timing: FrameTiming, suv: float) -> dict[str, float]:
+    """Errors of the whole-blood curve.
+
+    Parameters
+    ----------
+    curve, truth
+        Estimated and true [Bq/mL].
+    timing
+        Frames of the scan.
+    suv
+        SUV of one Bq/mL.
+
+    Returns
+    -------
+    ``rmse`` and ``bias`` of the frame averages [SUV], each frame counting once; ``early_rmse`` over the frames of the
+    first 20 min; ``auc_ratio`` up to the end of the scan and ``peak_ratio``, estimated over true; ``fwhm_error``,
+    estimated less true [min].
+    """
+    error = suv * (curve.frame_average(timing)[0] - truth.frame_average(timing)[0])
+    early = timing.end <= SHORT_END
+    until = min(common_end([curve, truth]), float(timing.end[-1]))
+    own, true = (curve_figures(each.time, each.whole_blood, until) for each in (curve, truth))
+    return {
+        "rmse": _root_mean_square(error),
+        "early_rmse": _root_mean_square(error[early]) if early.any() else np.nan,
+        "bias": float(error.mean()),
+        "auc_ratio": own.auc / true.auc,
+        "peak_ratio": own.peak / true.peak,
+        "fwhm_error": (own.fwhm - true.fwhm) / 60.0,
+    }
+
+
+def band_figures(curve: InputFunction, truth: InputFunction, timing: FrameTiming, suv: float) -> dict[str, float]:
+    """Whether the band holds the true frame averages of every frame at once, and its mean width over frames [SUV].
+
+    Arguments as of `curve_errors`. Empty where the method gives no band.
+    """
+    if curve.lower is None or curve.upper is None:
+        return {}
+    low, high = suv * timing.average(curve.time, np.stack([curve.lower, curve.upper]))
+    true = suv * truth.frame_average(timing)[0]
+    inside = (low <= true + _TOUCHING) & (true <= high + _TOUCHING)
+    return {
+        "band_covers": float(inside.all()),
+        "band_pointwise": float(inside.mean()),
+        "band_width": float((high - low).mean()),
+    }
+
+
+def interval_figures(
+    intervals: Mapping[str, Any], truth: InputFunction, timing: FrameTiming, suv: float
+) -> dict[str, float]:
+    """Whether intervals of the area [SUV·min] and of the peak [SUV] hold the true ones.
+
+    Parameters
+    ----------
+    intervals
+        (lower, upper) by one of `INTERVALS`; what is missing or None is left out.
+    truth, timing, suv
+        As of `curve_errors`.
+    """
+    true = curve_figures(truth.time, truth.whole_blood, float(timing.end[-1]))
+    values = {"auc": suv * true.auc / 60.0, "peak": suv * true.peak}
+    known = {name: intervals[name] for name in INTERVALS if intervals.get(name)}
+    return {f"{name}_covered": float(low <= values[name] <= high) for name, (low, high) in known.items()}
+
+
+def fit_organs(scan: DynamicScan, curve: InputFunction) -> dict[str, float]:
+    """Patlak Ki and K1 of the irreversible two-tissue model, in each of `ORGANS` that the scan has.
+
+    Returns
+    -------
+    By ``ki_brain``, ``k1_brain`` … [mL·cm⁻³·min⁻¹].
+    """
+    regions, curve = _organs(scan.regions), _without_samples(curve)
+    found: dict[str, float] = {}
+    for name, (parameter, settings) in FITS.items():
+        fits = fit_regions(regions, scan.timing, curve, settings, scan.acquisition.half_life)
+        found |= {
+            f"{name}_{organ}": float(value) for organ, value in zip(regions.names, fits[parameter].values, strict=True)
+        }
+    return found
+
+
+def fit_errors(found: Mapping[str, float], reference: Mapping[str, float]) -> dict[str, float]:
+    """Relative errors of fitted parameters against the same fits with the true input function [%]."""
+    return {f"{name}_error": 100.0 * (found[name] / true - 1.0) for name, true in reference.items() if true}
+
+
+def _organs(regions: RegionCurves) -> RegionCurves:
+    rows = [row for row, name in enumerate(regions.names) if name in ORGANS]
+    names = tuple(regions.names[row] for row in rows)
+    return RegionCurves(names, regions.activity[rows], regions.volume[rows], regions.source)
+
+
+def _without_samples(curve: InputFunction) -> InputFunction:
+    """The curve alone: the fit of the mean curve is judged, not the spread of its samples."""
+    return InputFunction(curve.time, curve.whole_blood, curve.plasma, curve.method)
+
+
+def _root_mean_square(error: Array) -> float:
+    return float(np.sqrt(np.mean(error**2)))

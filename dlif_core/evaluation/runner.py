@@ -1,0 +1,162 @@
+"""Every method on every scan: what is done is kept, so that an evaluation that was cut off goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dlif_core.curve import InputFunction
+from dlif_core.errors import InputError, OutOfScopeError
+from dlif_core.evaluation.candidates import Candidate
+from dlif_core.evaluation.conditions import STANDARD, Case, Condition, make_case
+from dlif_core.evaluation.figures import band_figures, curve_errors, fit_errors, fit_organs, interval_figures
+
+Record = dict[str, Any]
+
+#: What became of a method on a scan.
+MADE, REFUSED, FAILED = "made", "refused", "failed"
+#: Verdict on a scan that the method would not touch.
+OUT_OF_SCOPE = "out of scope"
+
+_RECORDS = "records"
+
+
+def evaluate(
+    methods: Sequence[Candidate],
+    scans: Sequence[Condition],
+    folder: Path,
+    progress: Callable[[str], object] = lambda _: None,
+) -> pd.DataFrame:
+    """Evaluate methods.
+
+    Parameters
+    ----------
+    methods
+        From `candidates.candidates`.
+    scans
+        From `conditions.conditions`.
+    folder
+        For what is done already.
+    progress
+        Called with the condition's title after each scan.
+
+    Returns
+    -------
+    One row a condition, scan and method, see `measure`.
+    """
+    rows: list[Record] = []
+    for condition in scans:
+        for seed in condition.seeds:
+            rows += evaluate_scan(methods, condition, seed, folder)
+            progress(condition.title)
+    return pd.DataFrame(rows)
+
+
+def evaluate_scan(methods: Sequence[Candidate], condition: Condition, seed: int, folder: Path) -> list[Record]:
+    """Records of all methods that take part in a condition, for one of its scans; only missing ones are made.
+
+    Scans with faults are shown only to methods that judge scope.
+    """
+    taking_part = [method for method in methods if method.judges or not condition.fault]
+    kept = {method.name: _read(_path(folder, condition, seed, method), method) for method in taking_part}
+    if any(record is None for record in kept.values()):
+        case = make_case(condition, seed)
+        reference = fit_organs(case.scan, case.truth) if condition.name == STANDARD else {}
+        for method in taking_part:
+            if kept[method.name] is None:
+                kept[method.name] = measure(case, method, reference)
+                _write(_path(folder, condition, seed, method), method, kept[method.name])
+    return [record for record in kept.values() if record is not None]
+
+
+def measure(case: Case, method: Candidate, reference: dict[str, float]) -> Record:
+    """What one method makes of one scan.
+
+    Parameters
+    ----------
+    case
+        The scan and its truth.
+    method
+        To be judged.
+    reference
+        `figures.fit_organs` with the true input function; empty to leave parameters out.
+
+    Returns
+    -------
+    ``condition``, ``seed``, ``method`` and the traits of the scan; ``outcome`` (``made``, ``refused`` or ``failed``)
+    and ``reason``; ``seconds`` of processor time; ``verdict`` and ``score`` of a method that judges scope; and the
+    figures of `dlif_core.evaluation.figures`, where a curve was made.
+    """
+    known = {"condition": case.condition.name, "seed": case.seed, "method": method.name, **case.traits}
+    begin = time.process_time()
+    try:
+        curve = method.function(case.scan, case.blood)
+        seconds = time.process_time() - begin
+        return {**known, "outcome": MADE, "reason": "", "seconds": seconds, **_figures(case, curve, reference)}
+    except OutOfScopeError as refusal:
+        return {**known, "outcome": REFUSED, "reason": str(refusal), "verdict": OUT_OF_SCOPE}
+    except InputError as refusal:
+        return {**known, "outcome": REFUSED, "reason": str(refusal)}
+    except Exception as fault:  # a method's fault is one of its figures; it must not end the comparison
+        return {**known, "outcome": FAILED, "reason": f"{type(fault).__name__}: {fault}"}
+
+
+def _figures(case: Case, curve: InputFunction, reference: dict[str, float]) -> Record:
+    scan, truth = case.scan, case.truth
+    suv = 1000.0 * float(case.traits["body_weight"]) / _dose(case)
+    verdict = curve.provenance.get("verdict") or {}
+    found = fit_organs(scan, curve) if reference else {}
+    return {
+        **curve_errors(curve, truth, scan.timing, suv),
+        **band_figures(curve, truth, scan.timing, suv),
+        **interval_figures(curve.provenance.get("intervals") or {}, truth, scan.timing, suv),
+        **fit_errors(found, reference),
+        **({"verdict": verdict["state"], "score": verdict["score"]} if verdict else {}),
+    }
+
+
+def _dose(case: Case) -> float:
+    dose = case.scan.acquisition.injected_activity
+    assert dose is not None, "simulated scans state their dose"
+    return dose
+
+
+def _path(folder: Path, condition: Condition, seed: int, method: Candidate) -> Path:
+    return folder / _RECORDS / method.name / f"{condition.name}-{seed:04d}.json"
+
+
+def _read(path: Path, method: Candidate) -> Record | None:
+    """The record if it is there and of the same method, weights and code."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    record: Record = kept["record"]
+    return record if kept["digest"] == method.digest else None
+
+
+def _write(path: Path, method: Candidate, record: Record | None) -> None:
+    """Keep a record; never seen half-written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps({"digest": method.digest, "record": record}), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def total_scans(scans: Sequence[Condition]) -> int:
+    """How many scans there are in all conditions."""
+    return sum(len(condition.seeds) for condition in scans)
+
+
+def unmade(table: pd.DataFrame) -> Iterator[tuple[str, str, int, str]]:
+    """Condition, method, how often and why, for every reason for which a method made no curve."""
+    missing = table[table["outcome"] != MADE]
+    for keys, rows in missing.groupby(["condition", "method", "reason"], sort=False):
+        condition, method, reason = map(str, keys if isinstance(keys, tuple) else (keys,))
+        yield condition, method, len(rows), reason

@@ -1,0 +1,199 @@
+"""Results of an evaluation as files: records of every scan, the figures, and both as a page for people."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dlif_core.evaluation.candidates import Candidate
+from dlif_core.evaluation.conditions import STANDARD, Condition
+from dlif_core.evaluation.figures import T_STAR
+from dlif_core.evaluation.runner import unmade
+from dlif_core.evaluation.summary import compare, subgroups, summarise
+from dlif_core.statistics.resampling import RESAMPLES
+
+#: Files that `write_results` writes.
+RECORDS, SUMMARY, FIGURES, PAGE = "evaluation.tsv", "summary.json", "summary.tsv", "evaluation.md"
+
+_ABSENT = "–"
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What came of an evaluation.
+
+    Attributes
+    ----------
+    records
+        From `runner.evaluate`.
+    figures
+        From `summary.summarise`.
+    comparisons
+        From `summary.compare`, the first method against every other.
+    groups
+        From `summary.subgroups`.
+    about
+        What was evaluated, as plain values: version, conditions with their seeds, models.
+    """
+
+    records: pd.DataFrame
+    figures: pd.DataFrame
+    comparisons: pd.DataFrame
+    groups: pd.DataFrame
+    about: Mapping[str, Any]
+
+
+def results(records: pd.DataFrame, methods: Sequence[Candidate], scans: Sequence[Condition]) -> Results:
+    """Summarise records; the first method is compared with every other."""
+    about = {
+        "version": version("dlif"),
+        "conditions": [
+            {"name": c.name, "title": c.title, "population": c.population.name, "seeds": [c.seeds.start, c.seeds.stop]}
+            for c in scans
+        ],
+        "methods": [{"name": m.name, "title": m.title, "model": dict(m.model)} for m in methods],
+        "t_star_min": T_STAR,
+        "resamples": RESAMPLES,
+    }
+    first = methods[0].name
+    return Results(records, summarise(records), compare(records, first), subgroups(records), about)
+
+
+def write_results(found: Results, folder: Path) -> None:
+    """Write `RECORDS`, `FIGURES`, `SUMMARY` and `PAGE` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found.records.to_csv(folder / RECORDS, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+    found.figures.to_csv(folder / FIGURES, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+    (folder / SUMMARY).write_text(json.dumps(as_record(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / PAGE).write_text(markdown(found), encoding="utf-8")
+
+
+def as_record(found: Results) -> dict[str, Any]:
+    """All but the records of single scans as plain values for JSON; None for what is not known."""
+    tables = {"figures": found.figures, "comparisons": found.comparisons, "groups": found.groups}
+    parts = {name: [_plain(row) for row in table.to_dict("records")] for name, table in tables.items()}
+    missing = [
+        dict(zip(("condition", "method", "scans", "reason"), entry, strict=True)) for entry in unmade(found.records)
+    ]
+    return {"about": dict(found.about), **parts, "not_made": missing}
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+
+
+def markdown(found: Results) -> str:
+    """The page: a table of figures by method, comparisons, groups, and what was not made and why."""
+    parts = [
+        ["# Evaluation", "", *_introduction(found)],
+        ["## Held-out cohort", "", *_by_method(found, (STANDARD,))],
+        ["## Other schedules and injections", "", *_by_method(found, ("truncated", "shifted"))],
+        ["## Scope check", "", *_scope(found)],
+        ["## Whole-blood RMSE, paired", "", *_comparisons(found.comparisons)],
+        ["## Groups of animals", "", *_groups(found)],
+        ["## Curves not made", "", *_unmade(found.records)],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _introduction(found: Results) -> Iterator[str]:
+    standard = found.about["conditions"][0]
+    first, last = standard["seeds"]
+    yield (
+        f"{last - first} simulated scans of the population `{standard['population']}`, seeds {first} to {last - 1}, in "
+        f"the scanner's own voxels; dlif {found.about['version']}. In brackets 95 % bootstrap intervals over animals "
+        f"({found.about['resamples']} resamples). Parameters are compared with the same fit with the true input "
+        f"function: Patlak Ki with t* = {found.about['t_star_min']:g} min, K1 by the irreversible two-tissue model."
+    )
+    for method in found.about["methods"]:
+        if method["model"]:
+            yield f"Model of `{method['name']}`: {method['model']['name']} ({method['model']['digest'][:12]})."
+
+
+def _by_method(found: Results, conditions: Sequence[str]) -> list[str]:
+    """A row for each figure, a column for each method; the first method is marked where it misses what is required."""
+    figures = found.figures[found.figures["condition"].isin(conditions)]
+    names = [method["name"] for method in found.about["methods"]]
+    rows = []
+    for _, rows_of in figures.groupby("figure", sort=False):
+        by_method = {str(row["method"]): row for row in rows_of.to_dict("records")}
+        one = next(iter(by_method.values()))
+        cells = [_cell(by_method.get(name), marked=name == names[0]) for name in names]
+        rows.append([_with_unit(one), str(one["required"]), *cells])
+    return table_lines(["figure", "required", *names], rows)
+
+
+def _with_unit(row: Mapping[Any, Any]) -> str:
+    return f"{row['title']} [{row['unit']}]" if row["unit"] not in ("", "share") else str(row["title"])
+
+
+def _cell(row: Mapping[Any, Any] | None, *, marked: bool) -> str:
+    if row is None:
+        return _ABSENT
+    text = f"{number(row['value'])} ({number(row['low'])} to {number(row['high'])})"
+    return f"**{text}** ✗" if marked and row["reached"] is False else text
+
+
+def number(value: float) -> str:
+    """Three significant digits, or as many decimals as matter for figures about 1."""
+    if value is None or not math.isfinite(value):
+        return _ABSENT
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _scope(found: Results) -> list[str]:
+    figures = found.figures
+    rows = figures[(figures["condition"] == "faults") | (figures["figure"] == "flagged")].to_dict("records")
+    if not rows:
+        return ["No method that was evaluated judges whether a scan is in its scope."]
+    titles = {c["name"]: c["title"] for c in found.about["conditions"]} | {"faults": "sound and faulty scans"}
+    cells = [
+        [str(row["method"]), titles[row["condition"]], str(row["title"]), str(row["n"]), str(row["required"]),
+         _cell(row, marked=True)]
+        for row in rows
+    ]  # fmt: skip
+    return table_lines(["method", "scans", "figure", "n", "required", "value"], cells)
+
+
+def _comparisons(comparisons: pd.DataFrame) -> list[str]:
+    rows = [
+        [f"{row['method']} − {row['other']}", str(row["n"]),
+         f"{number(row['difference'])} ({number(row['low'])} to {number(row['high'])})", _p_value(row["p_value"])]
+        for row in comparisons.to_dict("records")
+    ]  # fmt: skip
+    return table_lines(["methods", "scans", "median difference [SUV]", "p (Wilcoxon, two-sided)"], rows)
+
+
+def _p_value(value: float) -> str:
+    return _ABSENT if math.isnan(value) else f"{value:.1e}" if value < 0.001 else f"{value:.3f}"
+
+
+def _groups(found: Results) -> list[str]:
+    """Groups for the first method; those of the others stand in the files."""
+    own = found.groups[found.groups["method"] == found.about["methods"][0]["name"]].drop(columns="method")
+    rows = [
+        [str(row.pop("group")), str(row.pop("scans")), *(number(value) for value in row.values())]
+        for row in own.to_dict("records")
+    ]
+    return table_lines([str(name) for name in own.columns], rows)
+
+
+def _unmade(records: pd.DataFrame) -> list[str]:
+    rows = [[condition, method, str(n), reason] for condition, method, n, reason in unmade(records)]
+    return table_lines(["condition", "method", "scans", "reason"], rows) if rows else ["Every method made every curve."]
+
+
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return [line(header), line(["---"] * len(header)), *(line(row) for row in rows)]
