@@ -14,6 +14,8 @@ from torch import nn
 
 #: Frames and voxels (z, y, x) of the published input: 42 frames in 45.5 min, voxels of the scanner.
 PUBLISHED_SHAPE = (42, 96, 48, 48)
+#: Fewest voxels (z, y, x) that the four poolings and the bottleneck leave something of.
+SMALLEST_IMAGE = (64, 32, 32)
 
 _SPATIAL = (1, 8, 8, 16, 16, 32)
 _TEMPORAL = (32, 16, 8, 4, 1)
@@ -73,6 +75,8 @@ class FCDLIF(nn.Module):
         """
         scans, frames = activity.shape[:2]
         images = activity.reshape(scans * frames, 1, *activity.shape[2:])
+        # channels beside each other make convolutions of few channels twice as fast; numbers stay the same
+        images = images.to(memory_format=torch.channels_last_3d)
         parts = (images,) if torch.is_grad_enabled() else torch.split(images, _FRAMES_AT_ONCE)
         described = torch.cat([self.spatial(part) for part in parts])
         curve: torch.Tensor = self.temporal(described.reshape(scans, frames, -1).transpose(1, 2)).squeeze(1)
@@ -83,3 +87,28 @@ def published_loss(predicted: torch.Tensor, whole_blood: torch.Tensor) -> torch.
     """Mean square error weighted .4, .7 and 1 over frames 0-24, 25-33 and 34-41, as published; shape (scans, 42)."""
     weight = predicted.new_tensor([0.4] * 25 + [0.7] * 9 + [1.0] * 8)
     return (weight * (predicted - whole_blood) ** 2).mean()
+
+
+@torch.no_grad()
+def predict_curve(network: FCDLIF, activity: torch.Tensor) -> torch.Tensor:
+    """Whole-blood curve of one scan; an image that is too small for the network is padded with zeros.
+
+    Parameters
+    ----------
+    network
+        Trained.
+    activity
+        Shape (frames, z, y, x) [SUV], voxels as in training.
+
+    Returns
+    -------
+    Frame averages, shape (frames,) [SUV].
+    """
+    return network(padded(activity)[None])[0]
+
+
+def padded(activity: torch.Tensor) -> torch.Tensor:
+    """Images with zeros around them on all sides, so that they have at least `SMALLEST_IMAGE` voxels."""
+    missing = [max(least - n, 0) for n, least in zip(activity.shape[1:], SMALLEST_IMAGE, strict=True)]
+    sides = [side for n in reversed(missing) for side in (n // 2, n - n // 2)]
+    return nn.functional.pad(activity, sides)
