@@ -154,9 +154,9 @@ def _published_models() -> list[Path]:
 
 
 def _published(folder: Path) -> Candidate:
-    from dlif_core.networks.model import load_model
+    from dlif_core.networks.model import load_published
 
-    model = load_model(folder)
+    model = load_published(folder)
     return Candidate(
         PUBLISHED,
         "FC-DLIF as published",
