@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
+
+    from rich.table import Table
 
     from dlif_core.evaluation.candidates import Candidate
     from dlif_core.evaluation.conditions import Condition
@@ -65,10 +67,82 @@ def _with_progress(methods: Sequence[Candidate], scans: Sequence[Condition], fol
 
 
 def _print(found: Results) -> None:
-    """Figures of all methods in the terminal."""
+    """What the first method reaches, and all methods side by side."""
     from rich.console import Console
-    from rich.markdown import Markdown
 
-    from dlif_core.evaluation.tables import markdown
+    console = Console()
+    for table in (_reached_table(found), _errors_table(found), _figures_table(found)):
+        console.print(table)
 
-    Console().print(Markdown(markdown(found)))
+
+def _reached_table(found: Results) -> Table:
+    """Figures of the first method, with intervals and what is required."""
+    from rich.table import Table
+
+    from dlif_core.evaluation.tables import with_interval, with_unit
+
+    first = found.about["methods"][0]
+    table = Table("figure", "scans", "value (95 % interval)", "required", "", title=first["title"])
+    marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
+    for row in found.figures[found.figures["method"] == first["name"]].to_dict("records"):
+        title = row["title"] if row["figure"] != "flagged" else f"{row['condition']}: {row['title']}"
+        unit = with_unit(title, row["unit"])
+        table.add_row(unit, str(row["n"]), with_interval(row), row["required"], marks[row["reached"]])
+    return table
+
+
+def _errors_table(found: Results) -> Table:
+    """How many curves each method made, their median RMSE, and how it compares with the first method's."""
+    from rich.table import Table
+
+    from dlif_core.evaluation.tables import p_value, with_interval
+
+    caption = "p: against the first method, Wilcoxon, paired, two-sided."
+    table = Table("method", "curves", "RMSE [SUV] (95 % interval)", "p", title="Held-out cohort", caption=caption)
+    against = found.comparisons.set_index("other")["p_value"]
+    for method, figures in _by_method(found).items():
+        made = f"{round(figures['made']['value'] * figures['made']['n'])} of {figures['made']['n']}"
+        error = with_interval(figures["rmse"]) if "rmse" in figures else ""
+        table.add_row(method, made, error, p_value(against[method]) if method in against else "")
+    return table
+
+
+#: Other figures of every method, by the head of their column.
+_SIDE_BY_SIDE = {
+    "AUC": "auc_ratio",
+    "peak": "peak_ratio",
+    "FWHM": "fwhm_error",
+    "brain": "ki_brain",
+    "heart": "ki_myocardium",
+    "tumour": "ki_tumour",
+    "K1": "k1_brain",
+    "time": "seconds",
+}
+
+
+def _figures_table(found: Results) -> Table:
+    """Medians of the other figures of every method."""
+    from rich.table import Table
+
+    from dlif_core.evaluation.tables import number
+
+    caption = (
+        "Medians. AUC, peak: ratios. Size of the errors of FWHM [min], Ki of brain, heart and tumour, K1 of brain [%]. "
+        "Processor time [s]."
+    )
+    table = Table("method", *_SIDE_BY_SIDE, caption=caption)
+    for method, figures in _by_method(found).items():
+        values = [number(figures[name]["value"]) if name in figures else "" for name in _SIDE_BY_SIDE.values()]
+        table.add_row(method, *values)
+    return table
+
+
+def _by_method(found: Results) -> dict[str, dict[str, dict[Hashable, Any]]]:
+    """Rows of the standard cohort by method and figure."""
+    from dlif_core.evaluation.conditions import STANDARD
+
+    cohort = found.figures[found.figures["condition"] == STANDARD]
+    return {
+        str(method): {str(row["figure"]): row for row in rows.to_dict("records")}
+        for method, rows in cohort.groupby("method", sort=False)
+    }

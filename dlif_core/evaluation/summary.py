@@ -229,7 +229,7 @@ def _scope_figures(own: pd.DataFrame, method: str) -> Iterator[dict[str, Any]]:
     """Figures of the verdicts on sound scans of the cohort and on faulty ones; none for methods without verdicts."""
     if "verdict" not in own or not own["verdict"].notna().any():
         return
-    judged = own[(own["condition"] == STANDARD) | (own["fault"] != "")].reindex(columns=[*own.columns.union(["score"])])
+    judged = own[(own["condition"] == STANDARD) | (own["fault"] != "")]
     crashed = judged["outcome"] == FAILED
     verdicts = pd.DataFrame(
         {
@@ -258,7 +258,7 @@ def compare(table: pd.DataFrame, first: str) -> pd.DataFrame:
     (two-sided, Wilcoxon's signed-rank test).
     """
     cohort = table[table["condition"] == STANDARD]
-    errors = cohort.pivot_table(index="seed", columns="method", values="rmse", dropna=False)
+    errors = cohort.reindex(columns=["seed", "method", "rmse"]).pivot(index="seed", columns="method", values="rmse")
     rows = []
     for other in _methods(table):
         if other != first:

@@ -126,26 +126,37 @@ def _by_method(found: Results, conditions: Sequence[str]) -> list[str]:
         by_method = {str(row["method"]): row for row in rows_of.to_dict("records")}
         one = next(iter(by_method.values()))
         cells = [_cell(by_method.get(name), marked=name == names[0]) for name in names]
-        rows.append([_with_unit(one), str(one["required"]), *cells])
+        rows.append([with_unit(str(one["title"]), one["unit"]), str(one["required"]), *cells])
     return table_lines(["figure", "required", *names], rows)
 
 
-def _with_unit(row: Mapping[Any, Any]) -> str:
-    return f"{row['title']} [{row['unit']}]" if row["unit"] not in ("", "share") else str(row["title"])
+def with_unit(title: str, unit: str) -> str:
+    """A figure's title with its unit, if it has one."""
+    return f"{title} [{unit}]" if unit not in ("", "share") else title
 
 
 def _cell(row: Mapping[Any, Any] | None, *, marked: bool) -> str:
     if row is None:
         return _ABSENT
-    text = f"{number(row['value'])} ({number(row['low'])} to {number(row['high'])})"
+    text = with_interval(row)
     return f"**{text}** ✗" if marked and row["reached"] is False else text
 
 
-def number(value: float) -> str:
-    """Three significant digits, or as many decimals as matter for figures about 1."""
+def with_interval(row: Mapping[Any, Any]) -> str:
+    """A value and, in brackets, its interval."""
+    return f"{number(row['value'])} ({number(row['low'])} to {number(row['high'])})"
+
+
+def number(value: float | None) -> str:
+    """Three decimals for figures about 1, one for larger ones."""
     if value is None or not math.isfinite(value):
         return _ABSENT
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def p_value(value: float) -> str:
+    """A probability, small ones in exponent form."""
+    return _ABSENT if math.isnan(value) else f"{value:.1e}" if value < 0.001 else f"{value:.3f}"
 
 
 def _scope(found: Results) -> list[str]:
@@ -164,15 +175,15 @@ def _scope(found: Results) -> list[str]:
 
 def _comparisons(comparisons: pd.DataFrame) -> list[str]:
     rows = [
-        [f"{row['method']} − {row['other']}", str(row["n"]),
-         f"{number(row['difference'])} ({number(row['low'])} to {number(row['high'])})", _p_value(row["p_value"])]
+        [
+            f"{row['method']} − {row['other']}",
+            str(row["n"]),
+            with_interval({"value": row["difference"], **row}),
+            p_value(row["p_value"]),
+        ]
         for row in comparisons.to_dict("records")
-    ]  # fmt: skip
+    ]
     return table_lines(["methods", "scans", "median difference [SUV]", "p (Wilcoxon, two-sided)"], rows)
-
-
-def _p_value(value: float) -> str:
-    return _ABSENT if math.isnan(value) else f"{value:.1e}" if value < 0.001 else f"{value:.3f}"
 
 
 def _groups(found: Results) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,15 +48,18 @@ def bootstrap_interval(
     data = tuple(np.asarray(column, float) for column in columns)
     if len(data[0]) < 2:
         return _UNKNOWN
-    drawn = stats.bootstrap(
-        data,
-        statistic,
-        n_resamples=RESAMPLES,
-        paired=True,
-        vectorized=vectorized,
-        method="percentile",
-        rng=np.random.default_rng(_SEED),
-    ).bootstrap_distribution
+    with warnings.catch_warnings():
+        # drawn cohorts for which the figure is not defined are left out below
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        drawn = stats.bootstrap(
+            data,
+            statistic,
+            n_resamples=RESAMPLES,
+            paired=True,
+            vectorized=vectorized,
+            method="percentile",
+            rng=np.random.default_rng(_SEED),
+        ).bootstrap_distribution
     known = drawn[np.isfinite(drawn)]
     if not len(known):
         return _UNKNOWN

@@ -1,0 +1,46 @@
+"""The evaluation as a Prefect flow: every method on every scan, the figures as an artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+
+from dlif_core.evaluation.candidates import candidates
+from dlif_core.evaluation.conditions import conditions
+from dlif_core.evaluation.tables import as_record, markdown, results, write_results
+from tasks.evaluation import evaluate_scan_task
+
+
+@flow(name="evaluate", flow_run_name="{output}")
+def evaluate(output: str, model: str | None = None, methods: tuple[str, ...] = (), scans: int = 60) -> dict[str, Any]:
+    """Compare the methods for the input function on held-out simulated mice.
+
+    Parameters
+    ----------
+    output
+        Folder for the tables and for what is done already.
+    model
+        Name or folder of the learned method's model; None for the one in use.
+    methods
+        Names of methods; all if empty.
+    scans
+        Scans of the held-out cohort.
+
+    Returns
+    -------
+    The figures, as plain values.
+    """
+    import pandas as pd
+
+    chosen, shown, folder = candidates(methods, model), conditions(scans), Path(output)
+    rows: list[dict[str, Any]] = []
+    for condition in shown:
+        for seed in condition.seeds:
+            rows += evaluate_scan_task(chosen, condition, seed, folder)
+    found = results(pd.DataFrame(rows), chosen, shown)
+    write_results(found, folder)
+    create_markdown_artifact(markdown(found), key="evaluation")
+    return as_record(found)
