@@ -25,16 +25,22 @@ def evaluate(
     output: Annotated[Path, typer.Option(help="Folder for the tables and for what is done already.")] = Path(
         "evaluation"
     ),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the figures with the models too, and write their cards anew.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Compare the methods for the input function on held-out simulated mice; goes on where it was cut off."""
     from dlif_core.evaluation.candidates import candidates
     from dlif_core.evaluation.conditions import conditions
-    from dlif_core.evaluation.tables import PAGE, as_record, write_results
+    from dlif_core.evaluation.tables import PAGE, as_record, keep_with_models, write_results
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
-    found = _with_progress(candidates(names, model), conditions(scans), output)
+    chosen = candidates(names, model)
+    found = _with_progress(chosen, conditions(scans), output)
     write_results(found, output)
+    for folder in keep_with_models(found, chosen) if keep else []:
+        typer.echo(f"Figures and card: {folder}", err=True)
     if as_json:
         typer.echo(json.dumps(as_record(found), indent=1, ensure_ascii=False))
         return

@@ -51,6 +51,8 @@ class Candidate:
         Whether it says if a scan is in its scope.
     model
         Name and digest of its trained model; empty for methods without one.
+    folder
+        Of that model, or None.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Candidate:
     function: Callable[[DynamicScan, Sequence[BloodRecording]], InputFunction]
     judges: bool = False
     model: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 def candidates(names: Sequence[str] = (), model: str | None = None) -> tuple[Candidate, ...]:
@@ -144,6 +147,7 @@ def _learned(model: str | None) -> Candidate:
         partial(_estimate, method=LEARNED, model=str(folder)),
         judges=True,
         model={"name": manifest.name, "digest": manifest.digest},
+        folder=folder,
     )
 
 
@@ -163,6 +167,7 @@ def _published(folder: Path) -> Candidate:
         _digest(PUBLISHED, model.digest),
         partial(published_curve, networks=model.networks),
         model={"name": model.name, "digest": model.digest},
+        folder=folder,
     )
 
 

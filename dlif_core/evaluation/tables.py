@@ -69,10 +69,32 @@ def results(records: pd.DataFrame, methods: Sequence[Candidate], scans: Sequence
 def write_results(found: Results, folder: Path) -> None:
     """Write `RECORDS`, `FIGURES`, `SUMMARY` and `PAGE` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    found.records.to_csv(folder / RECORDS, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
-    found.figures.to_csv(folder / FIGURES, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+    (folder / RECORDS).write_text(_tsv(found.records), encoding="utf-8")
+    (folder / FIGURES).write_text(_tsv(found.figures), encoding="utf-8")
     (folder / SUMMARY).write_text(json.dumps(as_record(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / PAGE).write_text(markdown(found), encoding="utf-8")
+
+
+def keep_with_models(found: Results, methods: Sequence[Candidate]) -> list[Path]:
+    """Keep the figures in the folders of all models that were evaluated, and write their cards anew.
+
+    Raises
+    ------
+    InputError
+        If a file of a model was changed since it was loaded.
+    """
+    from dlif_core.networks.model import add_evaluation
+
+    folders = []
+    for method in methods:
+        if method.folder is not None:
+            add_evaluation(method.folder, as_record(found), _tsv(found.records))
+            folders.append(method.folder)
+    return folders
+
+
+def _tsv(table: pd.DataFrame) -> str:
+    return str(table.to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.6g", lineterminator="\n"))
 
 
 def as_record(found: Results) -> dict[str, Any]:
@@ -86,7 +108,9 @@ def as_record(found: Results) -> dict[str, Any]:
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(key): None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+    return {
+        str(key): None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
+    }
 
 
 def markdown(found: Results) -> str:
