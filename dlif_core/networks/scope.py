@@ -25,7 +25,7 @@ from dlif_core.networks.orientation import Orientation, fit_orientation, reduced
 from dlif_core.networks.prediction import Prediction
 from dlif_core.networks.scope_checks import check_image, precheck
 from dlif_core.networks.scope_features import Seen, scan_features
-from dlif_core.networks.training import Source
+from dlif_core.networks.training_run import Source
 from dlif_core.networks.verdict import Verdict, worst
 from dlif_core.networks.weight_map import TissueNetwork
 

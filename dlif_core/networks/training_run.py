@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -74,7 +75,7 @@ class Entry:
     step
         Updates done.
     loss
-        Mean over the updates since the last entry.
+        Mean over the updates since the last entry; NaN before the first.
     rmse
         Median over the validation scans of the root mean square error of the whole-blood curve [SUV].
     """
@@ -113,14 +114,14 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     best: dict[str, torch.Tensor] = field(init=False, default_factory=dict)
     step: int = field(init=False, default=0)
     log: list[Entry] = field(init=False, default_factory=list)
-    losses: list[float] = field(init=False, default_factory=list)
+    _losses: list[float] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed)
             self.network = self.new_network()
         self.optimiser = torch.optim.Adam(self.network.parameters(), self.recipe.rate(0))
-        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))
+        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))  # type: ignore[no-untyped-call]
 
     @abstractmethod
     def new_network(self) -> NetworkKind:
@@ -135,9 +136,10 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         """Root mean square error of the whole-blood curve of each validation scan [SUV]."""
 
     def begin_from(self, weights: dict[str, torch.Tensor]) -> None:
-        """Begin from the weights of another network of this layout."""
+        """Begin from the weights of another network of this layout; they are kept unless others validate better."""
         self.network.load_state_dict(weights)
         self.averaged.module.load_state_dict(weights)
+        self._validate()
 
     @property
     def finished(self) -> bool:
@@ -169,7 +171,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         """
         last = self.recipe.steps if updates is None else min(self.step + updates, self.recipe.steps)
         while self.step < last and not self.finished:
-            self.losses.append(self._update())
+            self._losses.append(self._update())
             self.step += 1
             if self.step % self.recipe.validate_every == 0 or self.step == self.recipe.steps:
                 self._validate()
@@ -196,15 +198,16 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         score = float(np.median(list(self.errors(averaged))))
         if not self.log or score < self.best_entry.rmse:
             self.best = {name: value.clone() for name, value in averaged.state_dict().items()}
-        self.log.append(Entry(self.step, float(np.mean(self.losses)), score))
-        self.losses.clear()
+        loss = float(np.mean(self._losses)) if self._losses else math.nan
+        self.log.append(Entry(self.step, loss, score))
+        self._losses.clear()
 
     def save(self, path: Path) -> None:
         """Write a checkpoint: all that `resume` needs, as safetensors; never seen half-written."""
         state = {
             f"{kind}.{name}": value for kind, tensors in self._tensors().items() for name, value in tensors.items()
         }
-        progress = {"step": self.step, "losses": self.losses, "log": [asdict(entry) for entry in self.log]}
+        progress = {"step": self.step, "losses": self._losses, "log": [asdict(entry) for entry in self.log]}
         partial = path.with_suffix(".part")
         save_file(
             state, partial, metadata={"recipe": json.dumps(asdict(self.recipe)), "progress": json.dumps(progress)}
@@ -257,7 +260,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
 
         self.network.load_state_dict(part("network"))
         self.averaged.load_state_dict(part("averaged"))
-        self.best, self.step, self.losses = part("best"), progress["step"], progress["losses"]
+        self.best, self.step, self._losses = part("best"), progress["step"], progress["losses"]
         self.log = [Entry(**entry) for entry in progress["log"]]
         first, second, step = part("first"), part("second"), torch.tensor(float(self.step))
         names = [name for name, _ in self.network.named_parameters()]
