@@ -1,0 +1,134 @@
+"""Input function predicted from the image by an ensemble of trained networks, with its uncertainty.
+
+What the networks find is a signed weight map, and the curve is the weighted sum of the image (`networks.unmixing`). A
+scan of a kind that the model does not know gets no curve: the next method in the study's list has its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from dlif_core.blood.plasma import assumed_ratio
+from dlif_core.blood.recording import BloodRecording
+from dlif_core.curve import InputFunction
+from dlif_core.errors import OutOfScopeError
+from dlif_core.input_function.options import Options
+from dlif_core.scan import DynamicScan
+
+if TYPE_CHECKING:
+    from dlif_core.networks.calibration import CalibratedCurve
+    from dlif_core.networks.ensemble import EnsemblePrediction
+    from dlif_core.networks.model import LearnedModel
+    from dlif_core.networks.verdict import Verdict
+
+
+class LearnedOptions(Options):
+    """Options of the learned input function.
+
+    Attributes
+    ----------
+    model
+        Name of a model or its folder; None for the one in use.
+    samples
+        Curves drawn from its uncertainty.
+    """
+
+    model: str | None = None
+    samples: Annotated[int, Field(ge=2, le=1000)] = 64
+
+
+def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: LearnedOptions) -> InputFunction:
+    """Learned input function of a scan; blood recordings are not used.
+
+    Raises
+    ------
+    OutOfScopeError
+        If the scan is of a kind that the model does not know, with the reasons.
+    ConfigurationError
+        If there is no such model.
+    InputError
+        If a file of the model was changed.
+    """
+    from dlif_core.networks.model import load_model
+
+    model = load_model(options.model)
+    prediction, verdict = _predicted(scan, model)
+    curve = model.calibration.curve(prediction, options.samples)
+    return _input_function(scan, curve, _provenance(model, prediction, verdict, curve, options), verdict)
+
+
+def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePrediction, Verdict]:
+    """What the networks find, once the scan may be shown to them, and whether that can be trusted."""
+    from dlif_core.networks.ensemble import predict_ensemble
+    from dlif_core.networks.prediction import network_image
+    from dlif_core.networks.scope import check_image, precheck, worst
+
+    known = precheck(scan)
+    _require_in_scope(known, model)
+    assert scan.acquisition.body_weight is not None, "a scan in scope has a body weight"
+    activity, weight = network_image(scan), scan.acquisition.body_weight
+    _require_in_scope(worst(known, check_image(activity, scan.timing, weight)), model)
+    prediction = predict_ensemble(model.networks, activity, scan.timing, weight)
+    verdict = worst(known, model.scope.check(prediction, activity, scan.timing, weight))
+    _require_in_scope(verdict, model)
+    return prediction, verdict
+
+
+def _require_in_scope(verdict: Verdict, model: LearnedModel) -> None:
+    if verdict.state == "out of scope":
+        raise OutOfScopeError(
+            f"the scan is out of scope of the learned input function: {' '.join(verdict.reasons)}",
+            where=f"model {model.name}",
+            hint="Correct the scan if a reason names a fault of it; otherwise use another input function.",
+        )
+
+
+def _input_function(
+    scan: DynamicScan, curve: CalibratedCurve, provenance: dict[str, Any], verdict: Verdict
+) -> InputFunction:
+    suv = scan.acquisition.suv_factor
+    assert suv is not None, "a scan in scope has dose and weight"
+    ratio, provenance["plasma to whole blood"], assumed = assumed_ratio(curve.time, scan.acquisition)
+    warnings = tuple(f"the scan is doubtful for the learned input function: {reason}" for reason in verdict.reasons)
+    if curve.refused:
+        warnings += (f"there is no band: {curve.refused}",)
+    return InputFunction(
+        time=curve.time,
+        whole_blood=curve.whole_blood / suv,
+        plasma=curve.whole_blood / suv * ratio,
+        method="learned",
+        lower=None if curve.lower is None else curve.lower / suv,
+        upper=None if curve.upper is None else curve.upper / suv,
+        samples=curve.samples / suv,
+        provenance=provenance,
+        warnings=warnings + assumed,
+    )
+
+
+def _provenance(
+    model: LearnedModel,
+    prediction: EnsemblePrediction,
+    verdict: Verdict,
+    curve: CalibratedCurve,
+    options: LearnedOptions,
+) -> dict[str, Any]:
+    return {
+        "options": options.model_dump(),
+        "model": {"name": model.name, "digest": model.digest},
+        "scope": {"state": verdict.state, "reasons": list(verdict.reasons), "score": round(verdict.score, 3)},
+        "intervals": {name: list(interval) for name, interval in curve.intervals.items()},
+        "calibrated on": model.calibration.population,
+        "frame averages [SUV]": _rounded(prediction.whole_blood, 4),
+        "standard deviation from noise [SUV]": _rounded(prediction.noise, 4),
+        "standard deviation between networks [SUV]": _rounded(prediction.spread, 4),
+        "displacement z, y, x [mm]": _rounded(prediction.displacement.double().numpy(force=True), 3),
+    }
+
+
+def _rounded(values: np.typing.NDArray[np.float64], digits: int) -> list[Any]:
+    found: list[Any] = np.round(values, digits).tolist()
+    return found
