@@ -29,8 +29,8 @@ FITS = {
     "k1": ("K1", FitSettings("2tcm-irreversible")),
 }
 
-#: Figures with a conformal interval of their own: name in the curve's provenance.
-INTERVALS = ("auc", "peak")
+#: Figures of the curve, and organs whose Ki may have, an interval of their own in the curve's provenance.
+INTERVALS, KI_INTERVALS = ("auc", "peak"), ("brain", "myocardium")
 
 # rounding of a band that touches the truth [SUV]
 _TOUCHING = 1e-9
@@ -119,6 +119,26 @@ def fit_organs(scan: DynamicScan, curve: InputFunction) -> dict[str, float]:
 def fit_errors(found: Mapping[str, float], reference: Mapping[str, float]) -> dict[str, float]:
     """Relative errors of fitted parameters against the same fits with the true input function [%]."""
     return {f"{name}_error": 100.0 * (found[name] / true - 1.0) for name, true in reference.items() if true}
+
+
+def ki_interval_figures(
+    intervals: Mapping[str, Any], found: Mapping[str, float], reference: Mapping[str, float]
+) -> dict[str, float]:
+    """Whether intervals of Ki hold the Ki that the true input function gives.
+
+    Parameters
+    ----------
+    intervals
+        (lower, upper) by ``"Ki brain"`` …, relative to the Ki that the curve gives.
+    found, reference
+        From `fit_organs`, with the estimated and with the true input function.
+    """
+    known = {organ: intervals.get(f"Ki {organ}") for organ in KI_INTERVALS if f"ki_{organ}" in found}
+    return {
+        f"ki_{organ}_covered": float(limits[0] <= reference[f"ki_{organ}"] / found[f"ki_{organ}"] <= limits[1])
+        for organ, limits in known.items()
+        if limits
+    }
 
 
 def _organs(regions: RegionCurves) -> RegionCurves:

@@ -15,7 +15,14 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError, OutOfScopeError
 from dlif_core.evaluation.candidates import Candidate
 from dlif_core.evaluation.conditions import STANDARD, Case, Condition, make_case
-from dlif_core.evaluation.figures import band_figures, curve_errors, fit_errors, fit_organs, interval_figures
+from dlif_core.evaluation.figures import (
+    band_figures,
+    curve_errors,
+    fit_errors,
+    fit_organs,
+    interval_figures,
+    ki_interval_figures,
+)
 
 Record = dict[str, Any]
 
@@ -110,13 +117,14 @@ def measure(case: Case, method: Candidate, reference: dict[str, float]) -> Recor
 def _figures(case: Case, curve: InputFunction, reference: dict[str, float]) -> Record:
     scan, truth = case.scan, case.truth
     suv = 1000.0 * float(case.traits["body_weight"]) / _dose(case)
-    verdict = curve.provenance.get("verdict") or {}
+    verdict, intervals = curve.provenance.get("scope") or {}, curve.provenance.get("intervals") or {}
     found = fit_organs(scan, curve) if reference else {}
     return {
         **curve_errors(curve, truth, scan.timing, suv),
         **band_figures(curve, truth, scan.timing, suv),
-        **interval_figures(curve.provenance.get("intervals") or {}, truth, scan.timing, suv),
+        **interval_figures(intervals, truth, scan.timing, suv),
         **fit_errors(found, reference),
+        **ki_interval_figures(intervals, found, reference),
         **({"verdict": verdict["state"], "score": verdict["score"]} if verdict else {}),
     }
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dlif_core.evaluation.conditions import STANDARD
-from dlif_core.evaluation.figures import INTERVALS, ORGANS
+from dlif_core.evaluation.figures import KI_INTERVALS, ORGANS
 from dlif_core.evaluation.runner import FAILED, MADE
 from dlif_core.statistics.resampling import bootstrap_interval, paired_difference, rank_correlation, roc_area
 
@@ -113,8 +113,12 @@ COHORT_FIGURES = (
         "error_and_width", "Spearman of RMSE and width", "", ("rmse", "band_width"), rank_correlation, (0.5, 1.0), False
     ),
     *(
-        Figure(f"{name}_covered", f"90 % interval holds the {name}", "share", (f"{name}_covered",), np.mean)
-        for name in INTERVALS
+        Figure(f"{name}_covered", f"90 % interval holds the {title}", "share", (f"{name}_covered",), np.mean)
+        for name, title in [
+            ("auc", "AUC"),
+            ("peak", "peak"),
+            *((f"ki_{organ}", f"Ki {organ}") for organ in KI_INTERVALS),
+        ]
     ),
     Figure("seconds", "processor time, median", "s", ("seconds",), np.median),
 )

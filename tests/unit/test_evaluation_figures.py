@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from dlif_core.curve import InputFunction
-from dlif_core.evaluation.figures import band_figures, curve_errors, fit_errors, fit_organs, interval_figures
+from dlif_core.evaluation.figures import (
+    band_figures,
+    curve_errors,
+    fit_errors,
+    fit_organs,
+    interval_figures,
+    ki_interval_figures,
+)
 from dlif_core.frames import FrameTiming, integral_at
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
@@ -89,3 +96,11 @@ def test_parameters_are_those_of_the_organs_and_errors_follow_the_input_function
     errors = fit_errors(fit_organs(scan, low), found)
     assert errors["ki_brain_error"] == pytest.approx(100 / 0.9 - 100, rel=1e-6)
     assert fit_errors(found, found) == dict.fromkeys((f"{name}_error" for name in found), 0.0)
+
+
+def test_intervals_of_ki_are_relative_to_what_the_curve_gives():
+    found, reference = {"ki_brain": 0.05, "ki_myocardium": 0.2}, {"ki_brain": 0.052, "ki_myocardium": 0.2}
+    limits = {"Ki brain": [0.97, 1.03], "Ki myocardium": [0.97, 1.03], "auc": [1, 2]}
+    assert ki_interval_figures(limits, found, reference) == {"ki_brain_covered": 0.0, "ki_myocardium_covered": 1.0}
+    assert ki_interval_figures({"Ki brain": [0.95, 1.05]}, found, reference) == {"ki_brain_covered": 1.0}
+    assert ki_interval_figures(limits, {}, {}) == {}

@@ -105,7 +105,7 @@ class TestMeasure:
         assert "ki_brain_error" not in record
 
     def test_verdict_and_intervals_come_from_the_provenance(self, case):
-        provenance = {"verdict": {"state": "doubtful", "score": 2.5}, "intervals": {"auc": (0.0, 1e6)}}
+        provenance = {"scope": {"state": "doubtful", "score": 2.5}, "intervals": {"auc": (0.0, 1e6)}}
         record = measure(case, method(lambda scan, blood: replace(case.truth, provenance=provenance)), {})
         assert (record["verdict"], record["score"], record["auc_covered"]) == ("doubtful", 2.5, 1.0)
 
