@@ -1,20 +1,21 @@
-"""Input function read from the image itself: the blood pool is found without a mask.
+"""Input function read from the image itself: blood pools are found without a mask.
 
 Blood shows an early, high peak and washes out; tissue keeps or gains activity. Each voxel's score is its highest early
 activity minus twice the higher of its activity after the bolus and at the end, so that perfused organs, which wash out
-by half or less, score nothing. Of the connected groups of high scores the one
-with the most blood-like voxels is taken, and the mean of these voxels is the curve.
+by half or less, score nothing. Of the connected groups of high scores the one with the most blood-like voxels is taken;
+in a mouse it mostly lies in the vena cava, which is too thin to show the whole peak but shows the tail as it is.
 
-Nothing is corrected for partial volume or spill-over: in a mouse heart the tail is too high and the peak too low. The
-record says how the surroundings of the voxels compare with them late in the scan. A vein through which the tracer was
-injected shows it undiluted, before it has passed the heart; keep it out of the field of view.
+In mice the left ventricle is sought as a second pool (`heart`): it shows the peak, but its wall spills in. The tail of
+the first pool, or one late arterial sample, tells how much. The curve is the mean of both pools, as the error of the
+first is mostly a low peak, and that of the second a high one. A vein through which the tracer was injected shows it
+undiluted, before it has passed the heart; keep it out of the field of view.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ from dlif_core.blood.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
+from dlif_core.input_function.heart import Level, find_heart, mean_curve
+from dlif_core.input_function.one_sample import sample_near
 from dlif_core.input_function.options import Options
 from dlif_core.scan import DynamicScan, ImageArray
 
@@ -48,6 +51,8 @@ _WASHOUT = 2.0
 _SLAB_BYTES = 64 * 2**20
 # relative weight of the roughness of the curve against the frame averages
 _ROUGHNESS = 0.03
+# largest part of its surroundings by which a sample may change the curve of a pool
+_MOST_SPILL = 0.1
 
 
 class ImageDerivedOptions(Options):
@@ -57,9 +62,12 @@ class ImageDerivedOptions(Options):
     ----------
     core
         Share of the highest score above which voxels of the blood pool enter the mean.
+    late_sample
+        Time [s] of one late arterial sample, which then fixes the tail; None takes it from the image.
     """
 
     core: Annotated[float, Field(gt=0, lt=1)] = _CORE_SHARE
+    late_sample: Annotated[float, Field(ge=300)] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +78,21 @@ class BloodPool:
     ----------
     mask
         Shape (z, y, x).
-    late_surroundings
-        Mean activity around the voxels late in the scan, as a multiple of theirs; well above 1 means spill-in.
+    surroundings
+        The voxels around them, shape (z, y, x).
+    late
+        Mean activity late in the scan, shape (z, y, x) [Bq/mL].
     """
 
     mask: Mask
-    late_surroundings: float
+    surroundings: Mask
+    late: Map
+
+    @property
+    def late_surroundings(self) -> float:
+        """Mean activity around the voxels late in the scan, as a multiple of theirs; well above 1 means spill-in."""
+        inside = max(float(self.late[self.mask].mean()), 1e-6 * float(self.late.max()))
+        return float(self.late[self.surroundings].mean()) / inside
 
     def centroid(self, affine: Array | None) -> list[float]:
         """Centre in mm (x, y, z), or in voxels (x, y, z) without affine."""
@@ -84,22 +101,35 @@ class BloodPool:
         return [round(float(value), 2) for value in placed]
 
 
+@dataclass(frozen=True, eq=False)
+class CorrectedCurve:
+    """The curve of all pools.
+
+    Attributes
+    ----------
+    averages
+        Frame averages of whole blood, shape (frames,) [Bq/mL].
+    provenance, warnings
+        How it came about.
+    """
+
+    averages: Array
+    provenance: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: ImageDerivedOptions) -> InputFunction:
-    """Image-derived input function of a scan; blood recordings are not used.
+    """Image-derived input function of a scan; blood recordings serve the option `late_sample` alone.
 
     Raises
     ------
     InputError
         If the scan has no image, its frames don't show the bolus, or no blood pool stands out.
+    BloodError
+        If the late sample is not there.
     """
-    if scan.activity is None:
-        raise InputError(
-            "the study has region curves alone; an image-derived input function needs the dynamic image.",
-            hint="Use an arterial or population input function.",
-        )
-    pool = find_blood_pool(scan.activity, scan.timing, options.core)
-    averages = _mean_curve(scan.activity, pool.mask)
-    time, whole_blood, misfit = curve_from_frames(scan.timing, averages)
+    pool, corrected = corrected_pool(scan, recordings, options)
+    time, whole_blood, misfit = curve_from_frames(scan.timing, corrected.averages)
     ratio, ratio_name, assumed = assumed_ratio(time, scan.acquisition)
     volume = float(abs(np.linalg.det(scan.affine[:3, :3]))) / 1000 if scan.affine is not None else None
     return InputFunction(
@@ -113,24 +143,84 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: I
             "volume [mL]": None if volume is None else round(volume * int(pool.mask.sum()), 6),
             "centroid x, y, z": pool.centroid(scan.affine),
             "late activity of surroundings to blood pool": round(pool.late_surroundings, 3),
-            "frame averages [Bq/mL]": averages.tolist(),
+            **corrected.provenance,
+            "frame averages [Bq/mL]": corrected.averages.tolist(),
             "misfit of frame averages to peak": misfit,
             "plasma to whole blood": ratio_name,
         },
-        warnings=_warnings(pool, scan.acquisition.tracer) + assumed,
+        warnings=corrected.warnings + _metabolites(scan.acquisition.tracer) + assumed,
     )
 
 
-def _warnings(pool: BloodPool, tracer: str) -> tuple[str, ...]:
-    warnings = ["the image-derived curve is not corrected for partial volume and spill-over."]
-    if pool.late_surroundings > 1.2:
-        warnings.append(
-            f"late in the scan the surroundings of the blood pool are {pool.late_surroundings:.1f} times as active as "
-            "it: activity spills in, and the tail of the curve is too high."
+def corrected_pool(
+    scan: DynamicScan, recordings: Sequence[BloodRecording], options: ImageDerivedOptions
+) -> tuple[BloodPool, CorrectedCurve]:
+    """The blood pool and the curve, corrected as far as the image allows; arguments and errors as of `estimate`."""
+    if scan.activity is None:
+        raise InputError(
+            "the study has region curves alone; an image-derived input function needs the dynamic image.",
+            hint="Use an arterial or population input function.",
         )
-    if not is_fdg(tracer):
-        warnings.append("metabolites are not corrected for: an image doesn't show the parent fraction.")
-    return tuple(warnings)
+    pool = find_blood_pool(scan.activity, scan.timing, options.core)
+    curve = mean_curve(scan.activity, pool.mask)
+    level, provenance = _late_level(scan, curve, recordings, options.late_sample)
+    if options.late_sample is not None:
+        curve = _through_level(curve, mean_curve(scan.activity, pool.surroundings), level)
+    mouse = scan.acquisition.species == "mouse" and scan.affine is not None
+    heart = find_heart(scan.activity, scan.voxel_size, curve, pool.late, level) if mouse else None
+    if heart is None:
+        return pool, CorrectedCurve(curve, provenance, _uncorrected(pool, options.late_sample))
+    provenance |= {
+        "heart, voxels": int(heart.chamber.sum()),
+        "heart, spill-over from its wall": round(1.0 - heart.recovery, 3),
+    }
+    source = "the late sample" if options.late_sample is not None else "the tail of the other pool"
+    warning = (
+        "the curve is the mean of two pools: one not corrected for partial volume, and the heart with "
+        f"{1 - heart.recovery:.0%} spill-over from its wall taken off by {source}."
+    )
+    return pool, CorrectedCurve(0.5 * (curve + heart.blood), provenance, (warning,))
+
+
+def _late_level(
+    scan: DynamicScan, curve: Array, recordings: Sequence[BloodRecording], at: float | None
+) -> tuple[Level, dict[str, Any]]:
+    """What blood is late in the scan, by the pool or by a sample."""
+    timing = scan.timing
+    if at is None:
+        weights = np.where(_late_frames(timing), timing.duration, 0.0)
+        weights /= weights.sum()
+        return Level(weights, float(weights @ curve)), {}
+    sample = sample_near(recordings, at, scan.acquisition, "late_sample")
+    within = min(sample.time, float(timing.mid[-1]))
+    weights = np.array([np.interp(within, timing.mid, frame) for frame in np.eye(len(timing))])
+    return Level(weights, sample.whole_blood), {"late sample": sample.provenance}
+
+
+def _through_level(curve: Array, surroundings: Array, level: Level) -> Array:
+    """The curve with so much of its surroundings taken off or added that it goes through a level."""
+    share = float((curve - surroundings) @ level.weights)
+    part = np.clip((level.value - curve @ level.weights) / share, -_MOST_SPILL, _MOST_SPILL) if share else 0.0
+    return np.asarray(curve + part * (curve - surroundings))
+
+
+def _uncorrected(pool: BloodPool, late_sample: float | None) -> tuple[str, ...]:
+    missing = "the image-derived curve is not corrected for partial volume"
+    if late_sample is not None:
+        return (f"{missing}; spill-over is corrected by the late sample alone.",)
+    if pool.late_surroundings <= 1.2:
+        return (f"{missing} and spill-over.",)
+    return (
+        f"{missing} and spill-over.",
+        f"late in the scan the surroundings of the blood pool are {pool.late_surroundings:.1f} times as active as "
+        "it: activity spills in, and the tail of the curve is too high.",
+    )
+
+
+def _metabolites(tracer: str) -> tuple[str, ...]:
+    if is_fdg(tracer):
+        return ()
+    return ("metabolites are not corrected for: an image doesn't show the parent fraction.",)
 
 
 def find_blood_pool(activity: ImageArray, timing: FrameTiming, core: float = _CORE_SHARE) -> BloodPool:
@@ -161,8 +251,7 @@ def find_blood_pool(activity: ImageArray, timing: FrameTiming, core: float = _CO
     score, late = np.concatenate([score for score, _ in maps]), np.concatenate([late for _, late in maps])
     mask = _core(score, _best_group(score), core)
     shell = ndimage.binary_dilation(mask, iterations=4) & ~ndimage.binary_dilation(mask, iterations=1)
-    inside = max(float(late[mask].mean()), 1e-6 * float(score.max()))
-    return BloodPool(mask, float(late[shell].mean()) / inside)
+    return BloodPool(mask, shell, late)
 
 
 def _slabs(activity: ImageArray) -> Iterator[tuple[Map, slice]]:
@@ -183,10 +272,13 @@ def _score(part: tuple[Map, slice], timing: FrameTiming) -> tuple[Map, Map]:
     early = timing.start < _EARLY_END
     peak = ndimage.uniform_filter1d(smooth[early], _TIME_WINDOW, axis=0, mode="nearest").max(axis=0)
     after = ~early & (timing.start < _AFTER_END)
-    late = timing.end > timing.end[-1] - 0.25 * (timing.end[-1] - timing.start[0])
-    late_mean = _mean_over(smooth, timing, late)
+    late_mean = _mean_over(smooth, timing, _late_frames(timing))
     tissue = np.maximum(_mean_over(smooth, timing, after), late_mean) if after.any() else late_mean
     return np.asarray(peak - _WASHOUT * tissue, dtype=np.float32), late_mean
+
+
+def _late_frames(timing: FrameTiming) -> Mask:
+    return np.asarray(timing.end > timing.end[-1] - 0.25 * (timing.end[-1] - timing.start[0]))
 
 
 def _mean_over(slab: Map, timing: FrameTiming, frames: Mask) -> Map:
@@ -220,13 +312,6 @@ def _core(score: Map, group: Mask, share: float) -> Mask:
     scores = np.sort(score[group])
     limit = min(share * float(scores[-_FEWEST:].mean()), float(scores[-_FEWEST]))
     return np.asarray(group & (score >= limit))
-
-
-def _mean_curve(activity: ImageArray, mask: Mask) -> Array:
-    """Mean over the mask in every frame, reading only the box around it; shape (frames,)."""
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    voxels = np.asarray(activity[(slice(None), *box)])[:, mask[box]]
-    return np.asarray(voxels.mean(axis=1, dtype=float))
 
 
 def curve_from_frames(timing: FrameTiming, averages: Array) -> tuple[Array, Array, float]:

@@ -93,7 +93,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: P
     BloodError
         If the scaling sample is not there.
     """
-    shape = _shape(scan.acquisition)
+    shape = population_shape(scan.acquisition)
     time = time_grid(float(scan.timing.end[-1]), np.array([60.0 * shape.feng.delay]))
     curves, ratio, warnings = _suv_curves(shape, time, scan.acquisition)
     if options.scale_sample is None:
@@ -115,7 +115,14 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: P
     )
 
 
-def _shape(acquisition: Acquisition) -> PopulationShape:
+def population_shape(acquisition: Acquisition) -> PopulationShape:
+    """The population's curve for a species and tracer.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     if is_fdg(acquisition.tracer) and acquisition.species in FDG_SHAPES:
         return FDG_SHAPES[acquisition.species]
     known = ", ".join(f"{species} FDG" for species in FDG_SHAPES)

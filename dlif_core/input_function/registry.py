@@ -9,7 +9,15 @@ from typing import Any
 from dlif_core.blood.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
-from dlif_core.input_function import arterial, image_derived, population
+from dlif_core.input_function import (
+    arterial,
+    factor_analysis,
+    gaussian_process,
+    image_derived,
+    learned,
+    population,
+    simultaneous,
+)
 from dlif_core.input_function.options import Options, parse_options
 from dlif_core.scan import DynamicScan
 
@@ -39,7 +47,16 @@ METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method("arterial", "Arterial blood", arterial.ArterialOptions, arterial.estimate),
+        Method("learned", "Learned", learned.LearnedOptions, learned.estimate),
         Method("image-derived", "Image-derived", image_derived.ImageDerivedOptions, image_derived.estimate),
+        Method(
+            "gaussian-process",
+            "Gaussian process",
+            gaussian_process.GaussianProcessOptions,
+            gaussian_process.estimate,
+        ),
+        Method("factor-analysis", "Factor analysis", factor_analysis.FactorAnalysisOptions, factor_analysis.estimate),
+        Method("simultaneous", "Simultaneous estimation", simultaneous.SimultaneousOptions, simultaneous.estimate),
         Method("population", "Population", population.PopulationOptions, population.estimate),
     )
 }
