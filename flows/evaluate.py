@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from dlif_core.evaluation.candidates import candidates
 from dlif_core.evaluation.conditions import conditions
+from dlif_core.evaluation.runner import require_unseen
 from dlif_core.evaluation.tables import as_record, markdown, results, write_results
 from tasks.evaluation import evaluate_scan_task
 
@@ -36,6 +37,7 @@ def evaluate(output: str, model: str | None = None, methods: tuple[str, ...] = (
     import pandas as pd
 
     chosen, shown, folder = candidates(methods, model), conditions(scans), Path(output)
+    require_unseen(chosen, shown)
     rows: list[dict[str, Any]] = []
     for condition in shown:
         for seed in condition.seeds:

@@ -23,6 +23,8 @@ from dlif_core.store import Fingerprint
 
 if TYPE_CHECKING:
     from dlif_core.networks.fc_dlif import FCDLIF
+    from dlif_core.networks.model import LearnedModel, PublishedModel
+    from dlif_core.networks.splits import SplitManifest
 
 #: Name of the method that the others are compared with.
 LEARNED = "learned"
@@ -53,6 +55,8 @@ class Candidate:
         Name and digest of its trained model; empty for methods without one.
     folder
         Of that model, or None.
+    splits
+        Which animals served for what in its training, or None.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Candidate:
     judges: bool = False
     model: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    splits: SplitManifest | None = None
 
 
 def candidates(names: Sequence[str] = (), model: str | None = None) -> tuple[Candidate, ...]:
@@ -136,18 +141,24 @@ def _estimate(
 
 
 def _learned(model: str | None) -> Candidate:
-    from dlif_core.networks.model_folder import model_folder, read_manifest
+    from dlif_core.networks.model import load_model
 
-    folder = model_folder(model)
-    manifest = read_manifest(folder)
+    loaded = load_model(model)
+    function = partial(_estimate, method=LEARNED, model=str(loaded.folder))
+    return _trained(LEARNED, METHODS[LEARNED].title, function, loaded, judges=True)
+
+
+def _trained(
+    name: str,
+    title: str,
+    function: Callable[[DynamicScan, Sequence[BloodRecording]], InputFunction],
+    model: LearnedModel | PublishedModel,
+    *,
+    judges: bool = False,
+) -> Candidate:
+    about = {"name": model.name, "digest": model.digest}
     return Candidate(
-        LEARNED,
-        METHODS[LEARNED].title,
-        _digest(LEARNED, manifest.digest),
-        partial(_estimate, method=LEARNED, model=str(folder)),
-        judges=True,
-        model={"name": manifest.name, "digest": manifest.digest},
-        folder=folder,
+        name, title, _digest(name, model.digest), function, judges, about, folder=model.folder, splits=model.splits
     )
 
 
@@ -161,14 +172,7 @@ def _published(folder: Path) -> Candidate:
     from dlif_core.networks.model import load_published
 
     model = load_published(folder)
-    return Candidate(
-        PUBLISHED,
-        "FC-DLIF as published",
-        _digest(PUBLISHED, model.digest),
-        partial(published_curve, networks=model.networks),
-        model={"name": model.name, "digest": model.digest},
-        folder=folder,
-    )
+    return _trained(PUBLISHED, "FC-DLIF as published", partial(published_curve, networks=model.networks), model)
 
 
 def published_curve(

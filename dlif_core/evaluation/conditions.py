@@ -16,6 +16,7 @@ from dlif_core.blood.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
+from dlif_core.networks.splits import simulated_animals
 from dlif_core.phantom import FAULTS, HELD_OUT, Population, SimulatedScan, Span, draw, simulate, simulate_fault
 from dlif_core.scan import DynamicScan, RegionCurves
 
@@ -58,6 +59,11 @@ class Condition:
     end: float = math.inf
     fault: str = ""
 
+    @property
+    def animals(self) -> tuple[str, ...]:
+        """Names of the animals, as in the split manifests of models."""
+        return simulated_animals(self.population.name, self.seeds)
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -99,9 +105,7 @@ def conditions(scans: int) -> tuple[Condition, ...]:
             f"{scans} scans can't be evaluated.", where="scans", hint=f"Give a number from 1 to {_FAULT_SEED}."
         )
     cohort = range(scans)
-    shifted = replace(
-        HELD_OUT, name="held-out, shifted", injection=replace(HELD_OUT.injection, shift=Span((-60.0, 60.0)))
-    )
+    shifted = replace(HELD_OUT, injection=replace(HELD_OUT.injection, shift=Span((-60.0, 60.0))))
     faulty = range(_FAULT_SEED, _FAULT_SEED + math.ceil(scans / _FAULT_SHARE))
     return (
         Condition(STANDARD, "held-out mice", cohort),

@@ -56,13 +56,33 @@ def evaluate(
     Returns
     -------
     One row a condition, scan and method, see `measure`.
+
+    Raises
+    ------
+    ConfigurationError
+        If a model has seen one of the animals.
     """
+    require_unseen(methods, scans)
     rows: list[Record] = []
     for condition in scans:
         for seed in condition.seeds:
             rows += evaluate_scan(methods, condition, seed, folder)
             progress(condition.title)
     return pd.DataFrame(rows)
+
+
+def require_unseen(methods: Sequence[Candidate], scans: Sequence[Condition]) -> None:
+    """Refuse to judge a model on animals that served for its training or calibration.
+
+    Raises
+    ------
+    ConfigurationError
+        If one of them did.
+    """
+    animals = {animal: None for condition in scans for animal in condition.animals}
+    for method in methods:
+        if method.splits is not None:
+            method.splits.require_apart("evaluation", animals)
 
 
 def evaluate_scan(methods: Sequence[Candidate], condition: Condition, seed: int, folder: Path) -> list[Record]:

@@ -9,10 +9,11 @@ from dlif_core.blood.merge import merge
 from dlif_core.errors import ConfigurationError, InputError, OutOfScopeError
 from dlif_core.evaluation.candidates import Candidate, candidates, published_curve
 from dlif_core.evaluation.conditions import SHORT_END, conditions, make_case
-from dlif_core.evaluation.runner import evaluate, evaluate_scan, measure, unmade
+from dlif_core.evaluation.runner import evaluate, evaluate_scan, measure, require_unseen, unmade
 from dlif_core.input_function import METHODS
 from dlif_core.networks.fc_dlif import FCDLIF, predict_curve
 from dlif_core.networks.prediction import network_image
+from dlif_core.networks.splits import SplitManifest
 from dlif_core.phantom import HELD_OUT, draw
 
 
@@ -151,6 +152,13 @@ class TestEvaluate:
         assert table["method"].tolist() == ["judge"]
         assert ticks == ["fault: axes"]
         assert list(unmade(table)) == [("fault-axes", "judge", 1, "ZeroDivisionError: division by zero")]
+
+    def test_a_model_is_not_judged_on_animals_that_it_has_seen(self, tmp_path):
+        splits = SplitManifest({"training": ("held-out:1", "training:0")})
+        seen = method(lambda scan, blood: 1 / 0, splits=splits)
+        with pytest.raises(ConfigurationError, match="held-out:1"):
+            evaluate([seen], conditions(2), tmp_path)
+        require_unseen([seen], [replace(conditions(2)[0], seeds=range(1))])
 
 
 class TestCandidates:
