@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dlif_core.curve import InputFunction
-from dlif_core.errors import InputError, OutOfScopeError
+from dlif_core.errors import DlifError, InputError, OutOfScopeError
 from dlif_core.evaluation.candidates import Candidate
 from dlif_core.evaluation.conditions import STANDARD, Case, Condition, make_case
 from dlif_core.evaluation.figures import (
@@ -23,6 +23,7 @@ from dlif_core.evaluation.figures import (
     interval_figures,
     ki_interval_figures,
 )
+from dlif_core.scan import DynamicScan
 
 Record = dict[str, Any]
 
@@ -117,36 +118,45 @@ def measure(case: Case, method: Candidate, reference: dict[str, float]) -> Recor
     Returns
     -------
     ``condition``, ``seed``, ``method`` and the traits of the scan; ``outcome`` (``made``, ``refused`` or ``failed``)
-    and ``reason``; ``seconds`` of processor time; ``verdict`` and ``score`` of a method that judges scope; and the
-    figures of `dlif_core.evaluation.figures`, where a curve was made.
+    and ``reason``; ``seconds`` of processor time; ``verdict`` and ``score`` of a method that judges scope; the
+    figures of `dlif_core.evaluation.figures`, where a curve was made; ``fit_reason`` where it could not be fitted with.
     """
     known = {"condition": case.condition.name, "seed": case.seed, "method": method.name, **case.traits}
     begin = time.process_time()
     try:
         curve = method.function(case.scan, case.blood)
-        seconds = time.process_time() - begin
-        return {**known, "outcome": MADE, "reason": "", "seconds": seconds, **_figures(case, curve, reference)}
     except OutOfScopeError as refusal:
         return {**known, "outcome": REFUSED, "reason": str(refusal), "verdict": OUT_OF_SCOPE}
     except InputError as refusal:
         return {**known, "outcome": REFUSED, "reason": str(refusal)}
     except Exception as fault:  # a method's fault is one of its figures; it must not end the comparison
         return {**known, "outcome": FAILED, "reason": f"{type(fault).__name__}: {fault}"}
+    seconds = time.process_time() - begin
+    return {**known, "outcome": MADE, "reason": "", "seconds": seconds, **_figures(case, curve, reference)}
 
 
 def _figures(case: Case, curve: InputFunction, reference: dict[str, float]) -> Record:
     scan, truth = case.scan, case.truth
     suv = 1000.0 * float(case.traits["body_weight"]) / _dose(case)
     verdict, intervals = curve.provenance.get("scope") or {}, curve.provenance.get("intervals") or {}
-    found = fit_organs(scan, curve) if reference else {}
     return {
         **curve_errors(curve, truth, scan.timing, suv),
         **band_figures(curve, truth, scan.timing, suv),
         **interval_figures(intervals, truth, scan.timing, suv),
-        **fit_errors(found, reference),
-        **ki_interval_figures(intervals, found, reference),
+        **(_fit_figures(scan, curve, reference, intervals) if reference else {}),
         **({"verdict": verdict["state"], "score": verdict["score"]} if verdict else {}),
     }
+
+
+def _fit_figures(
+    scan: DynamicScan, curve: InputFunction, reference: dict[str, float], intervals: Mapping[str, Any]
+) -> Record:
+    """Errors of fitted parameters; a curve that can't serve as an input function has none, but a reason."""
+    try:
+        found = fit_organs(scan, curve)
+    except DlifError as refusal:
+        return {"fit_reason": str(refusal)}
+    return fit_errors(found, reference) | ki_interval_figures(intervals, found, reference)
 
 
 def _dose(case: Case) -> float:
@@ -182,9 +192,16 @@ def total_scans(scans: Sequence[Condition]) -> int:
     return sum(len(condition.seeds) for condition in scans)
 
 
-def unmade(table: pd.DataFrame) -> Iterator[tuple[str, str, int, str]]:
-    """Condition, method, how often and why, for every reason for which a method made no curve."""
-    missing = table[table["outcome"] != MADE]
-    for keys, rows in missing.groupby(["condition", "method", "reason"], sort=False):
-        condition, method, reason = map(str, keys if isinstance(keys, tuple) else (keys,))
-        yield condition, method, len(rows), reason
+def unmade(table: pd.DataFrame) -> pd.DataFrame:
+    """What was not made on sound scans: curves, and parameters with curves that can't serve as input functions.
+
+    Returns
+    -------
+    Columns condition, method, what, scans (how many) and reason (of the first).
+    """
+    sound = table[table["fault"] == ""].reindex(columns=["condition", "method", "outcome", "reason", "fit_reason"])
+    curves = sound[sound["outcome"] != MADE].rename(columns={"outcome": "what"})
+    fits = sound[sound["fit_reason"].notna()].assign(what="not fitted", reason=sound["fit_reason"])
+    both = pd.concat([curves, fits])
+    groups = both.groupby(["condition", "method", "what"], sort=False)["reason"]
+    return groups.agg(scans="size", reason="first").reset_index()

@@ -16,7 +16,7 @@ from dlif_core.evaluation.candidates import Candidate
 from dlif_core.evaluation.conditions import STANDARD, Condition
 from dlif_core.evaluation.figures import T_STAR
 from dlif_core.evaluation.runner import unmade
-from dlif_core.evaluation.summary import compare, subgroups, summarise
+from dlif_core.evaluation.summary import COHORT_FIGURES, compare, subgroups, summarise
 from dlif_core.statistics.resampling import RESAMPLES
 
 #: Files that `write_results` writes.
@@ -99,12 +99,14 @@ def _tsv(table: pd.DataFrame) -> str:
 
 def as_record(found: Results) -> dict[str, Any]:
     """All but the records of single scans as plain values for JSON; None for what is not known."""
-    tables = {"figures": found.figures, "comparisons": found.comparisons, "groups": found.groups}
+    tables = {
+        "figures": found.figures,
+        "comparisons": found.comparisons,
+        "groups": found.groups,
+        "not_made": unmade(found.records),
+    }
     parts = {name: [_plain(row) for row in table.to_dict("records")] for name, table in tables.items()}
-    missing = [
-        dict(zip(("condition", "method", "scans", "reason"), entry, strict=True)) for entry in unmade(found.records)
-    ]
-    return {"about": dict(found.about), **parts, "not_made": missing}
+    return {"about": dict(found.about), **parts}
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def markdown(found: Results) -> str:
         ["## Scope check", "", *_scope(found)],
         ["## Whole-blood RMSE, paired", "", *_comparisons(found.comparisons)],
         ["## Groups of animals", "", *_groups(found)],
-        ["## Curves not made", "", *_unmade(found.records)],
+        ["## Not made", "", *_unmade(found.records)],
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -143,7 +145,7 @@ def _introduction(found: Results) -> Iterator[str]:
 
 def _by_method(found: Results, conditions: Sequence[str]) -> list[str]:
     """A row for each figure, a column for each method; the first method is marked where it misses what is required."""
-    figures = found.figures[found.figures["condition"].isin(conditions)]
+    figures = found.figures[found.figures["condition"].isin(conditions) & (found.figures["figure"] != "flagged")]
     names = [method["name"] for method in found.about["methods"]]
     rows = []
     for _, rows_of in figures.groupby("figure", sort=False):
@@ -217,12 +219,16 @@ def _groups(found: Results) -> list[str]:
         [str(row.pop("group")), str(row.pop("scans")), *(number(value) for value in row.values())]
         for row in own.to_dict("records")
     ]
-    return table_lines([str(name) for name in own.columns], rows)
+    titles = {figure.name: with_unit(figure.title, figure.unit) for figure in COHORT_FIGURES}
+    return table_lines([titles.get(str(name), str(name)) for name in own.columns], rows)
 
 
 def _unmade(records: pd.DataFrame) -> list[str]:
-    rows = [[condition, method, str(n), reason] for condition, method, n, reason in unmade(records)]
-    return table_lines(["condition", "method", "scans", "reason"], rows) if rows else ["Every method made every curve."]
+    missing = unmade(records)
+    if missing.empty:
+        return ["Every method made every curve, and every curve could be fitted with."]
+    rows = [[str(value) for value in row.values()] for row in missing.to_dict("records")]
+    return table_lines(["condition", "method", "what", "scans", "reason of the first"], rows)
 
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

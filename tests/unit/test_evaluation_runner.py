@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dlif_core.blood.merge import merge
@@ -110,6 +111,16 @@ class TestMeasure:
         record = measure(case, method(lambda scan, blood: replace(case.truth, provenance=provenance)), {})
         assert (record["verdict"], record["score"], record["auc_covered"]) == ("doubtful", 2.5, 1.0)
 
+    def test_a_curve_that_cannot_be_fitted_with_keeps_its_errors(self, case):
+        stops = np.where(case.truth.time < 900.0, 1.0, 0.0)
+        short = replace(case.truth, whole_blood=stops * case.truth.whole_blood, plasma=stops * case.truth.plasma)
+        record = measure(case, method(lambda scan, blood: short), {"ki_brain": 0.1})
+        assert record["outcome"] == "made"
+        assert record["rmse"] > 0
+        assert "not positive" in record["fit_reason"]
+        found = unmade(pd.DataFrame([record])).iloc[0]
+        assert (found["what"], found["scans"]) == ("not fitted", 1)
+
     @pytest.mark.parametrize(
         ("fault", "outcome", "verdict"),
         [
@@ -151,7 +162,8 @@ class TestEvaluate:
         table = evaluate([blind, judge], [fault], tmp_path, ticks.append)
         assert table["method"].tolist() == ["judge"]
         assert ticks == ["fault: axes"]
-        assert list(unmade(table)) == [("fault-axes", "judge", 1, "ZeroDivisionError: division by zero")]
+        assert table["reason"].tolist() == ["ZeroDivisionError: division by zero"]
+        assert unmade(table).empty
 
     def test_a_model_is_not_judged_on_animals_that_it_has_seen(self, tmp_path):
         splits = SplitManifest({"training": ("held-out:1", "training:0")})

@@ -151,7 +151,7 @@ def test_page_names_figures_comparisons_and_failures(found):
     assert "seeds 0 to 11" in page
     assert "Model of `good`: m (abcdef012345)" in page
     assert "| good − poor | 11 |" in page
-    assert "| standard | poor | 1 | ValueError: no |" in page
+    assert "| standard | poor | failed | 1 | ValueError: no |" in page
     assert "| good | fault: units | share flagged | 3 |" in page
     widths = {line.count("|") for line in page.split("## Held-out cohort")[1].split("##")[0].splitlines() if line}
     assert widths == {5}
