@@ -35,6 +35,9 @@ _REFERENCE = "arterial"
 _SAMPLE = "+sample"
 # rooms that a curve or its figures may depend on
 _ROOMS = ("evaluation", "statistics", "input_function", "networks", "phantom", "blood", "kinetics")
+_DECISIVE = (".py", ".json", ".safetensors")
+# trained models have digests of their own
+_MODELS = "networks/models/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,10 +213,11 @@ def _digest(method: str, weights: str = "") -> str:
 
 @cache
 def code_digest() -> str:
-    """sha256 of the code that curves and their figures may depend on."""
+    """sha256 of the code, and the numbers beside it, that curves and their figures may depend on; not of models."""
     root = Path(dlif_core.__file__).parent
-    files = [*root.glob("*.py"), *(file for room in _ROOMS for file in (root / room).rglob("*.py"))]
+    files = [*root.glob("*.py"), *(file for room in _ROOMS for file in (root / room).rglob("*") if file.is_file())]
+    decisive = {file.relative_to(root).as_posix(): file for file in files if file.suffix in _DECISIVE}
     digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes())
+    for name in sorted(name for name in decisive if not name.startswith(_MODELS)):
+        digest.update(f"{name}\0".encode() + decisive[name].read_bytes())
     return digest.hexdigest()
