@@ -116,4 +116,10 @@ def features(activity: torch.Tensor, timing: FrameTiming, body_weight: float) ->
     weights, measured = window_matrix(timing, arrival(timing, total))
     means = torch.einsum("wf,fzyx->wzyx", torch.from_numpy(weights).to(activity), activity)
     constants = np.append(measured.astype(float), np.log(body_weight / _TYPICAL_WEIGHT))
-    return Features(means.clamp(min=0.0).sqrt(), torch.from_numpy(constants).to(activity))
+    return Features(_root(means), torch.from_numpy(constants).to(activity))
+
+
+def _root(means: torch.Tensor) -> torch.Tensor:
+    """Square root, zero for what is not positive; its gradient is finite there too, which an explanation needs."""
+    positive = means > 0.0
+    return torch.where(positive, means, 1.0).sqrt() * positive

@@ -68,6 +68,24 @@ def to_network_grid(activity: torch.Tensor, voxel_size: Sequence[float]) -> torc
     return separable(activity, [torch.from_numpy(overlap_matrix(n, size)).to(activity) for n, size in sizes])
 
 
+def network_affine(affine: Array, shape: Sequence[int]) -> Array:
+    """Voxel index (x, y, z) of the networks' grid to mm, shape (4, 4).
+
+    Parameters
+    ----------
+    affine
+        Of the image.
+    shape
+        Voxels of the image along z, y, x.
+    """
+    size = np.linalg.norm(np.asarray(affine, float)[:3, :3], axis=0)
+    before = np.asarray(shape, float)[::-1]
+    after = np.maximum(1.0, np.round(before * size / NETWORK_VOXEL))
+    step = np.diag([*(NETWORK_VOXEL / size), 1.0])
+    step[:3, 3] = 0.5 * (before - 1.0) - 0.5 * (after - 1.0) * NETWORK_VOXEL / size
+    return np.asarray(np.asarray(affine, float) @ step)
+
+
 def displaced(images: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
     """Read images at displaced voxels, by cubic interpolation: out(v) = in(v + d).
 
