@@ -14,6 +14,7 @@ starts later. Frame weights are those of the points in the plot.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
@@ -25,6 +26,7 @@ from dlif_core.errors import ConfigurationError, CurveError, InputError
 from dlif_core.frames import FrameTiming, integral_at
 from dlif_core.kinetics.context import Array, Estimates, FitContext
 from dlif_core.kinetics.convolution import FrameConvolution
+from dlif_core.kinetics.equation_error import Lines, PlotError
 from dlif_core.kinetics.regression import (
     Backend,
     BloodCorrection,
@@ -126,7 +128,9 @@ def _patlak(context: FitContext, settings: FitSettings, curve: Array, integral: 
     """A regression of C_T itself: divided by the curve as the plot is, only the weights change."""
     used = frames_after_t_star(context, settings, 2)
     _require_positive(curve[used], where)
-    shared, weights = np.stack([integral, curve])[:, used], context.weights[used] / curve[used] ** 2
+    weights = np.zeros(len(used))
+    weights[used] = context.weights[used] / curve[used] ** 2
+    shared = np.stack([integral, curve])[:, used]
     correction = BloodCorrection.fixed(context, settings)
     return LinearEstimator(CurveRegression(used, shared, (), weights, correction, context.device))
 
@@ -203,6 +207,7 @@ class LoganPlot:
         self._integrate = tissue_integral(context.timing, np.eye(len(context.timing)))[self._used]
         self._backend = Backend(context.device)
         self._norm = float(np.sqrt(context.weights[self._used].sum()))
+        self._error = PlotError(self._integrate, self._numerator, self._used, context.weights, self._backend)
         self._set_operators(np.sqrt(context.weights[self._used]))
 
     def _set_operators(self, root: Array) -> None:
@@ -232,8 +237,10 @@ class LoganPlot:
         rooms = self._backend.rooms(activity.shape[1], len(activity) - self._late + 1, used, used)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             for part, tile in self._backend.tiles(activity):
-                here = [room[:, : tile.shape[1]] for room in rooms]
-                *line, rss[part] = map(self._backend.numpy, self._line(*self._coordinates(tile, *here)))
+                curves, across, up = (room[:, : tile.shape[1]] for room in rooms)
+                least = self._coordinates(tile, curves, across, up)
+                line = self._line(across, up, least, (curves, up))
+                *line, rss[part] = map(self._backend.numpy, line)
                 values[0, part], values[1, part], errors[0, part], errors[1, part] = line
         return estimates(values, errors, rss)
 
@@ -253,8 +260,8 @@ class LoganPlot:
             across, up = self._numerator[:, None] / tissue[self._used], self._integrate @ tissue / tissue[self._used]
         return largest_deviation(up, slope * across + intercept)
 
-    def _coordinates(self, tile: Any, curves: Any, across: Any, up: Any) -> tuple[Any, Any, Any]:
-        """Abscissa and ordinate times the root of the weights, and the least C_T up to a factor."""
+    def _coordinates(self, tile: Any, curves: Any, across: Any, up: Any) -> Any:
+        """Abscissa and ordinate times the root of the weights, in place, and the least C_T up to a factor."""
         lib = self._backend.lib
         curves[:-1] = tile[self._late :]
         curves[-1] = self._backend.combine(self._early, tile[: self._late])
@@ -264,20 +271,18 @@ class LoganPlot:
         lib.divide(self._scale, tissue, out=across)
         lib.matmul(self._operator, curves, out=up)
         up *= across
-        return across, up, lib.amin(tissue, 0)
+        return lib.amin(tissue, 0)
 
-    def _line(self, across: Any, up: Any, least: Any) -> tuple[Any, ...]:
-        """Slope, intercept, their standard errors, residual sum of squares."""
+    def _line(self, across: Any, up: Any, least: Any, rooms: Sequence[Any]) -> tuple[Any, ...]:
+        """Slope, intercept, their standard errors, residual sum of squares; the rooms are used up, `up` among them."""
         lib, products = self._backend.lib, self._backend.products
         x, y = lib.where(least > 0, self._mean @ across, np.nan), self._mean @ up
-        x_square = products(across, across)
-        x_spread = x_square - x * x
+        x_spread = products(across, across) - x * x
         common = products(across, up) - x * y
         slope = common / x_spread
         rss = lib.abs(products(up, up) - y * y - slope * common)  # rounding may leave it just below zero
-        slope_error = lib.sqrt(rss / (self.freedom * x_spread))
-        intercept_error = slope_error * lib.sqrt(x_square)
-        return slope, (y - slope * x) / self._norm, slope_error, intercept_error / self._norm, rss
+        lines = Lines(x, x_spread, slope, (y - slope * x) / self._norm, rss)
+        return slope, lines.intercept, *self._error(across, lines, rooms), rss
 
 
 class ReferenceLoganPlot(LoganPlot):

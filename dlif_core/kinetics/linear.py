@@ -137,7 +137,7 @@ def _regression(
     used = frames_after_t_star(context, settings, len(shared) + len(own))
     correction = BloodCorrection.fixed(context, settings)
     columns, matrices = np.stack(shared)[:, used], [matrix[used] for matrix in own]
-    return CurveRegression(used, columns, matrices, context.weights[used], correction, context.device)
+    return CurveRegression(used, columns, matrices, context.weights, correction, context.device)
 
 
 def _at_rest(inflow: Array, tissue: Array) -> Array:

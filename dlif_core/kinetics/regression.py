@@ -6,13 +6,15 @@ columns, one matrix product Q' W^½ [1, L₁, L₂ …] C turns all curves into 
 gone from all but the first few. There, the columns of each curve are orthogonalised (modified Gram-Schmidt), so that
 nothing cancels.
 
-Standard errors are those of ordinary regression: columns made of the measured curve count as known.
+Standard errors count the noise of the curve in the columns made of it, see `dlif_core.kinetics.equation_error`; columns
+that all curves share count as known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from dlif_core.errors import InputError
 from dlif_core.kinetics.context import Array, Estimates, FitContext
+from dlif_core.kinetics.equation_error import EquationError, Noise, noise_variance
 from dlif_core.kinetics.settings import FitSettings, FitStatus
 
 #: Parameters from coefficients or the other way round, each of shape (numbers, curves).
@@ -83,6 +86,14 @@ class Backend:
             return [np.empty((count, width)) for count in rows]
         return [self.lib.empty((count, width), dtype=self.lib.float64, device=self._device) for count in rows]
 
+    def in_single(self, room: Any) -> Any:
+        """The same room for float32 of twice as many rows."""
+        return room.view(self.lib.float32).reshape(2 * len(room), -1)
+
+    def single(self, values: Any) -> Any:
+        """The values as float32."""
+        return values.astype(np.float32) if self._on_host else values.float()
+
     def combine(self, weights: Any, values: Any) -> Any:
         """Linear combination of the rows of values, in their precision."""
         like = weights.astype(values.dtype) if self._on_host else weights.to(values.dtype)
@@ -140,15 +151,18 @@ class Coefficients:
     values
         Shape (columns, curves), the shared columns first.
     directions
-        Shape (columns, columns, curves or 1): the covariance over the residual variance is the sum of the outer
-        products of ``directions[i]`` with itself.
+        Shape (columns, columns, curves or 1): the covariance is the sum of the outer products of ``directions[i]`` and
+        ``directions[j]`` times the variance of the noise times Ω_ij of `noise`.
     rss
         Weighted residual sum of squares, shape (curves,).
+    noise
+        Of the equation; None where it is white: no column is made of the curve.
     """
 
     values: Array
     directions: Array
     rss: Array
+    noise: Noise | None
 
 
 class CurveRegression:
@@ -163,7 +177,8 @@ class CurveRegression:
     own
         Matrices that make further columns of the frame averages of C_T, each of shape (frames used, frames).
     weights
-        Of the squared residuals, shape (frames used,).
+        Of the squared residuals, shape (frames,); with columns made of the curve, they are the inverse of the variance
+        of its noise too.
     correction
         From measured curves to C_T.
     device
@@ -196,14 +211,17 @@ class CurveRegression:
         self.used, self.columns = used, len(shared) + len(own)
         self.freedom = int(used.sum()) - self.columns
         self._shared, self._own, self._correction = shared, own, correction
-        root = np.sqrt(weights)
+        root = np.sqrt(weights[used])
         basis, triangle = np.linalg.qr((shared * root).T, mode="complete")
         triangle = triangle[: len(shared)]
         _require_independent(triangle)
-        operators = np.stack([np.eye(len(used))[used], *own]) * root[:, None]
-        rows = np.concatenate(list(basis.T @ operators)) / (1 - correction.vascular)
+        operators = basis.T @ (np.stack([np.eye(len(used))[used], *own]) * root[:, None])
+        rows = np.concatenate(list(operators)) / (1 - correction.vascular)
         offset = rows @ correction.blood
         self._backend = Backend(device)
+        self._error = (
+            EquationError(operators * np.sqrt(noise_variance(weights)), len(shared), self._backend) if own else None
+        )
         self._first = int(np.argmax(rows.any(axis=0)))
         self._rows = self._backend.constant(rows[:, self._first :])
         self._offset = self._backend.constant(offset[:, None]) if offset.any() else None
@@ -241,22 +259,24 @@ class CurveRegression:
         backend, count = self._backend, len(self._shared)
         along = self._unmix @ backend.numpy(coordinates[:, :count])
         left = coordinates[0, count:]
-        triangle, heights = self._orthogonalise(coordinates[1:], left)
+        triangle, heights, units = self._orthogonalise(coordinates[1:], left)
         own = _back_substitution(triangle, heights)
         spread = [_back_substitution(triangle, list(unit)) for unit in np.eye(len(own))]
         values = np.stack([*_less(along[0], own, along[1:]), *own])
         directions = _directions(self._unmix, spread, along[1:])
-        return Coefficients(values, directions, backend.numpy(backend.products(left, left)))
+        noise = None if self._error is None else self._error(units, own)
+        return Coefficients(values, directions, backend.numpy(backend.products(left, left)), noise)
 
-    def _orthogonalise(self, columns: Any, left: Any) -> tuple[list[list[Array]], list[Array]]:
+    def _orthogonalise(self, columns: Any, left: Any) -> tuple[list[list[Array]], list[Array], list[Any]]:
         """Take the own columns out of one another and out of what is left of the response, in place.
 
         Returns
         -------
-        The rows of the triangle from the diagonal on, and the share of the response along each direction.
+        The rows of the triangle from the diagonal on, the share of the response along each direction, and the
+        directions.
         """
         backend, count = self._backend, len(self._shared)
-        triangle, heights = [], []
+        triangle, heights, units = [], [], []
         for index, column in enumerate(columns):
             length = self._length(column)
             unit = column[count:] / length
@@ -267,7 +287,8 @@ class CurveRegression:
             *between, height = map(backend.numpy, shares)
             triangle.append([backend.numpy(length), *between])
             heights.append(height)
-        return triangle, heights
+            units.append(unit)
+        return triangle, heights, units
 
     def _length(self, column: Any) -> Any:
         """Length of a column without the shared ones; NaN where nothing but rounding is left."""
@@ -340,7 +361,8 @@ class LinearEstimator:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             for part, found in self._regression.fit(activity):
                 values[:, part], rss[part] = self._convert(found.values), found.rss
-                np.multiply(self._spread(found), np.sqrt(found.rss / self.freedom), out=errors[:, part])
+                left = self.freedom if found.noise is None else found.noise.left
+                np.multiply(self._spread(found), np.sqrt(found.rss / left), out=errors[:, part])
         return estimates(values, errors, rss)
 
     def fitted(self, activity: NDArray[Any], found: Estimates) -> Array:
@@ -360,12 +382,18 @@ class LinearEstimator:
         return list(coefficients) if self._parameters is None else self._parameters(coefficients)
 
     def _spread(self, found: Coefficients) -> Array:
-        """Standard errors for a residual variance of 1, by the delta method."""
-        if self._parameters is None:
-            return np.asarray(np.sqrt(np.square(found.directions).sum(0)))
-        moved = (self._parameters(found.values + 1j * _STEP * direction) for direction in found.directions)
-        squares = (np.square(np.stack(parameters).imag / _STEP) for parameters in moved)
-        return np.asarray(np.sqrt(sum(squares, np.zeros(1))))
+        """Standard errors for noise of variance 1, by the delta method."""
+        moved = found.directions
+        if self._parameters is not None:
+            numbers = (self._parameters(found.values + 1j * _STEP * direction) for direction in found.directions)
+            moved = np.stack([np.stack(parameters).imag for parameters in numbers]) / _STEP
+        if found.noise is None:
+            return np.asarray(np.sqrt(np.square(moved).sum(0)))
+        variance = np.zeros(moved.shape[1:])
+        pairs = combinations_with_replacement(moved, 2)
+        for (one, other), common in zip(pairs, found.noise.gram, strict=True):
+            variance += (1 if one is other else 2) * common * one * other
+        return np.asarray(np.sqrt(variance))
 
 
 def estimates(values: Array, errors: Array, rss: Array) -> Estimates:

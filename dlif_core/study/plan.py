@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 ALGORITHM_VERSION = {
     "ingest": 1,
     "input-function": 1,
-    "regions": 2,
-    "maps": 2,
+    "regions": 3,
+    "maps": 3,
     "selection": 1,
     "report": 2,
     "cohort": 2,

@@ -92,8 +92,9 @@ def test_regional_and_voxelwise_are_the_same() -> None:
         voxels = VoxelFit(FitContext(MOUSE, found["weight"].to_numpy(), BLOOD), settings).fit(
             np.repeat(curve[:, None], 3, 1)
         )
-        for name in voxels:
-            np.testing.assert_allclose(voxels[name], float(found[name][0]), rtol=1e-12)
+        for name in voxels:  # standard errors of Logan plots are made in float32
+            tolerance = 1e-6 if model == "logan" and name.endswith("_se") else 1e-12
+            np.testing.assert_allclose(voxels[name], float(found[name][0]), rtol=tolerance)
 
 
 def test_fitted_curve_and_frames_before_t_star() -> None:

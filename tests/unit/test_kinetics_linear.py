@@ -90,6 +90,20 @@ def one_regression(columns: np.ndarray, response: np.ndarray, weights: np.ndarra
     return found, rss / (len(root) - len(found)) * np.linalg.inv(matrix.T @ matrix), rss
 
 
+def with_noise_in_the_columns(
+    columns: np.ndarray, response: np.ndarray, gain: np.ndarray, weights: np.ndarray, used: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """As `one_regression`, with the covariance of equations that noise of the frames moves by a matrix of gains."""
+    root = np.sqrt(weights[used])
+    matrix = columns.T * root[:, None]
+    found, _, rss = one_regression(columns, response, weights[used])
+    inverse = np.linalg.pinv(matrix)
+    noise = root[:, None] * gain / np.sqrt(np.where(weights > 0, weights, weights[weights > 0].min()))
+    left = noise - matrix @ (inverse @ noise)
+    moves = inverse @ noise
+    return found, rss / np.square(left).sum() * moves @ moves.T, rss
+
+
 def numerical_gradient(function, at: np.ndarray) -> np.ndarray:
     steps = np.diag(1e-6 * np.abs(at))
     return np.array([(function(at + s) - function(at - s)) / (2 * s.sum()) for s in steps]).T
@@ -120,21 +134,21 @@ def test_values_and_errors_are_those_of_one_weighted_regression_each(model: str,
     scan = context(MOUSE, weights)
     found = MODELS[model].estimator(scan, settings_for(model)).fit(curves)
     used = (MOUSE.start >= (600 if model == "ma1" else 0)) & (weights > 0)
-    integrals = [tissue_integral(MOUSE, part[:, None])[:, 0] for part in (scan.reference, *curves.T.astype(float))]
+    once = tissue_integral(MOUSE, np.eye(42))
+    reference = once @ scan.reference
+    own = [twice_matrix(), once] if model == "ma2" else [once]
+    shared = {
+        "ma1": [COLUMNS.integral],
+        "mrtm": [scan.reference, reference],
+        "mrtm2": [reference + scan.reference / 0.1],
+        "ma2": [double_integral(BLOOD.time, BLOOD.plasma, MOUSE), COLUMNS.integral],
+    }[model]
     determined = 0
-    for index, (curve, integral) in enumerate(zip(curves.T.astype(float), integrals[1:], strict=True)):
-        columns = {
-            "ma1": lambda own, _: [COLUMNS.integral, own],
-            "mrtm": lambda own, _: [scan.reference, integrals[0], own],
-            "mrtm2": lambda own, _: [integrals[0] + scan.reference / 0.1, own],
-            "ma2": lambda own, curve: [
-                double_integral(BLOOD.time, BLOOD.plasma, MOUSE),
-                COLUMNS.integral,
-                twice(curve),
-                own,
-            ],
-        }[model](integral, curve)
-        beta, covariance, rss = one_regression(np.array(columns)[:, used], curve[used], weights[used])
+    for index, curve in enumerate(curves.T.astype(float)):
+        columns = np.array([*shared, *(matrix @ curve for matrix in own)])[:, used]
+        beta = one_regression(columns, curve[used], weights[used])[0]
+        gain = np.eye(42) - sum(number * matrix for number, matrix in zip(beta[len(shared) :], own, strict=True))
+        _, covariance, rss = with_noise_in_the_columns(columns, curve[used], gain[used], weights, used)
         gradient = numerical_gradient(BY_HAND[model], beta)
         known = np.isfinite(found.values[:, index])
         determined += known.all()
@@ -159,6 +173,11 @@ def twice(curve: np.ndarray) -> np.ndarray:
     frame = np.searchsorted(MOUSE.end, time)
     slope = np.gradient(curve, MOUSE.mid)
     return double_average(curve[frame] + slope[frame] * (time - MOUSE.mid[frame]), 0.02 / 60, frame)
+
+
+@functools.cache
+def twice_matrix() -> np.ndarray:
+    return np.array([twice(unit) for unit in np.eye(42)]).T
 
 
 def test_double_integral_of_the_input_is_exact() -> None:
