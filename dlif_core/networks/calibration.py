@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics import FitSettings, fit_regions
-from dlif_core.networks.conformal import conformal_quantile, fewest_scores
+from dlif_core.networks.conformal import conformal_quantile, refusal
 from dlif_core.networks.continuous import ContinuousCurve, continuous_curve
 from dlif_core.networks.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.error_scale import ErrorScale, fit_scale
@@ -164,10 +164,7 @@ class Calibration:
 
     def refusal(self, figure: str, level: float) -> str:
         """Why there is no band or interval of a figure at a level; empty if there is one."""
-        scans = len(self.scores.get(figure, ()))
-        if scans >= fewest_scores(level):
-            return ""
-        return f"{scans} calibration scans are too few for a {100 * level:g} % band; it takes {fewest_scores(level)}."
+        return refusal(len(self.scores.get(figure, ())), level)
 
     def recalibrated(self, cases: Sequence[Case], population: str) -> Calibration:
         """The same scale and course of errors, with the scores of other scans: for few scans of one's own.

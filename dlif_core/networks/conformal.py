@@ -21,6 +21,14 @@ def fewest_scores(level: float) -> int:
     return math.ceil(round(level / (1.0 - level), 9))
 
 
+def refusal(scores: int, level: float) -> str:
+    """Why so many scores give no limit at a level; empty if they do."""
+    fewest = fewest_scores(level)
+    if scores >= fewest:
+        return ""
+    return f"{scores} calibration scans are too few for {100 * level:g} %; it takes {fewest}."
+
+
 def conformal_quantile(scores: ArrayLike, level: float) -> float:
     """Limit that the score of a new scan keeps with at least this probability.
 
@@ -39,11 +47,7 @@ def conformal_quantile(scores: ArrayLike, level: float) -> float:
     scores = np.sort(np.asarray(scores, float))
     if not 0.0 < level < 1.0:
         raise ConfigurationError(f"{level} is no level of confidence.", hint="Give a number between 0 and 1.")
-    if len(scores) < fewest_scores(level):
-        raise ConfigurationError(
-            f"{len(scores)} calibration scans are too few for a {100 * level:g} % band; "
-            f"it takes {fewest_scores(level)}.",
-            hint="Calibrate on more scans, or ask for a lower level.",
-        )
+    if why := refusal(len(scores), level):
+        raise ConfigurationError(why, hint="Calibrate on more scans, or ask for a lower level.")
     # rounded, because (n + 1)·level may be a whole number that binary fractions miss
     return float(scores[math.ceil(round((len(scores) + 1) * level, 9)) - 1])

@@ -36,8 +36,10 @@ _SCALES, _EVALUATIONS = (5.0, 0.3, 0.5, 15.0), 40
 _OWN_ERROR, _PEAK_ERROR = 0.03, 0.004
 # standard deviation of the remainder: share of the curve, and share of the peak that fades with this time [s]
 _REMAINDER, _EARLY_REMAINDER, _FADING = 0.1, 0.02, 120.0
+# it grows with the misfit relative to the errors, up to this
+_LARGEST_MISFIT = 5.0
 # its correlation lasts so long, and longer by this share of the time since arrival [s]
-_CORRELATION, _STRETCH = 10.0, 0.3
+_CORRELATION, _STRETCH = 10.0, 0.2
 # steps of the time grid [s] up to these times after arrival [s]
 _STEPS = ((240.0, 1.0), (600.0, 5.0), (np.inf, 30.0))
 
@@ -135,8 +137,8 @@ def _fit(time: Array, average: Array, averages: Array, error: Array, shown: floa
         for duration in _BOLUS_AND_INFUSION
     ]
     best = min(searches, key=lambda search: float(search.cost))
-    found, _, columns = heights(best.x)
-    return float(best.x[0]), columns.T @ found
+    amounts, _, columns = heights(best.x)
+    return float(best.x[0]), columns.T @ amounts
 
 
 def _columns(time: Array, shape: Array) -> Array:
@@ -153,8 +155,9 @@ def _remainder(time: Array, arrival: float, fitted: Array, average: Array, avera
     """What the fit leaves of the frame averages, as the mean of a Gaussian process."""
     passed = np.clip(time - arrival, 0.0, None)
     stretched = np.log1p(passed * _STRETCH / _CORRELATION) / _STRETCH
+    missed = np.sqrt(np.mean(((averages - average @ fitted) / error) ** 2))
     size = _REMAINDER * fitted + _EARLY_REMAINDER * fitted.max() * np.exp(-passed / _FADING)
-    size = np.where(time < arrival, 0.0, size)
+    size = np.where(time < arrival, 0.0, size) * np.clip(missed, 1.0, _LARGEST_MISFIT)
     covariance = size[:, None] * size * np.exp(-0.5 * (stretched[:, None] - stretched) ** 2)
     seen = average @ covariance
     system = seen @ average.T + np.diag(error**2)
