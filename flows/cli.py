@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dlif_core.errors import DlifError, ExitCode
-from flows import evaluate_cli
+from flows import evaluate_cli, model_cli
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +35,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 
 app.command()(evaluate_cli.evaluate)
+app.command()(model_cli.train)
+app.add_typer(model_cli.model_app, name="model")
 
 
 @app.callback()

@@ -104,7 +104,8 @@ def predict_curve(network: FCDLIF, activity: torch.Tensor) -> torch.Tensor:
     -------
     Frame averages, shape (frames,) [SUV].
     """
-    return network(padded(activity)[None])[0]
+    curve: torch.Tensor = network(padded(activity)[None])[0]
+    return curve
 
 
 def padded(activity: torch.Tensor) -> torch.Tensor:

@@ -8,8 +8,8 @@ eighth, convolutions are in half precision, and no noise is added to scans that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,20 +17,8 @@ import torch
 from dlif_core.networks.examples import Example
 from dlif_core.networks.fc_dlif import FCDLIF, padded, predict_curve, published_loss
 from dlif_core.networks.training_run import TrainingRun
-from dlif_core.phantom import TRAINING
-from dlif_core.phantom.scanner import MOUSE_FRAMES
-from dlif_core.phantom.span import Span
-
-#: The scans that the network is made for: 42 frames in 45.5 min, none missing; otherwise those of `TRAINING`.
-TRAINING_42_FRAMES = replace(
-    TRAINING,
-    name="training-42-frames",
-    acquisition=replace(
-        TRAINING.acquisition,
-        schedules=(MOUSE_FRAMES,),
-        end=Span((np.inf, np.inf), share=0.0, otherwise=np.inf),
-    ),
-)
+from dlif_core.phantom import Population, draw
+from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 
 
 @dataclass(frozen=True)
@@ -90,3 +78,9 @@ class PublishedTraining(TrainingRun[PublishedRecipe, FCDLIF]):
             scan = self.validation[index]
             curve = predict_curve(network, scan.activity)
             yield float((curve - scan.whole_blood).square().mean().sqrt())
+
+
+def complete_scans(seeds: Iterable[int], population: Population) -> list[int]:
+    """Those of the seeds whose scan has all the 42 frames that the network is made for, in some 4 ms a seed."""
+    frames = frame_timing(MOUSE_FRAMES, np.inf)
+    return [seed for seed in seeds if draw(seed, population).protocol.timing == frames]

@@ -46,7 +46,9 @@ _NetworkKind = TypeVar("_NetworkKind", TissueNetwork, FCDLIF)
 
 @dataclass(frozen=True, eq=False)
 class _Model(Generic[_NetworkKind]):
-    """Attributes
+    """What all models have.
+
+    Attributes
     ----------
     networks
         The members of the ensemble, ready to predict.

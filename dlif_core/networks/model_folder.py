@@ -2,7 +2,7 @@
 
 ::
 
-    model.json                   what the model is: kind, recipe, seeds, preprocessing and the digest of every other file
+    model.json                   what the model is: kind, recipe, seeds, preprocessing, digests of all other files
     member-1.safetensors …       networks of the ensemble
     splits.json                  which animals served for what
     calibration.json, scope.json
@@ -88,20 +88,25 @@ class ListedModel:
 
     Attributes
     ----------
-    name, kind, digest, folder
-        Of the model; `digest` is that of its manifest.
+    name, folder
+        Of the model.
+    kind, digest
+        As its manifest states them; empty if it is damaged.
     shipped
         Whether it belongs to the package.
     in_use
         Whether it is the one that is taken where none is named.
+    fault
+        What is wrong with it, empty if it can be used.
     """
 
     name: str
-    kind: Kind
-    digest: str
     folder: Path
+    kind: str
+    digest: str
     shipped: bool
     in_use: bool
+    fault: str = ""
 
 
 def user_models() -> Path:
@@ -185,12 +190,16 @@ def model_folder(name: str | Path | None = None) -> Path:
 def list_models() -> list[ListedModel]:
     """All models at hand, those of the user first; a user's model hides one of the package of the same name."""
     used = model_in_use()
-    listed = []
-    for name, folder in _known():
+    return [_listed(name, folder, used in (name, str(folder))) for name, folder in _known()]
+
+
+def _listed(name: str, folder: Path, in_use: bool) -> ListedModel:
+    shipped = folder.parent == SHIPPED
+    try:
         manifest = read_manifest(folder)
-        in_use = used in (name, str(folder))
-        listed.append(ListedModel(name, manifest.kind, manifest.digest, folder, folder.parent == SHIPPED, in_use))
-    return listed
+    except InputError as fault:
+        return ListedModel(name, folder, "", "", shipped, in_use, str(fault))
+    return ListedModel(name, folder, manifest.kind, manifest.digest, shipped, in_use)
 
 
 def _known() -> Iterator[tuple[str, Path]]:

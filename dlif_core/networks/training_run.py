@@ -135,11 +135,16 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     def errors(self, network: NetworkKind) -> Iterable[float]:
         """Root mean square error of the whole-blood curve of each validation scan [SUV]."""
 
+    @property
+    def averaged_weights(self) -> dict[str, torch.Tensor]:
+        """The running mean of the network's weights."""
+        averaged: Any = self.averaged.module
+        return {name: value.clone() for name, value in averaged.state_dict().items()}
+
     def begin_from(self, weights: dict[str, torch.Tensor]) -> None:
-        """Begin from the weights of another network of this layout; they are kept unless others validate better."""
+        """Begin from the weights of another network of this layout."""
         self.network.load_state_dict(weights)
         self.averaged.module.load_state_dict(weights)
-        self._validate()
 
     @property
     def finished(self) -> bool:
@@ -174,7 +179,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
             self._losses.append(self._update())
             self.step += 1
             if self.step % self.recipe.validate_every == 0 or self.step == self.recipe.steps:
-                self._validate()
+                self.validate()
             if progress:
                 progress(self)
 
@@ -193,11 +198,12 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         self.averaged.update_parameters(self.network)
         return total
 
-    def _validate(self) -> None:
+    def validate(self) -> None:
+        """Judge the averaged weights by the validation scans; keep them if none were better."""
         averaged: Any = self.averaged.module
         score = float(np.median(list(self.errors(averaged))))
         if not self.log or score < self.best_entry.rmse:
-            self.best = {name: value.clone() for name, value in averaged.state_dict().items()}
+            self.best = self.averaged_weights
         loss = float(np.mean(self._losses)) if self._losses else math.nan
         self.log.append(Entry(self.step, loss, score))
         self._losses.clear()

@@ -1,0 +1,344 @@
+"""From a recipe to a model: members are trained, then calibrated and given a scope, then written as a folder.
+
+What takes long is kept in the folder ``work`` of the output: simulated scans, and a checkpoint for each member. So a
+training that was cut off goes on where it was, to the same bits, and a member that was trained elsewhere by the same
+recipe is taken as it is when its checkpoint lies there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from dlif_core.errors import ConfigurationError
+from dlif_core.networks.calibration import calibrate
+from dlif_core.networks.examples import Examples
+from dlif_core.networks.fc_dlif_training import PublishedTraining, complete_scans
+from dlif_core.networks.model import LearnedModel, PublishedModel, Trained, save_model, save_published
+from dlif_core.networks.model_folder import write_text
+from dlif_core.networks.recipe import (
+    POPULATIONS,
+    ModelRecipe,
+    PublishedModelRecipe,
+    Run,
+    Seeds,
+    load_recipe,
+    parse_recipe,
+    shortened,
+)
+from dlif_core.networks.scope import fit_scope
+from dlif_core.networks.splits import SplitManifest, simulated_animals
+from dlif_core.networks.training import Training
+from dlif_core.networks.training_run import Source, TrainingRun
+from dlif_core.phantom import Population
+
+RunKind = TypeVar("RunKind", bound=TrainingRun[Any, Any])
+
+#: Folder of all that is kept while a model is made; it can be thrown away afterwards.
+WORK = "work"
+
+#: Updates between two checkpoints.
+SAVE_EVERY = 250
+
+_RECIPE = "recipe.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the making of a model is.
+
+    Attributes
+    ----------
+    stage
+        What is being done, for people.
+    done, total
+        Of this stage.
+    note
+        Latest figures.
+    """
+
+    stage: str
+    done: int
+    total: int
+    note: str = ""
+
+
+Report = Callable[[Progress], object]
+
+
+def silent(_progress: Progress) -> None:
+    """Report nothing."""
+
+
+def train_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> LearnedModel:
+    """Make a model, or go on making it.
+
+    Parameters
+    ----------
+    output
+        Folder of the model.
+    recipe
+        From `settled_recipe`.
+    report
+        Called after every update and every scan.
+
+    Raises
+    ------
+    ConfigurationError
+        If the checkpoint of a member is of another recipe.
+    """
+    for run in needed_runs(output, recipe):
+        train_run(output, recipe, run, report)
+    return finish_model(output, recipe, report)
+
+
+def needed_runs(output: Path, recipe: ModelRecipe) -> list[Run]:
+    """Runs that have to be trained or looked at, in order.
+
+    A run that others begin from is passed over when all of them have a checkpoint already.
+    """
+    runs = recipe.in_order()
+    waiting = {run.begin for run in runs if not checkpoint(output, run.name).exists()}
+    return [run for run in runs if run.name in recipe.ensemble or run.name in _with_ancestors(recipe, waiting)]
+
+
+def _with_ancestors(recipe: ModelRecipe, names: set[str | None]) -> set[str]:
+    """The runs and all that they begin from."""
+    found: set[str] = set()
+    for name in names:
+        while name is not None and name not in found:
+            found.add(name)
+            name = recipe.run(name).begin
+    return found
+
+
+def train_published(output: Path, recipe: PublishedModelRecipe, report: Report = silent) -> PublishedModel:
+    """Train FC-DLIF for comparison, or go on training it; parameters and errors as of `train_model`."""
+    population = POPULATIONS[recipe.population]
+    seeds = {
+        use: complete_scans((seed for part in parts for seed in part.numbers), population)
+        for use, parts in (("training", recipe.examples), ("validation", recipe.validation))
+    }
+    splits = SplitManifest({use: simulated_animals(recipe.population, numbers) for use, numbers in seeds.items()})
+    scans = [Examples(output / WORK / "scans", population, numbers) for numbers in seeds.values()]
+    training = begun_or_new(PublishedTraining, checkpoint(output, recipe.name), recipe.network_recipe(), *scans)
+    run_to_end(training, checkpoint(output, recipe.name), "FC-DLIF", report)
+    trained = Trained(
+        networks=[training.best_network()],
+        recipe=recipe.model_dump(mode="json"),
+        facts=trained_facts([training], population_text(population), recipe.limits),
+        log=training_log([training]),
+        splits=splits,
+    )
+    return save_published(output, recipe.name, trained)
+
+
+def settled_recipe(
+    output: Path,
+    path: Path | None = None,
+    *,
+    members: int | None = None,
+    scans: int | None = None,
+    steps: int | None = None,
+) -> ModelRecipe:
+    """The recipe by which a model is made, noted in its folder, where a later call finds it.
+
+    Parameters
+    ----------
+    output
+        Folder of the model.
+    path
+        Of the recipe; None for that with which the folder was begun, or that of the shipped model.
+    members, scans, steps
+        Take the place of the recipe's number of networks, of training scans and of updates.
+
+    Raises
+    ------
+    ConfigurationError
+        If the recipe is faulty or of another kind, an animal would serve for two things, or networks were trained on
+        other scans than the recipe names.
+    """
+    begun = _noted_recipe(output)
+    chosen = begun if begun is not None and path is None else load_recipe(path)
+    if not isinstance(chosen, ModelRecipe):
+        raise ConfigurationError("this is no recipe of an ensemble.", where=path, hint="Use `dlif train` itself.")
+    recipe = shortened(chosen, members=members, scans=scans, steps=steps)
+    _note_recipe(output, recipe, begun)
+    return recipe
+
+
+def _note_recipe(output: Path, recipe: ModelRecipe, begun: ModelRecipe | None) -> None:
+    recipe.splits()
+    trained = sorted((output / WORK).glob("run-*.safetensors"))
+    if begun is not None and trained and _scans(begun) != _scans(recipe):
+        raise ConfigurationError(
+            f"{trained[0].name} was trained on other scans: {_scans(begun)}.",
+            where=output,
+            hint="Take the recipe it was begun with, or another folder.",
+        )
+    (output / WORK).mkdir(parents=True, exist_ok=True)
+    write_text(output / WORK / _RECIPE, json.dumps(recipe.model_dump(mode="json"), indent=1) + "\n")
+
+
+def _noted_recipe(output: Path) -> ModelRecipe | None:
+    path = output / WORK / _RECIPE
+    return parse_recipe(json.loads(path.read_text(encoding="utf-8")), where=path) if path.is_file() else None
+
+
+def _scans(recipe: ModelRecipe) -> dict[str, Any]:
+    return recipe.model_dump(mode="json", include={"population", "examples", "validation"})
+
+
+def train_run(output: Path, recipe: ModelRecipe, run: Run, report: Report = silent) -> Training:
+    """Train one network to its end, or go on where its checkpoint stands.
+
+    Parameters
+    ----------
+    output, recipe, report
+        As of `train_model`.
+    run
+        Of the recipe; what it begins from must have been trained.
+    """
+    path = checkpoint(output, run.name)
+    scans = simulated(output, recipe, recipe.examples), simulated(output, recipe, recipe.validation)
+    training = begun_or_new(Training, path, run.recipe, *scans)
+    if training.step == 0 and run.begin is not None:
+        before = Training.resume(checkpoint(output, run.begin), recipe.run(run.begin).recipe, *scans)
+        training.begin_from(before.averaged_weights)
+    run_to_end(training, path, f"network {run.name}", report, run.stop)
+    return training
+
+
+def begun_or_new(kind: type[RunKind], path: Path, recipe: Any, examples: Source, validation: Source) -> RunKind:
+    """The training that stands at a checkpoint, or a new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return kind.resume(path, recipe, examples, validation)
+    return kind(recipe, examples, validation)
+
+
+def checkpoint(output: Path, run: str) -> Path:
+    """Checkpoint of a run."""
+    return output / WORK / f"run-{run}.safetensors"
+
+
+def simulated(output: Path, recipe: ModelRecipe, seeds: Seeds) -> Examples:
+    """Simulated scans, kept in the output."""
+    return Examples(output / WORK / "scans", POPULATIONS[recipe.population], seeds.numbers)
+
+
+def run_to_end(
+    training: TrainingRun[Any, Any], path: Path, title: str, report: Report, stop: int | None = None
+) -> None:
+    """Train until the recipe is done, validation stalls or an update is reached, with a checkpoint now and then.
+
+    Parameters
+    ----------
+    training
+        New or resumed.
+    path
+        Of the checkpoint.
+    title, report
+        What is shown of it.
+    stop
+        Update at which it ends.
+    """
+    last = training.recipe.steps if stop is None else min(stop, training.recipe.steps)
+
+    def after_update(now: TrainingRun[Any, Any]) -> None:
+        if now.step % SAVE_EVERY == 0:
+            now.save(path)
+        note = f"validation RMSE {now.best_entry.rmse:.3f} SUV at update {now.best_entry.step}" if now.log else ""
+        report(Progress(title, now.step, last, note))
+
+    if training.step < last and not training.finished:
+        training.run(last - training.step, after_update)
+        training.save(path)
+    report(
+        Progress(title, last, last, f"best validation RMSE {training.best_entry.rmse:.3f} SUV" if training.log else "")
+    )
+
+
+def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> LearnedModel:
+    """Calibrate members whose training is finished, fit their scope, and write the model.
+
+    Parameters
+    ----------
+    output, recipe, report
+        As of `train_model`.
+    """
+    trainings = [train_run(output, recipe, recipe.run(name)) for name in recipe.ensemble]
+    networks = [training.best_network() for training in trainings]
+    trained = Trained(
+        networks=networks,
+        recipe=recipe.model_dump(mode="json"),
+        facts=trained_facts(trainings, population_text(POPULATIONS[recipe.population]), recipe.limits),
+        log=training_log(trainings),
+        splits=recipe.splits(),
+    )
+    calibrating, sound = (simulated(output, recipe, seeds) for seeds in (recipe.calibration, recipe.scope))
+    population = f"simulated mice of the population {recipe.population}"
+    counted = scan_counter(report, "calibration", len(calibrating))
+    calibration = calibrate(networks, calibrating, population, progress=counted)
+    scope = fit_scope(networks, sound, scan_counter(report, "scope", len(sound)))
+    return save_model(output, recipe.name, trained, calibration, scope)
+
+
+def scan_counter(report: Report, stage: str, total: int) -> Callable[[int], None]:
+    """What is called with the number of scans done, for a report."""
+
+    def count(done: int) -> None:
+        report(Progress(stage, done, total))
+
+    return count
+
+
+def trained_facts(trainings: Sequence[TrainingRun[Any, Any]], population: str, limits: Sequence[str]) -> dict[str, Any]:
+    """What came of trainings, for the model card."""
+    return {
+        "population": population,
+        "hardware": hardware(),
+        "limits": list(limits),
+        "members": [
+            {
+                "seed": training.recipe.seed,
+                "parameters": sum(parameter.numel() for parameter in training.network.parameters()),
+                "updates": training.step,
+                "best_update": training.best_entry.step,
+                "rmse": training.best_entry.rmse,
+            }
+            for training in trainings
+        ],
+    }
+
+
+def training_log(trainings: Sequence[TrainingRun[Any, Any]]) -> str:
+    """Log of all members as TSV: member, step, loss, rmse."""
+    rows = [{"member": k, **asdict(entry)} for k, training in enumerate(trainings, start=1) for entry in training.log]
+    return pd.DataFrame(rows).to_csv(sep="\t", index=False, float_format="%.6g")
+
+
+def hardware() -> str:
+    """What this computer trains on, for the model card."""
+    return f"CPU ({platform.machine()}, {os.cpu_count()} cores), no GPU"
+
+
+def population_text(population: Population) -> str:
+    """The population in a sentence, for the model card."""
+    low, high = (1000.0 * edge for edge in population.body_weight.intervals[0])
+    scans = population.acquisition
+    frames = sorted(sum(count for count, _ in schedule) for schedule in scans.schedules)
+    fwhm, voxel = scans.resolution.intervals[0], scans.voxel_size.intervals[0]
+    return (
+        f"Simulated scans of the population `{population.name}` of dlif_core.phantom: {population.species}, "
+        f"{population.tracer}, {low:g}-{high:g} g, {population.fasted_share:.0%} fasted, "
+        f"{frames[0]} to {frames[-1]} frames by {len(frames)} schedules, {scans.end.share:.0%} of scans cut short, "
+        f"resolution {fwhm[0]:g}-{fwhm[1]:g} mm, voxels {voxel[0]:g}-{voxel[1]:g} mm, motion between frames."
+    )

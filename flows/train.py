@@ -1,0 +1,44 @@
+"""The training of a model as a Prefect flow: every member, then calibration and scope, the card as an artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+
+from dlif_core.networks.model_folder import CARD
+from dlif_core.networks.release import needed_runs, settled_recipe
+from tasks.training import finish_model_task, train_run_task
+
+
+@flow(name="train", flow_run_name="{output}")
+def train(
+    output: str,
+    recipe: str | None = None,
+    members: int | None = None,
+    scans: int | None = None,
+    steps: int | None = None,
+) -> str:
+    """Make a model from a recipe, or go on making it; one network after the other.
+
+    Parameters
+    ----------
+    output
+        Folder of the model.
+    recipe
+        YAML file; left out, the recipe that the folder was begun with, or that of the shipped model.
+    members, scans, steps
+        Networks of the ensemble, scans to train on and updates of each network; as the recipe says if left out.
+
+    Returns
+    -------
+    Digest of the model.
+    """
+    folder, path = Path(output), None if recipe is None else Path(recipe)
+    settled = settled_recipe(folder, path, members=members, scans=scans, steps=steps)
+    for run in needed_runs(folder, settled):
+        train_run_task(folder, settled, run)
+    digest = finish_model_task(folder, settled)
+    create_markdown_artifact((folder / CARD).read_text(encoding="utf-8"), key="model-card")
+    return digest
