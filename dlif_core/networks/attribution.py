@@ -14,7 +14,7 @@ see what a time window shows. All is done on the image put right for motion, by 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -194,7 +194,7 @@ def occluded_windows(seen: Seen, target: Target) -> Array:
     for window in measured:
         image = described.image.clone()
         image[window] = image[[other for other in (window - 1, window + 1) if other in measured]].mean(dim=0)
-        changed = seen.drawn_from(Features(image, described.constants), seen.activity)
+        changed = seen.drawn_from(replace(described, image=image), seen.activity)
         changes[window] = 1.0 - float(target.value(changed)) / whole
     return changes
 

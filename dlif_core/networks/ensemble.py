@@ -19,10 +19,10 @@ from torch.nn import functional
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.features import Features, features
-from dlif_core.networks.prediction import Prediction
+from dlif_core.networks.features import features
+from dlif_core.networks.prediction import Prediction, read_aligned
 from dlif_core.networks.resampling import displaced
-from dlif_core.networks.unmixing import frame_displacements, noise_confidence, unmix
+from dlif_core.networks.unmixing import frame_displacements, noise_confidence
 from dlif_core.networks.weight_map import Drawn, TissueNetwork
 
 Array = NDArray[np.float64]
@@ -76,6 +76,11 @@ class EnsemblePrediction:
     def weight_map(self) -> torch.Tensor:
         """Mean of the members' signed weights, shape (z, y, x)."""
         return torch.stack([member.weight_map for member in self.members]).mean(dim=0)
+
+    @property
+    def factor(self) -> Array:
+        """Mean of the members' corrections, shape (frames,)."""
+        return torch.stack([member.factor for member in self.members]).mean(dim=0).double().numpy(force=True)
 
     @property
     def displacement(self) -> torch.Tensor:
@@ -133,7 +138,7 @@ def predict_ensemble(
     aligned = displaced(activity, displacement)
     counting = noise_confidence(aligned, torch.tensor(timing.duration))
     seen = features(aligned, timing, body_weight)
-    members = tuple(_member(network, aligned, seen, counting, displacement) for network in networks)
+    members = tuple(read_aligned(network, aligned, seen, counting, displacement) for network in networks)
     prediction = EnsemblePrediction(timing, body_weight, members, np.zeros(len(timing)))
     return EnsemblePrediction(timing, body_weight, members, curve_noise(prediction, aligned))
 
@@ -147,14 +152,6 @@ def _displacement(
     confidence = torch.stack([one.confidence for one in drawn]).mean(dim=0)
     counting = noise_confidence(activity, torch.tensor(timing.duration))
     return frame_displacements(activity, tissues, counting * confidence)
-
-
-def _member(
-    network: TissueNetwork, aligned: torch.Tensor, seen: Features, counting: torch.Tensor, displacement: torch.Tensor
-) -> Prediction:
-    drawn: Drawn = network(seen)
-    unmixed = unmix(aligned, drawn.tissues, counting * drawn.confidence)
-    return Prediction(unmixed.curves[0], unmixed.weight_map[0], displacement, drawn.tissues, unmixed.curves)
 
 
 def curve_noise(prediction: EnsemblePrediction, aligned: torch.Tensor) -> Array:
@@ -193,7 +190,7 @@ def curve_noise(prediction: EnsemblePrediction, aligned: torch.Tensor) -> Array:
     weighted = prediction.weight_map * variance.sqrt()
     neighbours = _with_neighbours(weighted, correlation)
     own = (weighted * neighbours).sum(dim=_AXES).clamp(min=0.0).double().numpy(force=True)
-    return np.asarray(np.sqrt(level * own))
+    return np.asarray(prediction.factor * np.sqrt(level * own))
 
 
 def _expected_activity(modelled: torch.Tensor, aligned: torch.Tensor, seconds: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,7 @@ WINDOWS = len(WINDOW_EDGES) - 1
 #: Numbers that describe a scan as a whole: which windows it has, and the body weight.
 CONSTANTS = WINDOWS + 1
 
+_MIDDLES = np.array([0.5 * (first + last) for first, last in pairwise(WINDOW_EDGES)])
 # a window counts as measured when frames cover this part of it
 _COVERED = 0.5
 # the bolus has arrived when the whole image has reached this part of its plateau, the median of this span [s]
@@ -46,10 +47,16 @@ class Features:
     constants
         Shape (constants,): 1 for each window that was measured and 0 for others, then the logarithm of the body weight
         relative to a usual mouse.
+    windows
+        Weights of the frames in every window, shape (windows, frames).
+    frames_from_windows
+        Weights of the windows in every frame where values in windows are interpolated in time, shape (frames, windows).
     """
 
     image: torch.Tensor
     constants: torch.Tensor
+    windows: torch.Tensor
+    frames_from_windows: torch.Tensor
 
 
 def arrival(timing: FrameTiming, total: Array) -> float:
@@ -100,6 +107,27 @@ def window_matrix(timing: FrameTiming, arrived: float) -> tuple[Array, NDArray[n
     return np.where(measured[:, None], overlap / np.maximum(covered, 1e-9)[:, None], 0.0), measured
 
 
+def frame_matrix(middle: Array, measured: NDArray[np.bool_]) -> Array:
+    """Matrix that interpolates values in the measured windows linearly to times, constant beyond them.
+
+    Parameters
+    ----------
+    middle
+        Times, shape (frames,) [s after the arrival of the bolus].
+    measured
+        Shape (windows,).
+
+    Returns
+    -------
+    Shape (frames, windows).
+    """
+    one = np.eye(WINDOWS)[measured]
+    found = np.zeros((len(middle), WINDOWS))
+    for row, window in zip(one, np.flatnonzero(measured), strict=True):
+        found[:, window] = np.interp(middle, _MIDDLES[measured], row[measured])
+    return found
+
+
 def features(activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> Features:
     """Features of a scan.
 
@@ -113,10 +141,15 @@ def features(activity: torch.Tensor, timing: FrameTiming, body_weight: float) ->
         [kg].
     """
     total = activity.mean(dim=(1, 2, 3)).double().numpy(force=True)
-    weights, measured = window_matrix(timing, arrival(timing, total))
-    means = torch.einsum("wf,fzyx->wzyx", torch.from_numpy(weights).to(activity), activity)
+    arrived = arrival(timing, total)
+    weights, measured = window_matrix(timing, arrived)
+    windows = torch.from_numpy(weights).to(activity)
+    means = torch.einsum("wf,fzyx->wzyx", windows, activity)
     constants = np.append(measured.astype(float), np.log(body_weight / _TYPICAL_WEIGHT))
-    return Features(_root(means), torch.from_numpy(constants).to(activity))
+    between = frame_matrix(timing.mid - arrived, measured)
+    return Features(
+        _root(means), torch.from_numpy(constants).to(activity), windows, torch.from_numpy(between).to(activity)
+    )
 
 
 def _root(means: torch.Tensor) -> torch.Tensor:

@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.features import features
+from dlif_core.networks.correction import OFFSET
+from dlif_core.networks.features import Features, features
 from dlif_core.networks.resampling import displaced, to_network_grid
-from dlif_core.networks.unmixing import Unmixed, frame_displacements, noise_confidence, unmix
+from dlif_core.networks.unmixing import frame_displacements, noise_confidence, unmix
 from dlif_core.networks.weight_map import Drawn, TissueNetwork
 from dlif_core.scan import DynamicScan
 
@@ -30,7 +31,7 @@ class Prediction(NamedTuple):
     ----------
     whole_blood
         Frame averages of arterial whole blood, shape (frames,) [SUV]: the sum over voxels of `weight_map` times the
-        activity displaced by `displacement`.
+        activity displaced by `displacement`, corrected by `factor`.
     weight_map
         Signed weights, shape (z, y, x).
     displacement
@@ -38,7 +39,9 @@ class Prediction(NamedTuple):
     tissues
         What the network drew, shape (tissues, z, y, x).
     curves
-        Frame averages of all tissues, shape (tissues, frames) [SUV].
+        Frame averages of all tissues as they are read, shape (tissues, frames) [SUV].
+    factor
+        Of the correction, shape (frames,): whole_blood + o = factor · (read + o) with o = `correction.OFFSET`.
     """
 
     whole_blood: torch.Tensor
@@ -46,6 +49,7 @@ class Prediction(NamedTuple):
     displacement: torch.Tensor
     tissues: torch.Tensor
     curves: torch.Tensor
+    factor: torch.Tensor
 
 
 @torch.no_grad()
@@ -71,17 +75,43 @@ def predict(network: TissueNetwork, activity: torch.Tensor, timing: FrameTiming,
     confidence = noise_confidence(activity, duration) * drawn.confidence
     displacement = frame_displacements(activity, drawn.tissues, confidence)
     aligned = displaced(activity, displacement)
-    drawn, unmixed = draw_and_unmix(network, aligned, timing, body_weight)
-    return Prediction(unmixed.curves[0], unmixed.weight_map[0], displacement, drawn.tissues, unmixed.curves)
+    seen = features(aligned, timing, body_weight)
+    return read_aligned(network, aligned, seen, noise_confidence(aligned, duration), displacement)
 
 
-def draw_and_unmix(
-    network: TissueNetwork, activity: torch.Tensor, timing: FrameTiming, body_weight: float
-) -> tuple[Drawn, Unmixed]:
-    """Tissues as the network draws them, and their curves; arguments as of `predict`."""
-    drawn: Drawn = network(features(activity, timing, body_weight))
-    confidence = noise_confidence(activity, torch.tensor(timing.duration)) * drawn.confidence
-    return drawn, unmix(activity, drawn.tissues, confidence)
+def read_aligned(
+    network: TissueNetwork,
+    aligned: torch.Tensor,
+    seen: Features,
+    confidence: torch.Tensor,
+    displacement: torch.Tensor,
+) -> Prediction:
+    """What a network finds in an image whose frames were put right.
+
+    Parameters
+    ----------
+    network
+        Trained.
+    aligned
+        Shape (frames, z, y, x) [SUV].
+    seen
+        Its features.
+    confidence
+        Its `noise_confidence`.
+    displacement
+        By which it was put right, shape (frames, 3).
+    """
+    drawn: Drawn = network(seen)
+    unmixed = unmix(aligned, drawn.tissues, confidence * drawn.confidence)
+    factor = network.correction(seen, unmixed, drawn.tissues)
+    return Prediction(
+        whole_blood=factor * (unmixed.curves[0] + OFFSET) - OFFSET,
+        weight_map=unmixed.weight_map[0],
+        displacement=displacement,
+        tissues=drawn.tissues,
+        curves=unmixed.curves,
+        factor=factor,
+    )
 
 
 def network_image(scan: DynamicScan, device: str = "cpu") -> torch.Tensor:

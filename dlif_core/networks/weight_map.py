@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from dlif_core.networks.correction import Correction
 from dlif_core.networks.features import CONSTANTS, WINDOWS, Features
 from dlif_core.networks.tissues import TISSUES
 
@@ -37,6 +38,11 @@ class TissueNetwork(nn.Module):
     ----------
     channels
         On the three levels.
+
+    Attributes
+    ----------
+    correction
+        Of the curve that is read with its weight map.
     """
 
     def __init__(self, channels: tuple[int, int, int] = (12, 24, 32)) -> None:
@@ -52,6 +58,7 @@ class TissueNetwork(nn.Module):
         self.narrow = nn.Conv3d(middle, fine, 1)
         self.top = _convolution(2 * fine, 16)
         self.out = nn.Conv3d(16, len(TISSUES) + 2, 1)
+        self.correction = Correction()
         nn.init.normal_(self.out.weight, std=0.05)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 

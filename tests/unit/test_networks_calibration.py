@@ -34,7 +34,14 @@ def make_case(rng, known=True):
     middle, tissue = torch.from_numpy(averages), torch.from_numpy(np.cumsum(averages * timing.duration) / 3000)
     curves = torch.cat([middle[None], tissue.expand(len(TISSUES) - 1, -1)])
     members = tuple(
-        Prediction(middle + k * deviation, torch.ones(1, 1, 1), torch.zeros(len(middle), 3), torch.empty(0), curves)
+        Prediction(
+            whole_blood=middle + k * deviation,
+            weight_map=torch.ones(1, 1, 1),
+            displacement=torch.zeros(len(middle), 3),
+            tissues=torch.empty(0),
+            curves=curves,
+            factor=torch.ones(len(middle)),
+        )
         for k in (-1, 1)
     )
     prediction = EnsemblePrediction(timing, 0.025, members, noise)

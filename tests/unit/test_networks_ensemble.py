@@ -1,6 +1,5 @@
 """Ensembles: the mean of the members, and the noise of the mean curve against repeated noise."""
 
-
 import numpy as np
 import pytest
 import torch
@@ -78,7 +77,8 @@ class TestNoise:
 
         aligned = noisy()
         unmixed = unmix(aligned, tissues, noise_confidence(aligned, torch.tensor(protocol.timing.duration)))
-        member = Prediction(unmixed.curves[0], unmixed.weight_map[0], displacement, tissues, unmixed.curves)
+        curves, factor = unmixed.curves, torch.ones(len(aligned))
+        member = Prediction(curves[0], unmixed.weight_map[0], displacement, tissues, curves, factor)
         prediction = EnsemblePrediction(protocol.timing, mouse.body_weight, (member,), np.zeros(len(aligned)))
         found = curve_noise(prediction, aligned)
         repeated = torch.stack([torch.einsum("zyx,fzyx->f", member.weight_map, noisy()) for _ in range(25)])
