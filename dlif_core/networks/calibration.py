@@ -276,8 +276,11 @@ def case(networks: Sequence[TissueNetwork], examples: Source, index: int) -> Cas
     """Prediction and truth of one scan."""
     example = examples[index]
     prediction = predict_ensemble(networks, example.activity, example.timing, example.body_weight)
-    members = tuple(member._replace(tissues=member.tissues[:, :0].clone()) for member in prediction.members)
-    kept = replace(prediction, members=members)
+    members = (
+        member._replace(tissues=member.tissues[:, :0].clone(), weight_map=member.weight_map.clone())
+        for member in prediction.members
+    )
+    kept = replace(prediction, members=tuple(members))
     return Case(kept, _continuous(kept), example.whole_blood.double().numpy(force=True))
 
 
