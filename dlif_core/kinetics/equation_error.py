@@ -246,4 +246,4 @@ def _aligned(rows: Array) -> Array:
 def _trace(gram: Sequence[Array], size: int) -> Array:
     """Sum of the diagonal of a matrix given by its upper triangle."""
     rows, columns = np.triu_indices(size)
-    return sum((gram[index] for index in np.flatnonzero(rows == columns)), np.zeros(1))
+    return sum((gram[int(index)] for index in np.flatnonzero(rows == columns)), np.zeros(1))

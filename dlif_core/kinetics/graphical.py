@@ -239,8 +239,8 @@ class LoganPlot:
             for part, tile in self._backend.tiles(activity):
                 curves, across, up = (room[:, : tile.shape[1]] for room in rooms)
                 least = self._coordinates(tile, curves, across, up)
-                line = self._line(across, up, least, (curves, up))
-                *line, rss[part] = map(self._backend.numpy, line)
+                found = self._line(across, up, least, (curves, up))
+                *line, rss[part] = map(self._backend.numpy, found)
                 values[0, part], values[1, part], errors[0, part], errors[1, part] = line
         return estimates(values, errors, rss)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +24,10 @@ from dlif_core.store.folder import FSSPEC_OPTIONS, LocalFolder, open_folder
 
 # Chunks of nothing but fill value are written too: a shard that is not there was never computed.
 _WRITE_EMPTY: ArrayConfigParams = {"write_empty_chunks": True}
+
+
+#: Values that are read back in one task [bytes].
+_PART_BYTES = 4_000_000
 
 
 def _compressor() -> BloscCodec:
@@ -152,8 +157,15 @@ def seal(uri: str, attributes: Mapping[str, Any]) -> None:
         zarr.consolidate_metadata(store)
 
 
-def require_complete(uri: str) -> None:
+def require_complete(uri: str, executor: Executor | None = None) -> None:
     """Reopen a sealed product and read it all.
+
+    Parameters
+    ----------
+    uri
+        Of the product.
+    executor
+        Where it is read, part by part; in this process if left out.
 
     Raises
     ------
@@ -161,11 +173,42 @@ def require_complete(uri: str) -> None:
         If a shard was never written or can't be read.
     """
     require_written(uri)
-    for where, array in _arrays(uri):
+    parts = list(_parts(uri))
+    if executor is None:
+        for part in parts:
+            read_back(uri, part)
+    else:
+        list(executor.map(read_back, [uri] * len(parts), parts))
+
+
+def _parts(uri: str) -> Iterator[list[tuple[str, Region]]]:
+    """All shards in lists of some MB, each shard as the name of its array and its region."""
+    part: list[tuple[str, Region]] = []
+    size = 0
+    for name, array in _arrays(uri):
+        for region in _regions(array):
+            part.append((name, region))
+            size += array.dtype.itemsize * math.prod(side.stop - side.start for side in region)
+            if size >= _PART_BYTES:
+                yield part
+                part, size = [], 0
+    if part:
+        yield part
+
+
+def read_back(uri: str, shards: Sequence[tuple[str, Region]]) -> None:
+    """Read shards, given by the name of their array and their region.
+
+    Raises
+    ------
+    StoreError
+        If one can't be read.
+    """
+    for name, region in shards:
         try:
-            for region in _regions(array):
-                array[region]
+            open_array(uri, name)[region]
         except (ValueError, RuntimeError, OSError) as error:
+            where = f"{uri}/{name}"
             raise StoreError(f"a shard can't be read back: {error}", where=where, hint="Check the disk.") from error
 
 
@@ -177,14 +220,14 @@ def require_written(uri: str) -> None:
     StoreError
         If a shard is missing.
     """
-    for where, array in _arrays(uri):
-        _require_written(array, where)
+    for name, array in _arrays(uri):
+        _require_written(array, f"{uri}/{name}")
 
 
 def _arrays(uri: str) -> Iterator[tuple[str, zarr.Array[Any]]]:
     for name, member in open_group(uri).members(max_depth=None):
         if isinstance(member, zarr.Array):
-            yield f"{uri}/{name}", member
+            yield name, member
 
 
 def _regions(array: zarr.Array[Any]) -> tuple[Region, ...]:

@@ -24,7 +24,8 @@ from dlif_core.store.layout import MARKER_FILE
 #: Other processes write to the same store, so nothing may remember a listing.
 FSSPEC_OPTIONS = {"use_listings_cache": False}
 
-_DIGEST_THREADS = 4
+#: Files that are read or made durable at once.
+_THREADS = 4
 
 
 class Folder:
@@ -99,7 +100,7 @@ class Folder:
     def digest(self, key: str) -> str:
         """sha256 over the files below a key, the marker left out: over the list that ``sha256sum`` prints of them."""
         names = [name for name in self.files(key) if name != MARKER_FILE]
-        with ThreadPoolExecutor(_DIGEST_THREADS) as pool:
+        with ThreadPoolExecutor(_THREADS) as pool:
             digests = pool.map(lambda name: file_digest(self.fs, self._at(f"{key}/{name}")), names)
         listing = "".join(f"{digest}  {name}\n" for digest, name in zip(digests, names, strict=True))
         return hashlib.sha256(listing.encode()).hexdigest()
@@ -163,11 +164,11 @@ class LocalFolder(Folder):
         return sorted(found)
 
     def flush(self, key: str) -> None:
-        """Fsync every file and folder below a key."""
-        for folder, _, files in os.walk(self._at(key)):
-            for name in files:
-                _fsync(Path(folder, name))
-            _fsync(Path(folder))
+        """Fsync every file and folder below a key, several at once since each waits for the disk."""
+        found = [(Path(folder), files) for folder, _, files in os.walk(self._at(key))]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(_fsync, [folder / name for folder, files in found for name in files]))
+            list(pool.map(_fsync, [folder for folder, _ in found]))
 
     def withdraw(self, key: str, aside: str) -> None:
         """Rename a product away; it is gone at once."""

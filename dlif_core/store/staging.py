@@ -29,6 +29,8 @@ from dlif_core.store.marker import Marker, Status, require_status
 from dlif_core.store.owner import Owner
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import xarray as xr
     from numpy.typing import DTypeLike
 
@@ -153,6 +155,7 @@ class Staging:
         hint: str = "",
         warnings: Sequence[str] = (),
         seconds: float | None = None,
+        executor: Executor | None = None,
     ) -> Marker:
         """Check what was written and make it the product.
 
@@ -166,6 +169,8 @@ class Staging:
             What a reader of the result must know.
         seconds
             How long it took [s]; by default since `Store.stage`.
+        executor
+            Where shards are read back; in this process if left out.
 
         Raises
         ------
@@ -174,7 +179,7 @@ class Staging:
         """
         require_status(status, reason, where=self.name)
         if self._has_group:
-            self._seal(fingerprint)
+            self._seal(fingerprint, executor)
         marker = Marker(
             product=self.name,
             fingerprint=fingerprint.digest,
@@ -193,11 +198,11 @@ class Staging:
         _put_in_place(self._folder, self._area)
         return marker
 
-    def _seal(self, fingerprint: Fingerprint) -> None:
+    def _seal(self, fingerprint: Fingerprint, executor: Executor | None) -> None:
         from dlif_core.store import arrays
 
         arrays.seal(self.uri, {"fingerprint": fingerprint.digest, "schema_version": SCHEMA_VERSION})
-        arrays.require_complete(self.uri)
+        arrays.require_complete(self.uri, executor)
 
 
 def _put_in_place(folder: Folder, area: Area) -> None:

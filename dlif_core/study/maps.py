@@ -89,7 +89,7 @@ def make_maps(job: Job, executor: Executor) -> None:
         staging.write_dataset(_empty_with(attributes))
         _create_maps(staging, block_job.fit, shape, chunks, shards)
         list(executor.map(partial(fit_block, block_job), blocks(shape, shards)))
-        staging.publish(job.step.fingerprint, warnings=passed)
+        staging.publish(job.step.fingerprint, warnings=passed, executor=executor)
 
 
 def _create_maps(staging: Staging, fit: VoxelFit, shape: Shape, chunks: Shape, shards: Shape) -> None:
