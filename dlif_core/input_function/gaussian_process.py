@@ -102,7 +102,9 @@ class Table:
         from safetensors.numpy import save_file
 
         arrays = {name: getattr(self, name).astype(np.float16) for name in ("features", "body_weight", "ratio")}
-        save_file(arrays, path, metadata={"covariance": json.dumps(vars(self.covariance)), "seeds": str(self.seeds)})
+        metadata = {"covariance": json.dumps(vars(self.covariance)), "seeds": json.dumps(self.seeds)}
+        save_file(arrays, path, metadata=metadata)
+        path.chmod(0o644)
 
 
 @lru_cache(maxsize=1)
@@ -113,7 +115,7 @@ def load_table(path: Path = TABLE) -> Table:
     with safe_open(path, "np") as file:
         arrays = {name: file.get_tensor(name).astype(float) for name in ("features", "body_weight", "ratio")}
         metadata = file.metadata()
-    first, last = json.loads(metadata["seeds"].replace("(", "[").replace(")", "]"))
+    first, last = json.loads(metadata["seeds"])
     return Table(**arrays, covariance=Covariance(**json.loads(metadata["covariance"])), seeds=(first, last))
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dlif_core.scan import ImageArray
+from dlif_core.frames import FrameTiming
+from dlif_core.scan import DynamicScan, ImageArray
 
 Array = NDArray[np.float64]
 Map = NDArray[np.float32]
@@ -27,6 +28,8 @@ _SMOOTHING, _APART, _CHAMBER, _WALL = 0.6, 2.0, 1.2, (1.5, 3.5)
 _HOT = 0.95
 # maxima below this share of the highest are no ventricle
 _HIGH = 0.5
+# the bolus is sought up to here [s]
+_EARLY = 300.0
 # k of a ventricle; below the first there is nothing to correct, above the second noise would be blown up
 _RANGE = (1.3, 3.0)
 # distance of the corrected curve from that of the other pool, relative, where its scale may differ so much
@@ -69,31 +72,42 @@ class Heart:
     recovery: float
 
 
-def find_heart(activity: ImageArray, voxel_size: Array, pool: Array, late: Map, level: Level) -> Heart | None:
+def find_heart(scan: DynamicScan, pool: Array, late: Map, level: Level, elsewhere: Mask | None = None) -> Heart | None:
     """The left ventricle of a mouse, or None where no place looks like one.
 
     Parameters
     ----------
-    activity
-        Shape (frames, z, y, x) [Bq/mL], read by slicing.
-    voxel_size
-        Along z, y, x [mm].
+    scan
+        With image and affine.
     pool
-        Curve of another blood pool, shape (frames,) [Bq/mL]: the corrected curve must resemble it.
+        Curve of another blood pool, shape (frames,) [Bq/mL]: the bolus must not come to the heart after it, as it does
+        to a kidney, and the corrected curve must resemble it.
     late
         Mean activity late in the scan, shape (z, y, x) [Bq/mL].
     level
         Blood late in the scan.
+    elsewhere
+        Voxels of which the chamber must not hold one, shape (z, y, x): a pool can't correct itself.
     """
-    for chamber, wall in _candidates(_peak_map(activity, voxel_size, pool), voxel_size, late, level.value):
+    activity = scan.activity
+    assert activity is not None
+    rise = _rise(pool, scan.timing)
+    for chamber, wall in _candidates(_peak_map(activity, scan.voxel_size, pool), scan.voxel_size, late, level.value):
         inside, around = mean_curve(activity, chamber), mean_curve(activity, wall)
         gain = _gain(inside @ level.weights, around @ level.weights, level.value)
-        if not _RANGE[0] <= gain <= _RANGE[1]:
+        same = elsewhere is not None and bool((elsewhere & chamber).any())
+        if same or _rise(inside, scan.timing) > rise or not _RANGE[0] <= gain <= _RANGE[1]:
             continue
         blood = around + gain * (inside - around)
         if _distance(blood, pool) <= _FARTHEST:
             return Heart(chamber, blood, 1.0 / gain)
     return None
+
+
+def _rise(curve: Array, timing: FrameTiming) -> int:
+    """The frame in which a curve passes half its early peak."""
+    early = np.where(timing.start < _EARLY, curve, 0.0)
+    return int(np.argmax(early > 0.5 * early.max()))
 
 
 def mean_curve(activity: ImageArray, mask: Mask) -> Array:
@@ -113,7 +127,7 @@ def _peak_map(activity: ImageArray, voxel_size: Array, pool: Array) -> Map:
 
 
 def _candidates(peak: Map, voxel_size: Array, late: Map, level: float) -> Iterator[tuple[Mask, Mask]]:
-    """Chamber and wall at the maxima of the peak, the highest first, where the late activity is that of a heart."""
+    """Chamber and wall at the maxima of the peak where the late activity is that of a heart; the highest first."""
     reach = tuple(2 * round(_APART / edge) + 1 for edge in voxel_size)
     high = _HIGH * float(np.sort(peak, axis=None)[-_FEWEST:][0])
     places = np.argwhere((ndimage.maximum_filter(peak, size=reach) == peak) & (peak > high))

@@ -167,7 +167,8 @@ def corrected_pool(
     if options.late_sample is not None:
         curve = _through_level(curve, mean_curve(scan.activity, pool.surroundings), level)
     mouse = scan.acquisition.species == "mouse" and scan.affine is not None
-    heart = find_heart(scan.activity, scan.voxel_size, curve, pool.late, level) if mouse else None
+    elsewhere = pool.mask if options.late_sample is None else None
+    heart = find_heart(scan, curve, pool.late, level, elsewhere) if mouse else None
     if heart is None:
         return pool, CorrectedCurve(curve, provenance, _uncorrected(pool, options.late_sample))
     provenance |= {

@@ -131,6 +131,8 @@ def _require_voxels(activity: Map) -> None:
             f"the image has {activity[0].size} voxels of 1 mm; the regions can't be told apart.",
             hint="Use an image of the whole trunk.",
         )
+    if not activity.any():
+        raise InputError("the image shows no activity.", hint="Check that the right file was taken.")
 
 
 def _require_windows(measured: Mask) -> None:
