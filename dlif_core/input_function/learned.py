@@ -61,6 +61,13 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
     return _input_function(scan, curve, _provenance(model, prediction, verdict, curve, options), verdict)
 
 
+def facts(options: LearnedOptions) -> dict[str, str]:
+    """Digest of the model: curves of another one are stale."""
+    from dlif_core.networks.model_folder import model_folder, read_manifest
+
+    return {"model": read_manifest(model_folder(options.model)).digest}
+
+
 def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePrediction, Verdict]:
     """What the networks find, once the scan may be shown to them, and whether that can be trusted."""
     from dlif_core.networks.ensemble import predict_ensemble

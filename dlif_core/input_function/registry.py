@@ -34,12 +34,15 @@ class Method:
         What reports call it.
     options
         Class of its options.
+    facts
+        What beside options and scan decides the curve, by name: a model that the method uses.
     """
 
     name: str
     title: str
     options: type[Options]
     function: Callable[[DynamicScan, Sequence[BloodRecording], Any], InputFunction]
+    facts: Callable[[Any], Mapping[str, str]] = lambda _options: {}
 
 
 #: All methods by name.
@@ -47,7 +50,7 @@ METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method("arterial", "Arterial blood", arterial.ArterialOptions, arterial.estimate),
-        Method("learned", "Learned", learned.LearnedOptions, learned.estimate),
+        Method("learned", "Learned", learned.LearnedOptions, learned.estimate, learned.facts),
         Method("image-derived", "Image-derived", image_derived.ImageDerivedOptions, image_derived.estimate),
         Method(
             "gaussian-process",
@@ -71,6 +74,17 @@ def check_options(method: str, options: Mapping[str, Any]) -> Options:
         If the method or an option is unknown, or a value is not allowed.
     """
     return parse_options(_method(method).options, method, options)
+
+
+def deciding_facts(method: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """What beside options and scan decides a method's curve: a product made with other facts is stale.
+
+    Raises
+    ------
+    ConfigurationError
+        If the method or an option is unknown, or there is no such model.
+    """
+    return dict(_method(method).facts(check_options(method, options)))
 
 
 def estimate(

@@ -15,7 +15,7 @@ import torch
 
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks import features, resampling, tissues, unmixing
+from dlif_core.networks import correction, features, resampling, tissues, unmixing
 from dlif_core.networks.fc_dlif import FCDLIF, SMALLEST_IMAGE, predict_curve
 from dlif_core.networks.model_folder import Kind
 from dlif_core.networks.prediction import predict
@@ -50,6 +50,7 @@ _CONSTANTS: Mapping[Kind, dict[str, Any]] = {
         "background of noise [SUV]": unmixing._BACKGROUND,
         "largest step of motion [voxels]": unmixing._LARGEST_STEP,
         "stillness of motion [SUV]": unmixing._STILLNESS,
+        "offset of the correction [SUV]": correction.OFFSET,
     },
     "fc-dlif": {"voxel of the network [mm]": resampling.NETWORK_VOXEL, "smallest image [voxels]": list(SMALLEST_IMAGE)},
 }
@@ -85,6 +86,7 @@ def _differences(trained: Mapping[str, Any], present: Mapping[str, Any]) -> Iter
 def _weight_map_outcome() -> list[float]:
     """Curve that a network of given weights finds in a given image, and displacement of a frame from given tissues."""
     network = _with_given_weights(TissueNetwork(_PROBE_CHANNELS), 0.0)
+    network.correction.slopes.fill_(1e-3)
     timing = FrameTiming(
         np.array([0.0, 20, 30, 40, 60, 100, 300, 900]), np.array([20.0, 10, 10, 20, 40, 200, 600, 1500])
     )

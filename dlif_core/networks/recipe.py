@@ -92,6 +92,8 @@ class ModelRecipe(Section):
         From which animals and scans are drawn.
     examples, validation, calibration, scope
         Scans for the weights, for choosing among them, for band and intervals, and for what is in scope.
+    correction
+        How many of the examples the correction over time is fitted to.
     training
         Settings of every run that differ from those of `training.Recipe`.
     runs
@@ -110,6 +112,7 @@ class ModelRecipe(Section):
     validation: Seeds = Seeds(first=0, count=24)
     calibration: Seeds = Seeds(first=2000, count=300)
     scope: Seeds = Seeds(first=2300, count=100)
+    correction: Annotated[int, Field(ge=2)] = 1000
     training: dict[str, Any] = Field(default_factory=dict)
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(default_factory=lambda: plain_runs(5))
     members: tuple[Name, ...] = ()

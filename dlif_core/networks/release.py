@@ -19,10 +19,12 @@ import pandas as pd
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.calibration import calibrate
+from dlif_core.networks.correction_fitting import with_correction
 from dlif_core.networks.examples import Examples
 from dlif_core.networks.fc_dlif_training import PublishedTraining, complete_scans
 from dlif_core.networks.model import LearnedModel, PublishedModel, Trained, save_model, save_published
 from dlif_core.networks.model_folder import write_text
+from dlif_core.networks.prediction import load_network, save_network
 from dlif_core.networks.recipe import (
     POPULATIONS,
     ModelRecipe,
@@ -37,6 +39,7 @@ from dlif_core.networks.scope import fit_scope
 from dlif_core.networks.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training import Training
 from dlif_core.networks.training_run import Source, TrainingRun
+from dlif_core.networks.weight_map import TissueNetwork
 from dlif_core.phantom import Population
 
 RunKind = TypeVar("RunKind", bound=TrainingRun[Any, Any])
@@ -275,7 +278,7 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
         As of `train_model`.
     """
     trainings = [train_run(output, recipe, recipe.run(name)) for name in recipe.ensemble]
-    networks = [training.best_network() for training in trainings]
+    networks = [corrected_network(output, recipe, recipe.run(name), report) for name in recipe.ensemble]
     trained = Trained(
         networks=networks,
         recipe=recipe.model_dump(mode="json"),
@@ -289,6 +292,27 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
     calibration = calibrate(networks, calibrating, population, progress=counted)
     scope = fit_scope(networks, sound, scan_counter(report, "scope", len(sound)))
     return save_model(output, recipe.name, trained, calibration, scope)
+
+
+def corrected_network(output: Path, recipe: ModelRecipe, run: Run, report: Report = silent) -> TissueNetwork:
+    """The network of a finished run with its correction, which is kept once it was fitted.
+
+    Parameters
+    ----------
+    output, recipe, report
+        As of `train_model`.
+    run
+        Of the recipe, trained to its end.
+    """
+    path = output / WORK / f"corrected-{run.name}.safetensors"
+    if not path.exists():
+        network = train_run(output, recipe, run).best_network()
+        seeds = Seeds(first=recipe.examples.first, count=min(recipe.correction, recipe.examples.count))
+        counted = scan_counter(report, f"correction of network {run.name}", seeds.count)
+        corrected = with_correction(network, simulated(output, recipe, seeds), progress=counted)
+        save_network(path.with_suffix(".part"), corrected)
+        os.replace(path.with_suffix(".part"), path)
+    return load_network(path)
 
 
 def scan_counter(report: Report, stage: str, total: int) -> Callable[[int], None]:

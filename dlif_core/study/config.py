@@ -116,7 +116,7 @@ class SessionComparison(Section):
 
 
 def _default_input_functions() -> dict[str, dict[str, Any]]:
-    return {"arterial": {}, "image-derived": {}, "population": {}}
+    return {"learned": {}, "arterial": {}, "image-derived": {}, "population": {}}
 
 
 def _default_kinetics() -> tuple[Kinetics, ...]:

@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 #: Raised by one whenever the stage's algorithm gives other numbers or another layout; makes its products stale.
 ALGORITHM_VERSION = {
     "ingest": 1,
-    "input-function": 1,
+    "input-function": 2,
+    "explanation": 1,
     "regions": 3,
     "maps": 3,
     "selection": 1,
-    "report": 2,
+    "report": 3,
     "cohort": 2,
 }
 
 COHORT = "cohort"
+#: The method whose curves can be explained.
+LEARNED = "learned"
 
 #: Stages in the order in which they run.
 STAGES = tuple(ALGORITHM_VERSION)
@@ -191,6 +194,7 @@ def scan_steps(config: StudyConfig, files: ScanFiles, digests: Mapping[str, str]
     """Every step of one scan, in order."""
     ingest = _ingest_step(config, files, digests)
     methods = {method: _input_step(config, method, ingest) for method in config.input_functions}
+    explanations = [_explanation_step(ingest, methods[LEARNED])] if LEARNED in methods and files.role("image") else []
     fits: list[Step] = []
     for fit in config.kinetics:
         inputs = [methods[method] for method in config.methods_for(fit)]
@@ -199,7 +203,8 @@ def scan_steps(config: StudyConfig, files: ScanFiles, digests: Mapping[str, str]
             fits.append(_fit_step("maps", fit, ingest, inputs))
     if config.select:
         fits.append(_selection_step(config.select, ingest, fits))
-    return [ingest, *methods.values(), *fits, _report_step(config, ingest, [*methods.values(), *fits])]
+    made = [*methods.values(), *explanations, *fits]
+    return [ingest, *made, _report_step(config, ingest, made)]
 
 
 def _fingerprint(stage: str, parts: Mapping[str, Any], upstream: Iterable[Step] = ()) -> Fingerprint:
@@ -229,16 +234,17 @@ def _ingest_step(config: StudyConfig, files: ScanFiles, digests: Mapping[str, st
 
 
 def _input_step(config: StudyConfig, method: str, ingest: Step) -> Step:
-    from dlif_core.input_function import check_options
+    from dlif_core.input_function import check_options, deciding_facts
 
     options = check_options(method, config.input_functions[method]).model_dump(mode="json")
     settings = {f"input_functions.{method}.{name}": value for name, value in options.items()}
+    facts = {f"{method}, {name}": value for name, value in deciding_facts(method, options).items()}
     return Step(
         scan=ingest.scan,
         stage="input-function",
         variant=method,
         product=input_function_name(ingest.scan, method),
-        fingerprint=_fingerprint("input-function", settings, [ingest]),
+        fingerprint=_fingerprint("input-function", settings | facts, [ingest]),
         needs=(ingest.product,),
     )
 
@@ -246,6 +252,23 @@ def _input_step(config: StudyConfig, method: str, ingest: Step) -> Step:
 def input_function_name(scan: str, method: str) -> str:
     """Product name of a scan's input function."""
     return f"scans/{scan}.zarr/input_functions/{method}"
+
+
+def _explanation_step(ingest: Step, learned: Step) -> Step:
+    return Step(
+        scan=ingest.scan,
+        stage="explanation",
+        variant="",
+        product=explanation_name(ingest.scan),
+        fingerprint=_fingerprint("explanation", {}, [learned]),
+        needs=(ingest.product,),
+        after=(learned.product,),
+    )
+
+
+def explanation_name(scan: str) -> str:
+    """Product name of the explanation of a scan's learned input function."""
+    return f"scans/{scan}.zarr/explanation"
 
 
 def fit_name(scan: str, fit: str, kind: str) -> str:

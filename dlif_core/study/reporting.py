@@ -12,7 +12,7 @@ from dlif_core.scan import DynamicScan, ImageArray
 from dlif_core.store import Marker, Staging, Store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import read_input_function
-from dlif_core.study.plan import Step, fit_name, input_function_name, selection_name
+from dlif_core.study.plan import Step, explanation_name, fit_name, input_function_name, selection_name
 from dlif_core.study.source import read_scan, source_name
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def write_scan_report(config: StudyConfig, store: Store, step: Step, staging: St
                 for warning in marker.warnings
             ),
             provenance=_provenance(config, store, scan_id, done),
+            explanation=_explanation(store, step),
         )
     )
     staging.write_text("report.html", html)
@@ -83,6 +84,13 @@ def _products(config: StudyConfig, scan: str, *, with_maps: bool) -> dict[str, s
     if config.select:
         products[_SELECTION] = selection_name(scan)
     return products
+
+
+def _explanation(store: Store, step: Step) -> xr.Dataset | None:
+    """Where the learned input function came from; None where there is none."""
+    name = explanation_name(step.scan)
+    marker = _current_marker(store, name, step)
+    return store.open_dataset(name) if marker and marker.status == "success" else None
 
 
 def _selection(config: StudyConfig, store: Store, products: dict[str, str], group: str) -> xr.Dataset | None:

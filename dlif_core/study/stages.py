@@ -15,7 +15,7 @@ from dlif_core.store import Status, open_store
 from dlif_core.study.config import StudyConfig, fit_settings
 from dlif_core.study.job import Job, Outcome, available_input_function, on_worker, physics
 from dlif_core.study.maps import make_maps
-from dlif_core.study.plan import COHORT, Plan, Step, blocked_by, cohort_step
+from dlif_core.study.plan import COHORT, LEARNED, Plan, Step, blocked_by, cohort_step, input_function_name
 from dlif_core.study.selection import select_models
 from dlif_core.study.source import read_scan, write_source
 
@@ -106,6 +106,23 @@ def estimate_input_function(job: Job) -> None:
         staging.publish(job.step.fingerprint, warnings=curve.warnings)
 
 
+def explain_input_function(job: Job) -> None:
+    """Explain the learned input function and commit that; runs on a worker."""
+    from dlif_core.input_function import check_options
+    from dlif_core.networks.attribution import explain_scan
+    from dlif_core.networks.model import load_model
+
+    with job.store.stage(job.step.product) as staging:
+        marker = job.store.marker(input_function_name(job.step.scan, LEARNED))
+        if marker is None or marker.status != "success":
+            raise InputError("there is no learned input function to explain.", where=job.step.title)
+        scan, _ = read_scan(job.store, job.step.scan)
+        options = check_options(LEARNED, job.config.input_functions[LEARNED])
+        model = load_model(options.model_dump()["model"])
+        staging.write_dataset(explain_scan(model.networks, scan))
+        staging.publish(job.step.fingerprint)
+
+
 def fit_scan_regions(job: Job) -> None:
     """Fit every region of a scan and commit the result; runs on a worker."""
     from dlif_core.kinetics import fit_regions
@@ -138,6 +155,7 @@ def _make_cohort(job: Job) -> None:
 _WORK: dict[str, Callable[[Job], None]] = {
     "ingest": ingest_scan,
     "input-function": estimate_input_function,
+    "explanation": explain_input_function,
     "regions": fit_scan_regions,
     "selection": select_models,
     "report": _make_scan_report,

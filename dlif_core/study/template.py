@@ -23,7 +23,10 @@ regions:
 
 # Methods that give the arterial input function, best first, each with its options.
 # A scan that can't give the first falls back to the next, and its report says so.
+# The learned one serves FDG in mice and refuses other scans; put arterial first to prefer blood samples where there are
+# any. Others: gaussian-process, factor-analysis, simultaneous.
 input_functions:
+  learned: {{}}
   arterial: {{}}
   image-derived: {{}}
   population: {{}}
