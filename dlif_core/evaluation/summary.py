@@ -229,11 +229,14 @@ def _against_standard(own: pd.DataFrame, condition: str, column: str) -> dict[st
     return figure_of(figure, pd.concat(pairs, axis=1))
 
 
+_JUDGED = ("condition", "fault", "outcome", "verdict", "score")
+
+
 def _scope_figures(own: pd.DataFrame, method: str) -> Iterator[dict[str, Any]]:
     """Figures of the verdicts on sound scans of the cohort and on faulty ones; none for methods without verdicts."""
     if "verdict" not in own or not own["verdict"].notna().any():
         return
-    judged = own[(own["condition"] == STANDARD) | (own["fault"] != "")]
+    judged = own[(own["condition"] == STANDARD) | (own["fault"] != "")].reindex(columns=list(_JUDGED))
     crashed = judged["outcome"] == FAILED
     verdicts = pd.DataFrame(
         {

@@ -113,6 +113,12 @@ def test_a_method_that_broke_down_flagged_nothing(table):
     assert of(summarise(broken), "recall")["value"] == 0.0
 
 
+def test_verdicts_without_scores(table):
+    refused = table.drop(columns="score")
+    assert of(summarise(refused), "recall")["value"] == pytest.approx(2 / 3)
+    assert of(summarise(refused), "auroc")["value"] == 0.5
+
+
 def test_comparison_is_wilcoxons_on_the_scans_of_both(table):
     found = compare(table, "good").iloc[0]
     difference = -0.3 - 0.01 * np.arange(SCANS - 1)
