@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dlif_core.errors import DlifError, ExitCode
-from flows import evaluate_cli, model_cli
+from flows import evaluate_cli, explain_cli, model_cli
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 
 app.command()(evaluate_cli.evaluate)
+app.command()(explain_cli.explain)
 app.command()(model_cli.train)
 app.add_typer(model_cli.model_app, name="model")
 
@@ -213,13 +214,11 @@ def _verify_products(study: Path) -> None:
 
 
 def _run_shard(config: StudyConfig, shard: str, workers: int) -> None:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
+    from dlif_core.compute.cluster import open_pool
     from flows.serial import parse_shard, run_shard
 
     index, count = parse_shard(shard)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+    with open_pool(workers) as executor:
         run_shard(config, executor, index, count)
 
 

@@ -1,11 +1,12 @@
 """Where in the image and when a learned input function came from.
 
-The curve is the sum over voxels of signed weights times activity, c(t) = Σ A(v)·C(v, t), so the weight map A is a
-complete account of how the curve was read off. That the network drew A from the image is the other half: integrated
+The curve is read as the sum over voxels of signed weights times activity, Σ A(v)·C(v, t), so the weight map A is a
+complete account of the reading; a smooth factor near 1 then corrects it over time, and is kept as it is for this scan.
+That the network drew A from the image is the other half: integrated
 gradients (Sundararajan, Taly & Yan, ICML 2017) share a figure of the curve out among voxels and frames through both.
 Their path runs from no activity to the scan. It is straight in the roots of the activity, which is what the network
 sees; straight in the activity itself it would begin with an infinite slope. Nothing is read off no activity, so the
-shares add up to the figure itself.
+shares add up to the figure itself (but for what the correction makes of nothing, which is little).
 
 Occlusion asks otherwise: how the figure changes when a tissue is left out of the drawing, or when the network does not
 see what a time window shows. All is done on the image put right for motion, by every member of the ensemble.
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dlif_core.frames import FrameTiming
+from dlif_core.networks.correction import OFFSET
 from dlif_core.networks.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.features import WINDOW_EDGES, WINDOWS, Features, features
 from dlif_core.networks.prediction import network_image
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: Figures of the curve that a study's reports explain.
-REPORTED = ("auc", "peak", "spread")
+REPORTED = ("auc", "peak")
 #: Points on the path of integrated gradients.
 STEPS = 16
 
@@ -75,11 +77,18 @@ class Seen:
         """Curve of every member that sees these features, and reads this activity; shape (members, frames) [SUV]."""
         counting = noise_confidence(activity, torch.tensor(self.timing.duration))
         drawn: list[Drawn] = [network(described) for network in self.networks]
-        return torch.stack([unmix(activity, one.tissues, counting * one.confidence).curves[0] for one in drawn])
+        read = [unmix(activity, one.tissues, counting * one.confidence).curves[0] for one in drawn]
+        return self.corrected(torch.stack(read))
+
+    def corrected(self, read: torch.Tensor) -> torch.Tensor:
+        """Curves as the members correct those that they read, shape (members, frames) [SUV]."""
+        factor = torch.stack([member.factor for member in self.prediction.members])
+        return factor * (read + OFFSET) - OFFSET
 
     def member(self, index: int) -> Seen:
         """The scan as one member sees it."""
-        return Seen((self.networks[index],), self.activity, self.timing, self.body_weight, self.prediction)
+        prediction = replace(self.prediction, members=self.prediction.members[index : index + 1])
+        return replace(self, networks=self.networks[index : index + 1], prediction=prediction)
 
 
 def see(networks: Sequence[TissueNetwork], activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> Seen:
@@ -130,13 +139,20 @@ def relevance(seen: Seen, target: Target, steps: int = STEPS) -> Relevance:
     steps
         Points on the path, of a Gauss-Legendre rule.
     """
+    target = target.settled(torch.from_numpy(seen.prediction.whole_blood))
     parts = [seen] if target.of_ensemble else [seen.member(index) for index in range(len(seen.networks))]
     shares = [_integrated(part, target, steps) for part in parts]
     voxels, frames = (np.stack([share.sum(axis) for share in shares]) for axis in (0, (1, 2, 3)))
     with torch.no_grad():
         value = float(np.mean([float(target.value(part.curves(part.activity))) for part in parts]))
-    gap = abs(float(frames.mean(axis=0).sum()) - value) / max(abs(value), 1e-9)
+        nothing = float(np.mean([float(target.value(_of_nothing(part))) for part in parts]))
+    gap = abs(float(frames.mean(axis=0).sum()) - (value - nothing)) / max(abs(value), 1e-9)
     return Relevance(value, voxels, frames, gap)
+
+
+def _of_nothing(seen: Seen) -> torch.Tensor:
+    """What the correction makes of curves that are zero."""
+    return seen.corrected(seen.activity.new_zeros(len(seen.networks), len(seen.timing)))
 
 
 class _FromRoots(nn.Module):
@@ -166,17 +182,18 @@ def occluded_tissues(seen: Seen, target: Target) -> Array:
 
     What the tissue shows is then taken for the others: the change tells how much of it would spill into the curve if
     nobody took it off. As a part of the figure: negative where the figure rises, and 1 for blood, without which there
-    is no curve. (Organs cut out of the image would ask the network about bodies unlike any that it has learned from.)
+    is no curve (NaN if the figure belongs to the ensemble). Organs cut out of the image would ask the network about
+    bodies unlike any that it has learned from.
     """
     described = features(seen.activity, seen.timing, seen.body_weight)
     counting = noise_confidence(seen.activity, torch.tensor(seen.timing.duration))
     drawn: list[Drawn] = [network(described) for network in seen.networks]
     whole = float(target.value(seen.curves(seen.activity)))
-    changes = [1.0]
+    changes = [np.nan if target.of_ensemble else 1.0]
     for tissue in range(1, len(TISSUES)):
         kept = [index for index in range(len(TISSUES)) if index != tissue]
         curves = [unmix(seen.activity, one.tissues[kept], counting * one.confidence).curves[0] for one in drawn]
-        changes.append(1.0 - float(target.value(torch.stack(curves))) / whole)
+        changes.append(1.0 - float(target.value(seen.corrected(torch.stack(curves)))) / whole)
     return np.array(changes)
 
 
@@ -221,10 +238,11 @@ def explain(seen: Seen, targets: Sequence[Target], steps: int = STEPS) -> xr.Dat
     Returns
     -------
     On the networks' grid (z, y, x): ``weight_map`` and ``weight_map_sd`` (over members), ``mean_activity``, ``blood``
-    (part of each voxel that was drawn as blood). For each target ``value``, ``gap``, ``relevance`` and
-    ``relevance_sd`` (z, y, x), ``relevance_frames`` and ``relevance_frames_sd`` (frame), ``relevance_tissue`` (the
-    relevance of voxels shared out by what was drawn there), ``occlusion_tissue`` (tissue) and ``occlusion_window``
-    (window). SD is NaN where there is one member or the figure belongs to the ensemble.
+    (part of each voxel that was drawn as blood). ``factor`` (frame): the correction over time. For each target
+    ``value``, ``gap``, ``relevance`` and ``relevance_sd`` (z, y, x), ``relevance_frames`` and ``relevance_frames_sd``
+    (frame), ``relevance_tissue`` (the relevance of voxels shared out by what was drawn there), ``occlusion_tissue``
+    (tissue) and ``occlusion_window`` (window). SD is NaN where there is one member or the figure belongs to the
+    ensemble.
     """
     import xarray as xr
 
@@ -233,6 +251,7 @@ def explain(seen: Seen, targets: Sequence[Target], steps: int = STEPS) -> xr.Dat
     return xr.Dataset(
         {
             **_images(seen),
+            "factor": ("frame", seen.prediction.factor, {"long_name": "correction of the read curve plus its offset"}),
             "value": ("target", [one.value for one in found]),
             "gap": ("target", [one.gap for one in found]),
             "relevance": (voxels, _stacked([one.voxels.mean(axis=0) for one in found])),

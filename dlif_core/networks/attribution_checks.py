@@ -166,7 +166,8 @@ def randomisation(seen: Seen, target: Target, found: Relevance, steps: int = STE
         torch.manual_seed(seed)
         random = TissueNetwork(seen.networks[0].channels).to(seen.activity.device).eval()
     body = (seen.activity.mean(dim=0) > _BODY).numpy(force=True)
-    other = relevance(replace(seen, networks=(random,)), target, steps).voxels[0][body]
+    alone = replace(seen.member(0), networks=(random,))
+    other = relevance(alone, target, steps).voxels[0][body]
     # a network that reads nothing off has no relevance to rank
     return float(spearmanr(found.voxels[0][body], other).statistic) if np.ptp(other) > 0 else 0.0
 

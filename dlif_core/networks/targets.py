@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +47,9 @@ class Target:
         From curves of shape (members, frames) [SUV] to the figure; differentiable.
     of_ensemble
         Whether it has no meaning for a member alone.
+    first_order
+        Whether it is explained to first order around the curve at hand: Ki, which no activity at all would make
+        infinite. It falls as the curve rises, in proportion, so the shares add up to −Ki.
     """
 
     name: str
@@ -54,6 +57,16 @@ class Target:
     unit: str
     value: Callable[[torch.Tensor], torch.Tensor]
     of_ensemble: bool = False
+    first_order: bool = False
+
+    def settled(self, curve: torch.Tensor) -> Target:
+        """The figure as it is explained for a curve of shape (frames,) [SUV]."""
+        if not self.first_order:
+            return self
+        with torch.enable_grad():
+            here = curve.detach().clone().requires_grad_()
+            (slope,) = torch.autograd.grad(self.value(here[None]), here)
+        return replace(self, value=lambda curves: curves.mean(dim=0) @ slope.to(curves), first_order=False)
 
 
 def make_target(name: str, scan: DynamicScan) -> Target:
@@ -153,4 +166,4 @@ def _patlak(name: str, region: str, scan: DynamicScan) -> Target:
         centred = across - across.mean()
         return (centred @ up) / (centred @ centred)
 
-    return Target(name, f"Patlak Ki of {region}", "mL·cm⁻³·min⁻¹", value)
+    return Target(name, f"Patlak Ki of {region}", "mL·cm⁻³·min⁻¹", value, first_order=True)

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Iterable
 from itertools import cycle
+from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
@@ -70,6 +71,14 @@ def draw(width: float, height: float, paint: Callable[[Figure], None], title: st
         paint(figure)
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return _inline(buffer.getvalue(), title, width)
+
+
+def save(path: Path, width: float, height: float, paint: Callable[[Figure], None]) -> None:
+    """Write a figure as a file of its own, SVG or PNG by its name; parameters as of `draw`."""
+    with matplotlib.rc_context(_STYLE | {"savefig.transparent": False}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        paint(figure)
+        figure.savefig(path, dpi=150)
 
 
 _drawing = re.compile(r'<svg[^>]*viewBox="([^"]+)"[^>]*>(.*)</svg>', re.DOTALL)

@@ -17,6 +17,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitStatus
 from dlif_core.report.blood import input_function_figure, input_function_table
 from dlif_core.report.html import render
+from dlif_core.report.learned import LearnedSection, ki_by_input_function, learned_section
 from dlif_core.report.numbers import ActivityScale, Table, counted, significant
 from dlif_core.report.regions import count_statuses, fit_facts, parameter_table, region_figure, shown_regions
 from dlif_core.report.selection import selection_table, selection_views
@@ -24,6 +25,7 @@ from dlif_core.report.slices import Viewport, VolumeView, busiest, map_views, st
 from dlif_core.scan import Acquisition, RegionCurves
 
 _UNIT_VOXEL = (1.0, 1.0, 1.0)
+_LEARNED = "learned"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,8 @@ class ScanReport:
         Nested mapping: settings, versions, fingerprints.
     primary_regions
         Regions that get a figure; by default the largest.
+    explanation
+        Of the learned input function, as of `dlif_core.networks.attribution.explain_scan`, or None.
     """
 
     scan_id: str
@@ -77,6 +81,7 @@ class ScanReport:
     warnings: tuple[tuple[str, str], ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     primary_regions: tuple[str, ...] = ()
+    explanation: xr.Dataset | None = None
 
     @property
     def scale(self) -> ActivityScale:
@@ -118,6 +123,7 @@ def scan_report(report: ScanReport) -> str:
         warnings=_all_warnings(report),
         input_figure=_input_figure(report),
         input_table=input_function_table(report.input_functions, report.scale) if report.input_functions else None,
+        learned=_learned(report),
         region_figure=_region_figure(report),
         shown=shown_regions(report.regions, report.primary_regions),
         fits=fits,
@@ -211,6 +217,14 @@ def _input_figure(report: ScanReport) -> Markup | None:
     if not report.input_functions:
         return None
     return input_function_figure(report.input_functions, report.timing, report.scale)
+
+
+def _learned(report: ScanReport) -> LearnedSection | None:
+    curves = report.input_functions
+    if _LEARNED not in curves:
+        return None
+    ki = ki_by_input_function(report.regions, report.timing, curves, report.acquisition)
+    return learned_section(curves[_LEARNED], report.explanation, ki)
 
 
 def _region_figure(report: ScanReport) -> Markup:

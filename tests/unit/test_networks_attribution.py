@@ -29,7 +29,7 @@ from dlif_core.networks.attribution_checks import (
 from dlif_core.networks.examples import make_example
 from dlif_core.networks.features import WINDOWS
 from dlif_core.networks.resampling import network_affine
-from dlif_core.networks.targets import curve_target, make_target
+from dlif_core.networks.targets import Target, curve_target, make_target
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training
 from dlif_core.networks.unmixing import noise_confidence
@@ -63,6 +63,8 @@ def seen(network, examples):
     example = examples[0]
     other = TissueNetwork(SMALL)
     other.load_state_dict({name: 1.1 * value for name, value in network.state_dict().items()})
+    other.correction.scale.fill_(1.0)
+    other.correction.intercept.fill_(0.05)
     return see([network, other.eval()], example.activity, example.timing, example.body_weight)
 
 
@@ -124,13 +126,20 @@ class TestRelevance:
         """A network whose last weights are zero draws the same everywhere; the noise confidence is left as is."""
         constant = TissueNetwork(SMALL).eval()
         torch.nn.init.zeros_(constant.out.weight)
-        example = replace(seen, networks=(constant,))
-        one = see((constant,), example.activity, example.timing, example.body_weight)
+        one = see((constant,), seen.activity, seen.timing, seen.body_weight)
         target = curve_target("auc", seen.timing)
         found = relevance(one, target)
         minutes = torch.from_numpy(seen.timing.duration / 60).float()
         read = torch.einsum("f,fzyx->zyx", minutes, one.activity) * one.prediction.weight_map
         assert np.corrcoef(found.voxels[0].ravel(), read.numpy().ravel())[0, 1] > 0.9
+
+    def test_of_ki_adds_up_to_its_negative(self, seen):
+        """Ki falls in proportion as the curve rises."""
+        rate = Target("ki", "", "", lambda curves: 3.0 / curves.mean(dim=0).mean(), first_order=True)
+        whole = float(rate.value(torch.from_numpy(seen.prediction.whole_blood)[None]))
+        found = relevance(replace(seen), rate)
+        assert found.value == pytest.approx(-whole, rel=1e-4)
+        assert found.gap < 0.05
 
     def test_steady_part_is_where_members_agree(self, seen):
         found = relevance(seen, curve_target("auc", seen.timing), steps=4)

@@ -1,0 +1,309 @@
+"""The learned input function: scope, where it came from, and what it does to Ki."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, SymLogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlif_core.blood.plasma import is_fdg
+from dlif_core.curve import InputFunction
+from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.frames import FrameTiming
+from dlif_core.kinetics import FitSettings, fit_regions
+from dlif_core.report.figure import GREY, INK, PALETTE, draw
+from dlif_core.report.numbers import Cell, Heading, Table, decimals, number, significant
+from dlif_core.scan import Acquisition, RegionCurves
+
+Array = NDArray[np.float64]
+
+#: Start of the linear phase for the table of Ki [min].
+T_STAR = 10.0
+_TONES = {"in scope": "good", "doubtful": "warn", "out of scope": "bad"}
+_PLANES = (("axial", 0, "x", "y"), ("coronal", 1, "x", "z"), ("sagittal", 2, "y", "z"))
+# overlays are drawn above this part of their limit
+_SEEN = 0.08
+# tissues with a bar: those that would change the curve most
+_MOST_BARS = 9
+
+
+@dataclass(frozen=True)
+class LearnedSection:
+    """What a report shows of the learned input function.
+
+    Attributes
+    ----------
+    tone, verdict, reasons
+        Scope.
+    facts
+        (Name, value): model, calibration, intervals.
+    pictures, course
+        Figures of the explanation, or None where there is none.
+    explained
+        Figures of the curve that were explained: value, completeness, most important tissue and window.
+    ki
+        Ki of every region with each input function, or None where Patlak's plot does not apply.
+    """
+
+    tone: str
+    verdict: str
+    reasons: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    pictures: Markup | None
+    course: Markup | None
+    explained: Table | None
+    ki: Table | None
+
+
+def learned_section(
+    curve: InputFunction, explanation: xr.Dataset | None = None, ki: xr.Dataset | None = None
+) -> LearnedSection:
+    """What a report shows of the learned input function.
+
+    Parameters
+    ----------
+    curve
+        Of the method ``learned``.
+    explanation
+        As of `dlif_core.networks.attribution.explain_scan`.
+    ki
+        As of `ki_by_input_function`.
+    """
+    scope = curve.provenance.get("scope", {})
+    state = str(scope.get("state", "scope not checked"))
+    return LearnedSection(
+        tone=_TONES.get(state, "warn"),
+        verdict=state,
+        reasons=tuple(str(reason) for reason in scope.get("reasons", ())),
+        facts=_facts(curve.provenance),
+        pictures=None if explanation is None else explanation_pictures(explanation),
+        course=None if explanation is None else explanation_course(explanation),
+        explained=None if explanation is None else explanation_table(explanation),
+        ki=None if ki is None else ki_table(ki),
+    )
+
+
+def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    model = provenance.get("model", {})
+    facts = [
+        ("Model", str(model.get("name", ""))),
+        ("Digest", str(model.get("digest", ""))[:12]),
+        ("Calibrated on", str(provenance.get("calibrated on", ""))),
+    ]
+    facts += [
+        (f"{name}, interval", " to ".join(significant(float(end)) for end in interval))
+        for name, interval in provenance.get("intervals", {}).items()
+    ]
+    return tuple((name, value) for name, value in facts if value)
+
+
+def explanation_pictures(explanation: xr.Dataset) -> Markup:
+    """Slices through the heart: weight map, and relevance of the first figure, over the mean image."""
+    return draw(11.6, 6.6, lambda figure: paint_pictures(figure, explanation), "Where the learned curve came from")
+
+
+def paint_pictures(figure: Figure, explanation: xr.Dataset) -> None:
+    """Draw `explanation_pictures` into a figure."""
+    rows = [
+        ("Weight map [SUV per SUV]", explanation["weight_map"].to_numpy()),
+        (f"Relevance for the {_title(explanation, 0)} [{_unit(explanation, 0)}]", steady_relevance(explanation, 0)),
+    ]
+    position = heart(explanation)
+    for panel, (title, overlay) in zip(figure.subfigures(len(rows), 1, squeeze=False).ravel(), rows, strict=True):
+        panel.suptitle(title, x=0.01, ha="left", fontsize=8.5, fontweight="bold")
+        _paint_row(panel, explanation["mean_activity"].to_numpy(), overlay, position)
+
+
+def _title(explanation: xr.Dataset, index: int) -> str:
+    return str(explanation["title"].to_numpy()[index])
+
+
+def _unit(explanation: xr.Dataset, index: int) -> str:
+    return str(explanation["units"].to_numpy()[index])
+
+
+def steady_relevance(explanation: xr.Dataset, index: int) -> Array:
+    """Relevance where it exceeds its standard deviation over the members, 0 elsewhere; shape (z, y, x)."""
+    mean = explanation["relevance"].to_numpy()[index]
+    deviation = np.nan_to_num(explanation["relevance_sd"].to_numpy()[index])
+    return np.where(np.abs(mean) > deviation, mean, 0.0)
+
+
+def heart(explanation: xr.Dataset) -> tuple[int, int, int]:
+    """Indices along z, y, x of the voxel with most blood around it."""
+    from scipy.ndimage import uniform_filter
+
+    pooled = uniform_filter(explanation["blood"].to_numpy().astype(float), 3)
+    z, y, x = np.unravel_index(int(pooled.argmax()), pooled.shape)
+    return int(z), int(y), int(x)
+
+
+def _paint_row(panel: Any, image: Array, overlay: Array, position: tuple[int, int, int]) -> None:
+    """Three slices of an overlay on the image; both limits hold for all three."""
+    size = max(float(np.percentile(np.abs(overlay), 99.9)), 1e-12)
+    bright = float(np.percentile(image, 99))
+    axes = panel.subplots(1, 3)
+    shown = None
+    for one, (plane, axis, across, up) in zip(axes, _PLANES, strict=True):
+        below, above = (np.take(volume, position[axis], axis=axis) for volume in (image, overlay))
+        one.imshow(below, cmap="gray", origin="lower", vmin=0.0, vmax=bright, interpolation="nearest")
+        visible = np.ma.masked_where(np.abs(above) < _SEEN * size, above)
+        shown = one.imshow(
+            visible, cmap="RdBu_r", origin="lower", norm=Normalize(-size, size), interpolation="nearest", alpha=0.8
+        )
+        one.set_title(f"{plane}, {'zyx'[axis]} = {position[axis]} mm", fontsize=7.5, fontweight="normal")
+        one.set_xlabel(f"{across} [mm]")
+        one.set_ylabel(f"{up} [mm]")
+        one.grid(visible=False)
+    panel.colorbar(shown, ax=list(axes), shrink=0.8, pad=0.01)
+
+
+def explanation_course(explanation: xr.Dataset) -> Markup:
+    """Relevance over time, and what hiding a tissue or a time window changes, for the first figure."""
+    return draw(11.6, 3.4, lambda figure: paint_course(figure, explanation), "When the learned curve came from")
+
+
+def paint_course(figure: Figure, explanation: xr.Dataset) -> None:
+    """Draw `explanation_course` into a figure."""
+    over_time, tissues, windows = figure.subplots(1, 3, width_ratios=(1.5, 1, 1.1))
+    _paint_time(over_time, explanation)
+    names = explanation["tissue"].to_numpy().astype(str)
+    changes = -100 * explanation["occlusion_tissue"].to_numpy()[0]
+    chosen = [index for index in np.argsort(-np.abs(changes)) if names[index] != "blood"][:_MOST_BARS]
+    _bars(tissues, [names[index].replace("_", " ") for index in chosen], changes[chosen], "Tissue not taken off")
+    hidden = -100 * explanation["occlusion_window"].to_numpy()[0]
+    edges = zip(explanation["window_start"].to_numpy(), explanation["window_end"].to_numpy(), strict=True)
+    _bars(windows, [f"{start:g} to {end:g} s" for start, end in edges], hidden, "Window hidden from the network")
+
+
+def _paint_time(axes: Axes, explanation: xr.Dataset) -> None:
+    """Relevance of every frame per minute, so that long frames don't seem to matter more, beside the curve."""
+    start, minutes = explanation["frame_start"].to_numpy() / 60, explanation["frame_duration"].to_numpy() / 60
+    middle = start + 0.5 * minutes
+    rate = explanation["relevance_frames"].to_numpy()[0] / minutes
+    axes.plot(middle, rate, color=PALETTE[0], drawstyle="steps-mid", label="relevance per minute")
+    axes.plot(middle, explanation["curve"].to_numpy(), color=GREY, linewidth=1.0, label="curve [SUV]")
+    axes.axhline(0.0, color=INK, linewidth=0.6)
+    axes.set_xscale("symlog", linthresh=2.0)
+    ticks = [tick for tick in (0, 1, 2, 5, 10, 20, 40) if tick <= start[-1] + minutes[-1]]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xlabel("Time [min]")
+    axes.set_title(f"Relevance of the frames: {_title(explanation, 0)}")
+    axes.legend()
+
+
+def _bars(axes: Axes, names: list[str], values: Array, title: str) -> None:
+    colours = np.where(np.nan_to_num(values) < 0, PALETTE[1], PALETTE[0])
+    axes.barh(range(len(names)), np.nan_to_num(values), color=colours, height=0.7)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.axvline(0.0, color=INK, linewidth=0.6)
+    axes.set_xlabel("Change [%]")
+    axes.set_title(title)
+
+
+def paint_matrix(figure: Figure, explanation: xr.Dataset) -> None:
+    """What every frame of the image contributes to every frame of the curve, on a scale that shows small parts."""
+    matrix = explanation["frame_matrix"].to_numpy()
+    size = float(np.abs(matrix).max())
+    axes = figure.subplots()
+    shown = axes.imshow(matrix, cmap="RdBu_r", norm=SymLogNorm(0.01 * size, vmin=-size, vmax=size), origin="lower")
+    axes.set_xlabel("Frame of the image")
+    axes.set_ylabel("Frame of the curve")
+    axes.set_title("Contribution of frames to the curve [SUV]")
+    axes.grid(visible=False)
+    figure.colorbar(shown, ax=axes)
+
+
+def explanation_table(explanation: xr.Dataset) -> Table:
+    """Every figure that was explained: its value, what the relevance misses of it, and what mattered most."""
+    headings = (
+        Heading("Figure", numeric=False),
+        Heading("Value"),
+        Heading("Unit", numeric=False),
+        Heading("Completeness gap", "%", "part of the figure that the relevance does not add up to"),
+        Heading("Blood", "%", "relevance in voxels by how much blood was drawn there, as a part of the figure"),
+        Heading("Most spill-over taken off", numeric=False),
+        Heading("Most telling window", numeric=False),
+    )
+    rows = tuple(_explained(explanation.isel(target=index)) for index in range(explanation.sizes["target"]))
+    return Table(headings, rows)
+
+
+def _explained(one: xr.Dataset) -> tuple[Cell, ...]:
+    value = float(one["value"])
+    spill = one["occlusion_tissue"].to_numpy()[1:]
+    tissue = str(one["tissue"].to_numpy()[1 + int(np.argmax(np.abs(spill)))]).replace("_", " ")
+    window = int(np.nanargmax(np.abs(one["occlusion_window"].to_numpy())))
+    start, end = float(one["window_start"][window]), float(one["window_end"][window])
+    return (
+        Cell(str(one["title"].item())),
+        Cell(significant(value)),
+        Cell(str(one["units"].item())),
+        Cell(number(100 * float(one["gap"]), 1)),
+        Cell(number(100 * float(one["relevance_tissue"][0]) / value, 0)),
+        Cell(f"{tissue} ({-100 * spill[np.argmax(np.abs(spill))]:+.0f} % without)".replace("-", "−")),
+        Cell(f"{start:g} to {end:g} s ({-100 * float(one['occlusion_window'][window]):+.1f} %)".replace("-", "−")),
+    )
+
+
+def ki_by_input_function(
+    regions: RegionCurves,
+    timing: FrameTiming,
+    curves: Mapping[str, InputFunction],
+    acquisition: Acquisition,
+) -> xr.Dataset | None:
+    """Patlak Ki of every region with every input function: what the choice does to it.
+
+    Returns
+    -------
+    ``Ki`` and ``Ki_se`` with dimensions (method, region); None where the plot does not apply (another tracer than FDG,
+    or too few frames after t* = 10 min) or there is no input function.
+    """
+    if not is_fdg(acquisition.tracer):
+        return None
+    settings = FitSettings("patlak", t_star=T_STAR)
+    fits = {}
+    for method, curve in curves.items():
+        try:
+            fits[method] = fit_regions(regions, timing, curve, settings, acquisition.half_life, acquisition.suv_factor)[
+                ["Ki", "Ki_se"]
+            ]
+        except (InputError, ConfigurationError):
+            continue
+    if not fits:
+        return None
+    return xr.concat(list(fits.values()), dim=xr.Variable("method", list(fits)), combine_attrs="drop")
+
+
+def ki_table(ki: xr.Dataset) -> Table:
+    """Ki of each region with every input function, and how far it lies from that with the first."""
+    methods = [str(name) for name in ki["method"].to_numpy()]
+    first = ki["Ki"].to_numpy()[0]
+    places = decimals(ki["Ki"].to_numpy().ravel(), ki["Ki_se"].to_numpy().ravel())
+    headings = (
+        Heading("Region", numeric=False),
+        *(Heading(name, "mL·cm⁻³·min⁻¹", f"beside it: difference from {methods[0]}") for name in methods),
+    )
+    rows = []
+    for index, region in enumerate(ki["region"].to_numpy()):
+        values = ki["Ki"].to_numpy()[:, index]
+        cells = [Cell(number(float(values[0]), places))]
+        cells += [
+            Cell(number(float(value), places), f"{100 * (value / first[index] - 1):+.0f} %".replace("-", "−"))
+            for value in values[1:]
+        ]
+        rows.append((Cell(str(region)), *cells))
+    return Table(
+        headings,
+        tuple(rows),
+        f"Patlak plot, t* = {T_STAR:g} min, no correction for blood. Percentages: difference from {methods[0]}.",
+    )
