@@ -15,19 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.features import arrival
-from dlif_core.networks.resampling import overlap_matrix, separable
 
 Array = NDArray[np.float64]
 
 # times after the bolus whose mean images are described [s]
 _TIMES = ((-5.0, 30.0), (60.0, 300.0), (900.0, 2400.0))
-_VOXEL, _SHAPE = 4.0, (15, 7, 7)  # of the reduced image [mm], and its voxels
+# voxels of the box around the body, and how many become one along each axis
+_BOX, _JOINED = (60, 28, 28), 4
 _RIDGE = 300.0
-# the body is where the late image exceeds this part of the mean of what is above the image's mean
-_BODY = 0.25
+# the body is where the root of the activity exceeds this part of its own mean, weighted by itself: air weighs nothing
+_BODY = 0.5
 
 #: What may have been exchanged, in words, and how to exchange it in an array (..., z, y, x).
 _FLIPS = {(-3,): "head and tail", (-2,): "back and belly", (-3, -2): "head and tail, and back and belly,"}
@@ -46,15 +47,14 @@ def reduced_image(activity: torch.Tensor, timing: FrameTiming) -> Array:
     total = activity.mean(dim=(1, 2, 3)).double().numpy(force=True)
     weights = np.stack([_frame_weights(timing, arrival(timing, total), *span) for span in _TIMES])
     means = torch.einsum("wf,fzyx->wzyx", torch.from_numpy(weights).to(activity), activity).clamp(min=0.0)
-    centred = _centred(means.cpu())
-    matrices = [torch.from_numpy(overlap_matrix(n, 1.0, _VOXEL)).to(centred) for n in centred.shape[1:]]
-    roots = _fitted(separable(centred, matrices).sqrt().double().numpy())
+    roots = functional.avg_pool3d(_boxed(means.cpu()), _JOINED).sqrt().double().numpy()
     return np.asarray(roots / np.sqrt(np.square(roots).mean(axis=(1, 2, 3), keepdims=True) + 1e-12))
 
 
-def body_spread(activity: torch.Tensor) -> Array:
-    """Standard deviation of the places of the body along z, y, x, shape (3,) [mm]."""
-    return np.asarray(np.argwhere(_body(activity.mean(dim=0).cpu())).std(axis=0))
+def body_mask(image: torch.Tensor) -> torch.Tensor:
+    """Where the body is in an image of any unit and field of view, shape (z, y, x)."""
+    roots = image.clamp(min=0.0).sqrt()
+    return roots > _BODY * roots.square().sum() / roots.sum().clamp(min=1e-12)
 
 
 def _frame_weights(timing: FrameTiming, arrived: float, begin: float, end: float) -> Array:
@@ -66,33 +66,18 @@ def _frame_weights(timing: FrameTiming, arrived: float, begin: float, end: float
     return np.asarray(overlap / overlap.sum())
 
 
-def _body(image: torch.Tensor) -> NDArray[np.bool_]:
-    bright = image[image > image.mean()]
-    limit = _BODY * float(bright.mean()) if len(bright) else 0.0
-    return np.asarray((image > limit).numpy())
-
-
-def _centred(images: torch.Tensor) -> torch.Tensor:
-    """Images moved by whole voxels so that the body, seen in the last, lies in the middle; zeros move in."""
-    places = np.argwhere(_body(images[-1]))
+def _boxed(images: torch.Tensor) -> torch.Tensor:
+    """Box around the middle of the body, which is seen in the last image; zeros beyond the field of view."""
+    box = images.new_zeros(len(images), *_BOX)
+    places = torch.argwhere(body_mask(images[-1])).double()
     if not len(places):
-        return images
-    shifts = np.round(0.5 * (np.array(images.shape[1:]) - 1) - places.mean(axis=0)).astype(int)
-    moved = torch.zeros_like(images)
-    to = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(shifts, images.shape[1:], strict=True))
-    source = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(shifts, images.shape[1:], strict=True))
-    moved[(slice(None), *to)] = images[(slice(None), *source)]
-    return moved
-
-
-def _fitted(images: Array) -> Array:
-    """Cut or padded with zeros around the middle to the fixed shape."""
-    out = np.zeros((len(images), *_SHAPE))
-    kept = [min(n, m) for n, m in zip(images.shape[1:], _SHAPE, strict=True)]
-    to = tuple(slice((m - k) // 2, (m - k) // 2 + k) for m, k in zip(_SHAPE, kept, strict=True))
-    source = tuple(slice((n - k) // 2, (n - k) // 2 + k) for n, k in zip(images.shape[1:], kept, strict=True))
-    out[(slice(None), *to)] = images[(slice(None), *source)]
-    return out
+        return box
+    firsts = (places.mean(dim=0) - 0.5 * (torch.tensor(_BOX) - 1)).round().int().tolist()
+    spans = list(zip(firsts, _BOX, images.shape[1:], strict=True))
+    to = tuple(slice(max(0, -first), max(0, min(size, length - first))) for first, size, length in spans)
+    source = tuple(slice(max(0, first), max(0, min(length, first + size))) for first, size, length in spans)
+    box[(slice(None), *to)] = images[(slice(None), *source)]
+    return box
 
 
 def _exchanged(image: Array) -> Iterator[tuple[str, Array]]:

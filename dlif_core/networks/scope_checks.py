@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dlif_core.blood.plasma import is_fdg
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.features import arrival
+from dlif_core.networks.orientation import body_mask
 from dlif_core.networks.scope_features import dose_share, missed_arrival
 from dlif_core.networks.verdict import Verdict, worst
 from dlif_core.scan import Acquisition, DynamicScan, voxel_size
@@ -30,6 +31,8 @@ _LONG: tuple[_Range, _Range] = ((42.0, 110.0), (36.0, 160.0))  # field of view a
 _ACROSS: tuple[_Range, _Range] = ((21.0, 80.0), (18.0, 160.0))  # and across it
 _END: tuple[_Range, _Range] = ((880.0, 5400.0), (600.0, np.inf))  # of the scan [s]
 _SHARE: tuple[_Range, _Range] = ((0.1, 2.5), (0.03, 6.0))  # of the injected activity in the image
+
+_USUAL_SHARE = 0.8
 
 _EARLY, _EARLY_FRAMES, _FEWEST_FRAMES = 180.0, 10, 6
 _LONGEST_GAP, _LATEST_START = 10.0, 10.0  # [s]
@@ -48,7 +51,7 @@ def precheck(scan: DynamicScan) -> Verdict:
 
 
 def check_image(activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> Verdict:
-    """Whether the image holds about the injected activity, and shows the bolus arrive.
+    """Whether the image holds about the injected activity, shows the bolus arrive and the body lie along z.
 
     Parameters
     ----------
@@ -66,6 +69,7 @@ def check_image(activity: torch.Tensor, timing: FrameTiming, body_weight: float)
         return _out("the image is empty.")
     share = dose_share(activity, timing, body_weight)
     verdicts = [Verdict(), *_limits(share, _SHARE, _wrong_unit(share))]
+    verdicts += _longest(activity.mean(dim=0))
     if missed_arrival(timing, arrival(timing, total)):
         verdicts.append(
             _doubtful("activity is there from the first frame on: the scan starts after the bolus arrived.")
@@ -73,15 +77,18 @@ def check_image(activity: torch.Tensor, timing: FrameTiming, body_weight: float)
     return worst(*verdicts)
 
 
+def _longest(image: torch.Tensor) -> Iterator[Verdict]:
+    """A body lies along z."""
+    places = torch.argwhere(body_mask(image)).double().std(dim=0).tolist()
+    if max(places) > places[0]:
+        along = "zyx"[int(np.argmax(places))]
+        yield _out(f"the body is longer along {along} than along z (tail to head): are the axes in order?")
+
+
 def _wrong_unit(share: float) -> str:
-    said = (
-        f"the image holds {100 * share:.2g} % of the injected activity"
-        if share < 1
-        else (f"the image holds {share:.3g} times the injected activity")
-    )
     return (
-        f"{said}, where an FDG mouse holds 40 to 150 %: are the units Bq/mL, and are injected activity and "
-        "body weight right?"
+        f"the image is {share / _USUAL_SHARE:.2g} times as active as an FDG mouse should be: are the units Bq/mL, and "
+        "are injected activity and body weight right?"
     )
 
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from dlif_core.frames import FrameTiming
+from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.networks.ensemble import EnsemblePrediction
 from dlif_core.networks.features import arrival
-from dlif_core.networks.orientation import body_spread
+from dlif_core.networks.orientation import body_mask
 from dlif_core.networks.prediction import Prediction
 from dlif_core.networks.tissues import TISSUES
 
@@ -46,10 +47,11 @@ _FLOOR = 0.03
 _LEVELS = {"quarter": 0.25, "median": 0.5, "three-quarter": 0.75, "90 %": 0.9, "97 %": 0.97}
 _CHANGES = ((2, 3), (3, 4), (4, 5), (3, 5))
 _CHANGE_LEVELS = {"median": 0.5, "90 %": 0.9, "98 %": 0.98}
-# the body is where the mean image exceeds this part of the median of what is clearly above nothing
-_BODY = 0.25
-_UPTAKE = ("muscle", "lung", "liver", "gut", "kidney", "brain", "myocardium")
-_LATE = 180.0  # the blood curve falls from here on [s after the arrival]
+# large tissues that networks draw well
+_UPTAKE = ("muscle", "brain", "myocardium")
+# part of a dose in a depot, and rate at which it empties [min⁻¹]
+_DEPOTS = tuple((part, rate) for part in (0.45, 0.7) for rate in (0.02, 0.07))
+_LEAST_VOLUME = 40.0  # of a tissue that has a curve [mm³]
 
 
 class Seen(NamedTuple):
@@ -79,12 +81,10 @@ def scan_features(seen: Seen) -> dict[Aspect, dict[str, float]]:
     windows = window_means(seen.timing, arrival(seen.timing, total))
     blood = np.asarray(_array(seen.prediction.whole_blood), float)
     return {
-        "dose": dict(_dose(seen, windows, total, blood)),
         "distribution": dict(_distribution(seen.activity, seen.timing, windows)),
-        "curve": dict(_curve(seen.timing, windows, blood)),
+        "blood": dict(_blood(windows, blood)),
         "tissues": dict(_tissues(seen, windows, blood)),
         "fit": dict(_fit(seen, windows)),
-        "body": dict(_body_shape(seen.activity)),
     }
 
 
@@ -119,19 +119,11 @@ def _share_of_mean(activity: torch.Tensor, body_weight: float) -> float:
     return activity[0].numel() * 1e-6 / body_weight
 
 
-def _dose(seen: Seen, windows: Array, total: Array, blood: Array) -> Iterator[tuple[str, float]]:
-    share = _share_of_mean(seen.activity, seen.body_weight)
-    for index in (1, 2):
-        yield f"activity in the image at {_NAMES[index]}", _log(windows[index] @ total * share, 0.003)
-        yield f"activity of the blood at {_NAMES[index]}", _log(windows[index] @ blood)
-
-
 def _distribution(activity: torch.Tensor, timing: FrameTiming, windows: Array) -> Iterator[tuple[str, float]]:
     smooth = functional.avg_pool3d(activity[:, None], 3, stride=2)[:, 0].double()
     weights = torch.from_numpy(timing.duration / timing.duration.sum()).to(smooth)
     mean = torch.einsum("f,fzyx->zyx", weights, smooth)
-    body = mean > _BODY * mean[mean > _BODY * mean.mean()].median()
-    voxels = np.asarray(windows @ smooth[:, body].numpy(force=True))
+    voxels = np.asarray(windows @ smooth[:, body_mask(mean)].numpy(force=True))
     for name, values in list(zip(_NAMES, voxels, strict=True))[1:]:
         for level, value in zip(_LEVELS, np.quantile(values, list(_LEVELS.values())), strict=True):
             yield f"activity of the {level} voxel at {name}", _log(value)
@@ -142,22 +134,40 @@ def _distribution(activity: torch.Tensor, timing: FrameTiming, windows: Array) -
             yield f"change from {_NAMES[first]} to {_NAMES[second]} in the {level} voxel", float(value)
 
 
-def _curve(timing: FrameTiming, windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
-    peak = _log(float(blood.max()))
+def paravenous_features(seen: Seen) -> Iterator[dict[str, float]]:
+    """Features of the blood as they would be with part of the dose in a depot that empties slowly.
+
+    Kinetics are linear: the curve becomes (1 − part) of itself and `part` of its convolution with the release from the
+    depot, rate·e^(−rate·t).
+    """
+    total = seen.activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
+    windows = window_means(seen.timing, arrival(seen.timing, total))
+    blood = np.asarray(_array(seen.prediction.whole_blood), float)
+    timing = seen.timing
+    nodes = np.concatenate([timing.start[:1], timing.mid, timing.end[-1:]])
+    response = FrameConvolution(nodes, np.concatenate([[0.0], blood, blood[-1:]]), timing)
+    for part, rate in _DEPOTS:
+        yield dict(_blood(windows, (1.0 - part) * blood + part * rate * response.exponential(rate)[0]))
+
+
+def _blood(windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
     for name, value in zip(_NAMES, windows @ blood, strict=True):
-        yield f"blood at {name} over its peak", _log(value) - peak
-    yield "peak of the blood", peak
+        yield f"blood at {name}", _log(float(value))
+    yield "the peak of the blood", _log(float(blood.max()))
 
 
 def _tissues(seen: Seen, windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
     """Uptake over the integral of the blood before it: what kinetics, not the dose, decide."""
     curves = np.asarray(_array(seen.prediction.curves), float)
+    volumes = torch.as_tensor(seen.prediction.tissues).sum(dim=(1, 2, 3)).tolist()
     given = np.cumsum(np.clip(blood, 0.0, None) * seen.timing.duration) / 60.0
     for index in (2, 3, 4, 5):
         integral = _log(float(windows[index] @ given), 0.3)
         for tissue in _UPTAKE:
-            uptake = _log(float(windows[index] @ curves[TISSUES.index(tissue)]), 0.05)
-            yield f"uptake of {tissue} at {_NAMES[index]}", uptake - integral
+            place = TISSUES.index(tissue)
+            uptake = _log(float(windows[index] @ curves[place]), 0.05)
+            shown = volumes[place] >= _LEAST_VOLUME
+            yield f"uptake of {tissue} at {_NAMES[index]}", uptake - integral if shown else float("nan")
 
 
 def _fit(seen: Seen, windows: Array) -> Iterator[tuple[str, float]]:
@@ -176,11 +186,6 @@ def _fit(seen: Seen, windows: Array) -> Iterator[tuple[str, float]]:
     if isinstance(seen.prediction, EnsemblePrediction) and len(seen.prediction.members) > 1:
         spread, curve = seen.prediction.spread, seen.prediction.whole_blood
         yield "disagreement of the networks", _log(float(spread.mean() / np.abs(curve).mean()), 0.003)
-
-
-def _body_shape(activity: torch.Tensor) -> Iterator[tuple[str, float]]:
-    z, y, x = body_spread(activity) + 1e-3
-    yield "length of the body over its width", float(np.log(z / np.sqrt(y * x)))
 
 
 def _log(value: float, floor: float = _FLOOR) -> float:
