@@ -1,7 +1,7 @@
 """Input function by factor analysis: voxel curves as non-negative mixtures of a few curves, of which one is blood.
 
 The factors start at the voxels whose curves are extreme, by successive projection (Araújo et al., Chemometr Intell Lab
-1996;31:195) after truncation of the singular values; then both factors and shares are improved by hierarchical
+2001;57:65) after truncation of the singular values; then both factors and shares are improved by hierarchical
 alternating least squares (Cichocki & Phan, IEICE Trans Fundam 2009;E92-A:708). A non-negative factorisation is not
 unique: many steps bring the residual down but let tissue creep into the blood factor, so that a few are taken. The
 factor whose late activity is lowest for its peak is blood. A factor has no scale either; it comes from the voxels of
@@ -135,7 +135,7 @@ def _extreme_curves(curves: Array, number: int) -> Array:
         chosen.append(int((remainder**2).sum(axis=1).argmax()))
         direction = remainder[chosen[-1]] / np.linalg.norm(remainder[chosen[-1]])
         remainder = remainder - np.outer(remainder @ direction, direction)
-    return smooth[chosen]
+    return np.asarray(smooth[chosen])
 
 
 def _alternating(curves: Array, factors: Array) -> tuple[Array, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def fit_covariance(features: Array, body_weight: Array, ratio: Array) -> Covaria
         return float(0.5 * (len(scans) * np.log(amplitude).sum() + ratio.shape[1] * determinant))
 
     simplex = np.log(_START) + np.concatenate([np.zeros((1, 3)), np.eye(3)])
-    options = {"xatol": 0.05, "fatol": 0.5, "initial_simplex": simplex}
+    options: Any = {"xatol": 0.05, "fatol": 0.5, "initial_simplex": simplex}
     found = minimize(loss, np.log(_START), method="Nelder-Mead", options=options)
     return Covariance(*(float(value) for value in np.exp(found.x)))
 

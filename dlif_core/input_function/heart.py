@@ -91,12 +91,12 @@ def find_heart(scan: DynamicScan, pool: Array, late: Map, level: Level, elsewher
     """
     activity = scan.activity
     assert activity is not None
-    rise = _rise(pool, scan.timing)
+    latest = _rise(pool, scan.timing)
     for chamber, wall in _candidates(_peak_map(activity, scan.voxel_size, pool), scan.voxel_size, late, level.value):
         inside, around = mean_curve(activity, chamber), mean_curve(activity, wall)
-        gain = _gain(inside @ level.weights, around @ level.weights, level.value)
+        gain = _gain(float(inside @ level.weights), float(around @ level.weights), level.value)
         same = elsewhere is not None and bool((elsewhere & chamber).any())
-        if same or _rise(inside, scan.timing) > rise or not _RANGE[0] <= gain <= _RANGE[1]:
+        if same or _rise(inside, scan.timing) > latest or not _RANGE[0] <= gain <= _RANGE[1]:
             continue
         blood = around + gain * (inside - around)
         if _distance(blood, pool) <= _FARTHEST:
@@ -148,7 +148,7 @@ def _distance_from(place: NDArray[np.intp], shape: tuple[int, ...], voxel_size: 
 
 def _gain(inside: float, around: float, level: float) -> float:
     """k, at which the corrected curve is at its level late; infinite without contrast."""
-    return float((around - level) / (around - inside)) if around > inside else np.inf
+    return (around - level) / (around - inside) if around > inside else np.inf
 
 
 def _distance(blood: Array, pool: Array) -> float:

@@ -44,6 +44,8 @@ _CLUSTERS, _SEED, _FEWEST = 8, 1, 3
 _DELAY_SPREAD, _SPREAD = 0.5, 0.4
 # error of a tissue's curve: this part of its root mean square
 _ERROR = 0.05
+# relative step of the numerical derivatives
+_STEP = 1e-3
 _SECONDS = 60.0
 
 
@@ -178,7 +180,7 @@ def fit_jointly(curves: Array, timing: FrameTiming, start: FengInput, time: Arra
         prior = (shape - _parameters(start)) / _spreads()
         return np.concatenate([misfit.ravel() / np.sqrt(len(timing)), prior])
 
-    found = least_squares(residuals, _parameters(start), loss="soft_l1", diff_step=1e-3, max_nfev=40)
+    found = least_squares(residuals, _parameters(start), loss="soft_l1", diff_step=[_STEP] * 7, max_nfev=40)
     feng = _feng(found.x, start)
     return JointFit(feng, _project(curves, timing, time, feng.curve(time), ratio, weights))
 

@@ -168,7 +168,7 @@ def test_voxel_curves_are_means_over_cubes() -> None:
 
 
 def test_joint_fit_finds_the_input_function_of_noise_free_tissues() -> None:
-    """The start is the population's curve, .65 SUV away; the tissues pull the shape to the truth."""
+    """The start is the population's curve, .39 SUV away; the tissues pull the shape to the truth."""
     curves = np.concatenate([TISSUES, [0.8 * AVERAGES + 0.2 * MUSCLE]])
     fit = fit_jointly(curves, TIMING, POPULATION, TIME, RATIO)
     before, after = (feng.curve(TIME) for feng in (POPULATION, fit.feng))
@@ -177,8 +177,8 @@ def test_joint_fit_finds_the_input_function_of_noise_free_tissues() -> None:
         averages = TIMING.average(TIME, curve)
         return error(averages * (averages @ AVERAGES) / (averages @ averages))
 
-    assert shape_error(before) > 0.6
-    assert shape_error(after) < 0.25
+    assert shape_error(before) > 0.35
+    assert shape_error(after) < 0.15
     np.testing.assert_allclose(fit.fitted, curves, atol=0.03 * curves.max())
 
 
