@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 
 import dask
 import distributed
@@ -23,6 +25,26 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": 1 << 28,
     "MALLOC_ARENA_MAX": 1,
 }
+
+
+@contextmanager
+def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes of this program alone, without a cluster, in `WORKER_ENVIRONMENT`.
+
+    Parameters
+    ----------
+    workers
+        Number of processes; each begins when it first has work.
+    """
+    before = dict(os.environ)
+    os.environ |= {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+            yield executor
+    finally:
+        for name in WORKER_ENVIRONMENT:
+            os.environ.pop(name)
+        os.environ |= {name: before[name] for name in WORKER_ENVIRONMENT if name in before}
 
 
 @contextmanager
