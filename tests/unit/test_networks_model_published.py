@@ -6,7 +6,7 @@ import torch
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.networks.examples import Example
-from dlif_core.networks.fc_dlif import FCDLIF, padded, predict_curve, published_loss
+from dlif_core.networks.fc_dlif import padded, predict_curve, published_loss
 from dlif_core.networks.fc_dlif_training import PublishedRecipe, PublishedTraining, complete_scans
 from dlif_core.networks.model import Trained, load_model, load_published, save_published
 from dlif_core.networks.release import trained_facts, training_log
@@ -26,7 +26,7 @@ def example():
 @pytest.fixture(scope="module")
 def training(example):
     run = PublishedTraining(
-        PublishedRecipe(steps=3, batch=1, learning_rate=1e-3, validate_every=3), [example], [example]
+        PublishedRecipe(steps=2, batch=1, learning_rate=1e-3, validate_every=2), [example], [example]
     )
     run.run()
     return run
@@ -43,12 +43,6 @@ class TestPadding:
     def test_leaves_large_images_alone(self):
         image = torch.rand(1, 70, 33, 32)
         assert padded(image) is image or torch.equal(padded(image), image)
-
-    def test_prediction_is_in_proportion_to_the_image(self, example):
-        network = FCDLIF()
-        torch.testing.assert_close(
-            predict_curve(network, 3.0 * example.activity), 3.0 * predict_curve(network, example.activity)
-        )
 
 
 class TestTraining:
@@ -77,11 +71,12 @@ class TestTraining:
         loss = run.loss(example, Draws(0.9, 0.1))
         curve = predict_curve(run.network, example.activity.flip(3))
         # half precision keeps about three digits
-        assert float(loss) == pytest.approx(float(published_loss(curve[None], example.whole_blood[None])), rel=0.03)
+        expected = float(published_loss(curve[None], example.whole_blood[None]))
+        assert float(loss.detach()) == pytest.approx(expected, rel=0.03)
 
     def test_goes_on_to_the_same_bits(self, training, example, tmp_path):
         begun = PublishedTraining(training.recipe, [example], [example])
-        begun.run(2)
+        begun.run(1)
         begun.save(tmp_path / "checkpoint.safetensors")
         resumed = PublishedTraining.resume(tmp_path / "checkpoint.safetensors", training.recipe, [example], [example])
         resumed.run()
