@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
+from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.networks.conformal import conformal_quantile, refusal
 from dlif_core.networks.continuous import ContinuousCurve, continuous_curve
 from dlif_core.networks.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.error_scale import ErrorScale, fit_scale
-from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training_run import Source
 from dlif_core.networks.weight_map import TissueNetwork
+from dlif_core.phantom.physiology import OrganKinetics, organ_curves
+from dlif_core.phantom.tracers import FDG
 from dlif_core.scan import RegionCurves
 
 Array = NDArray[np.float64]
@@ -67,8 +69,8 @@ class CalibratedCurve(NamedTuple):
     samples
         Curves drawn from its uncertainty, shape (samples, points) [SUV].
     intervals
-        (lower, upper) of ``auc`` up to the end of the scan [SUV·min], ``peak`` [SUV] and ``Ki <tissue>`` relative to
-        the Ki that the curve gives; what the calibration is too small for, or the scan too short, is not there.
+        (lower, upper) of ``auc`` up to the end of the scan [SUV·min], ``peak`` [SUV] and ``Ki <tissue>`` of an FDG
+        tissue relative to what the true curve would give; what the calibration is too small for is not there.
     refused
         Why there is no band; empty if there is one.
     """
@@ -158,7 +160,7 @@ class Calibration:
             lower=lower,
             upper=upper,
             samples=np.maximum(curve.values + scale * drawn, 0.0),
-            intervals=self._intervals(prediction, curve, scale, level),
+            intervals=self._intervals(curve, scale, level),
             refused=refused,
         )
 
@@ -183,16 +185,11 @@ class Calibration:
         found = replace(self, scores=scores, population=population, inflation=1.0)
         return replace(found, inflation=_inflation(found, cases))
 
-    def _intervals(
-        self, prediction: EnsemblePrediction, curve: ContinuousCurve, scale: Array, level: float
-    ) -> dict[str, tuple[float, float]]:
-        figures, sizes = _figures(prediction, curve), _relative_sizes(self, curve, scale)
+    def _intervals(self, curve: ContinuousCurve, scale: Array, level: float) -> dict[str, tuple[float, float]]:
+        centres, sizes = _figures(curve), _relative_sizes(self, curve, scale)
         found = {}
-        for name, value in figures.items():
-            if self.refusal(name, level) or not np.isfinite(value):
-                continue
-            reach = math.exp(conformal_quantile(self.scores[name], level) * sizes[name])
-            centre = 1.0 if name.startswith("Ki") else value
+        for name in (name for name in sizes if not self.refusal(name, level)):
+            reach, centre = math.exp(conformal_quantile(self.scores[name], level) * sizes[name]), centres.get(name, 1.0)
             found[name] = (centre / reach, centre * reach)
         return found
 
@@ -350,31 +347,38 @@ def _score(calibration: Calibration, case: Case) -> dict[str, float]:
     if not known.all():  # figures of the whole curve are not known
         return {name: float("nan") for name in _figure_names()} | {"band": band}
     truth = continuous_curve(timing, case.whole_blood, np.zeros(len(timing)))
-    own, true = _figures(case.prediction, curve), _figures(case.prediction, truth)
+    own, true = _figures(curve), _figures(truth)
+    ratios = {name: own[name] / true[name] for name in own} | _influx_ratios(curve, truth, timing)
     sizes = _relative_sizes(calibration, curve, scale)
-    return {"band": band} | {name: abs(math.log(own[name] / true[name])) / sizes[name] for name in own}
+    return {"band": band} | {name: abs(math.log(ratio)) / sizes[name] for name, ratio in ratios.items()}
 
 
-def _figures(prediction: EnsemblePrediction, curve: ContinuousCurve) -> dict[str, float]:
-    """Area [SUV·min], peak [SUV] and Ki of tissues, of one curve; NaN where the scan is too short for Ki."""
-    area = float(np.trapezoid(curve.values, curve.time)) / _MINUTE
-    ki = _influx(prediction, curve)
-    return {"auc": area, "peak": float(curve.values.max())} | {
-        f"Ki {tissue}": value for tissue, value in zip(KI_TISSUES, ki, strict=True)
-    }
+def _figures(curve: ContinuousCurve) -> dict[str, float]:
+    """Area [SUV·min] and peak [SUV]."""
+    return {"auc": float(np.trapezoid(curve.values, curve.time)) / _MINUTE, "peak": float(curve.values.max())}
 
 
-def _influx(prediction: EnsemblePrediction, curve: ContinuousCurve) -> list[float]:
-    """Patlak slopes of tissues as the networks see them; whole blood serves as plasma, which cancels in ratios."""
-    curves = prediction.curves[[TISSUES.index(tissue) for tissue in KI_TISSUES]]
-    regions = RegionCurves(KI_TISSUES, curves, np.full(len(curves), np.nan))
-    whole_blood = InputFunction(curve.time, curve.values, curve.values, "learned")
+def _influx_ratios(curve: ContinuousCurve, truth: ContinuousCurve, timing: FrameTiming) -> dict[str, float]:
+    """Patlak Ki of usual tissues by a curve over that by the true curve; NaN where the scan is too short.
+
+    The tissues have taken up tracer from the true curve. Whole blood serves as plasma, which cancels in ratios.
+    """
+    true = InputFunction(truth.time, truth.values, truth.values, "truth")
+    tissues = organ_curves({name: _usual(name) for name in KI_TISSUES}, true, timing)
+    regions = RegionCurves(KI_TISSUES, tissues, np.full(len(tissues), np.nan))
+    own = InputFunction(curve.time, curve.values, curve.values, "learned")
     settings = FitSettings("patlak", t_star=T_STAR, weights="uniform")
     try:
-        fits = fit_regions(regions, prediction.timing, whole_blood, settings, math.inf)
+        found, expected = (fit_regions(regions, timing, each, settings, math.inf)["Ki"].values for each in (own, true))
     except ConfigurationError:
-        return [math.nan] * len(KI_TISSUES)
-    return [float(value) if value > 0.0 else math.nan for value in fits["Ki"].values]
+        return {f"Ki {tissue}": math.nan for tissue in KI_TISSUES}
+    ratios = np.where(found > 0.0, found / expected, np.nan)
+    return {f"Ki {tissue}": float(ratio) for tissue, ratio in zip(KI_TISSUES, ratios, strict=True)}
+
+
+def _usual(tissue: str) -> OrganKinetics:
+    """FDG kinetics without dephosphorylation."""
+    return replace(OrganKinetics(*FDG.tissue[tissue]), k4=0.0)
 
 
 def _relative_sizes(calibration: Calibration, curve: ContinuousCurve, scale: Array) -> dict[str, float]:
