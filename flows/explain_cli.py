@@ -93,9 +93,18 @@ def _figure(one: xr.Dataset) -> dict[str, object]:
         "units": str(one["units"].item()),
         "value": float(one["value"]),
         "completeness gap": float(one["gap"]),
-        "relevance by tissue": _numbers(one["tissue"].values, one["relevance_tissue"].values),
-        "change without correction for tissue": _numbers(one["tissue"].values, -one["occlusion_tissue"].values),
         "change with window hidden": _numbers(windows, -one["occlusion_window"].values),
+        **_of_regions(one),
+    }
+
+
+def _of_regions(one: xr.Dataset) -> dict[str, object]:
+    if "region" not in one.dims:
+        return {}
+    names = one["region"].values
+    return {
+        "relevance of region": _numbers(names, one["relevance_region"].values),
+        "change with region hidden": _numbers(names, -one["occlusion_region"].values),
     }
 
 

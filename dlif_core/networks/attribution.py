@@ -8,13 +8,13 @@ Their path runs from no activity to the scan. It is straight in the roots of the
 sees; straight in the activity itself it would begin with an infinite slope. Nothing is read off no activity, so the
 shares add up to the figure itself (but for what the correction makes of nothing, which is little).
 
-Occlusion asks otherwise: how the figure changes when a tissue is left out of the drawing, or when the network does not
-see what a time window shows. All is done on the image put right for motion, by every member of the ensemble.
+Occlusion asks otherwise: how the figure changes when a region shows what the body shows on average, or when the network
+does not see what a time window shows. All is done on the image put right for motion, by every member of the ensemble.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,9 +28,8 @@ from dlif_core.networks.correction import OFFSET
 from dlif_core.networks.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.features import WINDOW_EDGES, WINDOWS, Features, features
 from dlif_core.networks.prediction import network_image
-from dlif_core.networks.resampling import displaced, network_affine
+from dlif_core.networks.resampling import displaced, network_affine, to_network_grid
 from dlif_core.networks.targets import Target, make_target
-from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.unmixing import noise_confidence, unmix
 from dlif_core.networks.weight_map import Drawn, TissueNetwork
 
@@ -45,6 +44,8 @@ Array = NDArray[np.float64]
 REPORTED = ("auc", "peak")
 #: Points on the path of integrated gradients.
 STEPS = 16
+# mean activity of voxels of the body [SUV]
+_BODY = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,31 +178,30 @@ def _integrated(seen: Seen, target: Target, steps: int) -> Array:
 
 
 @torch.no_grad()
-def occluded_tissues(seen: Seen, target: Target) -> Array:
-    """Change of a figure when a tissue is left out of what was drawn, shape (tissues,).
+def occluded_region(seen: Seen, target: Target, region: torch.Tensor) -> float:
+    """Change of a figure when a region shows what the body shows on average, and the network draws anew.
 
-    What the tissue shows is then taken for the others: the change tells how much of it would spill into the curve if
-    nobody took it off. As a part of the figure: negative where the figure rises, and 1 for blood, without which there
-    is no curve (NaN if the figure belongs to the ensemble). Organs cut out of the image would ask the network about
-    bodies unlike any that it has learned from.
+    As a part of the figure: 1 means that nothing is left of it, a negative number that it rises. A region cut out of
+    the body would be an image unlike any that the network has learned from.
+
+    Parameters
+    ----------
+    seen, target
+        The scan and the figure.
+    region
+        Part of each voxel that belongs to it, shape (z, y, x).
     """
-    described = features(seen.activity, seen.timing, seen.body_weight)
-    counting = noise_confidence(seen.activity, torch.tensor(seen.timing.duration))
-    drawn: list[Drawn] = [network(described) for network in seen.networks]
     whole = float(target.value(seen.curves(seen.activity)))
-    changes = [np.nan if target.of_ensemble else 1.0]
-    for tissue in range(1, len(TISSUES)):
-        kept = [index for index in range(len(TISSUES)) if index != tissue]
-        curves = [unmix(seen.activity, one.tissues[kept], counting * one.confidence).curves[0] for one in drawn]
-        changes.append(1.0 - float(target.value(seen.corrected(torch.stack(curves)))) / whole)
-    return np.array(changes)
+    body = seen.activity.mean(dim=0) > _BODY
+    average = seen.activity[:, body].mean(dim=1)[:, None, None, None]
+    return 1.0 - float(target.value(seen.curves(seen.activity + region * (average - seen.activity)))) / whole
 
 
 @torch.no_grad()
 def occluded_windows(seen: Seen, target: Target) -> Array:
     """Change of a figure when the network draws without seeing a time window, shape (windows,).
 
-    It sees the mean of the windows before and after instead, and reads off all frames. Parts as of `occluded_tissues`;
+    It sees the mean of the windows before and after instead, and reads off all frames. Parts as of `occluded_region`;
     NaN for windows that the scan does not have.
     """
     whole = float(target.value(seen.curves(seen.activity)))
@@ -232,23 +232,35 @@ def frame_matrix(seen: Seen) -> Array:
     return rows / len(seen.networks)
 
 
-def explain(seen: Seen, targets: Sequence[Target], steps: int = STEPS) -> xr.Dataset:
+def explain(
+    seen: Seen, targets: Sequence[Target], regions: Mapping[str, torch.Tensor] | None = None, steps: int = STEPS
+) -> xr.Dataset:
     """Weight map, relevance and occlusion of some figures of a curve.
+
+    Parameters
+    ----------
+    seen
+        The scan.
+    targets
+        The figures.
+    regions
+        Name → part of each voxel that belongs to the region, shape (z, y, x); None for a scan without.
+    steps
+        As of `relevance`.
 
     Returns
     -------
-    On the networks' grid (z, y, x): ``weight_map`` and ``weight_map_sd`` (over members), ``mean_activity``, ``blood``
-    (part of each voxel that was drawn as blood). ``factor`` (frame): the correction over time. For each target
-    ``value``, ``gap``, ``relevance`` and ``relevance_sd`` (z, y, x), ``relevance_frames`` and ``relevance_frames_sd``
-    (frame), ``relevance_tissue`` (the relevance of voxels shared out by what was drawn there), ``occlusion_tissue``
-    (tissue) and ``occlusion_window`` (window). SD is NaN where there is one member or the figure belongs to the
-    ensemble.
+    On the networks' grid (z, y, x): ``weight_map`` and ``weight_map_sd`` (over members), ``mean_activity``. ``factor``
+    (frame): the correction over time. For each target ``value``, ``gap``, ``relevance`` and ``relevance_sd`` (z, y, x),
+    ``relevance_frames`` and ``relevance_frames_sd`` (frame) and ``occlusion_window`` (window); with regions also
+    ``relevance_region`` (the relevance of its voxels) and ``occlusion_region`` (region). SD is NaN where there is one
+    member or the figure belongs to the ensemble.
     """
     import xarray as xr
 
     found = [relevance(seen, target, steps) for target in targets]
     voxels, frames = ("target", "z", "y", "x"), ("target", "frame")
-    return xr.Dataset(
+    explained = xr.Dataset(
         {
             **_images(seen),
             "factor": ("frame", seen.prediction.factor, {"long_name": "correction of the read curve plus its offset"}),
@@ -258,12 +270,26 @@ def explain(seen: Seen, targets: Sequence[Target], steps: int = STEPS) -> xr.Dat
             "relevance_sd": (voxels, _stacked([_spread(one.voxels) for one in found])),
             "relevance_frames": (frames, _stacked([one.frames.mean(axis=0) for one in found])),
             "relevance_frames_sd": (frames, _stacked([_spread(one.frames) for one in found])),
-            "relevance_tissue": (("target", "tissue"), _stacked([_by_tissue(seen, one) for one in found])),
-            "occlusion_tissue": (("target", "tissue"), _stacked([occluded_tissues(seen, one) for one in targets])),
             "occlusion_window": (("target", "window"), _stacked([occluded_windows(seen, one) for one in targets])),
         },
         coords=_coordinates(seen, targets),
         attrs={"members": len(seen.networks), "steps": steps},
+    )
+    return explained.merge(_by_region(seen, targets, found, regions)) if regions else explained
+
+
+def _by_region(
+    seen: Seen, targets: Sequence[Target], found: Sequence[Relevance], regions: Mapping[str, torch.Tensor]
+) -> xr.Dataset:
+    import xarray as xr
+
+    parts = torch.stack(list(regions.values())).double().numpy(force=True)
+    shares = [np.einsum("rzyx,zyx->r", parts, one.voxels.mean(axis=0)) for one in found]
+    changes = [np.array([occluded_region(seen, target, part) for part in regions.values()]) for target in targets]
+    dimensions = ("target", "region")
+    return xr.Dataset(
+        {"relevance_region": (dimensions, _stacked(shares)), "occlusion_region": (dimensions, _stacked(changes))},
+        coords={"region": list(regions), "target": [target.name for target in targets]},
     )
 
 
@@ -305,11 +331,23 @@ def explain_scan(
     weight = scan.acquisition.body_weight
     assert weight is not None
     seen = see(networks, activity, scan.timing, weight)
-    explained = explain(seen, made)
+    explained = explain(seen, made, _regions(scan))
     if matrix:
         explained["frame_matrix"] = (("curve_frame", "frame"), frame_matrix(seen), {"units": "SUV"})
     explained.attrs["affine"] = network_affine(scan.affine, scan.activity.shape[1:]).tolist()
     return explained
+
+
+def _regions(scan: DynamicScan) -> dict[str, torch.Tensor] | None:
+    """Labelled regions on the networks' grid."""
+    if scan.labels is None:
+        return None
+    size, regions = scan.voxel_size.tolist(), {}
+    for label, name in scan.label_names.items():
+        mask = scan.labels == label
+        if mask.any():
+            regions[name] = to_network_grid(torch.from_numpy(mask[None].astype(np.float32)), size)[0]
+    return regions or None
 
 
 def _images(seen: Seen) -> dict[str, tuple[tuple[str, ...], Array]]:
@@ -320,13 +358,7 @@ def _images(seen: Seen) -> dict[str, tuple[tuple[str, ...], Array]]:
         "weight_map": (space, _single(seen.prediction.weight_map.numpy(force=True))),
         "weight_map_sd": (space, _single(_spread(weights))),
         "mean_activity": (space, _single(torch.einsum("f,fzyx->zyx", share, seen.activity).numpy(force=True))),
-        "blood": (space, _single(seen.prediction.tissues[0].numpy(force=True))),
     }
-
-
-def _by_tissue(seen: Seen, found: Relevance) -> Array:
-    tissues = seen.prediction.tissues.double().numpy(force=True)
-    return np.asarray(np.einsum("kzyx,zyx->k", tissues, found.voxels.mean(axis=0)))
 
 
 def _spread(members: Array) -> Array:
@@ -346,7 +378,6 @@ def _coordinates(seen: Seen, targets: Sequence[Target]) -> dict[str, object]:
         "target": [target.name for target in targets],
         "title": ("target", [target.title for target in targets]),
         "units": ("target", [target.unit for target in targets]),
-        "tissue": list(TISSUES),
         "window_start": ("window", list(WINDOW_EDGES[:-1]), {"units": "s", "long_name": "after arrival of the bolus"}),
         "window_end": ("window", list(WINDOW_EDGES[1:]), {"units": "s", "long_name": "after arrival of the bolus"}),
         "frame_start": ("frame", seen.timing.start, {"units": "s"}),

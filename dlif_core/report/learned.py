@@ -20,7 +20,7 @@ from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.report.figure import GREY, INK, PALETTE, draw
-from dlif_core.report.numbers import Cell, Heading, Table, decimals, number, significant
+from dlif_core.report.numbers import ABSENT, Cell, Heading, Table, decimals, number, significant
 from dlif_core.scan import Acquisition, RegionCurves
 
 Array = NDArray[np.float64]
@@ -31,7 +31,9 @@ _TONES = {"in scope": "good", "doubtful": "warn", "out of scope": "bad"}
 _PLANES = (("axial", 0, "x", "y"), ("coronal", 1, "x", "z"), ("sagittal", 2, "y", "z"))
 # overlays are drawn above this part of their limit
 _SEEN = 0.08
-# tissues with a bar: those that would change the curve most
+# the body shows more than this part of the 99th percentile of the mean image
+_BODY = 0.05
+# regions with a bar: those that change the curve most
 _MOST_BARS = 9
 
 
@@ -48,7 +50,7 @@ class LearnedSection:
     pictures, course
         Figures of the explanation, or None where there is none.
     explained
-        Figures of the curve that were explained: value, completeness, most important tissue and window.
+        Figures of the curve that were explained: value, completeness, most relevant region and window.
     ki
         Ki of every region with each input function, or None where Patlak's plot does not apply.
     """
@@ -113,7 +115,7 @@ def explanation_pictures(explanation: xr.Dataset) -> Markup:
 def paint_pictures(figure: Figure, explanation: xr.Dataset) -> None:
     """Draw `explanation_pictures` into a figure."""
     rows = [
-        ("Weight map [SUV per SUV]", explanation["weight_map"].to_numpy()),
+        ("Weight map [SUV per SUV]", np.where(_in_body(explanation), explanation["weight_map"].to_numpy(), 0.0)),
         (f"Relevance for the {_title(explanation, 0)} [{_unit(explanation, 0)}]", steady_relevance(explanation, 0)),
     ]
     position = heart(explanation)
@@ -138,12 +140,18 @@ def steady_relevance(explanation: xr.Dataset, index: int) -> Array:
 
 
 def heart(explanation: xr.Dataset) -> tuple[int, int, int]:
-    """Indices along z, y, x of the voxel with most blood around it."""
+    """Indices along z, y, x of the voxel with most relevance around it: where most of the curve was read."""
     from scipy.ndimage import uniform_filter
 
-    pooled = uniform_filter(explanation["blood"].to_numpy().astype(float), 3)
+    pooled = uniform_filter(explanation["relevance"].to_numpy()[0].astype(float), 3)
     z, y, x = np.unravel_index(int(pooled.argmax()), pooled.shape)
     return int(z), int(y), int(x)
+
+
+def _in_body(explanation: xr.Dataset) -> NDArray[np.bool_]:
+    """Voxels with activity, shape (z, y, x): weights outside the body read nothing."""
+    image = explanation["mean_activity"].to_numpy()
+    return np.asarray(image > _BODY * np.percentile(image, 99))
 
 
 def _paint_row(panel: Any, image: Array, overlay: Array, position: tuple[int, int, int]) -> None:
@@ -167,21 +175,23 @@ def _paint_row(panel: Any, image: Array, overlay: Array, position: tuple[int, in
 
 
 def explanation_course(explanation: xr.Dataset) -> Markup:
-    """Relevance over time, and what hiding a tissue or a time window changes, for the first figure."""
+    """Relevance over time, and what hiding a region or a time window changes, for the first figure."""
     return draw(11.6, 3.4, lambda figure: paint_course(figure, explanation), "When the learned curve came from")
 
 
 def paint_course(figure: Figure, explanation: xr.Dataset) -> None:
     """Draw `explanation_course` into a figure."""
-    over_time, tissues, windows = figure.subplots(1, 3, width_ratios=(1.5, 1, 1.1))
+    if "region" in explanation.dims:
+        over_time, regions, windows = figure.subplots(1, 3, width_ratios=(1.5, 1, 1.1))
+        names, changes = explanation["region"].to_numpy(), -100 * explanation["occlusion_region"].to_numpy()[0]
+        chosen = np.argsort(-np.abs(changes))[:_MOST_BARS]
+        _bars(regions, [str(name).replace("_", " ") for name in names[chosen]], changes[chosen], "Region hidden")
+    else:
+        over_time, windows = figure.subplots(1, 2, width_ratios=(1.5, 1.1))
     _paint_time(over_time, explanation)
-    names = explanation["tissue"].to_numpy().astype(str)
-    changes = -100 * explanation["occlusion_tissue"].to_numpy()[0]
-    chosen = [index for index in np.argsort(-np.abs(changes)) if names[index] != "blood"][:_MOST_BARS]
-    _bars(tissues, [names[index].replace("_", " ") for index in chosen], changes[chosen], "Tissue not taken off")
     hidden = -100 * explanation["occlusion_window"].to_numpy()[0]
     edges = zip(explanation["window_start"].to_numpy(), explanation["window_end"].to_numpy(), strict=True)
-    _bars(windows, [f"{start:g} to {end:g} s" for start, end in edges], hidden, "Window hidden from the network")
+    _bars(windows, [f"{start:g} to {end:g} s" for start, end in edges], hidden, "Window hidden")
 
 
 def _paint_time(axes: Axes, explanation: xr.Dataset) -> None:
@@ -230,8 +240,7 @@ def explanation_table(explanation: xr.Dataset) -> Table:
         Heading("Value"),
         Heading("Unit", numeric=False),
         Heading("Completeness gap", "%", "part of the figure that the relevance does not add up to"),
-        Heading("Blood", "%", "relevance in voxels by how much blood was drawn there, as a part of the figure"),
-        Heading("Most spill-over taken off", numeric=False),
+        Heading("Most relevance", numeric=False, note="region, and its share of the figure"),
         Heading("Most telling window", numeric=False),
     )
     rows = tuple(_explained(explanation.isel(target=index)) for index in range(explanation.sizes["target"]))
@@ -240,8 +249,6 @@ def explanation_table(explanation: xr.Dataset) -> Table:
 
 def _explained(one: xr.Dataset) -> tuple[Cell, ...]:
     value = float(one["value"])
-    spill = one["occlusion_tissue"].to_numpy()[1:]
-    tissue = str(one["tissue"].to_numpy()[1 + int(np.argmax(np.abs(spill)))]).replace("_", " ")
     window = int(np.nanargmax(np.abs(one["occlusion_window"].to_numpy())))
     start, end = float(one["window_start"][window]), float(one["window_end"][window])
     return (
@@ -249,10 +256,17 @@ def _explained(one: xr.Dataset) -> tuple[Cell, ...]:
         Cell(significant(value)),
         Cell(str(one["units"].item())),
         Cell(number(100 * float(one["gap"]), 1)),
-        Cell(number(100 * float(one["relevance_tissue"][0]) / value, 0)),
-        Cell(f"{tissue} ({-100 * spill[np.argmax(np.abs(spill))]:+.0f} % without)".replace("-", "−")),
+        Cell(_most_relevant(one, value)),
         Cell(f"{start:g} to {end:g} s ({-100 * float(one['occlusion_window'][window]):+.1f} %)".replace("-", "−")),
     )
+
+
+def _most_relevant(one: xr.Dataset, value: float) -> str:
+    if "region" not in one.dims:
+        return ABSENT
+    shares = one["relevance_region"].to_numpy() / value
+    region = int(np.argmax(shares))
+    return f"{str(one['region'].to_numpy()[region]).replace('_', ' ')} ({100 * shares[region]:.0f} %)"
 
 
 def ki_by_input_function(

@@ -12,7 +12,7 @@ from dlif_core.networks.attribution import (
     explain,
     explain_scan,
     frame_matrix,
-    occluded_tissues,
+    occluded_region,
     occluded_windows,
     relevance,
     see,
@@ -30,10 +30,8 @@ from dlif_core.networks.examples import make_example
 from dlif_core.networks.features import WINDOWS
 from dlif_core.networks.resampling import network_affine
 from dlif_core.networks.targets import Target, curve_target, make_target
-from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training
-from dlif_core.networks.unmixing import noise_confidence
-from dlif_core.networks.weight_map import Drawn, TissueNetwork
+from dlif_core.networks.weight_map import TissueNetwork
 from dlif_core.phantom import TRAINING, Population, draw, simulate, simulate_coarse
 
 SMALL = (4, 6, 8)
@@ -151,29 +149,18 @@ class TestRelevance:
 
 
 class TestOcclusion:
-    def test_of_a_tissue_is_the_spill_over_that_it_would_leave(self, examples):
-        """True tissues by least squares without one of them; the tail rises without the myocardium."""
+    def test_of_a_region_is_that_of_the_image_in_which_it_looks_average(self, network, examples):
         example = examples[1]
-        network = TissueNetwork(SMALL).eval()
-        logits = torch.cat([(1 - example.tissues.sum(0, keepdim=True)).clamp(min=0), example.tissues]) + 1e-4
-        truth = Drawn(example.tissues, torch.ones(example.tissues.shape[1:]), logits.log())
-        network.forward = lambda described: truth
         one = see([network], example.activity, example.timing, example.body_weight)
-        target = curve_target("auc", example.timing)
-        changes = occluded_tissues(one, target)
-        assert changes[0] == 1.0
-        kept = [k for k, name in enumerate(TISSUES) if name != "myocardium"]
-        confidence = noise_confidence(one.activity, torch.tensor(example.timing.duration)).numpy().ravel()
-        root = np.sqrt(confidence)
-        design = example.tissues[kept].flatten(1).numpy().T * root[:, None]
-        curve = np.linalg.lstsq(
-            np.concatenate([design, np.sqrt(0.02) * np.eye(len(kept))]),
-            np.concatenate([one.activity.flatten(1).numpy().T * root[:, None], np.zeros((len(kept), len(one.timing)))]),
-        )[0][0]
-        minutes = example.timing.duration / 60
-        whole = one.prediction.whole_blood @ minutes
-        assert changes[TISSUES.index("myocardium")] == pytest.approx(1 - curve @ minutes / whole, abs=1e-3)
-        assert changes[TISSUES.index("myocardium")] < -0.05
+        target = curve_target("peak", example.timing)
+        region = torch.zeros(example.activity.shape[1:])
+        assert occluded_region(one, target, region) == 0.0
+        region[8:14, 10:15, 10:15] = 1.0
+        image, body = one.activity.clone(), one.activity.mean(dim=0) > 0.2
+        image[:, 8:14, 10:15, 10:15] = one.activity[:, body].mean(dim=1)[:, None, None, None]
+        with torch.no_grad():
+            expected = 1 - float(one.curves(image).max() / one.curves(one.activity).max())
+        assert occluded_region(one, target, region) == pytest.approx(expected, abs=1e-5)
 
     def test_of_windows_changes_the_drawing_alone(self, network, examples):
         """A drawing that does not depend on the image is not changed."""
@@ -201,11 +188,14 @@ class TestOcclusion:
 class TestExplanation:
     def test_has_what_reports_show(self, seen):
         target = curve_target("auc", seen.timing)
-        explained = explain(seen, [target], steps=2)
+        explained = explain(seen, [target], {"all": torch.ones(seen.activity.shape[1:])}, steps=2)
         assert explained["relevance"].dims == ("target", "z", "y", "x")
         assert explained.sizes["window"] == WINDOWS
         np.testing.assert_allclose(
             float(explained["relevance"].sum()), float(explained["relevance_frames"].sum()), rtol=1e-3
+        )
+        np.testing.assert_allclose(
+            float(explained["relevance"].sum()), float(explained["relevance_region"].sum()), rtol=1e-3
         )
 
     def test_of_a_scan_lies_where_the_scan_lies(self, network):

@@ -10,7 +10,6 @@ from report_page import Page
 
 from dlif_core.curve import InputFunction
 from dlif_core.networks.features import WINDOW_EDGES
-from dlif_core.networks.tissues import TISSUES
 from dlif_core.report import ScanReport, scan_report
 from dlif_core.report.learned import explanation_table, heart, ki_by_input_function, ki_table, steady_relevance
 from dlif_core.scan import Acquisition, RegionCurves
@@ -25,9 +24,7 @@ def explanation() -> xr.Dataset:
     blood[tuple(slice(at - 1, at + 2) for at in HEART)] = 0.8
     relevance = np.stack([blood, 0.1 * blood])
     frames = len(TIMING)
-    windows, tissues = len(WINDOW_EDGES) - 1, len(TISSUES)
-    spill = np.zeros((2, tissues))
-    spill[:, 0], spill[:, TISSUES.index("myocardium")] = 1.0, -0.62
+    windows = len(WINDOW_EDGES) - 1
     hidden = np.full((2, windows), 0.01)
     hidden[:, 3], hidden[1, -1] = 0.25, np.nan
     space = ("z", "y", "x")
@@ -35,21 +32,20 @@ def explanation() -> xr.Dataset:
         {
             "weight_map": (space, blood - 0.02),
             "mean_activity": (space, rng.random(SHAPE)),
-            "blood": (space, blood),
             "value": ("target", [50.0, 8.0]),
             "gap": ("target", [0.012, 0.02]),
             "relevance": (("target", *space), relevance),
             "relevance_sd": (("target", *space), np.full((2, *SHAPE), 0.5)),
             "relevance_frames": (("target", "frame"), np.ones((2, frames))),
-            "relevance_tissue": (("target", "tissue"), np.where(np.arange(tissues) == 0, [[45.0], [8.0]], 0.0)),
-            "occlusion_tissue": (("target", "tissue"), spill),
+            "relevance_region": (("target", "region"), [[5.0, 45.0], [8.0, 0.0]]),
+            "occlusion_region": (("target", "region"), [[0.1, 0.9], [0.2, -0.3]]),
             "occlusion_window": (("target", "window"), hidden),
         },
         coords={
             "target": ["auc", "peak"],
             "title": ("target", ["area under the curve", "highest frame"]),
             "units": ("target", ["SUV·min", "SUV"]),
-            "tissue": list(TISSUES),
+            "region": ["brain", "left_ventricle"],
             "window_start": ("window", list(WINDOW_EDGES[:-1])),
             "window_end": ("window", list(WINDOW_EDGES[1:])),
             "frame_start": ("frame", TIMING.start),
@@ -102,10 +98,14 @@ def test_same_explanation_same_text():
 def test_table_names_what_mattered_most():
     auc, peak = explanation_table(explanation()).rows
     texts = [cell.text for cell in auc]
-    assert texts[1:5] == ["50.0", "SUV·min", "1.2", "90"]
-    assert texts[5] == "myocardium (+62 % without)"
-    assert texts[6] == "15 to 25 s (−25.0 %)"
-    assert peak[4].text == "100"
+    assert texts[1:] == ["50.0", "SUV·min", "1.2", "left ventricle (90 %)", "15 to 25 s (−25.0 %)"]
+    assert peak[4].text == "brain (100 %)"
+
+
+def test_a_scan_without_labels_has_no_regions_to_hide():
+    plain = explanation().drop_dims("region")
+    assert explanation_table(plain).rows[0][4].text == "–"
+    assert "Where the curve came from" in page(explanation=plain).text
 
 
 def test_cuts_where_the_blood_is_and_hides_what_networks_do_not_agree_on():
