@@ -177,3 +177,19 @@ class TestFile:
     def test_of_another_grid_is_refused(self, calibration):
         with pytest.raises(ConfigurationError, match="another time grid"):
             Calibration.from_dict(calibration.to_dict() | {"nodes": [0.0, 1.0]})
+
+
+class TestPopulation:
+    def test_lies_beside_the_training(self):
+        """No value of anatomy, resolution or noise is one of the training, and the scans are others."""
+        from dlif_core.networks.calibration_population import CALIBRATION
+        from dlif_core.phantom import HELD_OUT, TRAINING
+
+        for part in ("size", "wall", "shift", "tilt"):
+            own, training = (getattr(population.anatomy, part) for population in (CALIBRATION, TRAINING))
+            assert own.excludes(training), part
+        for part in ("resolution", "heart_resolution", "noise_level"):
+            own, training = (getattr(population.acquisition, part) for population in (CALIBRATION, TRAINING))
+            assert own.excludes(training), part
+        assert CALIBRATION.injection == TRAINING.injection
+        assert CALIBRATION.stream not in (TRAINING.stream, HELD_OUT.stream)
