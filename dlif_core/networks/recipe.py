@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.networks.calibration_population import CALIBRATION
 from dlif_core.networks.fc_dlif_training import PublishedRecipe
 from dlif_core.networks.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training import Recipe
@@ -30,11 +31,11 @@ RecipeKind = TypeVar("RecipeKind", Recipe, PublishedRecipe)
 
 #: Name of a model: it is the name of a folder too.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PopulationName = Literal["training"]
+PopulationName = Literal["training", "calibration"]
 
 
 #: Populations that a recipe may name.
-POPULATIONS: Mapping[PopulationName, Population] = {"training": TRAINING}
+POPULATIONS: Mapping[PopulationName, Population] = {"training": TRAINING, "calibration": CALIBRATION}
 
 
 class Seeds(Section):
@@ -111,6 +112,7 @@ class ModelRecipe(Section):
     examples: Seeds = Seeds(first=10_000, count=3500)
     validation: Seeds = Seeds(first=0, count=24)
     calibration: Seeds = Seeds(first=2000, count=300)
+    calibration_population: PopulationName = "training"
     scope: Seeds = Seeds(first=2300, count=100)
     correction: Annotated[int, Field(ge=2)] = 1000
     training: dict[str, Any] = Field(default_factory=dict)
@@ -169,9 +171,10 @@ class ModelRecipe(Section):
         ConfigurationError
             If an animal would serve for two things.
         """
-        uses = {"training": self.examples, "validation": self.validation}
-        uses |= {"calibration": self.calibration, "scope": self.scope}
-        return SplitManifest({use: simulated_animals(self.population, seeds.numbers) for use, seeds in uses.items()})
+        uses = {"training": self.examples, "validation": self.validation, "scope": self.scope}
+        animals = {use: simulated_animals(self.population, seeds.numbers) for use, seeds in uses.items()}
+        calibrating = simulated_animals(self.calibration_population, self.calibration.numbers)
+        return SplitManifest({**animals, "calibration": calibrating})
 
 
 class PublishedModelRecipe(Section):
@@ -187,6 +190,8 @@ class PublishedModelRecipe(Section):
         Scans among which those with all 42 frames are taken.
     training
         Settings that differ from those of `fc_dlif_training.PublishedRecipe`.
+    stop
+        Update at which training ends before the learning rate has fallen; None for the end.
     """
 
     kind: Literal["fc-dlif"]
@@ -195,6 +200,7 @@ class PublishedModelRecipe(Section):
     examples: tuple[Seeds, ...] = (Seeds(first=10_000, count=3500),)
     validation: tuple[Seeds, ...] = (Seeds(first=0, count=200),)
     training: dict[str, Any] = Field(default_factory=dict)
+    stop: Annotated[int, Field(ge=1)] | None = None
     limits: tuple[str, ...] = ()
 
     def network_recipe(self) -> PublishedRecipe:

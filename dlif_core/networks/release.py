@@ -132,7 +132,7 @@ def train_published(output: Path, recipe: PublishedModelRecipe, report: Report =
     splits = SplitManifest({use: simulated_animals(recipe.population, numbers) for use, numbers in seeds.items()})
     scans = [Examples(output / WORK / "scans", population, numbers) for numbers in seeds.values()]
     training = begun_or_new(PublishedTraining, checkpoint(output, recipe.name), recipe.network_recipe(), *scans)
-    run_to_end(training, checkpoint(output, recipe.name), "FC-DLIF", report)
+    run_to_end(training, checkpoint(output, recipe.name), "FC-DLIF", report, recipe.stop)
     trained = Trained(
         networks=[training.best_network()],
         recipe=recipe.model_dump(mode="json"),
@@ -286,8 +286,11 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
         log=training_log(trainings),
         splits=recipe.splits(),
     )
-    calibrating, sound = (simulated(output, recipe, seeds) for seeds in (recipe.calibration, recipe.scope))
-    population = f"simulated mice of the population {recipe.population}"
+    calibrating = Examples(
+        output / WORK / "scans", POPULATIONS[recipe.calibration_population], recipe.calibration.numbers
+    )
+    sound = simulated(output, recipe, recipe.scope)
+    population = f"simulated mice of the population {recipe.calibration_population}"
     counted = scan_counter(report, "calibration", len(calibrating))
     calibration = calibrate(networks, calibrating, population, progress=counted)
     scope = fit_scope(networks, sound, scan_counter(report, "scope", len(sound)))

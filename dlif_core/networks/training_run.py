@@ -250,7 +250,9 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
             stated, progress = json.loads(metadata["recipe"]), json.loads(metadata["progress"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError("the file is no checkpoint.", where=path, hint="Delete it and train afresh.") from error
-        if stated != json.loads(json.dumps(asdict(recipe))):
+        wanted = json.loads(json.dumps(asdict(recipe)))
+        # settings that came into being after the checkpoint was written can't be compared
+        if stated != {name: value for name, value in wanted.items() if name in stated}:
             raise ConfigurationError(
                 f"the checkpoint is of another recipe: {stated}.",
                 where=path,

@@ -157,7 +157,7 @@ class TestFolder:
             load_model(model.folder)
 
     def test_an_animal_in_two_splits_is_refused(self, output):
-        with pytest.raises(ConfigurationError, match="training:2001 would serve for calibration and for scope"):
+        with pytest.raises(ConfigurationError, match="training:2001 would serve for scope and for calibration"):
             parse_recipe(
                 {"name": "a", "calibration": {"first": 2000, "count": 2}, "scope": {"first": 2001, "count": 1}},
                 where="",
