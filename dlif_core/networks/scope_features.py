@@ -79,7 +79,7 @@ def scan_features(seen: Seen) -> dict[Aspect, dict[str, float]]:
     """Features of a scan, by aspect and name."""
     total = seen.activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
     windows = window_means(seen.timing, arrival(seen.timing, total))
-    blood = np.asarray(_array(seen.prediction.whole_blood), float)
+    blood = _blood_read(seen)
     return {
         "distribution": dict(_distribution(seen.activity, seen.timing, windows)),
         "blood": dict(_blood(windows, blood)),
@@ -142,12 +142,17 @@ def paravenous_features(seen: Seen) -> Iterator[dict[str, float]]:
     """
     total = seen.activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
     windows = window_means(seen.timing, arrival(seen.timing, total))
-    blood = np.asarray(_array(seen.prediction.whole_blood), float)
+    blood = _blood_read(seen)
     timing = seen.timing
     nodes = np.concatenate([timing.start[:1], timing.mid, timing.end[-1:]])
     response = FrameConvolution(nodes, np.concatenate([[0.0], blood, blood[-1:]]), timing)
     for part, rate in _DEPOTS:
         yield dict(_blood(windows, (1.0 - part) * blood + part * rate * response.exponential(rate)[0]))
+
+
+def _blood_read(seen: Seen) -> Array:
+    """Blood as the weight map reads it: the correction draws any tracer's curve towards that of FDG."""
+    return np.asarray(_array(seen.prediction.curves)[TISSUES.index("blood")], float)
 
 
 def _blood(windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
@@ -165,9 +170,8 @@ def _tissues(seen: Seen, windows: Array, blood: Array) -> Iterator[tuple[str, fl
         integral = _log(float(windows[index] @ given), 0.3)
         for tissue in _UPTAKE:
             place = TISSUES.index(tissue)
-            uptake = _log(float(windows[index] @ curves[place]), 0.05)
-            shown = volumes[place] >= _LEAST_VOLUME
-            yield f"uptake of {tissue} at {_NAMES[index]}", uptake - integral if shown else float("nan")
+            uptake = _log(float(windows[index] @ curves[place]), 0.05) - integral
+            yield f"uptake of {tissue} at {_NAMES[index]}", uptake if volumes[place] >= _LEAST_VOLUME else float("nan")
 
 
 def _fit(seen: Seen, windows: Array) -> Iterator[tuple[str, float]]:
