@@ -83,9 +83,12 @@ class TestNoise:
         found = curve_noise(prediction, aligned)
         repeated = torch.stack([torch.einsum("zyx,fzyx->f", member.weight_map, noisy()) for _ in range(25)])
         expected = repeated.std(dim=0).numpy()
-        shown = clean.whole_blood > 0.2
-        assert np.median(found[shown] / expected[shown]) == pytest.approx(1.0, abs=0.2)
-        assert np.percentile(found[shown] / expected[shown], [10, 90]) == pytest.approx(1.0, abs=0.5)
+        shown, short = clean.whole_blood > 0.2, protocol.timing.duration <= 20.0
+        ratio = found[shown] / expected[shown]
+        assert np.median(ratio[short[shown]]) == pytest.approx(1.0, abs=0.15)
+        assert np.percentile(ratio[short[shown]], [10, 90]) == pytest.approx(1.0, abs=0.35)
+        # in long frames of a scan with little noise, what moves with the body counts as noise: too large, never too small
+        assert 0.8 < np.median(ratio[~short[shown]]) < 2.0
 
     def test_empty_image_is_refused(self, scan, networks):
         activity, timing, weight = inputs(scan)
