@@ -87,7 +87,7 @@ class TestNoise:
         ratio = found[shown] / expected[shown]
         assert np.median(ratio[short[shown]]) == pytest.approx(1.0, abs=0.15)
         assert np.percentile(ratio[short[shown]], [10, 90]) == pytest.approx(1.0, abs=0.35)
-        # in long frames of a scan with little noise, what moves with the body counts as noise: too large, never too small
+        # in long frames of a scan with little noise, what moves with the body counts as noise too
         assert 0.8 < np.median(ratio[~short[shown]]) < 2.0
 
     def test_empty_image_is_refused(self, scan, networks):
