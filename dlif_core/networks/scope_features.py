@@ -151,7 +151,7 @@ def paravenous_features(seen: Seen) -> Iterator[dict[str, float]]:
 
 
 def _blood_read(seen: Seen) -> Array:
-    """Blood as the weight map reads it: the correction draws any tracer's curve towards that of FDG."""
+    """Blood as the weight map reads it: the correction after it is fitted to FDG and might hide another tracer."""
     return np.asarray(_array(seen.prediction.curves)[TISSUES.index("blood")], float)
 
 
