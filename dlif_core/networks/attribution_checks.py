@@ -18,6 +18,7 @@ from dlif_core.networks.attribution import STEPS, Relevance, Seen, relevance, se
 from dlif_core.networks.examples import Example
 from dlif_core.networks.resampling import NETWORK_VOXEL
 from dlif_core.networks.targets import Target, curve_target
+from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training
 from dlif_core.networks.weight_map import TissueNetwork
 from dlif_core.phantom import CoarseScan
@@ -34,6 +35,7 @@ _DELETED = np.linspace(0.0, 1.0, 11)
 _BODY = 0.2
 # edges of the cube that shows a planted cue, along each axis [voxels]
 _CUE = (1, 5)
+_BLOOD = TISSUES.index("blood")
 
 
 @dataclass(frozen=True)
@@ -173,10 +175,13 @@ def randomisation(seen: Seen, target: Target, found: Relevance, steps: int = STE
 
 
 def with_cue(example: Example) -> Example:
-    """The example with a cue in a corner: a cube that shows the true curve, as no body does."""
-    activity = example.activity.clone()
-    activity[:, *(slice(*_CUE),) * 3] = example.whole_blood[:, None, None, None]
-    return replace(example, activity=activity)
+    """The example with a cue in a corner: a cube that shows the true curve, as no body does, and is called blood."""
+    activity, tissues = example.activity.clone(), example.tissues.clone()
+    cube = (slice(*_CUE),) * 3
+    activity[:, *cube] = example.whole_blood[:, None, None, None]
+    tissues[_BLOOD] = 0.0
+    tissues[_BLOOD, *cube] = 1.0
+    return replace(example, activity=activity, tissues=tissues)
 
 
 def cue_mask(example: Example) -> Mask:
@@ -187,8 +192,8 @@ def cue_mask(example: Example) -> Mask:
 
 
 def network_with_shortcut(examples: Sequence[Example], recipe: Recipe) -> TissueNetwork:
-    """A network that may read the cue: trained on examples that all show it, for the curve alone."""
+    """A network that reads the cue: trained to draw the blood on examples in which that is the cue alone."""
     planted = [with_cue(example) for example in examples]
-    training = Training(replace(recipe, drawing=0.0), planted, planted[:1])
+    training = Training(replace(recipe, fit=0.0, bias=0.0), planted, planted[:1])
     training.run()
     return training.network.eval()
