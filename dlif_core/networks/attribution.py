@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: Figures of the curve that a study's reports explain.
-REPORTED = ("auc", "peak")
+REPORTED = ("auc",)
 #: Points on the path of integrated gradients.
-STEPS = 16
+STEPS = 24
 # mean activity of voxels of the body [SUV]
 _BODY = 0.2
 
@@ -311,7 +311,7 @@ def explain_scan(
     targets
         Names of figures, see `make_target`.
     matrix
-        Also give ``frame_matrix`` (curve_frame, frame), which takes as long as two targets.
+        Also give ``frame_matrix`` (curve_frame, frame), which takes as long as a target.
 
     Returns
     -------

@@ -48,6 +48,8 @@ class ExplanationFigures:
         Whether the voxel with most relevance lies in the blood, dilated by the point spread function.
     blood_share
         Share of the positive relevance that lies there, as a multiple of its share of the volume.
+    reading_pointed, reading_blood_share
+        The same of the reading alone: the weight map times activity, added up for the figure.
     deletion
         Area under the figure as voxels are deleted, most relevant first, as a multiple of that in random order. The
         weight map stays; deleted voxels are not read.
@@ -61,6 +63,8 @@ class ExplanationFigures:
 
     pointed: bool
     blood_share: float
+    reading_pointed: bool
+    reading_blood_share: float
     deletion: float
     deletion_redrawn: float
     randomisation: float
@@ -87,15 +91,25 @@ def explanation_figures(
     made = curve_target(target, timing)
     seen = see(networks, scan.activity, timing, scan.mouse.body_weight)
     found = relevance(seen, made, steps)
-    shares, blood = found.voxels.mean(axis=0), dilated_blood(scan)
+    shares, blood, read = found.voxels.mean(axis=0), dilated_blood(scan), read_shares(seen, made)
     return ExplanationFigures(
         pointed=bool(blood.flat[shares.argmax()]),
         blood_share=share_in(shares, blood) / float(blood.mean()),
+        reading_pointed=bool(blood.flat[read.argmax()]),
+        reading_blood_share=share_in(read, blood) / float(blood.mean()),
         deletion=deletion(shares, _reading(seen, made)),
         deletion_redrawn=deletion(shares, _redrawing(seen, made)),
         randomisation=randomisation(seen, made, found, steps),
         gap=found.gap,
     )
+
+
+def read_shares(seen: Seen, target: Target) -> Array:
+    """A figure of what the weight map reads, shared out among voxels to first order; shape (z, y, x)."""
+    read = seen.prediction.weight_map * seen.activity
+    curve = read.sum(dim=(1, 2, 3)).requires_grad_()
+    (slope,) = torch.autograd.grad(target.value(curve[None]), curve)
+    return np.asarray(torch.einsum("f,fzyx->zyx", slope, read).double().numpy(force=True))
 
 
 def dilated_blood(scan: CoarseScan) -> Mask:
