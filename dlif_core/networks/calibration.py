@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import ConfigurationError, CurveError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.networks.conformal import conformal_quantile, refusal
@@ -359,7 +359,7 @@ def _figures(curve: ContinuousCurve) -> dict[str, float]:
 
 
 def _influx_ratios(curve: ContinuousCurve, truth: ContinuousCurve, timing: FrameTiming) -> dict[str, float]:
-    """Patlak Ki of usual tissues by a curve over that by the true curve; NaN where the scan is too short.
+    """Patlak Ki of usual tissues by a curve over that by the true one; NaN where the scan is too short or it reaches 0.
 
     The tissues have taken up tracer from the true curve. Whole blood serves as plasma, which cancels in ratios.
     """
@@ -370,7 +370,7 @@ def _influx_ratios(curve: ContinuousCurve, truth: ContinuousCurve, timing: Frame
     settings = FitSettings("patlak", t_star=T_STAR, weights="uniform")
     try:
         found, expected = (fit_regions(regions, timing, each, settings, math.inf)["Ki"].values for each in (own, true))
-    except ConfigurationError:
+    except (ConfigurationError, CurveError):
         return {f"Ki {tissue}": math.nan for tissue in KI_TISSUES}
     ratios = np.where(found > 0.0, found / expected, np.nan)
     return {f"Ki {tissue}": float(ratio) for tissue, ratio in zip(KI_TISSUES, ratios, strict=True)}
