@@ -150,9 +150,10 @@ class Correction(nn.Module):
         """
         values = torch.stack([one.values for one in described]).double().numpy(force=True)
         known = torch.stack([one.known for one in described]).numpy(force=True)
-        seen = np.where(known > 0, values, np.nan)
-        mean, scale = np.nan_to_num(np.nanmean(seen, axis=0)), np.nan_to_num(np.nanstd(seen, axis=0)) + 1e-6
-        standard = np.nan_to_num((seen - mean) / scale).clip(-_FARTHEST, _FARTHEST)
+        number = np.maximum(known.sum(axis=0), 1.0)
+        mean = (known * values).sum(axis=0) / number
+        scale = np.sqrt((known * (values - mean) ** 2).sum(axis=0) / number) + 1e-6
+        standard = (known * (values - mean) / scale).clip(-_FARTHEST, _FARTHEST)
         fitted = [_ridge(standard, logarithm[:, window], ridge) for window in range(WINDOWS)]
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
