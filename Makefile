@@ -47,6 +47,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/total_body.py
 	$(BIN)/python benchmarks/gpu_speed.py
 	$(BIN)/python benchmarks/simulated_mouse.py
+	$(BIN)/python benchmarks/learned_speed.py
 
 clean:
 	rm -rf $(VENV) demo
