@@ -103,6 +103,6 @@ def test_a_scheduled_run_completes_and_leaves_its_artifacts(
     assert "nightly-cohort" in keys
     assert "sub-m01" in str(keys["nightly-cohort"]["data"])
     stages = {key: artifact["data"] for key, artifact in keys.items() if artifact["type"] == "progress"}
-    expected = ("ingest", "input-function", "regions", "report", "cohort")
+    expected = ("ingest", "input-function", "explanation", "regions", "report", "cohort")
     assert set(stages) == {f"nightly-{stage}-progress" for stage in expected}
     assert (tmp_path / "out" / "cohort" / "report.html").exists()
