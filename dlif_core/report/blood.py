@@ -38,7 +38,7 @@ def input_function_figure(curves: Curves, timing: FrameTiming, scale: ActivitySc
         _frame_axis(whole, timing, _last_minute(curves, timing), "Whole scan (logarithmic)")
         show_logarithmic(whole, _top(curves, scale))
         early.set_ylabel(f"Activity concentration [{scale.unit}]")
-        legend_above(figure, early)
+        legend_above(figure, early, columns=5)
 
     return draw(11.6, 3.5, paint, "Input functions: early part and whole scan")
 

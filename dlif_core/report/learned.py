@@ -108,7 +108,7 @@ def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def explanation_pictures(explanation: xr.Dataset) -> Markup:
-    """Slices through the heart: weight map, and relevance of the first figure, over the mean image."""
+    """Slices where most of the curve was read: weight map, and relevance of the first figure, over the mean image."""
     return draw(11.6, 6.6, lambda figure: paint_pictures(figure, explanation), "Where the learned curve came from")
 
 
@@ -118,7 +118,7 @@ def paint_pictures(figure: Figure, explanation: xr.Dataset) -> None:
         ("Weight map [SUV per SUV]", np.where(_in_body(explanation), explanation["weight_map"].to_numpy(), 0.0)),
         (f"Relevance for the {_title(explanation, 0)} [{_unit(explanation, 0)}]", steady_relevance(explanation, 0)),
     ]
-    position = heart(explanation)
+    position = reading_place(explanation)
     for panel, (title, overlay) in zip(figure.subfigures(len(rows), 1, squeeze=False).ravel(), rows, strict=True):
         panel.suptitle(title, x=0.01, ha="left", fontsize=8.5, fontweight="bold")
         _paint_row(panel, explanation["mean_activity"].to_numpy(), overlay, position)
@@ -139,7 +139,7 @@ def steady_relevance(explanation: xr.Dataset, index: int) -> Array:
     return np.where(np.abs(mean) > deviation, mean, 0.0)
 
 
-def heart(explanation: xr.Dataset) -> tuple[int, int, int]:
+def reading_place(explanation: xr.Dataset) -> tuple[int, int, int]:
     """Indices along z, y, x of the voxel with most relevance around it: where most of the curve was read."""
     from scipy.ndimage import uniform_filter
 
