@@ -20,7 +20,7 @@ from dlif_core.networks.weight_map import TissueNetwork
 
 Array = NDArray[np.float64]
 
-#: Penalty on squared slopes, chosen on scans of the training population [scans].
+#: Penalty on squared slopes; curves hardly change between 3 and 30 [scans].
 RIDGE = 10.0
 
 
