@@ -278,7 +278,10 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
         As of `train_model`.
     """
     trainings = [train_run(output, recipe, recipe.run(name)) for name in recipe.ensemble]
-    networks = [corrected_network(output, recipe, recipe.run(name), report) for name in recipe.ensemble]
+    networks = [
+        corrected_network(output, recipe, name, training, report)
+        for name, training in zip(recipe.ensemble, trainings, strict=True)
+    ]
     trained = Trained(
         networks=networks,
         recipe=recipe.model_dump(mode="json"),
@@ -297,22 +300,25 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
     return save_model(output, recipe.name, trained, calibration, scope)
 
 
-def corrected_network(output: Path, recipe: ModelRecipe, run: Run, report: Report = silent) -> TissueNetwork:
+def corrected_network(
+    output: Path, recipe: ModelRecipe, name: str, training: Training, report: Report = silent
+) -> TissueNetwork:
     """The network of a finished run with its correction, which is kept once it was fitted.
 
     Parameters
     ----------
     output, recipe, report
         As of `train_model`.
-    run
-        Of the recipe, trained to its end.
+    name
+        Of the run.
+    training
+        The run, trained to its end.
     """
-    path = output / WORK / f"corrected-{run.name}.safetensors"
+    path = output / WORK / f"corrected-{name}.safetensors"
     if not path.exists():
-        network = train_run(output, recipe, run).best_network()
         seeds = Seeds(first=recipe.examples.first, count=min(recipe.correction, recipe.examples.count))
-        counted = scan_counter(report, f"correction of network {run.name}", seeds.count)
-        corrected = with_correction(network, simulated(output, recipe, seeds), progress=counted)
+        counted = scan_counter(report, f"correction of network {name}", seeds.count)
+        corrected = with_correction(training.best_network(), simulated(output, recipe, seeds), progress=counted)
         save_network(path.with_suffix(".part"), corrected)
         os.replace(path.with_suffix(".part"), path)
     return load_network(path)
