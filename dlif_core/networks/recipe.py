@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.networks.calibration_population import CALIBRATION
 from dlif_core.networks.fc_dlif_training import PublishedRecipe
+from dlif_core.networks.populations import CALIBRATION, EDGES
 from dlif_core.networks.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training import Recipe
 from dlif_core.phantom import TRAINING, Population
@@ -31,22 +32,29 @@ RecipeKind = TypeVar("RecipeKind", Recipe, PublishedRecipe)
 
 #: Name of a model: it is the name of a folder too.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PopulationName = Literal["training", "calibration"]
+PopulationName = Literal["training", "edges", "calibration"]
 
 
 #: Populations that a recipe may name.
-POPULATIONS: Mapping[PopulationName, Population] = {"training": TRAINING, "calibration": CALIBRATION}
+POPULATIONS: Mapping[PopulationName, Population] = {
+    "training": TRAINING,
+    "edges": EDGES,
+    "calibration": CALIBRATION,
+}
 
 
 class Seeds(Section):
-    """Seeds of simulated scans, one an animal.
+    """Seeds of simulated scans of a population, one an animal.
 
     Attributes
     ----------
+    population
+        From which animals and scans are drawn.
     first, count
         The seeds are `first`, `first` + 1 … of which there are `count`.
     """
 
+    population: PopulationName = "training"
     first: Annotated[int, Field(ge=0)]
     count: Annotated[int, Field(ge=1)]
 
@@ -54,6 +62,15 @@ class Seeds(Section):
     def numbers(self) -> range:
         """All of them."""
         return range(self.first, self.first + self.count)
+
+    @property
+    def animals(self) -> tuple[str, ...]:
+        """Names of the animals."""
+        return simulated_animals(self.population, self.numbers)
+
+
+#: Scans of one population or of several, one after the other.
+Parts = Annotated[tuple[Seeds, ...], Field(min_length=1)]
 
 
 class Run(NamedTuple):
@@ -89,12 +106,12 @@ class ModelRecipe(Section):
     ----------
     name
         Of the model.
-    population
-        From which animals and scans are drawn.
-    examples, validation, calibration, scope
-        Scans for the weights, for choosing among them, for band and intervals, and for what is in scope.
+    examples, validation
+        Scans for the weights, and for choosing among them.
+    calibration, scope
+        Scans for band and intervals, and for what is in scope.
     correction
-        How many of the examples the correction over time is fitted to.
+        To how many of the examples the correction over time is fitted; they are taken evenly.
     training
         Settings of every run that differ from those of `training.Recipe`.
     runs
@@ -108,12 +125,10 @@ class ModelRecipe(Section):
     """
 
     name: Name
-    population: PopulationName = "training"
-    examples: Seeds = Seeds(first=10_000, count=3500)
-    validation: Seeds = Seeds(first=0, count=24)
-    calibration: Seeds = Seeds(first=2000, count=300)
-    calibration_population: PopulationName = "training"
-    scope: Seeds = Seeds(first=2300, count=100)
+    examples: Parts = (Seeds(first=10_000, count=3500),)
+    validation: Parts = (Seeds(first=0, count=24),)
+    calibration: Seeds = Seeds(population="calibration", first=2000, count=160)
+    scope: Seeds = Seeds(first=2300, count=180)
     correction: Annotated[int, Field(ge=2)] = 1000
     training: dict[str, Any] = Field(default_factory=dict)
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(default_factory=lambda: plain_runs(5))
@@ -151,16 +166,16 @@ class ModelRecipe(Section):
         """
         ordered: dict[str, Run] = {}
         for name in self.ensemble:
-            chain = [self.run(name)]
-            while (begin := chain[-1].begin) is not None:
-                if begin in [run.name for run in chain]:
+            line = [self.run(name)]
+            while (begin := line[-1].begin) is not None:
+                if begin in [run.name for run in line]:
                     raise ConfigurationError(
                         f"runs {name!r} and {begin!r} begin from each other.",
                         where="runs",
                         hint="Let one begin afresh.",
                     )
-                chain.append(self.run(begin))
-            ordered |= {run.name: run for run in reversed(chain)}
+                line.append(self.run(begin))
+            ordered |= {run.name: run for run in reversed(line)}
         return list(ordered.values())
 
     def splits(self) -> SplitManifest:
@@ -171,10 +186,15 @@ class ModelRecipe(Section):
         ConfigurationError
             If an animal would serve for two things.
         """
-        uses = {"training": self.examples, "validation": self.validation, "scope": self.scope}
-        animals = {use: simulated_animals(self.population, seeds.numbers) for use, seeds in uses.items()}
-        calibrating = simulated_animals(self.calibration_population, self.calibration.numbers)
-        return SplitManifest({**animals, "calibration": calibrating})
+        uses: dict[str, Parts] = {
+            "training": self.examples,
+            "validation": self.validation,
+            "calibration": (self.calibration,),
+            "scope": (self.scope,),
+        }
+        return SplitManifest(
+            {use: tuple(chain.from_iterable(part.animals for part in parts)) for use, parts in uses.items()}
+        )
 
 
 class PublishedModelRecipe(Section):
@@ -184,7 +204,7 @@ class PublishedModelRecipe(Section):
     ----------
     kind
         Tells this recipe from others.
-    name, population, limits
+    name, limits
         As of `ModelRecipe`.
     examples, validation
         Scans among which those with all 42 frames are taken.
@@ -196,9 +216,8 @@ class PublishedModelRecipe(Section):
 
     kind: Literal["fc-dlif"]
     name: Name = "fc-dlif"
-    population: PopulationName = "training"
-    examples: tuple[Seeds, ...] = (Seeds(first=10_000, count=3500),)
-    validation: tuple[Seeds, ...] = (Seeds(first=0, count=200),)
+    examples: Parts = (Seeds(first=10_000, count=3500),)
+    validation: Parts = (Seeds(first=0, count=200),)
     training: dict[str, Any] = Field(default_factory=dict)
     stop: Annotated[int, Field(ge=1)] | None = None
     limits: tuple[str, ...] = ()
@@ -281,7 +300,15 @@ def shortened(recipe: ModelRecipe, *, members: int | None, scans: int | None, st
         enough = members <= len(recipe.ensemble)
         changes |= {"members": recipe.ensemble[:members]} if enough else {"runs": plain_runs(members), "members": ()}
     if scans is not None:
-        changes["examples"] = Seeds(first=recipe.examples.first, count=scans)
+        changes["examples"] = _first(recipe.examples, scans)
     if steps is not None:
         changes["training"] = {**recipe.training, "steps": steps}
     return recipe.model_copy(update=changes)
+
+
+def _first(parts: Parts, scans: int) -> Parts:
+    """So many scans, of every part in proportion to its size."""
+    total = sum(part.count for part in parts)
+    ends = [round(scans * done / total) for done in accumulate(part.count for part in parts)]
+    counts = [end - start for start, end in pairwise([0, *ends])]
+    return tuple(part.model_copy(update={"count": count}) for part, count in zip(parts, counts, strict=True) if count)

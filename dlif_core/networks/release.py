@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
+from torch.utils.data import ConcatDataset, Subset
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.calibration import calibrate
@@ -28,6 +31,7 @@ from dlif_core.networks.prediction import load_network, save_network
 from dlif_core.networks.recipe import (
     POPULATIONS,
     ModelRecipe,
+    PopulationName,
     PublishedModelRecipe,
     Run,
     Seeds,
@@ -41,6 +45,7 @@ from dlif_core.networks.training import Training
 from dlif_core.networks.training_run import Source, TrainingRun
 from dlif_core.networks.weight_map import TissueNetwork
 from dlif_core.phantom import Population
+from dlif_core.phantom.span import Span
 
 RunKind = TypeVar("RunKind", bound=TrainingRun[Any, Any])
 
@@ -124,21 +129,19 @@ def _with_ancestors(recipe: ModelRecipe, names: set[str | None]) -> set[str]:
 
 def train_published(output: Path, recipe: PublishedModelRecipe, report: Report = silent) -> PublishedModel:
     """Train FC-DLIF for comparison, or go on training it; parameters and errors as of `train_model`."""
-    population = POPULATIONS[recipe.population]
-    seeds = {
-        use: complete_scans((seed for part in parts for seed in part.numbers), population)
-        for use, parts in (("training", recipe.examples), ("validation", recipe.validation))
-    }
-    splits = SplitManifest({use: simulated_animals(recipe.population, numbers) for use, numbers in seeds.items()})
-    scans = [Examples(output / WORK / "scans", population, numbers) for numbers in seeds.values()]
+    splits, scans = {}, []
+    for use, parts in (("training", recipe.examples), ("validation", recipe.validation)):
+        complete = [(part.population, complete_scans(part.numbers, POPULATIONS[part.population])) for part in parts]
+        splits[use] = tuple(chain.from_iterable(simulated_animals(*part) for part in complete))
+        scans.append(_joined(_kept(output, *part) for part in complete))
     training = begun_or_new(PublishedTraining, checkpoint(output, recipe.name), recipe.network_recipe(), *scans)
     run_to_end(training, checkpoint(output, recipe.name), "FC-DLIF", report, recipe.stop)
     trained = Trained(
         networks=[training.best_network()],
         recipe=recipe.model_dump(mode="json"),
-        facts=trained_facts([training], population_text(population), recipe.limits),
+        facts=trained_facts([training], population_text(recipe.examples), recipe.limits),
         log=training_log([training]),
-        splits=splits,
+        splits=SplitManifest(splits),
     )
     return save_published(output, recipe.name, trained)
 
@@ -196,7 +199,7 @@ def _noted_recipe(output: Path) -> ModelRecipe | None:
 
 
 def _scans(recipe: ModelRecipe) -> dict[str, Any]:
-    return recipe.model_dump(mode="json", include={"population", "examples", "validation"})
+    return recipe.model_dump(mode="json", include={"examples", "validation"})
 
 
 def train_run(output: Path, recipe: ModelRecipe, run: Run, report: Report = silent) -> Training:
@@ -210,7 +213,7 @@ def train_run(output: Path, recipe: ModelRecipe, run: Run, report: Report = sile
         Of the recipe; what it begins from must have been trained.
     """
     path = checkpoint(output, run.name)
-    scans = simulated(output, recipe, recipe.examples), simulated(output, recipe, recipe.validation)
+    scans = simulated(output, recipe.examples), simulated(output, recipe.validation)
     training = begun_or_new(Training, path, run.recipe, *scans)
     if training.step == 0 and run.begin is not None:
         before = Training.resume(checkpoint(output, run.begin), recipe.run(run.begin).recipe, *scans)
@@ -232,9 +235,18 @@ def checkpoint(output: Path, run: str) -> Path:
     return output / WORK / f"run-{run}.safetensors"
 
 
-def simulated(output: Path, recipe: ModelRecipe, seeds: Seeds) -> Examples:
-    """Simulated scans, kept in the output."""
-    return Examples(output / WORK / "scans", POPULATIONS[recipe.population], seeds.numbers)
+def simulated(output: Path, parts: Sequence[Seeds]) -> Source:
+    """Simulated scans of several populations one after the other, kept in the output."""
+    return _joined(_kept(output, part.population, part.numbers) for part in parts)
+
+
+def _kept(output: Path, population: PopulationName, seeds: Sequence[int]) -> Examples:
+    return Examples(output / WORK / "scans", POPULATIONS[population], seeds)
+
+
+def _joined(parts: Iterable[Examples]) -> Source:
+    joined: Source = ConcatDataset(parts)  # type: ignore[arg-type]
+    return joined
 
 
 def run_to_end(
@@ -285,15 +297,12 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
     trained = Trained(
         networks=networks,
         recipe=recipe.model_dump(mode="json"),
-        facts=trained_facts(trainings, population_text(POPULATIONS[recipe.population]), recipe.limits),
+        facts=trained_facts(trainings, population_text(recipe.examples), recipe.limits),
         log=training_log(trainings),
         splits=recipe.splits(),
     )
-    calibrating = Examples(
-        output / WORK / "scans", POPULATIONS[recipe.calibration_population], recipe.calibration.numbers
-    )
-    sound = simulated(output, recipe, recipe.scope)
-    population = f"simulated mice of the population {recipe.calibration_population}"
+    calibrating, sound = (simulated(output, [part]) for part in (recipe.calibration, recipe.scope))
+    population = f"simulated mice of the population {recipe.calibration.population}"
     counted = scan_counter(report, "calibration", len(calibrating))
     calibration = calibrate(networks, calibrating, population, progress=counted)
     scope = fit_scope(networks, sound, scan_counter(report, "scope", len(sound)))
@@ -316,12 +325,19 @@ def corrected_network(
     """
     path = output / WORK / f"corrected-{name}.safetensors"
     if not path.exists():
-        seeds = Seeds(first=recipe.examples.first, count=min(recipe.correction, recipe.examples.count))
-        counted = scan_counter(report, f"correction of network {name}", seeds.count)
-        corrected = with_correction(training.best_network(), simulated(output, recipe, seeds), progress=counted)
+        examples = evenly(simulated(output, recipe.examples), recipe.correction)
+        counted = scan_counter(report, f"correction of network {name}", len(examples))
+        corrected = with_correction(training.best_network(), examples, progress=counted)
         save_network(path.with_suffix(".part"), corrected)
         os.replace(path.with_suffix(".part"), path)
     return load_network(path)
+
+
+def evenly(examples: Source, number: int) -> Source:
+    """So many of the examples, or all if there are fewer, spread evenly over them."""
+    chosen = np.linspace(0, len(examples), min(number, len(examples)), endpoint=False, dtype=int)
+    part: Source = Subset(examples, chosen.tolist())  # type: ignore[arg-type]
+    return part
 
 
 def scan_counter(report: Report, stage: str, total: int) -> Callable[[int], None]:
@@ -363,15 +379,27 @@ def hardware() -> str:
     return f"CPU ({platform.machine()}, {os.cpu_count()} cores), no GPU"
 
 
-def population_text(population: Population) -> str:
-    """The population in a sentence, for the model card."""
-    low, high = (1000.0 * edge for edge in population.body_weight.intervals[0])
+def population_text(parts: Sequence[Seeds]) -> str:
+    """The populations of training scans in a few sentences, for the model card."""
+    return " ".join([_first_population(POPULATIONS[parts[0].population]), *map(_further_population, parts[1:])])
+
+
+def _further_population(part: Seeds) -> str:
+    return f"A further {part.count} scans are of the population `{part.population}` of dlif_core.networks.populations."
+
+
+def _first_population(population: Population) -> str:
+    low, high = (1000.0 * edge for edge in _ends(population.body_weight))
     scans = population.acquisition
     frames = sorted(sum(count for count, _ in schedule) for schedule in scans.schedules)
-    fwhm, voxel = scans.resolution.intervals[0], scans.voxel_size.intervals[0]
+    fwhm, voxel = _ends(scans.resolution), _ends(scans.voxel_size)
     return (
         f"Simulated scans of the population `{population.name}` of dlif_core.phantom: {population.species}, "
         f"{population.tracer}, {low:g}-{high:g} g, {population.fasted_share:.0%} fasted, "
         f"{frames[0]} to {frames[-1]} frames by {len(frames)} schedules, {scans.end.share:.0%} of scans cut short, "
         f"resolution {fwhm[0]:g}-{fwhm[1]:g} mm, voxels {voxel[0]:g}-{voxel[1]:g} mm, motion between frames."
     )
+
+
+def _ends(span: Span) -> tuple[float, float]:
+    return span.intervals[0][0], span.intervals[-1][1]

@@ -58,7 +58,7 @@ def unmix(activity: torch.Tensor, tissues: torch.Tensor, confidence: torch.Tenso
     weighted = shares * confidence.flatten()
     normal = (weighted @ shares.T).double()
     normal = normal + _RIDGE * torch.eye(len(shares), dtype=normal.dtype, device=normal.device)
-    weights = torch.linalg.solve(normal, weighted.double()).to(shares)
+    weights = torch.linalg.inv(normal).to(shares) @ weighted
     return Unmixed(weights.view_as(tissues), weights @ seen.T)
 
 

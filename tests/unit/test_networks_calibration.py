@@ -12,8 +12,10 @@ from dlif_core.networks.calibration import Calibration, Case, fit_calibration
 from dlif_core.networks.conformal import conformal_quantile, fewest_scores
 from dlif_core.networks.continuous import ContinuousCurve
 from dlif_core.networks.ensemble import EnsemblePrediction
+from dlif_core.networks.populations import CALIBRATION, EDGES
 from dlif_core.networks.prediction import Prediction
 from dlif_core.networks.tissues import TISSUES
+from dlif_core.phantom import HELD_OUT, TRAINING
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 
 LONG, SHORT = frame_timing(MOUSE_FRAMES, np.inf), frame_timing(MOUSE_FRAMES, 1200.0)
@@ -179,17 +181,26 @@ class TestFile:
             Calibration.from_dict(calibration.to_dict() | {"nodes": [0.0, 1.0]})
 
 
-class TestPopulation:
-    def test_lies_beside_the_training(self):
-        """No value of anatomy, resolution or noise is one of the training, and the scans are others."""
-        from dlif_core.networks.calibration_population import CALIBRATION
-        from dlif_core.phantom import HELD_OUT, TRAINING
+class TestPopulations:
+    ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "turn", "shift", "tilt", "position")
+    SCANNER = ("resolution", "heart_resolution", "noise_level")
 
-        for part in ("size", "wall", "shift", "tilt"):
-            own, training = (getattr(population.anatomy, part) for population in (CALIBRATION, TRAINING))
-            assert own.excludes(training), part
-        for part in ("resolution", "heart_resolution", "noise_level"):
-            own, training = (getattr(population.acquisition, part) for population in (CALIBRATION, TRAINING))
-            assert own.excludes(training), part
+    def spans(self, population):
+        anatomy = {name: getattr(population.anatomy, name) for name in self.ANATOMY}
+        return anatomy | {name: getattr(population.acquisition, name) for name in self.SCANNER}
+
+    def test_calibration_lies_beside_the_training(self):
+        """No value of anatomy, resolution or noise is one of the training, and the scans are others."""
+        training = self.spans(TRAINING)
+        assert all(span.excludes(training[name]) for name, span in self.spans(CALIBRATION).items())
         assert CALIBRATION.injection == TRAINING.injection
-        assert CALIBRATION.stream not in (TRAINING.stream, HELD_OUT.stream)
+
+    def test_edges_lie_within_the_training_and_beside_what_is_held_out(self):
+        training, held_out = self.spans(TRAINING), self.spans(HELD_OUT)
+        for name, span in self.spans(EDGES).items():
+            assert all(training[name].holds(end) for interval in span.intervals for end in interval), name
+            assert span.excludes(held_out[name]), name
+        assert not EDGES.anatomy.size.holds(1.0)
+
+    def test_no_two_draw_the_same_scan(self):
+        assert len({population.stream for population in (TRAINING, EDGES, CALIBRATION, HELD_OUT)}) == 4

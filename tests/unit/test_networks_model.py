@@ -25,8 +25,8 @@ from dlif_core.phantom import TRAINING
 
 TINY = ModelRecipe(
     name="tiny",
-    examples=Seeds(first=10_000, count=2),
-    validation=Seeds(first=0, count=1),
+    examples=(Seeds(first=10_000, count=2),),
+    validation=(Seeds(first=0, count=1),),
     calibration=Seeds(first=2000, count=3),
     scope=Seeds(first=2300, count=2),
     training={"channels": (4, 4, 4), "steps": 4, "batch": 1, "warm_up": 1, "validate_every": 2},
@@ -103,7 +103,7 @@ class TestRelease:
             assert torch.equal(resumed.best[name], value)
 
     def test_a_run_begins_with_the_averaged_weights_of_another(self, output):
-        scans = [release.simulated(output, TINY, TINY.examples)] * 2
+        scans = [release.simulated(output, TINY.examples)] * 2
         first = Training.resume(checkpoint(output, "first"), TINY.run("first").recipe, *scans)
         begun = Training(TINY.run("second").recipe, *scans)
         begun.begin_from(first.averaged_weights)
@@ -123,7 +123,7 @@ class TestRelease:
 
     def test_a_changed_recipe_is_refused_once_networks_are_there(self, output, tmp_path):
         settled_recipe(tmp_path, None, members=1, scans=5, steps=3)
-        assert settled_recipe(tmp_path).examples.count == 5
+        assert sum(part.count for part in settled_recipe(tmp_path).examples) == 5
         checkpoint(tmp_path, "1").write_bytes(b"")
         with pytest.raises(ConfigurationError, match="trained on other scans"):
             settled_recipe(tmp_path, scans=6)
@@ -132,7 +132,7 @@ class TestRelease:
 class TestFolder:
     def test_comes_back_with_the_same_predictions(self, output, model):
         loaded = load_model(model.folder)
-        scan = release.simulated(output, TINY, TINY.validation)[0]
+        scan = release.simulated(output, TINY.validation)[0]
         for kept, made in zip(loaded.networks, model.networks, strict=True):
             found = predict(kept, scan.activity, scan.timing, scan.body_weight).whole_blood
             assert torch.equal(found, predict(made, scan.activity, scan.timing, scan.body_weight).whole_blood)
@@ -157,7 +157,7 @@ class TestFolder:
             load_model(model.folder)
 
     def test_an_animal_in_two_splits_is_refused(self, output):
-        with pytest.raises(ConfigurationError, match="training:2001 would serve for scope and for calibration"):
+        with pytest.raises(ConfigurationError, match="training:2001 would serve for calibration and for scope"):
             parse_recipe(
                 {"name": "a", "calibration": {"first": 2000, "count": 2}, "scope": {"first": 2001, "count": 1}},
                 where="",

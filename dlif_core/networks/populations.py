@@ -1,0 +1,55 @@
+"""Populations beside the one that networks are trained on: towards the edges of its ranges, and beyond them.
+
+Ten and more properties of a mouse and of a scanner are drawn independently, so that hardly any scan of `TRAINING` is at
+the edge of several ranges at once, whereas an animal of another laboratory may well be. A network that has learned from
+scans of the edges too, has less far to go. And since errors grow beyond the ranges nevertheless, the band is calibrated
+there: calibrated on scans like those of the training it would be too narrow for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from dlif_core.phantom.population import TRAINING, Population
+from dlif_core.phantom.span import Span
+
+#: Width of each margin relative to the range it adjoins.
+MARGIN = 0.35
+
+#: Part of a range that counts as its edge, on either side.
+EDGE = 0.2
+
+_EDGES_STREAM, _CALIBRATION_STREAM = 8, 7
+_ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "turn", "shift", "tilt", "position")
+_SCANNER = ("resolution", "heart_resolution", "noise_level")
+
+
+def margins(span: Span, share: float = MARGIN) -> Span:
+    """The intervals on either side of a range, each so much of its width; the probability of a draw stays."""
+    ((low, high),) = span.intervals
+    reach = share * (high - low)
+    return Span((low - reach, low), (high, high + reach), share=span.share, otherwise=span.otherwise)
+
+
+def edges(span: Span, share: float = EDGE) -> Span:
+    """The outer parts of a range, each so much of its width; the probability of a draw stays."""
+    ((low, high),) = span.intervals
+    reach = share * (high - low)
+    return Span((low, low + reach), (high - reach, high), share=span.share, otherwise=span.otherwise)
+
+
+def _changed(population: Population, change: Callable[[Span], Span]) -> Population:
+    """The population with other ranges of anatomy, resolution and noise."""
+    anatomy, acquisition = population.anatomy, population.acquisition
+    body: dict[str, Any] = {name: change(getattr(anatomy, name)) for name in _ANATOMY}
+    scanner: dict[str, Any] = {name: change(getattr(acquisition, name)) for name in _SCANNER}
+    return replace(population, anatomy=replace(anatomy, **body), acquisition=replace(acquisition, **scanner))
+
+
+#: Within `TRAINING`, but at the edges of its ranges.
+EDGES = replace(_changed(TRAINING, edges), name="edges", stream=_EDGES_STREAM)
+
+#: Just outside of `TRAINING`.
+CALIBRATION = replace(_changed(TRAINING, margins), name="calibration", stream=_CALIBRATION_STREAM)
