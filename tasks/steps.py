@@ -10,7 +10,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from dlif_core.study.job import Job, Outcome
+from dlif_core.study.plan import Step
 from dlif_core.study.stages import run_step
+
+#: Dask resource of workers with a GPU: ``dask worker ADDRESS --resources "GPU=1"``.
+GPU = "GPU"
 
 _RETRIES = 2
 
@@ -32,5 +36,13 @@ def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
 )
 def step_task(job: Job) -> Outcome:
     """Run one step of a study on the Dask cluster of the flow."""
-    with distributed.default_client().get_executor(pure=False) as executor:
+    client = distributed.default_client()
+    with client.get_executor(pure=False, resources=needed_resources(client, job.step)) as executor:
         return run_step(job, executor)
+
+
+def needed_resources(client: distributed.Client, step: Step) -> dict[str, float] | None:
+    """A GPU for a step that runs networks, if workers of the cluster offer one."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    offered = any(worker["resources"].get(GPU) for worker in workers)
+    return {GPU: 1.0} if offered and step.runs_networks else None

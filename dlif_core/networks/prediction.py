@@ -114,8 +114,20 @@ def read_aligned(
     )
 
 
-def network_image(scan: DynamicScan, device: str = "cpu") -> torch.Tensor:
+def inference_device() -> torch.device:
+    """Where networks run: on the GPU if there is one, else on the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def network_image(scan: DynamicScan, device: torch.device | None = None) -> torch.Tensor:
     """The image of a scan as the networks take it: SUV in voxels of 1 mm, shape (frames, z, y, x).
+
+    Parameters
+    ----------
+    scan
+        With image, voxel size, dose and body weight.
+    device
+        On which the image is made; None for the CPU.
 
     Raises
     ------

@@ -92,6 +92,11 @@ class Step:
         return " ".join(part for part in (self.scan, self.stage, self.variant) if part)
 
     @property
+    def runs_networks(self) -> bool:
+        """Whether the step runs neural networks on a GPU where there is one; explanations are made on the CPU."""
+        return self.stage == "input-function" and self.variant == LEARNED
+
+    @property
     def upstream(self) -> tuple[str, ...]:
         """Every product that the step may read."""
         return self.needs + self.any_of + self.after

@@ -1,0 +1,40 @@
+"""Where steps run: those with networks on a worker with a GPU, if there is one."""
+
+from types import SimpleNamespace
+
+import distributed
+import pytest
+
+from dlif_core.study.plan import Step
+from tasks.steps import needed_resources
+
+NETWORKS = Step("m01", "input-function", "learned", "p", fingerprint=None)
+OTHERS = [Step("m01", "input-function", "image-derived", "p", fingerprint=None), Step("m01", "maps", "", "p", None)]
+
+
+def worker_name():
+    return distributed.get_worker().name
+
+
+@pytest.fixture(params=[{}, {"GPU": 1}], ids=["without", "with"])
+def client(request):
+    kind = SimpleNamespace(plain={}, second={"resources": request.param})
+    workers = {
+        name: {"cls": distributed.Worker, "options": {"nthreads": 1, **options}} for name, options in vars(kind).items()
+    }
+    scheduler = {"cls": distributed.Scheduler, "options": {"dashboard": False, "port": 0}}
+    with distributed.SpecCluster(workers, scheduler) as cluster, distributed.Client(cluster) as client:
+        client.offers = bool(request.param)
+        yield client
+
+
+def test_networks_go_to_a_worker_that_offers_a_gpu(client):
+    needed = needed_resources(client, NETWORKS)
+    assert needed == ({"GPU": 1.0} if client.offers else None)
+    with client.get_executor(pure=False, resources=needed) as executor:
+        names = {executor.submit(worker_name).result() for _ in range(6)}
+    assert not client.offers or names == {"second"}
+
+
+def test_other_steps_need_none(client):
+    assert [needed_resources(client, step) for step in OTHERS] == [None, None]
