@@ -1,8 +1,8 @@
-"""Fitting the correction of a trained network on scans with known blood."""
+"""Fitting the corrections of trained networks on scans with known blood."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 import numpy as np
@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from dlif_core.networks.correction import OFFSET, Correction, Described, describe
+from dlif_core.networks.ensemble import see_aligned
 from dlif_core.networks.examples import Example
-from dlif_core.networks.features import WINDOWS, features
-from dlif_core.networks.prediction import predict
-from dlif_core.networks.resampling import displaced
+from dlif_core.networks.features import WINDOWS
+from dlif_core.networks.prediction import read_aligned
 from dlif_core.networks.training_run import Source
 from dlif_core.networks.unmixing import Unmixed
 from dlif_core.networks.weight_map import TissueNetwork
@@ -24,15 +24,18 @@ Array = NDArray[np.float64]
 RIDGE = 10.0
 
 
-def with_correction(
-    network: TissueNetwork, examples: Source, ridge: float = RIDGE, progress: Callable[[int], None] | None = None
-) -> TissueNetwork:
-    """The network with a correction fitted to what it reads in scans with known blood.
+def with_corrections(
+    networks: Sequence[TissueNetwork],
+    examples: Source,
+    ridge: float = RIDGE,
+    progress: Callable[[int], None] | None = None,
+) -> list[TissueNetwork]:
+    """The networks of an ensemble, each with a correction fitted to what it reads in scans with known blood.
 
     Parameters
     ----------
-    network
-        Trained; a correction that it has is replaced.
+    networks
+        Trained; corrections that they have are replaced.
     examples
         Scans; a thousand or more, for the description of a scan has some hundred numbers.
     ridge
@@ -40,25 +43,35 @@ def with_correction(
     progress
         Called with the number of scans done.
     """
-    corrected = deepcopy(network)
-    corrected.correction = Correction()
-    described, logarithm = [], np.zeros((len(examples), WINDOWS))
+    corrected = [deepcopy(network) for network in networks]
+    described: list[list[Described]] = [[] for _ in networks]
+    logarithm = np.zeros((len(networks), len(examples), WINDOWS))
     for index in range(len(examples)):
-        found, logarithm[index] = correction_case(corrected, examples[index])
-        described.append(found)
+        for member, (found, ratio) in enumerate(correction_cases(networks, examples[index])):
+            described[member].append(found)
+            logarithm[member, index] = ratio
         if progress:
             progress(index + 1)
-    corrected.correction.fit(described, logarithm, ridge)
+    for member, network in enumerate(corrected):
+        network.correction = Correction()
+        network.correction.fit(described[member], logarithm[member], ridge)
     return corrected
 
 
 @torch.no_grad()
-def correction_case(network: TissueNetwork, example: Example) -> tuple[Described, Array]:
-    """Description of a scan, and the logarithm of true over read activity in every window, NaN where it lacks one."""
-    found = predict(network, example.activity, example.timing, example.body_weight)
-    seen = features(displaced(example.activity, found.displacement), example.timing, example.body_weight)
-    described = describe(seen, Unmixed(found.weight_map[None], found.curves), found.tissues)
-    truth, read = (seen.windows @ curve + OFFSET for curve in (example.whole_blood, found.curves[0]))
-    ratio = (truth / read.clamp(min=0.5 * OFFSET)).log()
-    measured = seen.constants[:WINDOWS] > 0
-    return described, ratio.where(measured, torch.nan).double().numpy(force=True)
+def correction_cases(networks: Sequence[TissueNetwork], example: Example) -> list[tuple[Described, Array]]:
+    """For each network, description of a scan and the logarithm of true over read activity in every window.
+
+    Windows that the scan lacks have NaN.
+    """
+    seen = see_aligned(networks, example.activity, example.timing, example.body_weight)
+    measured = seen.features.constants[:WINDOWS] > 0
+    truth = seen.features.windows @ example.whole_blood + OFFSET
+    cases = []
+    for network in networks:
+        found = read_aligned(network, *seen)
+        read = (seen.features.windows @ found.curves[0] + OFFSET).clamp(min=0.5 * OFFSET)
+        described = describe(seen.features, Unmixed(found.weight_map[None], found.curves), found.tissues)
+        ratio = (truth / read).log().where(measured, torch.nan)
+        cases.append((described, ratio.double().numpy(force=True)))
+    return cases

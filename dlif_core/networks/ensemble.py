@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch.nn import functional
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.features import features
+from dlif_core.networks.features import Features, features
 from dlif_core.networks.prediction import Prediction, read_aligned
 from dlif_core.networks.resampling import displaced
 from dlif_core.networks.unmixing import frame_displacements, noise_confidence
@@ -136,13 +137,41 @@ def predict_ensemble(
             f"the scan has {len(timing)} frames, a learned input function needs at least {_FEWEST_FRAMES}.",
             hint="Use an input function from blood.",
         )
+    seen = see_aligned(networks, activity, timing, body_weight)
+    members = tuple(read_aligned(network, *seen) for network in networks)
+    prediction = EnsemblePrediction(timing, body_weight, members, np.zeros(len(timing)))
+    return EnsemblePrediction(timing, body_weight, members, curve_noise(prediction, seen.activity))
+
+
+class Aligned(NamedTuple):
+    """A scan whose frames were put right; the arguments of `prediction.read_aligned` after the network.
+
+    Attributes
+    ----------
+    activity
+        Shape (frames, z, y, x) [SUV].
+    features
+        Of it.
+    confidence
+        Its `noise_confidence`.
+    displacement
+        By which it was put right, shape (frames, 3) [voxels].
+    """
+
+    activity: torch.Tensor
+    features: Features
+    confidence: torch.Tensor
+    displacement: torch.Tensor
+
+
+def see_aligned(
+    networks: Sequence[TissueNetwork], activity: torch.Tensor, timing: FrameTiming, body_weight: float
+) -> Aligned:
+    """Put the frames of a scan right by what an ensemble draws; parameters as of `predict_ensemble`."""
     displacement = _displacement(networks, activity, timing, body_weight)
     aligned = displaced(activity, displacement)
-    counting = noise_confidence(aligned, torch.tensor(timing.duration))
-    seen = features(aligned, timing, body_weight)
-    members = tuple(read_aligned(network, aligned, seen, counting, displacement) for network in networks)
-    prediction = EnsemblePrediction(timing, body_weight, members, np.zeros(len(timing)))
-    return EnsemblePrediction(timing, body_weight, members, curve_noise(prediction, aligned))
+    confidence = noise_confidence(aligned, torch.tensor(timing.duration))
+    return Aligned(aligned, features(aligned, timing, body_weight), confidence, displacement)
 
 
 def _displacement(

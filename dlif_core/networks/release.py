@@ -22,7 +22,7 @@ from torch.utils.data import ConcatDataset, Subset
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.calibration import calibrate
-from dlif_core.networks.correction_fitting import with_correction
+from dlif_core.networks.correction_fitting import with_corrections
 from dlif_core.networks.examples import Examples
 from dlif_core.networks.fc_dlif_training import PublishedTraining, complete_scans
 from dlif_core.networks.model import LearnedModel, PublishedModel, Trained, save_model, save_published
@@ -290,10 +290,7 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
         As of `train_model`.
     """
     trainings = [train_run(output, recipe, recipe.run(name)) for name in recipe.ensemble]
-    networks = [
-        corrected_network(output, recipe, name, training, report)
-        for name, training in zip(recipe.ensemble, trainings, strict=True)
-    ]
+    networks = corrected_networks(output, recipe, trainings, report)
     trained = Trained(
         networks=networks,
         recipe=recipe.model_dump(mode="json"),
@@ -309,28 +306,27 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
     return save_model(output, recipe.name, trained, calibration, scope)
 
 
-def corrected_network(
-    output: Path, recipe: ModelRecipe, name: str, training: Training, report: Report = silent
-) -> TissueNetwork:
-    """The network of a finished run with its correction, which is kept once it was fitted.
+def corrected_networks(
+    output: Path, recipe: ModelRecipe, trainings: Sequence[Training], report: Report = silent
+) -> list[TissueNetwork]:
+    """The networks of finished runs with their corrections, which are kept once they were fitted.
 
     Parameters
     ----------
     output, recipe, report
         As of `train_model`.
-    name
-        Of the run.
-    training
-        The run, trained to its end.
+    trainings
+        The runs of the ensemble, trained to their ends.
     """
-    path = output / WORK / f"corrected-{name}.safetensors"
-    if not path.exists():
+    paths = [output / WORK / f"corrected-{name}.safetensors" for name in recipe.ensemble]
+    if not all(path.exists() for path in paths):
         examples = evenly(simulated(output, recipe.examples), recipe.correction)
-        counted = scan_counter(report, f"correction of network {name}", len(examples))
-        corrected = with_correction(training.best_network(), examples, progress=counted)
-        save_network(path.with_suffix(".part"), corrected)
-        os.replace(path.with_suffix(".part"), path)
-    return load_network(path)
+        counted = scan_counter(report, "correction over time", len(examples))
+        networks = with_corrections([training.best_network() for training in trainings], examples, progress=counted)
+        for path, network in zip(paths, networks, strict=True):
+            save_network(path.with_suffix(".part"), network)
+            os.replace(path.with_suffix(".part"), path)
+    return [load_network(path) for path in paths]
 
 
 def evenly(examples: Source, number: int) -> Source:

@@ -8,7 +8,7 @@ import torch
 
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.correction import DESCRIPTION, OFFSET, Correction, Described, describe
-from dlif_core.networks.correction_fitting import correction_case, with_correction
+from dlif_core.networks.correction_fitting import correction_cases, with_corrections
 from dlif_core.networks.examples import make_example
 from dlif_core.networks.features import WINDOW_EDGES, WINDOWS, features, frame_matrix
 from dlif_core.networks.prediction import predict
@@ -95,7 +95,7 @@ class TestCorrection:
     def test_known_error_is_taken_off(self, examples, network):
         """A network that reads every scan too low by a factor is put right on a scan that took no part."""
         wrong = [read_too_low(network, example) for example in examples]
-        corrected = with_correction(network, wrong[:-1])
+        (corrected,) = with_corrections([network], wrong[:-1])
         scan = wrong[-1]
         found = predict(corrected, scan.activity, scan.timing, scan.body_weight)
         bolus = scan.whole_blood > 0.5 * scan.whole_blood.max()
@@ -106,6 +106,6 @@ class TestCorrection:
         assert (before / scan.whole_blood)[bolus].max() < 0.85
 
     def test_case_states_truth_over_read(self, examples, network):
-        _, logarithm = correction_case(network, read_too_low(network, examples[0]))
+        ((_, logarithm),) = correction_cases([network], read_too_low(network, examples[0]))
         known = logarithm[np.isfinite(logarithm)]
         assert np.median(known) == pytest.approx(np.log(ERROR), abs=0.02)
