@@ -23,8 +23,10 @@ from dlif_core.networks.weight_map import TissueNetwork
 _ALIGNED_SHARE, _ALIGNMENT_ERROR = 0.75, 0.06
 # share of the examples that are cut along z, to how many voxels, and how far from the cut the heart stays
 _CUT_SHARE, _FEWEST_PLANES, _MARGIN = 0.6, 36, 10.0
-# blood and myocardium, of which spill-over is made, count so many times more than other voxels
-_BLOOD, _MYOCARDIUM, _EMPHASIS = TISSUES.index("blood"), TISSUES.index("myocardium"), 5.0
+# blood and myocardium, of which spill-over is made, count so many times more than other tissues
+_BLOOD, _MYOCARDIUM, _EMPHASIS = TISSUES.index("blood"), TISSUES.index("myocardium"), 4.0
+# tissues much smaller than this count less [voxels]
+_SMALL = 30.0
 # the tail begins so long after the start [s]; its errors are relative to the curve plus this [SUV]
 _TAIL, _TAIL_FLOOR, _TAIL_WEIGHT = 240.0, 0.3, 0.5
 # spread of the factors by which tissues are more or less active, standard deviation of their logarithm
@@ -48,7 +50,8 @@ class Recipe:
     learning_rate
         Highest, after `warm_up` updates.
     fit, bias, drawing
-        Weights of the error of the curve, of its bias with other kinetics, and of the error of the drawn tissues.
+        Weights of the error of the curve, of its bias with other kinetics, and of the error of the drawn tissues. With
+        `fit` zero a network learns to draw alone, which takes it far in few updates; the curve refines it.
     validate_every
         Updates between two validations.
     patience
@@ -125,6 +128,8 @@ def example_loss(network: TissueNetwork, example: Example, recipe: Recipe, rng: 
     activity, timing = example.activity, example.timing
     with torch.autocast(activity.device.type, torch.bfloat16):
         drawn = network(features(activity, timing, example.body_weight))
+    if not recipe.fit:
+        return drawing_loss(drawn.logits, example.tissues)
     confidence = noise_confidence(activity, torch.tensor(timing.duration)) * drawn.confidence
     unmixed = unmix(activity, drawn.tissues, confidence)
     fit = curve_loss(unmixed.curves[0], example.whole_blood, timing)
@@ -179,7 +184,7 @@ def curve_loss(predicted: torch.Tensor, whole_blood: torch.Tensor, timing: Frame
 
 
 def drawing_loss(logits: torch.Tensor, tissues: torch.Tensor) -> torch.Tensor:
-    """Relative entropy of the drawn tissues to the true ones, weighted to where blood is.
+    """Relative entropy of the drawn tissues to the true ones, in which small tissues count as much as large ones.
 
     Parameters
     ----------
@@ -192,8 +197,11 @@ def drawing_loss(logits: torch.Tensor, tissues: torch.Tensor) -> torch.Tensor:
     truth = torch.cat([background, tissues])
     truth = truth / truth.sum(dim=0)
     entropy = torch.special.xlogy(truth, truth).sum(dim=0) - (truth * logits.log_softmax(dim=0)).sum(dim=0)
-    weight = 1.0 + _EMPHASIS * (tissues[_BLOOD] + tissues[_MYOCARDIUM])
-    loss: torch.Tensor = (weight * entropy).sum() / weight.sum()
+    volume = truth.sum(dim=(1, 2, 3))
+    worth = 1.0 / (volume + _SMALL)
+    worth[[1 + _BLOOD, 1 + _MYOCARDIUM]] *= _EMPHASIS
+    weight = torch.einsum("k,kzyx->zyx", worth, truth)
+    loss: torch.Tensor = (weight * entropy).sum() / (worth * volume).sum()
     return loss
 
 

@@ -15,7 +15,7 @@ from dlif_core.networks.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Featur
 from dlif_core.networks.prediction import load_network, network_image, predict, read_aligned, save_network
 from dlif_core.networks.resampling import displaced, overlap_matrix, to_network_grid
 from dlif_core.networks.tissues import TISSUES
-from dlif_core.networks.training import Recipe, Training, curve_loss, drawing_loss
+from dlif_core.networks.training import Recipe, Training, curve_loss, drawing_loss, example_loss
 from dlif_core.networks.unmixing import frame_displacements, noise_confidence, unmix
 from dlif_core.networks.weight_map import TissueNetwork
 from dlif_core.phantom import TRAINING, Population, draw, simulate, simulate_coarse
@@ -270,6 +270,29 @@ class TestTraining:
         background = (1.0 - example.tissues.sum(dim=0, keepdim=True)).clamp(min=0.0)
         logits = torch.cat([background, example.tissues]).clamp(min=1e-12).log()
         assert float(drawing_loss(logits, example.tissues)) == pytest.approx(0.0, abs=1e-5)
+
+    def test_small_tissues_count_as_much_as_large_ones(self):
+        """Where a tissue is drawn at half its part the loss is the same, be it 60 voxels or 6,000."""
+        parts = torch.zeros(1 + len(TISSUES), 20, 20, 20)
+        small, large = (1 + TISSUES.index(name) for name in ("tumour", "muscle"))
+        parts[small].view(-1)[:60] = 1.0
+        parts[large].view(-1)[60:6060] = 1.0
+        parts[0] = 1.0 - parts.sum(dim=0)
+        losses = []
+        for tissue in (small, large):
+            drawn = parts.clone()
+            drawn[tissue] *= 0.5
+            drawn[0] += parts[tissue] - drawn[tissue]
+            losses.append(float(drawing_loss(drawn.clamp(min=1e-9).log(), parts[1:])))
+        assert losses[0] == pytest.approx(losses[1], rel=0.4)
+
+    def test_without_fit_only_the_drawing_teaches(self, examples):
+        recipe = Recipe(channels=SMALL, fit=0.0, drawing=7.0)
+        training = Training(recipe, examples, examples)
+        example, rng = examples[0], np.random.default_rng(0)
+        changed = replace(example, whole_blood=3.0 * example.whole_blood)
+        losses = [example_loss(training.network, one, recipe, rng).item() for one in (example, changed)]
+        assert losses[0] == losses[1] > 0.0
 
 
 class TestExamples:
