@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.correction import OFFSET
+from dlif_core.networks.description import OFFSET
 from dlif_core.networks.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.features import WINDOW_EDGES, WINDOWS, Features, features
 from dlif_core.networks.prediction import network_image

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlif_core.networks.correction import OFFSET, Correction, Described, describe
+from dlif_core.networks.correction import Correction
+from dlif_core.networks.description import OFFSET, Described, Read, describe
 from dlif_core.networks.ensemble import see_aligned
 from dlif_core.networks.examples import Example
 from dlif_core.networks.features import WINDOWS
@@ -20,8 +21,8 @@ from dlif_core.networks.weight_map import TissueNetwork
 
 Array = NDArray[np.float64]
 
-#: Penalty on squared slopes; curves hardly change between 3 and 30 [scans].
-RIDGE = 10.0
+#: Penalty on squared slopes; curves hardly change between 10 and 100 [scans].
+RIDGE = 30.0
 
 
 def with_corrections(
@@ -37,7 +38,7 @@ def with_corrections(
     networks
         Trained; corrections that they have are replaced.
     examples
-        Scans; a thousand or more, for the description of a scan has some hundred numbers.
+        Scans; a thousand or more, for the description of a scan has a hundred numbers.
     ridge
         See `Correction.fit`.
     progress
@@ -71,7 +72,8 @@ def correction_cases(networks: Sequence[TissueNetwork], example: Example) -> lis
     for network in networks:
         found = read_aligned(network, *seen)
         read = (seen.features.windows @ found.curves[0] + OFFSET).clamp(min=0.5 * OFFSET)
-        described = describe(seen.features, Unmixed(found.weight_map[None], found.curves), found.tissues)
+        unmixed = Unmixed(found.weight_map[None], found.curves)
+        described = describe(Read(seen.activity, seen.features, seen.confidence, found.tissues, unmixed))
         ratio = (truth / read).log().where(measured, torch.nan)
         cases.append((described, ratio.double().numpy(force=True)))
     return cases

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.correction import OFFSET
+from dlif_core.networks.description import OFFSET, Read, describe
 from dlif_core.networks.features import Features, features
 from dlif_core.networks.resampling import displaced, to_network_grid
 from dlif_core.networks.unmixing import frame_displacements, noise_confidence, unmix
@@ -41,7 +41,7 @@ class Prediction(NamedTuple):
     curves
         Frame averages of all tissues as they are read, shape (tissues, frames) [SUV].
     factor
-        Of the correction, shape (frames,): whole_blood + o = factor · (read + o) with o = `correction.OFFSET`.
+        Of the correction, shape (frames,): whole_blood + o = factor · (read + o) with o = `description.OFFSET`.
     """
 
     whole_blood: torch.Tensor
@@ -103,7 +103,8 @@ def read_aligned(
     """
     drawn: Drawn = network(seen)
     unmixed = unmix(aligned, drawn.tissues, confidence * drawn.confidence)
-    factor = network.correction(seen, unmixed, drawn.tissues)
+    described = describe(Read(aligned, seen, confidence, drawn.tissues, unmixed))
+    factor = (seen.frames_from_windows @ network.correction(described)).exp()
     return Prediction(
         whole_blood=factor * (unmixed.curves[0] + OFFSET) - OFFSET,
         weight_map=unmixed.weight_map[0],

@@ -15,7 +15,7 @@ import torch
 
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks import correction, features, resampling, tissues, unmixing
+from dlif_core.networks import description, features, resampling, tissues, unmixing
 from dlif_core.networks.fc_dlif import FCDLIF, SMALLEST_IMAGE, predict_curve
 from dlif_core.networks.model_folder import Kind
 from dlif_core.networks.prediction import predict
@@ -50,7 +50,7 @@ _CONSTANTS: Mapping[Kind, dict[str, Any]] = {
         "background of noise [SUV]": unmixing._BACKGROUND,
         "largest step of motion [voxels]": unmixing._LARGEST_STEP,
         "stillness of motion [SUV]": unmixing._STILLNESS,
-        "offset of the correction [SUV]": correction.OFFSET,
+        "offset of the correction [SUV]": description.OFFSET,
     },
     "fc-dlif": {"voxel of the network [mm]": resampling.NETWORK_VOXEL, "smallest image [voxels]": list(SMALLEST_IMAGE)},
 }

@@ -35,6 +35,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PopulationName = Literal["training", "edges", "calibration"]
 
 
+# settings of a run that say how long it is
+_LENGTHS = ("steps", "stop")
+
 #: Populations that a recipe may name.
 POPULATIONS: Mapping[PopulationName, Population] = {
     "training": TRAINING,
@@ -302,7 +305,9 @@ def shortened(recipe: ModelRecipe, *, members: int | None, scans: int | None, st
     if scans is not None:
         changes["examples"] = _first(recipe.examples, scans)
     if steps is not None:
+        runs = changes.get("runs", recipe.runs)
         changes["training"] = {**recipe.training, "steps": steps}
+        changes["runs"] = {name: {k: v for k, v in run.items() if k not in _LENGTHS} for name, run in runs.items()}
     return recipe.model_copy(update=changes)
 
 

@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.correction import DESCRIPTION, OFFSET, Correction, Described, describe
+from dlif_core.networks.correction import Correction
 from dlif_core.networks.correction_fitting import correction_cases, with_corrections
+from dlif_core.networks.description import DESCRIPTION, OFFSET, Described, Read, describe
 from dlif_core.networks.examples import make_example
-from dlif_core.networks.features import WINDOW_EDGES, WINDOWS, features, frame_matrix
+from dlif_core.networks.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Features, features, frame_matrix
 from dlif_core.networks.prediction import predict
+from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.unmixing import noise_confidence, unmix
 from dlif_core.networks.weight_map import TissueNetwork
 from dlif_core.phantom import TRAINING
@@ -41,10 +44,43 @@ def read_too_low(network, example):
 def described(network, example):
     seen = features(example.activity, example.timing, example.body_weight)
     drawn = network(seen)
-    unmixed = unmix(
-        example.activity, drawn.tissues, noise_confidence(example.activity, torch.tensor(example.timing.duration))
-    )
-    return describe(seen, unmixed, drawn.tissues)
+    confidence = noise_confidence(example.activity, torch.tensor(example.timing.duration))
+    unmixed = unmix(example.activity, drawn.tissues, confidence)
+    return describe(Read(example.activity, seen, confidence, drawn.tissues, unmixed))
+
+
+BLOOD, MYOCARDIUM = TISSUES.index("blood"), TISSUES.index("myocardium")
+CURVES = torch.ones(len(TISSUES), WINDOWS)
+CURVES[BLOOD] = torch.linspace(8.0, 0.5, WINDOWS)
+CURVES[MYOCARDIUM] = torch.linspace(1.0, 6.0, WINDOWS)
+
+
+def heart(blood_size=False, blood_resolution=False, myocardium_size=False, myocardium_resolution=False):
+    """A ball of blood within a ball of myocardium, edges blurred by a variance of 2 voxels²; shape (tissues, z, y, x).
+
+    By the heat equation a further variance v changes an image by v/2 times its Laplacian.
+    """
+    fine = np.zeros((len(TISSUES), 24, 24, 24))
+    fine[BLOOD] = ball(4.0 + 0.1 * blood_size, 2.0 + 0.2 * blood_resolution)
+    fine[MYOCARDIUM] = 0.5 * ball(8.0 + 0.1 * myocardium_size, 2.0 + 0.2 * myocardium_resolution)
+    return torch.from_numpy(fine).float()
+
+
+def ball(radius, variance):
+    """A ball at the centre of 24 voxels, blurred; sampled five times finer before it is averaged."""
+    axis = (np.arange(120.0) + 0.5) / 5 - 12.0
+    distance = np.sqrt(sum(one**2 for one in np.meshgrid(axis, axis, axis, indexing="ij")))
+    blurred = gaussian_filter((distance < radius).astype(float), 5 * np.sqrt(variance))
+    return blurred.reshape(24, 5, 24, 5, 24, 5).mean(axis=(1, 3, 5))
+
+
+def read_of(shown, drawn):
+    """A scan with a frame in each window whose tissues look otherwise than they are drawn."""
+    activity = torch.einsum("kw,kzyx->wzyx", CURVES, shown)
+    windows = torch.eye(WINDOWS)
+    seen = Features(activity.sqrt(), torch.ones(CONSTANTS), windows, windows)
+    confidence = torch.ones_like(activity[0])
+    return Read(activity, seen, confidence, drawn, unmix(activity, drawn, confidence))
 
 
 class TestFrameMatrix:
@@ -68,6 +104,34 @@ class TestDescription:
         cut = described(network, replace(example, timing=timing, activity=example.activity[:frames]))
         assert cut.known.sum() < whole.known.sum()
         assert torch.isfinite(cut.values).all()
+
+    @pytest.mark.parametrize("change", ["size", "resolution"])
+    @pytest.mark.parametrize("owner", ["blood", "myocardium"])
+    def test_misfits_of_the_heart_are_found(self, change, owner):
+        """The image shows the ventricle .1 voxels larger, or blurred by a variance of .2 voxels² more, than drawn.
+
+        Were the curves known, the misfits would be .1 voxels and, by the heat equation, .1 voxels².
+        """
+        tissues, read = heart(), read_of(heart(**{f"{owner}_{change}": True}), heart())
+        known = read._replace(unmixed=read.unmixed._replace(curves=CURVES))
+        index = {"size": 0, "resolution": 1}[change] + {"blood": 0, "myocardium": 4}[owner]
+        assert describe(known).values[index].item() == pytest.approx(0.1, rel=0.25)
+        unchanged = describe(read_of(tissues, tissues)).values
+        assert unchanged[:6].abs().max() < 0.01
+
+    def test_blood_in_the_heart_and_elsewhere_is_read_apart(self):
+        """A vessel of half the activity, drawn as the same blood."""
+        tissues = heart()
+        vessel = torch.zeros_like(tissues[0])
+        vessel[:, 2:4, 2:4] = 1.0
+        image = tissues.clone()
+        tissues[BLOOD] += vessel
+        image[BLOOD] += 0.5 * vessel
+        read = read_of(image, tissues)
+        heart_ratio, vessel_ratio = describe(read).values[24 : 24 + 2 * WINDOWS].view(2, WINDOWS)
+        curve = read.unmixed.curves[BLOOD] + OFFSET
+        assert heart_ratio.tolist() == pytest.approx(((CURVES[BLOOD] + OFFSET) / curve).log().tolist(), abs=0.02)
+        assert vessel_ratio.tolist() == pytest.approx(((0.5 * CURVES[BLOOD] + OFFSET) / curve).log().tolist(), abs=0.02)
 
 
 class TestCorrection:
