@@ -1,12 +1,14 @@
 """A small correction over time of what a weight map reads: learned in closed form, from how well the drawing fits.
 
 A linear model gives the logarithm of true over read activity in each time window from the `description` of a scan. The
-curve is multiplied by a smooth factor near 1.
+curve is multiplied by a smooth factor near 1. Another one gives the size of the errors that are to be expected
+nevertheless, so that a drawing that fits badly is known to give a doubtful curve.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +22,23 @@ Array = NDArray[np.float64]
 
 # standardised features beyond this say nothing more
 _FARTHEST = 5.0
+# relative errors smaller than this are as good as none
+_LEAST_ERROR = 0.01
+
+
+class Corrected(NamedTuple):
+    """What is made of a description.
+
+    Attributes
+    ----------
+    logarithm
+        Of the factor on the read activity plus `description.OFFSET`, shape (windows,).
+    doubt
+        Expected logarithm of the relative error that is left, shape ().
+    """
+
+    logarithm: torch.Tensor
+    doubt: torch.Tensor
 
 
 class Correction(nn.Module):
@@ -37,13 +56,14 @@ class Correction(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(DESCRIPTION))
         self.register_buffer("scale", torch.ones(DESCRIPTION))
-        self.register_buffer("slopes", torch.zeros(WINDOWS, DESCRIPTION))
-        self.register_buffer("intercept", torch.zeros(WINDOWS))
+        self.register_buffer("slopes", torch.zeros(WINDOWS + 1, DESCRIPTION))
+        self.register_buffer("intercept", torch.zeros(WINDOWS + 1))
 
-    def forward(self, described: Described) -> torch.Tensor:
-        """Logarithm of the factor on the read activity plus `description.OFFSET`, shape (windows,)."""
+    def forward(self, described: Described) -> Corrected:
+        """What is to be corrected, and how far that can be trusted."""
         standard = ((described.values - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST) * described.known
-        return self.slopes @ standard + self.intercept
+        found = self.slopes @ standard + self.intercept
+        return Corrected(found[:-1], found[-1])
 
     def fit(self, described: Sequence[Described], logarithm: Array, ridge: float) -> None:
         """Fit to scans with known blood by ridge regression.
@@ -64,11 +84,19 @@ class Correction(nn.Module):
         mean = (known * values).sum(axis=0) / number
         scale = np.sqrt((known * (values - mean) ** 2).sum(axis=0) / number) + 1e-6
         standard = (known * (values - mean) / scale).clip(-_FARTHEST, _FARTHEST)
-        fitted = [_ridge(standard, logarithm[:, window], ridge) for window in range(WINDOWS)]
+        slopes, intercept = _ridge_each(standard, logarithm, ridge)
+        left = np.nanmean((logarithm - standard @ slopes.T - intercept) ** 2, axis=1)
+        doubt = _ridge_each(standard, np.log(np.sqrt(left) + _LEAST_ERROR)[:, None], ridge)
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
-        self.slopes.copy_(torch.from_numpy(np.stack([slopes for slopes, _ in fitted])))
-        self.intercept.copy_(torch.tensor([intercept for _, intercept in fitted]))
+        self.slopes.copy_(torch.from_numpy(np.concatenate([slopes, doubt[0]])))
+        self.intercept.copy_(torch.from_numpy(np.concatenate([intercept, doubt[1]])))
+
+
+def _ridge_each(features: Array, targets: Array, ridge: float) -> tuple[Array, Array]:
+    """Slopes and intercepts of every target."""
+    fitted = [_ridge(features, target, ridge) for target in targets.T]
+    return np.stack([slopes for slopes, _ in fitted]), np.array([intercept for _, intercept in fitted])
 
 
 def _ridge(features: Array, target: Array, ridge: float) -> tuple[Array, float]:

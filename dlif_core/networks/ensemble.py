@@ -86,6 +86,11 @@ class EnsemblePrediction:
         return torch.stack([member.factor for member in self.members]).mean(dim=0).double().numpy(force=True)
 
     @property
+    def doubt(self) -> float:
+        """Mean of the members' expected logarithm of the relative error."""
+        return float(torch.stack([member.doubt for member in self.members]).mean())
+
+    @property
     def displacement(self) -> torch.Tensor:
         """Of the body in every frame, along z, y, x, shape (frames, 3) [voxels of 1 mm]."""
         return self.members[0].displacement

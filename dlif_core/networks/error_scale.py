@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 #: What the variance is made of, and the features of a scan.
 PARTS = ("spread", "noise", "curve", "slope", "floor")
-FEATURES = ("spread", "noise", "motion", "weights", "peak", "body weight")
+FEATURES = ("doubt", "spread", "noise", "motion", "weights", "peak", "body weight")
 
 _TIMING = 1.0  # [s]
 _FLOOR = 0.01  # of the peak
@@ -91,6 +91,7 @@ def scan_features(prediction: EnsemblePrediction) -> Array:
     weights = float(prediction.weight_map.abs().sum())
     return np.array(
         [
+            prediction.doubt,
             size(prediction.spread) - curve if len(prediction.members) > 1 else 0.0,
             size(prediction.noise) - curve,
             size(displacement - displacement.mean(axis=0)),

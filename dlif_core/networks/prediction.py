@@ -42,6 +42,8 @@ class Prediction(NamedTuple):
         Frame averages of all tissues as they are read, shape (tissues, frames) [SUV].
     factor
         Of the correction, shape (frames,): whole_blood + o = factor · (read + o) with o = `description.OFFSET`.
+    doubt
+        Logarithm of the relative error that is to be expected of a drawing that fits as this one does, shape ().
     """
 
     whole_blood: torch.Tensor
@@ -50,6 +52,7 @@ class Prediction(NamedTuple):
     tissues: torch.Tensor
     curves: torch.Tensor
     factor: torch.Tensor
+    doubt: torch.Tensor
 
 
 @torch.no_grad()
@@ -104,7 +107,8 @@ def read_aligned(
     drawn: Drawn = network(seen)
     unmixed = unmix(aligned, drawn.tissues, confidence * drawn.confidence)
     described = describe(Read(aligned, seen, confidence, drawn.tissues, unmixed))
-    factor = (seen.frames_from_windows @ network.correction(described)).exp()
+    corrected = network.correction(described)
+    factor = (seen.frames_from_windows @ corrected.logarithm).exp()
     return Prediction(
         whole_blood=factor * (unmixed.curves[0] + OFFSET) - OFFSET,
         weight_map=unmixed.weight_map[0],
@@ -112,6 +116,7 @@ def read_aligned(
         tissues=drawn.tissues,
         curves=unmixed.curves,
         factor=factor,
+        doubt=corrected.doubt,
     )
 
 

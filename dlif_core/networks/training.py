@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from dlif_core.networks.weight_map import TissueNetwork
 
 # share of the examples in which frames are put right as a prediction does it, and what error that leaves [voxels]
 _ALIGNED_SHARE, _ALIGNMENT_ERROR = 0.75, 0.06
+# share of the examples that end early, and between which times [s]
+_SHORT_SHARE, _EARLIEST_END = 0.25, (850.0, 2000.0)
 # share of the examples that are cut along z, to how many voxels, and how far from the cut the heart stays
 _CUT_SHARE, _FEWEST_PLANES, _MARGIN = 0.6, 36, 10.0
 # blood and myocardium, of which spill-over is made, count so many times more than other tissues
@@ -93,7 +95,8 @@ class Training(TrainingRun[Recipe, TissueNetwork]):
 
 
 def varied(example: Example, rng: np.random.Generator) -> Example:
-    """The example as it might also have been: mirrored, cut along z, mostly with its motion put right."""
+    """The example as it might also have been: ended early, mirrored, cut along z, mostly with its motion put right."""
+    example = sometimes_short(example, rng)
     activity, tissues, displacement = example.activity, example.tissues, example.displacement
     if rng.random() < _ALIGNED_SHARE:
         error = _ALIGNMENT_ERROR * rng.standard_normal(tuple(displacement.shape))
@@ -106,6 +109,20 @@ def varied(example: Example, rng: np.random.Generator) -> Example:
         kept = _around_heart(tissues, rng)
         activity, tissues = activity[:, kept], tissues[:, kept]
     return Example(activity, example.timing, example.body_weight, tissues, displacement, example.whole_blood)
+
+
+def sometimes_short(example: Example, rng: np.random.Generator) -> Example:
+    """The example, in a quarter of cases without the frames that end after a time drawn at random."""
+    if rng.random() >= _SHORT_SHARE:
+        return example
+    kept = int((example.timing.end <= rng.uniform(*_EARLIEST_END)).sum()) or len(example.timing)
+    return replace(
+        example,
+        activity=example.activity[:kept],
+        timing=FrameTiming(example.timing.start[:kept], example.timing.duration[:kept]),
+        displacement=example.displacement[:kept],
+        whole_blood=example.whole_blood[:kept],
+    )
 
 
 def _around_heart(tissues: torch.Tensor, rng: np.random.Generator) -> slice:

@@ -43,6 +43,7 @@ def make_case(rng, known=True):
             tissues=torch.empty(0),
             curves=curves,
             factor=torch.ones(len(middle)),
+            doubt=torch.zeros(()),
         )
         for k in (-1, 1)
     )

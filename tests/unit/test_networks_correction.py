@@ -152,8 +152,20 @@ class TestCorrection:
         known = torch.ones(DESCRIPTION)
         correction = Correction()
         correction.fit([Described(torch.from_numpy(row), known) for row in values], logarithm, 1e-6)
-        found = (correction.slopes / correction.scale).numpy()
+        found = (correction.slopes / correction.scale).numpy()[:-1]
         assert found == pytest.approx(slopes, abs=1e-3)
+
+    def test_doubt_grows_with_what_makes_errors_grow(self):
+        """Errors are √e times larger for each standard deviation of one number of the description."""
+        rng = np.random.default_rng(2)
+        values = rng.normal(size=(2000, DESCRIPTION))
+        logarithm = np.exp(0.5 * values[:, :1]) * rng.normal(size=(2000, WINDOWS))
+        correction, known = Correction(), torch.ones(DESCRIPTION)
+        correction.fit([Described(torch.from_numpy(row), known) for row in values], logarithm, 10.0)
+        usual, doubtful = torch.zeros(DESCRIPTION), torch.zeros(DESCRIPTION)
+        doubtful[0] = 1.0
+        step = correction(Described(doubtful, known)).doubt - correction(Described(usual, known)).doubt
+        assert step.item() == pytest.approx(0.5, abs=0.07)
 
     @torch.no_grad()
     def test_known_error_is_taken_off(self, examples, network):

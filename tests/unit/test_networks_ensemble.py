@@ -78,7 +78,7 @@ class TestNoise:
         aligned = noisy()
         unmixed = unmix(aligned, tissues, noise_confidence(aligned, torch.tensor(protocol.timing.duration)))
         curves, factor = unmixed.curves, torch.ones(len(aligned))
-        member = Prediction(curves[0], unmixed.weight_map[0], displacement, tissues, curves, factor)
+        member = Prediction(curves[0], unmixed.weight_map[0], displacement, tissues, curves, factor, torch.zeros(()))
         prediction = EnsemblePrediction(protocol.timing, mouse.body_weight, (member,), np.zeros(len(aligned)))
         found = curve_noise(prediction, aligned)
         repeated = torch.stack([torch.einsum("zyx,fzyx->f", member.weight_map, noisy()) for _ in range(25)])

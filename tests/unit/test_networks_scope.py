@@ -59,7 +59,7 @@ def true_prediction(scan):
     duration = torch.tensor(scan.protocol.timing.duration)
     weight_map, curves = unmix(scan.activity, tissues, noise_confidence(scan.activity, duration))
     displacement, factor = torch.zeros(len(duration), 3), torch.ones(len(duration))
-    return Prediction(curves[0], weight_map[0], displacement, tissues, curves, factor)
+    return Prediction(curves[0], weight_map[0], displacement, tissues, curves, factor, torch.zeros(()))
 
 
 def arguments(scan):
@@ -230,7 +230,7 @@ class TestFeatures:
         blood = torch.from_numpy((TIMING.start >= 40.0).astype(np.float32))
         activity = blood[:, None, None, None] * torch.ones(len(TIMING), 4, 4, 4)
         nothing = torch.zeros(1, 4, 4, 4)
-        seen = Seen(Prediction(blood, nothing[0], blood, nothing, blood[None], blood), activity, TIMING, 0.02)
+        seen = Seen(Prediction(blood, nothing[0], blood, nothing, blood[None], blood, blood[0]), activity, TIMING, 0.02)
         found = [np.exp(row["blood at 20-38 min"]) - 0.03 for row in paravenous_features(seen)]
         minutes = np.linspace(20.0, 38.0, 200)
         wanted = [1.0 - f * np.exp(-r * minutes).mean() for f in (0.45, 0.7) for r in (0.02, 0.07)]
