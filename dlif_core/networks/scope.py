@@ -170,7 +170,7 @@ def fit_scope(networks: Sequence[TissueNetwork], scans: Source, progress: Callab
     networks
         Trained.
     scans
-        Sound examples of the population that the networks were trained on, none of which they were trained on.
+        Sound examples of scans that the networks are to be used on, none of which they were trained on.
     progress
         Called with the number of scans done after each.
 
