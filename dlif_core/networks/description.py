@@ -97,7 +97,9 @@ def describe(read: Read) -> Described:
 
 def _heart(myocardium: torch.Tensor) -> torch.Tensor:
     """1 in and near the heart, 0 elsewhere."""
-    near = functional.avg_pool3d(myocardium[None], _NEIGHBOURS, stride=1, padding=_NEIGHBOURS // 2)[0]
+    # padded by hand: pooling with padding refuses images smaller than its kernel
+    wide = functional.pad(myocardium[None], (_NEIGHBOURS // 2,) * 6)
+    near = functional.avg_pool3d(wide, _NEIGHBOURS, stride=1)[0]
     return (near > _HEART).to(myocardium)
 
 
@@ -176,7 +178,7 @@ def _form(part: torch.Tensor) -> torch.Tensor:
     share = part.flatten() / volume
     away = place - (place @ share)[:, None]
     extent = torch.linalg.eigvalsh((away * share) @ away.T + _TINY * torch.eye(3).to(part)).clamp(min=_TINY).log()
-    clearest = part.flatten().topk(_CLEAREST[-1]).values
+    clearest = part.flatten().topk(min(_CLEAREST[-1], part.numel())).values
     clear = torch.stack([clearest[:number].mean() for number in _CLEAREST])
     filled = (part.square().sum() / volume + _TINY).log()
     return torch.cat([volume.log()[None], extent, filled[None], clear])

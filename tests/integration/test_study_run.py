@@ -173,7 +173,7 @@ def test_a_broken_step_is_failed_with_its_reason_and_tried_again(
 def test_own_scans_teach_with_image_and_arterial_blood_in_suv(study: StudyConfig, folder: Path) -> None:
     """Mean activity and late blood are those of the files, divided by dose over weight."""
     scans = own_scans(study)
-    assert [(scan.animal, scan.name) for scan in scans] == [("test:m01", "sub-m01"), ("test:m02", "sub-m02")]
+    assert [(scan.animal, scan.name) for scan in scans] == [("test:sub-m01", "sub-m01"), ("test:sub-m02", "sub-m02")]
     example, files = scans[0].example, folder / "bids" / "sub-m01" / "pet"
     facts = json.loads((files / "sub-m01_pet.json").read_text())
     dose = facts["InjectedRadioactivity"] * {"MBq": 1e6, "kBq": 1e3, "Bq": 1.0}[facts["InjectedRadioactivityUnits"]]

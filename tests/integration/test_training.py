@@ -21,7 +21,7 @@ RECIPE = {
     "calibration": {"population": "calibration", "first": 2000, "count": 75},
     "scope": {"population": "calibration", "first": 2400, "count": 26},
     "correction": 3,
-    "training": {"channels": [4, 4, 4], "steps": 2, "batch": 1, "warm_up": 1, "validate_every": 1},
+    "training": {"channels": [8, 12, 16], "steps": 120, "batch": 1, "warm_up": 10, "validate_every": 120, "fit": 0.0},
     "runs": {"one": {}},
     "limits": ["Hardly trained."],
 }
