@@ -2,11 +2,11 @@
 
 The curve is read as the sum over voxels of signed weights times activity, Σ A(v)·C(v, t), so the weight map A is a
 complete account of the reading; a smooth factor near 1 then corrects it over time, and is kept as it is for this scan.
-That the network drew A from the image is the other half: integrated
-gradients (Sundararajan, Taly & Yan, ICML 2017) share a figure of the curve out among voxels and frames through both.
-Their path runs from no activity to the scan. It is straight in the roots of the activity, which is what the network
-sees; straight in the activity itself it would begin with an infinite slope. Nothing is read off no activity, so the
-shares add up to the figure itself (but for what the correction makes of nothing, which is little).
+That the network drew A from the image is the other half: integrated gradients (Sundararajan, Taly & Yan, ICML 2017)
+share a figure of the curve out among voxels and frames through both. Their path runs from the same image at a quarter
+of its activity to the image. Nearer to nothing a network sees what it never learned, and what it draws there jumps. The
+path is straight in the roots of the activity, which is what the network sees. The shares are enlarged such that they
+add up to the figure itself (but for what the correction makes of nothing, which is little).
 
 Occlusion asks otherwise: how the figure changes when a region shows what the body shows on average, or when the network
 does not see what a time window shows. All is done on the image put right for motion, by every member of the ensemble.
@@ -43,7 +43,9 @@ Array = NDArray[np.float64]
 #: Figures of the curve that a study's reports explain.
 REPORTED = ("auc",)
 #: Points on the path of integrated gradients.
-STEPS = 24
+STEPS = 12
+# root of the share of the activity at which the path begins
+_FAINT = 0.5
 # mean activity of voxels of the body [SUV]
 _BODY = 0.2
 
@@ -145,10 +147,14 @@ def relevance(seen: Seen, target: Target, steps: int = STEPS) -> Relevance:
     shares = [_integrated(part, target, steps) for part in parts]
     voxels, frames = (np.stack([share.sum(axis) for share in shares]) for axis in (0, (1, 2, 3)))
     with torch.no_grad():
-        value = float(np.mean([float(target.value(part.curves(part.activity))) for part in parts]))
+        value, faint = (
+            float(np.mean([float(target.value(part.curves(level * part.activity))) for part in parts]))
+            for level in (1.0, _FAINT**2)
+        )
         nothing = float(np.mean([float(target.value(_of_nothing(part))) for part in parts]))
-    gap = abs(float(frames.mean(axis=0).sum()) - (value - nothing)) / max(abs(value), 1e-9)
-    return Relevance(value, voxels, frames, gap)
+    gap = abs(float(frames.mean(axis=0).sum()) - (value - faint)) / max(abs(value), 1e-9)
+    to_figure = (value - nothing) / (value - faint)
+    return Relevance(value, to_figure * voxels, to_figure * frames, to_figure * gap)
 
 
 def _of_nothing(seen: Seen) -> torch.Tensor:
@@ -173,7 +179,9 @@ def _integrated(seen: Seen, target: Target, steps: int) -> Array:
 
     roots = seen.activity.sign() * seen.activity.abs().sqrt()
     rule = IntegratedGradients(_FromRoots(seen, target), multiply_by_inputs=True)
-    shares = rule.attribute(roots[None], n_steps=steps, method="gausslegendre", internal_batch_size=1)
+    shares = rule.attribute(
+        roots[None], _FAINT * roots[None], n_steps=steps, method="gausslegendre", internal_batch_size=1
+    )
     return np.asarray(shares[0].double().numpy(force=True))
 
 

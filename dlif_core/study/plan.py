@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ALGORITHM_VERSION = {
     "ingest": 1,
     "input-function": 2,
-    "explanation": 1,
+    "explanation": 2,
     "regions": 3,
     "maps": 3,
     "selection": 1,

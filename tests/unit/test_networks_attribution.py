@@ -130,7 +130,7 @@ class TestRelevance:
         found = relevance(one, target)
         minutes = torch.from_numpy(seen.timing.duration / 60).float()
         read = torch.einsum("f,fzyx->zyx", minutes, one.activity) * one.prediction.weight_map
-        assert np.corrcoef(found.voxels[0].ravel(), read.numpy().ravel())[0, 1] > 0.9
+        assert np.corrcoef(found.voxels[0].ravel(), read.numpy().ravel())[0, 1] > 0.85
 
     def test_of_ki_adds_up_to_its_negative(self, seen):
         """Ki falls in proportion as the curve rises."""
