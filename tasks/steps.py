@@ -43,6 +43,7 @@ def step_task(job: Job) -> Outcome:
 
 def needed_resources(client: distributed.Client, step: Step) -> dict[str, float] | None:
     """A GPU for a step that runs networks, if workers of the cluster offer one."""
+    if not step.runs_networks:
+        return None
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    offered = any(worker["resources"].get(GPU) for worker in workers)
-    return {GPU: 1.0} if offered and step.runs_networks else None
+    return {GPU: 1.0} if any(worker["resources"].get(GPU) for worker in workers) else None

@@ -14,7 +14,7 @@ does not see what a time window shows. All is done on the image put right for mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -146,15 +146,19 @@ def relevance(seen: Seen, target: Target, steps: int = STEPS) -> Relevance:
     parts = [seen] if target.of_ensemble else [seen.member(index) for index in range(len(seen.networks))]
     shares = [_integrated(part, target, steps) for part in parts]
     voxels, frames = (np.stack([share.sum(axis) for share in shares]) for axis in (0, (1, 2, 3)))
-    with torch.no_grad():
-        value, faint = (
-            float(np.mean([float(target.value(part.curves(level * part.activity))) for part in parts]))
-            for level in (1.0, _FAINT**2)
-        )
-        nothing = float(np.mean([float(target.value(_of_nothing(part))) for part in parts]))
-    gap = abs(float(frames.mean(axis=0).sum()) - (value - faint)) / max(abs(value), 1e-9)
-    to_figure = (value - nothing) / (value - faint)
-    return Relevance(value, to_figure * voxels, to_figure * frames, to_figure * gap)
+    value = _figure(parts, target, lambda part: part.curves(part.activity))
+    faint = _figure(parts, target, lambda part: part.curves(_FAINT**2 * part.activity))
+    # a figure that the path leaves as it is, such as the tail of a scan that has none, can't be enlarged
+    to_figure = (value - _figure(parts, target, _of_nothing)) / (value - faint) if value != faint else 1.0
+    frames, voxels = to_figure * frames, to_figure * voxels
+    gap = abs(float(frames.mean(axis=0).sum()) - to_figure * (value - faint)) / max(abs(value), 1e-9)
+    return Relevance(value, voxels, frames, gap)
+
+
+@torch.no_grad()
+def _figure(parts: Sequence[Seen], target: Target, curves: Callable[[Seen], torch.Tensor]) -> float:
+    """Mean over parts of a figure of such curves."""
+    return float(np.mean([float(target.value(curves(part))) for part in parts]))
 
 
 def _of_nothing(seen: Seen) -> torch.Tensor:

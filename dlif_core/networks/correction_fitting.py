@@ -10,14 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from dlif_core.networks.correction import Correction
-from dlif_core.networks.description import OFFSET, Described, Read, describe
-from dlif_core.networks.ensemble import see_aligned
+from dlif_core.networks.description import OFFSET, Described, describe
 from dlif_core.networks.examples import Example
 from dlif_core.networks.features import WINDOWS
-from dlif_core.networks.prediction import read_aligned
+from dlif_core.networks.prediction import read_tissues, see_aligned
 from dlif_core.networks.training import sometimes_short
 from dlif_core.networks.training_run import Source
-from dlif_core.networks.unmixing import Unmixed
 from dlif_core.networks.weight_map import TissueNetwork
 
 Array = NDArray[np.float64]
@@ -74,10 +72,8 @@ def correction_cases(networks: Sequence[TissueNetwork], example: Example) -> lis
     truth = seen.features.windows @ example.whole_blood + OFFSET
     cases = []
     for network in networks:
-        found = read_aligned(network, *seen)
-        read = (seen.features.windows @ found.curves[0] + OFFSET).clamp(min=0.5 * OFFSET)
-        unmixed = Unmixed(found.weight_map[None], found.curves)
-        described = describe(Read(seen.activity, seen.features, seen.confidence, found.tissues, unmixed))
-        ratio = (truth / read).log().where(measured, torch.nan)
-        cases.append((described, ratio.double().numpy(force=True)))
+        read = read_tissues(network, seen)
+        blood = (seen.features.windows @ read.unmixed.curves[0] + OFFSET).clamp(min=0.5 * OFFSET)
+        ratio = (truth / blood).log().where(measured, torch.nan)
+        cases.append((describe(read), ratio.double().numpy(force=True)))
     return cases

@@ -26,7 +26,7 @@ _BLOOD, _MYOCARDIUM = TISSUES.index("blood"), TISSUES.index("myocardium")
 _NEIGHBOURS, _HEART = 5, 0.05
 # windows in which misfits are told together: the bolus, the minutes after it, the rest
 _SPANS = (slice(2, 6), slice(6, 9), slice(9, 12))
-_BOLUS, _LATE = slice(2, 6), slice(8, 12)
+_BOLUS, _LATE = _SPANS[0], slice(8, 12)
 # tissue of each shape of misfit: size and resolution of the blood in the heart, of that elsewhere, of the myocardium
 _OWNERS = [_BLOOD, _BLOOD, _BLOOD, _BLOOD, _MYOCARDIUM, _MYOCARDIUM]
 # activity that noise leaves uncertain [SUV]; ridge of the misfits, relative and absolute
@@ -38,7 +38,7 @@ _CLEAREST = (8, 64)
 _TINY = 1e-3
 
 _MISFITS = len(_OWNERS) + 2
-_FORMS = 3 * (6 + len(_CLEAREST) - 1) + 3
+_FORMS = 3 * (5 + len(_CLEAREST)) + 3
 #: Numbers that describe how a scan was read.
 DESCRIPTION = len(_SPANS) * _MISFITS + 2 * WINDOWS + _FORMS + WINDOWS + 3 + len(TISSUES)
 

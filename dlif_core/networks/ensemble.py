@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,11 +21,9 @@ from torch.nn import functional
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.features import Features, features
-from dlif_core.networks.prediction import Prediction, read_aligned
+from dlif_core.networks.prediction import Prediction, predict_aligned, see_aligned
 from dlif_core.networks.resampling import displaced
-from dlif_core.networks.unmixing import frame_displacements, noise_confidence
-from dlif_core.networks.weight_map import Drawn, TissueNetwork
+from dlif_core.networks.weight_map import TissueNetwork
 
 Array = NDArray[np.float64]
 
@@ -143,51 +140,9 @@ def predict_ensemble(
             hint="Use an input function from blood.",
         )
     seen = see_aligned(networks, activity, timing, body_weight)
-    members = tuple(read_aligned(network, *seen) for network in networks)
+    members = tuple(predict_aligned(network, seen) for network in networks)
     prediction = EnsemblePrediction(timing, body_weight, members, np.zeros(len(timing)))
     return EnsemblePrediction(timing, body_weight, members, curve_noise(prediction, seen.activity))
-
-
-class Aligned(NamedTuple):
-    """A scan whose frames were put right; the arguments of `prediction.read_aligned` after the network.
-
-    Attributes
-    ----------
-    activity
-        Shape (frames, z, y, x) [SUV].
-    features
-        Of it.
-    confidence
-        Its `noise_confidence`.
-    displacement
-        By which it was put right, shape (frames, 3) [voxels].
-    """
-
-    activity: torch.Tensor
-    features: Features
-    confidence: torch.Tensor
-    displacement: torch.Tensor
-
-
-def see_aligned(
-    networks: Sequence[TissueNetwork], activity: torch.Tensor, timing: FrameTiming, body_weight: float
-) -> Aligned:
-    """Put the frames of a scan right by what an ensemble draws; parameters as of `predict_ensemble`."""
-    displacement = _displacement(networks, activity, timing, body_weight)
-    aligned = displaced(activity, displacement)
-    confidence = noise_confidence(aligned, torch.tensor(timing.duration))
-    return Aligned(aligned, features(aligned, timing, body_weight), confidence, displacement)
-
-
-def _displacement(
-    networks: Sequence[TissueNetwork], activity: torch.Tensor, timing: FrameTiming, body_weight: float
-) -> torch.Tensor:
-    seen = features(activity, timing, body_weight)
-    drawn: list[Drawn] = [network(seen) for network in networks]
-    tissues = torch.stack([one.tissues for one in drawn]).mean(dim=0)
-    confidence = torch.stack([one.confidence for one in drawn]).mean(dim=0)
-    counting = noise_confidence(activity, torch.tensor(timing.duration))
-    return frame_displacements(activity, tissues, counting * confidence)
 
 
 def curve_noise(prediction: EnsemblePrediction, aligned: torch.Tensor) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dlif_core.phantom.population import TRAINING, Population
@@ -26,18 +27,13 @@ _ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "turn", "sh
 _SCANNER = ("resolution", "heart_resolution", "noise_level")
 
 
-def margins(span: Span, share: float = MARGIN) -> Span:
-    """The intervals on either side of a range, each so much of its width; the probability of a draw stays."""
+def ends(span: Span, outside: float = 0.0, inside: float = 0.0) -> Span:
+    """What lies at either end of a range, so many times its width beyond and within; the share of draws stays."""
     ((low, high),) = span.intervals
-    reach = share * (high - low)
-    return Span((low - reach, low), (high, high + reach), share=span.share, otherwise=span.otherwise)
-
-
-def edges(span: Span, share: float = EDGE) -> Span:
-    """The outer parts of a range, each so much of its width; the probability of a draw stays."""
-    ((low, high),) = span.intervals
-    reach = share * (high - low)
-    return Span((low, low + reach), (high - reach, high), share=span.share, otherwise=span.otherwise)
+    beyond, within = outside * (high - low), inside * (high - low)
+    return Span(
+        (low - beyond, low + within), (high - within, high + beyond), share=span.share, otherwise=span.otherwise
+    )
 
 
 def _changed(population: Population, change: Callable[[Span], Span]) -> Population:
@@ -49,7 +45,7 @@ def _changed(population: Population, change: Callable[[Span], Span]) -> Populati
 
 
 #: Within `TRAINING`, but at the edges of its ranges.
-EDGES = replace(_changed(TRAINING, edges), name="edges", stream=_EDGES_STREAM)
+EDGES = replace(_changed(TRAINING, partial(ends, inside=EDGE)), name="edges", stream=_EDGES_STREAM)
 
 #: Just outside of `TRAINING`.
-CALIBRATION = replace(_changed(TRAINING, margins), name="calibration", stream=_CALIBRATION_STREAM)
+CALIBRATION = replace(_changed(TRAINING, partial(ends, outside=MARGIN)), name="calibration", stream=_CALIBRATION_STREAM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,27 @@ class Prediction(NamedTuple):
     doubt: torch.Tensor
 
 
+class Aligned(NamedTuple):
+    """A scan whose frames were put right.
+
+    Attributes
+    ----------
+    activity
+        Shape (frames, z, y, x), voxels of 1 mm [SUV].
+    features
+        Of it.
+    confidence
+        Its `noise_confidence`.
+    displacement
+        By which it was put right, shape (frames, 3) [voxels].
+    """
+
+    activity: torch.Tensor
+    features: Features
+    confidence: torch.Tensor
+    displacement: torch.Tensor
+
+
 @torch.no_grad()
 def predict(network: TissueNetwork, activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> Prediction:
     """Input function of a scan on the networks' grid.
@@ -73,48 +95,41 @@ def predict(network: TissueNetwork, activity: torch.Tensor, timing: FrameTiming,
     body_weight
         [kg].
     """
+    return predict_aligned(network, see_aligned([network], activity, timing, body_weight))
+
+
+def see_aligned(
+    networks: Sequence[TissueNetwork], activity: torch.Tensor, timing: FrameTiming, body_weight: float
+) -> Aligned:
+    """Put the frames of a scan right by the mean of what some networks draw; other parameters as of `predict`."""
     duration = torch.tensor(timing.duration)
-    drawn = network(features(activity, timing, body_weight))
-    confidence = noise_confidence(activity, duration) * drawn.confidence
-    displacement = frame_displacements(activity, drawn.tissues, confidence)
+    seen = features(activity, timing, body_weight)
+    drawn: list[Drawn] = [network(seen) for network in networks]
+    tissues = torch.stack([one.tissues for one in drawn]).mean(dim=0)
+    confidence = torch.stack([one.confidence for one in drawn]).mean(dim=0)
+    displacement = frame_displacements(activity, tissues, noise_confidence(activity, duration) * confidence)
     aligned = displaced(activity, displacement)
-    seen = features(aligned, timing, body_weight)
-    return read_aligned(network, aligned, seen, noise_confidence(aligned, duration), displacement)
+    return Aligned(aligned, features(aligned, timing, body_weight), noise_confidence(aligned, duration), displacement)
 
 
-def read_aligned(
-    network: TissueNetwork,
-    aligned: torch.Tensor,
-    seen: Features,
-    confidence: torch.Tensor,
-    displacement: torch.Tensor,
-) -> Prediction:
-    """What a network finds in an image whose frames were put right.
+def read_tissues(network: TissueNetwork, seen: Aligned) -> Read:
+    """What a network draws in a scan, and the curves that are read off it, not yet corrected."""
+    drawn: Drawn = network(seen.features)
+    unmixed = unmix(seen.activity, drawn.tissues, seen.confidence * drawn.confidence)
+    return Read(seen.activity, seen.features, seen.confidence, drawn.tissues, unmixed)
 
-    Parameters
-    ----------
-    network
-        Trained.
-    aligned
-        Shape (frames, z, y, x) [SUV].
-    seen
-        Its features.
-    confidence
-        Its `noise_confidence`.
-    displacement
-        By which it was put right, shape (frames, 3).
-    """
-    drawn: Drawn = network(seen)
-    unmixed = unmix(aligned, drawn.tissues, confidence * drawn.confidence)
-    described = describe(Read(aligned, seen, confidence, drawn.tissues, unmixed))
-    corrected = network.correction(described)
-    factor = (seen.frames_from_windows @ corrected.logarithm).exp()
+
+def predict_aligned(network: TissueNetwork, seen: Aligned) -> Prediction:
+    """Input function of a scan whose frames were put right."""
+    read = read_tissues(network, seen)
+    corrected = network.correction(describe(read))
+    factor = (seen.features.frames_from_windows @ corrected.logarithm).exp()
     return Prediction(
-        whole_blood=factor * (unmixed.curves[0] + OFFSET) - OFFSET,
-        weight_map=unmixed.weight_map[0],
-        displacement=displacement,
-        tissues=drawn.tissues,
-        curves=unmixed.curves,
+        whole_blood=factor * (read.unmixed.curves[0] + OFFSET) - OFFSET,
+        weight_map=read.unmixed.weight_map[0],
+        displacement=seen.displacement,
+        tissues=read.tissues,
+        curves=read.unmixed.curves,
         factor=factor,
         doubt=corrected.doubt,
     )

@@ -12,7 +12,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.examples import Examples, load_example, make_example, save_example
 from dlif_core.networks.fc_dlif import FCDLIF, published_loss
 from dlif_core.networks.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Features, arrival, features, window_matrix
-from dlif_core.networks.prediction import load_network, network_image, predict, read_aligned, save_network
+from dlif_core.networks.prediction import Aligned, load_network, network_image, predict, predict_aligned, save_network
 from dlif_core.networks.resampling import displaced, overlap_matrix, to_network_grid
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training, curve_loss, drawing_loss, example_loss
@@ -329,6 +329,6 @@ def test_a_prediction_stays_on_the_device_of_its_image():
     seen = Features(image, torch.rand(CONSTANTS, device=there), between.T, between)
     confidence = noise_confidence(activity, torch.tensor(TIMING.duration))
     displacement = frame_displacements(activity, moved(seen).tissues, confidence)
-    found = read_aligned(moved, displaced(activity, displacement), seen, confidence, displacement)
+    found = predict_aligned(moved, Aligned(displaced(activity, displacement), seen, confidence, displacement))
     assert {part.device for part in found} == {there}
     assert found.whole_blood.shape == (len(TIMING),)

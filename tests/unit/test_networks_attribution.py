@@ -121,16 +121,26 @@ class TestRelevance:
         assert found.gap < 0.05
         np.testing.assert_allclose(found.frames.sum(axis=1), found.voxels.sum(axis=(1, 2, 3)), rtol=1e-4)
 
-    def test_of_a_drawing_that_does_not_depend_on_the_image_is_the_weight_map(self, seen):
-        """A network whose last weights are zero draws the same everywhere; the noise confidence is left as is."""
+    def test_of_a_drawing_that_does_not_depend_on_the_image_is_the_weight_map(self, seen, monkeypatch):
+        """A network whose last weights are zero draws the same everywhere; noise is taken as even."""
+        for module in ("attribution", "prediction"):
+            monkeypatch.setattr(
+                f"dlif_core.networks.{module}.noise_confidence", lambda image, _: torch.ones_like(image[0])
+            )
         constant = TissueNetwork(SMALL).eval()
         torch.nn.init.zeros_(constant.out.weight)
         one = see((constant,), seen.activity, seen.timing, seen.body_weight)
-        target = curve_target("auc", seen.timing)
-        found = relevance(one, target)
+        found = relevance(one, curve_target("auc", seen.timing))
         minutes = torch.from_numpy(seen.timing.duration / 60).float()
         read = torch.einsum("f,fzyx->zyx", minutes, one.activity) * one.prediction.weight_map
-        assert np.corrcoef(found.voxels[0].ravel(), read.numpy().ravel())[0, 1] > 0.85
+        np.testing.assert_allclose(found.voxels[0], read.numpy(), rtol=1e-3, atol=1e-4 * float(read.abs().max()))
+
+    def test_of_a_figure_that_is_zero_there_is_none(self, seen, network):
+        """Two members that agree have no spread to share out."""
+        agreed = see((network, network), seen.activity, seen.timing, seen.body_weight)
+        found = relevance(agreed, curve_target("spread", seen.timing), steps=2)
+        assert found.value == found.gap == 0.0
+        assert not found.voxels.any()
 
     def test_of_ki_adds_up_to_its_negative(self, seen):
         """Ki falls in proportion as the curve rises."""

@@ -1,7 +1,5 @@
 """Where steps run: those with networks on a worker with a GPU, if there is one."""
 
-from types import SimpleNamespace
-
 import distributed
 import pytest
 
@@ -18,10 +16,8 @@ def worker_name():
 
 @pytest.fixture(params=[{}, {"GPU": 1}], ids=["without", "with"])
 def client(request):
-    kind = SimpleNamespace(plain={}, second={"resources": request.param})
-    workers = {
-        name: {"cls": distributed.Worker, "options": {"nthreads": 1, **options}} for name, options in vars(kind).items()
-    }
+    options = {"plain": {}, "second": {"resources": request.param}}
+    workers = {name: {"cls": distributed.Worker, "options": {"nthreads": 1, **more}} for name, more in options.items()}
     scheduler = {"cls": distributed.Scheduler, "options": {"dashboard": False, "port": 0}}
     with distributed.SpecCluster(workers, scheduler) as cluster, distributed.Client(cluster) as client:
         client.offers = bool(request.param)
