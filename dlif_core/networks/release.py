@@ -190,6 +190,9 @@ def _note_recipe(output: Path, recipe: ModelRecipe, begun: ModelRecipe | None) -
             hint="Take the recipe it was begun with, or another folder.",
         )
     (output / WORK).mkdir(parents=True, exist_ok=True)
+    if recipe != begun:
+        for fitted in (output / WORK).glob("corrected-*"):
+            fitted.unlink()
     write_text(output / WORK / _RECIPE, json.dumps(recipe.model_dump(mode="json"), indent=1) + "\n")
 
 
@@ -309,7 +312,7 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
 def corrected_networks(
     output: Path, recipe: ModelRecipe, trainings: Sequence[Training], report: Report = silent
 ) -> list[TissueNetwork]:
-    """The networks of finished runs with their corrections, which are kept once they were fitted.
+    """The networks of finished runs with their corrections, which are kept until the recipe changes.
 
     Parameters
     ----------

@@ -128,6 +128,15 @@ class TestRelease:
         with pytest.raises(ConfigurationError, match="trained on other scans"):
             settled_recipe(tmp_path, scans=6)
 
+    def test_corrections_are_fitted_again_by_another_recipe(self, tmp_path):
+        settled_recipe(tmp_path, None, scans=5)
+        fitted = tmp_path / "work" / "corrected-1.safetensors"
+        fitted.write_bytes(b"")
+        settled_recipe(tmp_path, scans=5)
+        assert fitted.exists()
+        settled_recipe(tmp_path, scans=5, steps=3)
+        assert not fitted.exists()
+
 
 class TestFolder:
     def test_comes_back_with_the_same_predictions(self, output, model):
