@@ -128,6 +128,7 @@ def _provenance(
         "options": options.model_dump(),
         "model": {"name": model.name, "digest": model.digest},
         "scope": {"state": verdict.state, "reasons": list(verdict.reasons), "score": round(verdict.score, 3)},
+        "level": curve.level,
         "intervals": {name: list(interval) for name, interval in curve.intervals.items()},
         "calibrated on": model.calibration.population,
         "frame averages [SUV]": _rounded(prediction.whole_blood, 4),

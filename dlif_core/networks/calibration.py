@@ -68,6 +68,8 @@ class CalibratedCurve(NamedTuple):
         Band, shape (points,) [SUV]; None if the calibration is too small for it.
     samples
         Curves drawn from its uncertainty, shape (samples, points) [SUV].
+    level
+        Probability of the band and of each interval.
     intervals
         (lower, upper) of ``auc`` up to the end of the scan [SUV·min], ``peak`` [SUV] and ``Ki <tissue>`` of an FDG
         tissue relative to what the true curve would give; what the calibration is too small for is not there.
@@ -81,6 +83,7 @@ class CalibratedCurve(NamedTuple):
     lower: Array | None
     upper: Array | None
     samples: Array
+    level: float
     intervals: dict[str, tuple[float, float]]
     refused: str
 
@@ -160,6 +163,7 @@ class Calibration:
             lower=lower,
             upper=upper,
             samples=np.maximum(curve.values + scale * drawn, 0.0),
+            level=level,
             intervals=self._intervals(curve, scale, level),
             refused=refused,
         )

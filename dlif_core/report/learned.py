@@ -33,6 +33,8 @@ _PLANES = (("axial", 0, "x", "y"), ("coronal", 1, "x", "z"), ("sagittal", 2, "y"
 _SEEN = 0.08
 # the body shows more than this part of the 99th percentile of the mean image
 _BODY = 0.05
+# figures with intervals, for people
+_FIGURES = {"auc": "AUC [SUV·min]", "peak": "Peak [SUV]"}
 # regions with a bar: those that change the curve most
 _MOST_BARS = 9
 
@@ -100,8 +102,12 @@ def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("Digest", str(model.get("digest", ""))[:12]),
         ("Calibrated on", str(provenance.get("calibrated on", ""))),
     ]
+    kind = f"{100 * provenance['level']:.0f} % interval" if "level" in provenance else "interval"
     facts += [
-        (f"{name}, interval", " to ".join(significant(float(end)) for end in interval))
+        (
+            f"{_FIGURES.get(name, f'{name} over that by the true curve')}, {kind}",
+            " to ".join(map(significant, interval)),
+        )
         for name, interval in provenance.get("intervals", {}).items()
     ]
     return tuple((name, value) for name, value in facts if value)

@@ -59,6 +59,7 @@ def learned(state: str = "doubtful") -> InputFunction:
     provenance = {
         "model": {"name": "mouse-fdg", "digest": "0123456789abcdef" * 4},
         "scope": {"state": state, "reasons": ["the <dose> is unusual."] if state == "doubtful" else []},
+        "level": 0.9,
         "intervals": {"auc": [40.0, 44.0]},
     }
     return replace(input_function("learned"), provenance=provenance)
