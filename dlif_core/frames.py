@@ -72,6 +72,10 @@ class FrameTiming:
             return False
         return bool(np.allclose(self.start, other.start) and np.allclose(self.duration, other.duration))
 
+    def first(self, number: int) -> FrameTiming:
+        """The first so many frames."""
+        return FrameTiming(self.start[:number], self.duration[:number])
+
     @property
     def end(self) -> Array:
         """End of every frame [s], shape (frames,)."""

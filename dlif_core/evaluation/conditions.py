@@ -15,7 +15,6 @@ import numpy as np
 from dlif_core.blood.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
-from dlif_core.frames import FrameTiming
 from dlif_core.networks.splits import simulated_animals
 from dlif_core.phantom import FAULTS, HELD_OUT, Population, SimulatedScan, Span, draw, simulate, simulate_fault
 from dlif_core.scan import DynamicScan, RegionCurves
@@ -134,7 +133,7 @@ def cut(scan: DynamicScan, end: float) -> DynamicScan:
     regions = scan.regions
     return replace(
         scan,
-        timing=FrameTiming(scan.timing.start[:kept], scan.timing.duration[:kept]),
+        timing=scan.timing.first(kept),
         regions=RegionCurves(regions.names, regions.activity[:, :kept], regions.volume, regions.source),
         activity=None if scan.activity is None else scan.activity[:kept],
     )

@@ -148,7 +148,7 @@ def relevance(seen: Seen, target: Target, steps: int = STEPS) -> Relevance:
     voxels, frames = (np.stack([share.sum(axis) for share in shares]) for axis in (0, (1, 2, 3)))
     value = _figure(parts, target, lambda part: part.curves(part.activity))
     faint = _figure(parts, target, lambda part: part.curves(_FAINT**2 * part.activity))
-    # a figure that the path leaves as it is, such as the tail of a scan that has none, can't be enlarged
+    # what the path leaves as it is, such as the spread of members that agree, can't be enlarged
     to_figure = (value - _figure(parts, target, _of_nothing)) / (value - faint) if value != faint else 1.0
     frames, voxels = to_figure * frames, to_figure * voxels
     gap = abs(float(frames.mean(axis=0).sum()) - to_figure * (value - faint)) / max(abs(value), 1e-9)

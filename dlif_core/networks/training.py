@@ -119,7 +119,7 @@ def sometimes_short(example: Example, rng: np.random.Generator) -> Example:
     return replace(
         example,
         activity=example.activity[:kept],
-        timing=FrameTiming(example.timing.start[:kept], example.timing.duration[:kept]),
+        timing=example.timing.first(kept),
         displacement=example.displacement[:kept],
         whole_blood=example.whole_blood[:kept],
     )
