@@ -26,12 +26,12 @@ from torch import nn
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.description import OFFSET
 from dlif_core.networks.ensemble import EnsemblePrediction, predict_ensemble
-from dlif_core.networks.features import WINDOW_EDGES, WINDOWS, Features, features
+from dlif_core.networks.features import WINDOW_EDGES, WINDOWS, Features, features, seen_through
 from dlif_core.networks.prediction import network_image
 from dlif_core.networks.resampling import displaced, network_affine, to_network_grid
 from dlif_core.networks.targets import Target, make_target
 from dlif_core.networks.unmixing import noise_confidence, unmix
-from dlif_core.networks.weight_map import Drawn, TissueNetwork
+from dlif_core.networks.weight_map import TissueNetwork
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,7 +79,7 @@ class Seen:
     def drawn_from(self, described: Features, activity: torch.Tensor) -> torch.Tensor:
         """Curve of every member that sees these features, and reads this activity; shape (members, frames) [SUV]."""
         counting = noise_confidence(activity, torch.tensor(self.timing.duration))
-        drawn: list[Drawn] = [network(described) for network in self.networks]
+        drawn = [network.draw(activity, described, counting) for network in self.networks]
         read = [unmix(activity, one.tissues, counting * one.confidence).curves[0] for one in drawn]
         return self.corrected(torch.stack(read))
 
@@ -221,9 +221,9 @@ def occluded_windows(seen: Seen, target: Target) -> Array:
     measured = torch.nonzero(described.constants[:WINDOWS] > 0).flatten().tolist()
     changes = np.full(WINDOWS, np.nan)
     for window in measured:
-        image = described.image.clone()
-        image[window] = image[[other for other in (window - 1, window + 1) if other in measured]].mean(dim=0)
-        changed = seen.drawn_from(replace(described, image=image), seen.activity)
+        windows = described.windows.clone()
+        windows[window] = windows[[other for other in (window - 1, window + 1) if other in measured]].mean(dim=0)
+        changed = seen.drawn_from(seen_through(described, seen.activity, windows), seen.activity)
         changes[window] = 1.0 - float(target.value(changed)) / whole
     return changes
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dlif_core.networks.attribution import STEPS, Relevance, Seen, relevance, see
 from dlif_core.networks.examples import Example
 from dlif_core.networks.resampling import NETWORK_VOXEL
+from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.targets import Target, curve_target
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training
@@ -180,7 +181,7 @@ def randomisation(seen: Seen, target: Target, found: Relevance, steps: int = STE
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        random = TissueNetwork(seen.networks[0].channels).to(seen.activity.device).eval()
+        random = tissue_network(seen.networks[0].channels, seen.networks[0].revises).to(seen.activity.device).eval()
     body = (seen.activity.mean(dim=0) > _BODY).numpy(force=True)
     alone = replace(seen.member(0), networks=(random,))
     other = relevance(alone, target, steps).voxels[0][body]

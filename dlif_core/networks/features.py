@@ -7,7 +7,7 @@ the same features up to noise, and a window that a truncated scan lacks is marke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -144,12 +144,34 @@ def features(activity: torch.Tensor, timing: FrameTiming, body_weight: float) ->
     arrived = arrival(timing, total)
     weights, measured = window_matrix(timing, arrived)
     windows = torch.from_numpy(weights).to(activity)
-    means = torch.einsum("wf,fzyx->wzyx", windows, activity)
     constants = np.append(measured.astype(float), np.log(body_weight / _TYPICAL_WEIGHT))
     between = frame_matrix(timing.mid - arrived, measured)
     return Features(
-        _root(means), torch.from_numpy(constants).to(activity), windows, torch.from_numpy(between).to(activity)
+        _root(window_means(activity, windows)),
+        torch.from_numpy(constants).to(activity),
+        windows,
+        torch.from_numpy(between).to(activity),
     )
+
+
+def seen_through(described: Features, activity: torch.Tensor, windows: torch.Tensor) -> Features:
+    """Features as they would be if windows had other weights.
+
+    Parameters
+    ----------
+    described
+        Features of the scan.
+    activity
+        Of the scan, shape (frames, z, y, x) [SUV].
+    windows
+        Weights of the frames in every window, shape (windows, frames).
+    """
+    return replace(described, image=_root(window_means(activity, windows)), windows=windows)
+
+
+def window_means(activity: torch.Tensor, windows: torch.Tensor) -> torch.Tensor:
+    """Means over windows, shape (windows, z, y, x), by the weights of the frames in them."""
+    return torch.einsum("wf,fzyx->wzyx", windows, activity)
 
 
 def _root(means: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.description import OFFSET, Read, describe
 from dlif_core.networks.features import Features, features
 from dlif_core.networks.resampling import displaced, to_network_grid
+from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.unmixing import frame_displacements, noise_confidence, unmix
 from dlif_core.networks.weight_map import Drawn, TissueNetwork
 from dlif_core.scan import DynamicScan
@@ -101,7 +102,7 @@ def predict(network: TissueNetwork, activity: torch.Tensor, timing: FrameTiming,
 def see_aligned(
     networks: Sequence[TissueNetwork], activity: torch.Tensor, timing: FrameTiming, body_weight: float
 ) -> Aligned:
-    """Put the frames of a scan right by the mean of what some networks draw; other parameters as of `predict`."""
+    """Put frames right by the mean of what some networks draw at first; other parameters as of `predict`."""
     duration = torch.tensor(timing.duration)
     seen = features(activity, timing, body_weight)
     drawn: list[Drawn] = [network(seen) for network in networks]
@@ -114,7 +115,7 @@ def see_aligned(
 
 def read_tissues(network: TissueNetwork, seen: Aligned) -> Read:
     """What a network draws in a scan, and the curves that are read off it, not yet corrected."""
-    drawn: Drawn = network(seen.features)
+    drawn = network.draw(seen.activity, seen.features, seen.confidence)
     unmixed = unmix(seen.activity, drawn.tissues, seen.confidence * drawn.confidence)
     return Read(seen.activity, seen.features, seen.confidence, drawn.tissues, unmixed)
 
@@ -172,7 +173,8 @@ def network_image(scan: DynamicScan, device: torch.device | None = None) -> torc
 
 def save_network(path: Path, network: TissueNetwork) -> None:
     """Write a network's weights and layout as safetensors."""
-    save_file(network.state_dict(), path, metadata={"channels": json.dumps(network.channels)})
+    layout = {"channels": json.dumps(network.channels), "revises": json.dumps(network.revises)}
+    save_file(network.state_dict(), path, metadata=layout)
 
 
 def load_network(path: Path) -> TissueNetwork:
@@ -185,7 +187,8 @@ def load_network(path: Path) -> TissueNetwork:
     """
     try:
         with safe_open(path, "pt") as file:
-            network = TissueNetwork(tuple(json.loads(file.metadata()["channels"])))
+            layout = {name: json.loads(text) for name, text in file.metadata().items()}
+            network = tissue_network(tuple(layout["channels"]), layout.get("revises", False))
             network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError("the file is not a tissue network.", where=path, hint="Train or fetch it again.") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from dlif_core.networks.examples import Example
 from dlif_core.networks.features import features
 from dlif_core.networks.prediction import predict
 from dlif_core.networks.resampling import displaced
+from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training_run import Source, TrainingRun
 from dlif_core.networks.unmixing import noise_confidence, unmix
@@ -45,6 +46,8 @@ class Recipe:
         Of the first weights, the order of the examples and what is changed in them.
     channels
         Of the network, see `TissueNetwork`.
+    revise
+        Whether the network revises its drawing, see `RevisingNetwork`; its first drawing stays as the run began.
     steps
         Updates of the weights; the learning rate falls to a fiftieth over them, along a cosine.
     batch
@@ -62,6 +65,7 @@ class Recipe:
 
     seed: int = 0
     channels: tuple[int, int, int] = (12, 24, 32)
+    revise: bool = False
     steps: int = 20_000
     batch: int = 2
     learning_rate: float = 4e-3
@@ -83,7 +87,11 @@ class Training(TrainingRun[Recipe, TissueNetwork]):
 
     def new_network(self) -> TissueNetwork:
         """A network with weights at random."""
-        return TissueNetwork(self.recipe.channels)
+        return tissue_network(self.recipe.channels, self.recipe.revise)
+
+    def begin_from(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Begin from the weights of a network with these channels; one that doesn't revise begins both drawings."""
+        super().begin_from(self.network.starting_weights(weights))
 
     def loss(self, example: Example, rng: np.random.Generator) -> torch.Tensor:
         """Loss at the example as it might also have been."""
@@ -143,12 +151,12 @@ def example_loss(network: TissueNetwork, example: Example, recipe: Recipe, rng: 
     curve alone.
     """
     activity, timing = example.activity, example.timing
+    counting = noise_confidence(activity, torch.tensor(timing.duration))
     with torch.autocast(activity.device.type, torch.bfloat16):
-        drawn = network(features(activity, timing, example.body_weight))
+        drawn = network.draw(activity, features(activity, timing, example.body_weight), counting)
     if not recipe.fit:
         return drawing_loss(drawn.logits, example.tissues)
-    confidence = noise_confidence(activity, torch.tensor(timing.duration)) * drawn.confidence
-    unmixed = unmix(activity, drawn.tissues, confidence)
+    unmixed = unmix(activity, drawn.tissues, counting * drawn.confidence)
     fit = curve_loss(unmixed.curves[0], example.whole_blood, timing)
     if not len(example.tissues):
         return fit

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -141,7 +141,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         averaged: Any = self.averaged.module
         return {name: value.clone() for name, value in averaged.state_dict().items()}
 
-    def begin_from(self, weights: dict[str, torch.Tensor]) -> None:
+    def begin_from(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Begin from the weights of another network of this layout."""
         self.network.load_state_dict(weights)
         self.averaged.module.load_state_dict(weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -62,12 +63,38 @@ class TissueNetwork(nn.Module):
         nn.init.normal_(self.out.weight, std=0.05)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
+    @property
+    def revises(self) -> bool:
+        """Whether the network draws a second time; see `revision.RevisingNetwork`."""
+        return False
+
     def forward(self, features: Features) -> Drawn:
-        """Draw the tissues of one scan."""
+        """Draw the tissues of one scan as its features show them."""
+        return self._drawn(features, self.fine(padded(features.image)))
+
+    def draw(self, activity: torch.Tensor, features: Features, counting: torch.Tensor) -> Drawn:
+        """Draw the tissues of one scan as well as the network can.
+
+        Parameters
+        ----------
+        activity
+            Of the scan, its frames put right, shape (frames, z, y, x) [SUV].
+        features
+            Of it.
+        counting
+            Its `unmixing.noise_confidence`.
+        """
+        drawn: Drawn = self(features)
+        return drawn
+
+    def starting_weights(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """State of a network that begins from that of another."""
+        return dict(weights)
+
+    def _drawn(self, features: Features, finest: torch.Tensor) -> Drawn:
+        """What the network draws, from its finest level before the first nonlinearity."""
         shape = features.image.shape[1:]
-        padding = [part for length in reversed(shape) for part in (0, -length % 4)]
-        image = functional.pad(features.image[None], padding)
-        fine = torch.relu(self.fine(image))
+        fine = torch.relu(finest)
         middle = self.middle(functional.avg_pool3d(fine, 2))
         bias = self.constants(features.constants)[:, None, None, None]
         deep = self.deep(torch.relu(self.coarse(functional.avg_pool3d(middle, 2)) + bias))
@@ -76,6 +103,11 @@ class TissueNetwork(nn.Module):
         out = self.out(top)[0, :, : shape[0], : shape[1], : shape[2]].float()
         logits = out[:-1]
         return Drawn(logits.softmax(dim=0)[1:], torch.exp(out[-1].clamp(-4.0, 4.0)), logits)
+
+
+def padded(images: torch.Tensor) -> torch.Tensor:
+    """Images (n, z, y, x) as a batch of one, enlarged such that all levels of the network have whole voxels."""
+    return functional.pad(images[None], [part for length in reversed(images.shape[1:]) for part in (0, -length % 4)])
 
 
 def _convolution(channels: int, out: int) -> nn.Conv3d:
