@@ -181,7 +181,7 @@ def randomisation(seen: Seen, target: Target, found: Relevance, steps: int = STE
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        random = tissue_network(seen.networks[0].channels, seen.networks[0].revises).to(seen.activity.device).eval()
+        random = tissue_network(seen.networks[0].channels, seen.networks[0].revisions).to(seen.activity.device).eval()
     body = (seen.activity.mean(dim=0) > _BODY).numpy(force=True)
     alone = replace(seen.member(0), networks=(random,))
     other = relevance(alone, target, steps).voxels[0][body]

@@ -161,7 +161,7 @@ class TuningRecipe(Section):
         return Recipe(
             seed=self.seed + number,
             channels=network.channels,
-            revise=network.revises,
+            revisions=network.revisions,
             steps=self.steps,
             learning_rate=self.learning_rate,
             validate_every=self.validate_every,

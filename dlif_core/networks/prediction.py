@@ -173,7 +173,7 @@ def network_image(scan: DynamicScan, device: torch.device | None = None) -> torc
 
 def save_network(path: Path, network: TissueNetwork) -> None:
     """Write a network's weights and layout as safetensors."""
-    layout = {"channels": json.dumps(network.channels), "revises": json.dumps(network.revises)}
+    layout = {"channels": json.dumps(network.channels), "revisions": json.dumps(network.revisions)}
     save_file(network.state_dict(), path, metadata=layout)
 
 
@@ -188,7 +188,7 @@ def load_network(path: Path) -> TissueNetwork:
     try:
         with safe_open(path, "pt") as file:
             layout = {name: json.loads(text) for name, text in file.metadata().items()}
-            network = tissue_network(tuple(layout["channels"]), layout.get("revises", False))
+            network = tissue_network(tuple(layout["channels"]), layout.get("revisions", 0))
             network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError("the file is not a tissue network.", where=path, hint="Train or fetch it again.") from error

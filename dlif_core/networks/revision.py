@@ -1,9 +1,10 @@
-"""A network that looks at its drawing beside the image, and draws once more.
+"""A network that looks at its drawing beside the image, and draws again.
 
 What was drawn, with the curves that are read off it, makes an image. Where that differs from the scan, the drawing is
 wrong: around a heart that is larger than it was drawn lies a shell of activity that no tissue explains. A second
 network sees what is left over, in the windows in which the first saw the scan, and what was drawn. So an animal unlike
-those of the training, which the first network draws as one it knows, can still be drawn as it is.
+those of the training, which the first network draws as one it knows, can still be drawn as it is. Its own drawings the
+second network revises in the same way.
 """
 
 from __future__ import annotations
@@ -27,38 +28,46 @@ _FIRST = "first."
 
 
 class RevisingNetwork(TissueNetwork):
-    """A tissue network that revises the drawing of a first one.
+    """A tissue network that revises the drawing of a first one, and then its own.
 
-    The first network has the same layers and its weights are fixed: it isn't trained further along with the second.
+    The first network has the same layers and its weights are fixed: it isn't trained further along with the second. In
+    training no gradient goes back through the drawing that is revised.
 
     Parameters
     ----------
     channels
         On the three levels, of both.
+    revisions
+        How often the drawing is revised, 1 or more.
     """
 
-    def __init__(self, channels: tuple[int, int, int] = (12, 24, 32)) -> None:
+    def __init__(self, channels: tuple[int, int, int] = (12, 24, 32), revisions: int = 1) -> None:
         super().__init__(channels)
+        self.revisions = revisions
         self.first = TissueNetwork(channels).requires_grad_(False)
         self.left_over = nn.Conv3d(WINDOWS + len(TISSUES), channels[0], 3, padding=1)
         nn.init.zeros_(self.left_over.weight)
         nn.init.zeros_(self.left_over.bias)  # type: ignore[arg-type]
-
-    @property
-    def revises(self) -> bool:
-        """That it does."""
-        return True
 
     def forward(self, features: Features) -> Drawn:
         """The first drawing."""
         drawn: Drawn = self.first(features)
         return drawn
 
-    def draw(self, activity: torch.Tensor, features: Features, counting: torch.Tensor) -> Drawn:
-        """The second drawing; parameters as of `TissueNetwork.draw`."""
-        first: Drawn = self.first(features)
+    def draw(
+        self, activity: torch.Tensor, features: Features, counting: torch.Tensor, revisions: int | None = None
+    ) -> Drawn:
+        """The last drawing; parameters as of `TissueNetwork.draw`."""
+        drawn: Drawn = self.first(features)
+        for _ in range(self.revisions if revisions is None else revisions):
+            drawn = self._revised(activity, features, counting, drawn)
+        return drawn
+
+    def _revised(self, activity: torch.Tensor, features: Features, counting: torch.Tensor, drawn: Drawn) -> Drawn:
+        if self.training:
+            drawn = Drawn(*(part.detach() for part in drawn))
         with _full_precision(activity.device):
-            seen = torch.cat([left_over(activity, features, first, counting), first.tissues])
+            seen = torch.cat([left_over(activity, features, drawn, counting), drawn.tissues])
         return self._drawn(features, self.fine(padded(features.image)) + self.left_over(padded(seen)))
 
     def starting_weights(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -83,9 +92,9 @@ def left_over(activity: torch.Tensor, features: Features, drawn: Drawn, counting
     return _STRENGTH * residual / (residual.abs() + _FAINT).sqrt()
 
 
-def tissue_network(channels: tuple[int, int, int], revises: bool) -> TissueNetwork:
-    """A network with weights at random, which revises its drawing or does not."""
-    return RevisingNetwork(channels) if revises else TissueNetwork(channels)
+def tissue_network(channels: tuple[int, int, int], revisions: int) -> TissueNetwork:
+    """A network with weights at random that revises its drawing so often, or not at all."""
+    return RevisingNetwork(channels, revisions) if revisions else TissueNetwork(channels)
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:

@@ -46,8 +46,8 @@ class Recipe:
         Of the first weights, the order of the examples and what is changed in them.
     channels
         Of the network, see `TissueNetwork`.
-    revise
-        Whether the network revises its drawing, see `RevisingNetwork`; its first drawing stays as the run began.
+    revisions
+        How often the network revises its drawing, see `RevisingNetwork`; its first drawing stays as the run began.
     steps
         Updates of the weights; the learning rate falls to a fiftieth over them, along a cosine.
     batch
@@ -65,7 +65,7 @@ class Recipe:
 
     seed: int = 0
     channels: tuple[int, int, int] = (12, 24, 32)
-    revise: bool = False
+    revisions: int = 0
     steps: int = 20_000
     batch: int = 2
     learning_rate: float = 4e-3
@@ -87,7 +87,7 @@ class Training(TrainingRun[Recipe, TissueNetwork]):
 
     def new_network(self) -> TissueNetwork:
         """A network with weights at random."""
-        return tissue_network(self.recipe.channels, self.recipe.revise)
+        return tissue_network(self.recipe.channels, self.recipe.revisions)
 
     def begin_from(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Begin from the weights of a network with these channels; one that doesn't revise begins both drawings."""
@@ -152,8 +152,10 @@ def example_loss(network: TissueNetwork, example: Example, recipe: Recipe, rng: 
     """
     activity, timing = example.activity, example.timing
     counting = noise_confidence(activity, torch.tensor(timing.duration))
+    # every revision is learned, the last one of those that are made
+    revisions = int(rng.integers(1, network.revisions + 1)) if network.revisions else 0
     with torch.autocast(activity.device.type, torch.bfloat16):
-        drawn = network.draw(activity, features(activity, timing, example.body_weight), counting)
+        drawn = network.draw(activity, features(activity, timing, example.body_weight), counting, revisions)
     if not recipe.fit:
         return drawing_loss(drawn.logits, example.tissues)
     unmixed = unmix(activity, drawn.tissues, counting * drawn.confidence)

@@ -42,6 +42,8 @@ class TissueNetwork(nn.Module):
 
     Attributes
     ----------
+    revisions
+        How often the network revises its drawing, see `revision.RevisingNetwork`.
     correction
         Of the curve that is read with its weight map.
     """
@@ -49,6 +51,7 @@ class TissueNetwork(nn.Module):
     def __init__(self, channels: tuple[int, int, int] = (12, 24, 32)) -> None:
         super().__init__()
         self.channels = channels
+        self.revisions = 0
         fine, middle, coarse = channels
         self.fine = _convolution(WINDOWS, fine)
         self.middle = nn.Sequential(_convolution(fine, middle), nn.ReLU(), _convolution(middle, middle), nn.ReLU())
@@ -63,16 +66,13 @@ class TissueNetwork(nn.Module):
         nn.init.normal_(self.out.weight, std=0.05)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
-    @property
-    def revises(self) -> bool:
-        """Whether the network draws a second time; see `revision.RevisingNetwork`."""
-        return False
-
     def forward(self, features: Features) -> Drawn:
         """Draw the tissues of one scan as its features show them."""
         return self._drawn(features, self.fine(padded(features.image)))
 
-    def draw(self, activity: torch.Tensor, features: Features, counting: torch.Tensor) -> Drawn:
+    def draw(
+        self, activity: torch.Tensor, features: Features, counting: torch.Tensor, revisions: int | None = None
+    ) -> Drawn:
         """Draw the tissues of one scan as well as the network can.
 
         Parameters
@@ -83,6 +83,8 @@ class TissueNetwork(nn.Module):
             Of it.
         counting
             Its `unmixing.noise_confidence`.
+        revisions
+            How often the drawing is revised if the network does that; None for as often as it does.
         """
         drawn: Drawn = self(features)
         return drawn

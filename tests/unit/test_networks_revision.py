@@ -1,5 +1,6 @@
 """The second drawing: what it sees, how it begins, that it is trained, kept and explained."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -37,7 +38,7 @@ def first(examples):
 
 
 def revising(first, examples, **changes):
-    training = Training(replace(RECIPE, revise=True, **changes), examples, examples[:1])
+    training = Training(replace(RECIPE, revisions=2, **changes), examples, examples[:1])
     training.begin_from(first.averaged_weights)
     return training
 
@@ -108,6 +109,22 @@ class TestRevisingNetwork:
         assert float((again - alone(seen).tissues).detach().abs().max()) > 0.01
         assert network.left_over.weight.abs().max() > 0
 
+    def test_revises_its_own_drawing_as_it_does_the_first(self, first, examples):
+        """A network whose first drawing is the second of another goes on from there."""
+        training = revising(first, examples, steps=15)
+        training.run()
+        network, example = training.network.eval(), examples[1]
+        seen = features(example.activity, example.timing, example.body_weight)
+        counting = noise_confidence(example.activity, torch.tensor(example.timing.duration))
+        drawings = [network.draw(example.activity, seen, counting, revisions=k) for k in range(3)]
+        torch.testing.assert_close(drawings[0].tissues, network(seen).tissues)
+        torch.testing.assert_close(drawings[2].tissues, network.draw(example.activity, seen, counting).tissues)
+        after = deepcopy(network)
+        after.first.forward = lambda _: drawings[1]
+        torch.testing.assert_close(
+            after.draw(example.activity, seen, counting, revisions=1).tissues, drawings[2].tissues
+        )
+
     def test_resumes_to_the_same_bits(self, first, examples, tmp_path):
         whole, stopped = (revising(first, examples, steps=6) for _ in range(2))
         whole.run()
@@ -131,6 +148,7 @@ class TestRevisingNetwork:
         save_network(tmp_path / "n.safetensors", network)
         loaded = load_network(tmp_path / "n.safetensors")
         assert isinstance(loaded, RevisingNetwork)
+        assert loaded.revisions == 2
         assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), network.parameters(), strict=True))
 
 
