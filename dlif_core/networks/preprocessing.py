@@ -15,11 +15,11 @@ import torch
 
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks import description, features, resampling, tissues, unmixing
+from dlif_core.networks import description, features, resampling, revision, tissues, unmixing
 from dlif_core.networks.fc_dlif import FCDLIF, SMALLEST_IMAGE, predict_curve
 from dlif_core.networks.model_folder import Kind
 from dlif_core.networks.prediction import predict
-from dlif_core.networks.weight_map import TissueNetwork
+from dlif_core.networks.revision import RevisingNetwork
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -50,6 +50,8 @@ _CONSTANTS: Mapping[Kind, dict[str, Any]] = {
         "background of noise [SUV]": unmixing._BACKGROUND,
         "largest step of motion [voxels]": unmixing._LARGEST_STEP,
         "stillness of motion [SUV]": unmixing._STILLNESS,
+        "left over: straight below [SUV]": revision._FAINT,
+        "left over: strength": revision._STRENGTH,
         "offset of the correction [SUV]": description.OFFSET,
     },
     "fc-dlif": {"voxel of the network [mm]": resampling.NETWORK_VOXEL, "smallest image [voxels]": list(SMALLEST_IMAGE)},
@@ -85,7 +87,7 @@ def _differences(trained: Mapping[str, Any], present: Mapping[str, Any]) -> Iter
 
 def _weight_map_outcome() -> list[float]:
     """Curve that a network of given weights finds in a given image, and displacement of a frame from given tissues."""
-    network = _with_given_weights(TissueNetwork(_PROBE_CHANNELS), 0.0)
+    network = _with_given_weights(RevisingNetwork(_PROBE_CHANNELS), 0.0)
     network.correction.slopes.fill_(1e-3)
     timing = FrameTiming(
         np.array([0.0, 20, 30, 40, 60, 100, 300, 900]), np.array([20.0, 10, 10, 20, 40, 200, 600, 1500])
