@@ -99,12 +99,11 @@ class Table:
 
     def save(self, path: Path) -> None:
         """Write it as safetensors, features in half precision."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         arrays = {name: getattr(self, name).astype(np.float16) for name in ("features", "body_weight", "ratio")}
         metadata = {"covariance": json.dumps(vars(self.covariance)), "seeds": json.dumps(self.seeds)}
-        save_file(arrays, path, metadata=metadata)
-        path.chmod(0o644)
+        path.write_bytes(save(arrays, metadata))
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.networks.calibration import Calibration
@@ -242,7 +242,7 @@ def _save_network(path: Path, network: TissueNetwork | FCDLIF) -> None:
     if isinstance(network, TissueNetwork):
         save_network(path, network)
     else:
-        save_file(network.state_dict(), path)
+        path.write_bytes(save(network.state_dict()))
 
 
 def _json(content: Any) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
@@ -174,7 +174,8 @@ def network_image(scan: DynamicScan, device: torch.device | None = None) -> torc
 def save_network(path: Path, network: TissueNetwork) -> None:
     """Write a network's weights and layout as safetensors."""
     layout = {"channels": json.dumps(network.channels), "revisions": json.dumps(network.revisions)}
-    save_file(network.state_dict(), path, metadata=layout)
+    # a file that safetensors itself opens for writing can be read by its owner alone
+    path.write_bytes(save(network.state_dict(), layout))
 
 
 def load_network(path: Path) -> TissueNetwork:

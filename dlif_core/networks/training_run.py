@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -215,9 +215,8 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         }
         progress = {"step": self.step, "losses": self._losses, "log": [asdict(entry) for entry in self.log]}
         partial = path.with_suffix(".part")
-        save_file(
-            state, partial, metadata={"recipe": json.dumps(asdict(self.recipe)), "progress": json.dumps(progress)}
-        )
+        metadata = {"recipe": json.dumps(asdict(self.recipe)), "progress": json.dumps(progress)}
+        partial.write_bytes(save(state, metadata))
         os.replace(partial, path)
 
     def _tensors(self) -> dict[str, dict[str, torch.Tensor]]:

@@ -227,6 +227,11 @@ class TestPrediction:
         assert loaded.channels == SMALL
         assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), network.parameters(), strict=True))
 
+    def test_others_may_read_the_file_if_they_may_read_files(self, network, tmp_path):
+        (tmp_path / "plain").touch()
+        save_network(tmp_path / "n.safetensors", network)
+        assert (tmp_path / "n.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
     def test_another_file_is_refused(self, tmp_path):
         (tmp_path / "n.safetensors").write_bytes(b"something else")
         with pytest.raises(InputError, match="not a tissue network"):
