@@ -3,9 +3,9 @@
 The curve is read as the sum over voxels of signed weights times activity, Σ A(v)·C(v, t), so the weight map A is a
 complete account of the reading; a smooth factor near 1 then corrects it over time, and is kept as it is for this scan.
 That the network drew A from the image is the other half: integrated gradients (Sundararajan, Taly & Yan, ICML 2017)
-share a figure of the curve out among voxels and frames through both. Their path runs from the same image at a quarter
-of its activity to the image. Nearer to nothing a network sees what it never learned, and what it draws there jumps. The
-path is straight in the roots of the activity, which is what the network sees. The shares are enlarged such that they
+share a figure of the curve out among voxels and frames through both. Their path runs from the same image at half its
+activity to the image. Nearer to nothing a network sees what it never learned, and what it draws there jumps. The path
+is straight in the roots of the activity, which is what the network sees. The shares are enlarged such that they
 add up to the figure itself (but for what the correction makes of nothing, which is little).
 
 Occlusion asks otherwise: how the figure changes when a region shows what the body shows on average, or when the network
@@ -45,7 +45,7 @@ REPORTED = ("auc",)
 #: Points on the path of integrated gradients.
 STEPS = 12
 # root of the share of the activity at which the path begins
-_FAINT = 0.5
+_FAINT = 0.5**0.5
 # mean activity of voxels of the body [SUV]
 _BODY = 0.2
 
