@@ -97,6 +97,20 @@ class Run(NamedTuple):
     stop: int | None = None
 
 
+def _require_can_begin(run: Run, before: Run | None) -> None:
+    """Refuse a run whose network can't have the weights of the run before it, or that needs one and has none."""
+    reason = ""
+    if before is None:
+        if run.recipe.revisions:
+            reason = "revises a drawing, which a run before it must have learned"
+    elif run.recipe.channels != before.recipe.channels:
+        reason = f"has other channels than {before.name!r}, from which it begins"
+    elif before.recipe.revisions and not run.recipe.revisions:
+        reason = f"makes no revisions, but {before.name!r}, from which it begins, does"
+    if reason:
+        raise ConfigurationError(f"run {run.name!r} {reason}.", where="runs", hint="Change `begin` or the settings.")
+
+
 def plain_runs(count: int) -> dict[str, dict[str, Any]]:
     """Runs that differ by their seeds alone."""
     return {str(number): {} for number in range(1, 1 + count)}
@@ -165,7 +179,7 @@ class ModelRecipe(Section):
         Raises
         ------
         ConfigurationError
-            As of `run`, or if runs begin from each other in a circle.
+            As of `run`, or if runs begin from each other in a circle or a run can't begin from what it names.
         """
         ordered: dict[str, Run] = {}
         for name in self.ensemble:
@@ -178,6 +192,8 @@ class ModelRecipe(Section):
                         hint="Let one begin afresh.",
                     )
                 line.append(self.run(begin))
+            for run, before in zip(line, [*line[1:], None], strict=True):
+                _require_can_begin(run, before)
             ordered |= {run.name: run for run in reversed(line)}
         return list(ordered.values())
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.examples import Example
@@ -65,7 +67,7 @@ class Recipe:
 
     seed: int = 0
     channels: tuple[int, int, int] = (12, 24, 32)
-    revisions: int = 0
+    revisions: Annotated[int, Field(ge=0)] = 0
     steps: int = 20_000
     batch: int = 2
     learning_rate: float = 4e-3
@@ -152,7 +154,7 @@ def example_loss(network: TissueNetwork, example: Example, recipe: Recipe, rng: 
     """
     activity, timing = example.activity, example.timing
     counting = noise_confidence(activity, torch.tensor(timing.duration))
-    # every revision is learned, the last one of those that are made
+    # a gradient goes through the last revision alone, so that each is the last at times
     revisions = int(rng.integers(1, network.revisions + 1)) if network.revisions else 0
     with torch.autocast(activity.device.type, torch.bfloat16):
         drawn = network.draw(activity, features(activity, timing, example.body_weight), counting, revisions)

@@ -14,6 +14,7 @@ from dlif_core.networks.fc_dlif import FCDLIF, published_loss
 from dlif_core.networks.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Features, arrival, features, window_matrix
 from dlif_core.networks.prediction import Aligned, load_network, network_image, predict, predict_aligned, save_network
 from dlif_core.networks.resampling import displaced, overlap_matrix, to_network_grid
+from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training, curve_loss, drawing_loss, example_loss
 from dlif_core.networks.unmixing import frame_displacements, noise_confidence, unmix
@@ -324,10 +325,11 @@ class TestExamples:
             Examples(tmp_path, TRAINING, [])
 
 
-def test_a_prediction_stays_on_the_device_of_its_image():
+@pytest.mark.parametrize("revisions", [0, 2])
+def test_a_prediction_stays_on_the_device_of_its_image(revisions):
     """Tensors without values refuse to meet those of another device, as on a GPU."""
     there = torch.device("meta")
-    moved = TissueNetwork(SMALL).to(there)
+    moved = tissue_network(SMALL, revisions).to(there)
     activity = to_network_grid(torch.rand(len(TIMING), 40, 32, 32, device=there), [0.6, 0.5, 0.5])
     image = torch.rand(WINDOWS, *activity.shape[1:], device=there)
     between = torch.rand(len(TIMING), WINDOWS, device=there)

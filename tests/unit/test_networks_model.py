@@ -30,7 +30,7 @@ TINY = ModelRecipe(
     calibration=Seeds(first=2000, count=3),
     scope=Seeds(first=2300, count=2),
     training={"channels": (4, 4, 4), "steps": 4, "batch": 1, "warm_up": 1, "validate_every": 2},
-    runs={"first": {}, "second": {"begin": "first", "seed": 7, "steps": 2}},
+    runs={"first": {}, "second": {"begin": "first", "seed": 7, "steps": 2, "revisions": 1}},
     members=("second",),
     limits=("A limit.",),
 )
@@ -223,6 +223,13 @@ class TestRecipe:
             ({"name": "a", "training": {"step": 3}}, "unknown setting of the training: step"),
             ({"name": "a", "runs": {"x": {"begin": "y"}}}, "no run 'y'"),
             ({"name": "a", "runs": {"x": {"begin": "y"}, "y": {"begin": "x"}}}, "begin from each other"),
+            ({"name": "a", "runs": {"x": {"revisions": 1}}}, "run 'x' revises a drawing"),
+            ({"name": "a", "runs": {"x": {}, "y": {"begin": "x", "channels": [4, 4, 4]}}}, "'y' has other channels"),
+            (
+                {"name": "a", "runs": {"x": {}, "y": {"begin": "x", "revisions": 2}, "z": {"begin": "y"}}},
+                "'z' makes no revisions",
+            ),
+            ({"name": "a", "training": {"revisions": -1}}, "revisions"),
             ({"name": "../a"}, "name"),
         ],
     )
