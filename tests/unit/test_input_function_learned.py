@@ -6,28 +6,26 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from dlif_core.errors import InputError, OutOfScopeError
 from dlif_core.input_function import METHODS, estimate
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.networks.calibration import Calibration
-from dlif_core.networks.correction import Correction
 from dlif_core.networks.error_scale import FEATURES, PARTS, ErrorScale
 from dlif_core.networks.tissues import tissue_parts
 from dlif_core.networks.verdict import Verdict
-from dlif_core.networks.weight_map import Drawn
+from dlif_core.networks.weight_map import Drawn, TissueNetwork
 from dlif_core.phantom import Population, draw, simulate, simulate_coarse
 
 NODES = 33
 
 
-class TrueTissues(nn.Module):
+class TrueTissues(TissueNetwork):
     """Draws what is there, whatever it sees."""
 
     def __init__(self, tissues):
-        super().__init__()
-        self.tissues, self.correction = tissues, Correction()
+        super().__init__((4, 4, 4))
+        self.tissues = tissues
 
     def forward(self, features):
         assert features.image.shape[1:] == self.tissues.shape[1:]
