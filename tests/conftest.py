@@ -3,11 +3,14 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dlif_core.networks.examples import Example, make_example
+from dlif_core.phantom import TRAINING
 from dlif_core.study.config import StudyConfig, load_study
 from flows.serial import run_shard
 
@@ -35,3 +38,11 @@ def run_study() -> Callable[..., StudyConfig]:
         return config
 
     return run
+
+
+@pytest.fixture(scope="session")
+def examples() -> list[Example]:
+    """Simulated scans for networks, the chest alone to be quick; nothing may be written into them."""
+    planes = slice(14, 34)
+    whole = [make_example(seed, TRAINING) for seed in range(4)]
+    return [replace(one, activity=one.activity[:, planes], tissues=one.tissues[:, planes]) for one in whole]

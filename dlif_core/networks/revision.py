@@ -59,16 +59,14 @@ class RevisingNetwork(TissueNetwork):
     ) -> Drawn:
         """The last drawing; parameters as of `TissueNetwork.draw`."""
         drawn: Drawn = self.first(features)
+        image = self.fine(padded(features.image))
         for _ in range(self.revisions if revisions is None else revisions):
-            drawn = self._revised(activity, features, counting, drawn)
+            if self.training:
+                drawn = Drawn(*(part.detach() for part in drawn))
+            with _full_precision(activity.device):
+                seen = torch.cat([left_over(activity, features, drawn, counting), drawn.tissues])
+            drawn = self._drawn(features, image + self.left_over(padded(seen)))
         return drawn
-
-    def _revised(self, activity: torch.Tensor, features: Features, counting: torch.Tensor, drawn: Drawn) -> Drawn:
-        if self.training:
-            drawn = Drawn(*(part.detach() for part in drawn))
-        with _full_precision(activity.device):
-            seen = torch.cat([left_over(activity, features, drawn, counting), drawn.tissues])
-        return self._drawn(features, self.fine(padded(features.image)) + self.left_over(padded(seen)))
 
     def starting_weights(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """State of a network that begins from that of another: one that doesn't revise begins both drawings."""

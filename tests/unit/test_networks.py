@@ -39,17 +39,6 @@ def network():
     return TissueNetwork(SMALL)
 
 
-def chest(example):
-    """The chest alone, to be quick."""
-    planes = slice(14, 34)
-    return replace(example, activity=example.activity[:, planes], tissues=example.tissues[:, planes])
-
-
-@pytest.fixture(scope="module")
-def examples():
-    return [chest(make_example(seed, TRAINING)) for seed in range(4)]
-
-
 def rmse(first, second):
     return float(np.sqrt(np.mean((np.asarray(first) - np.asarray(second)) ** 2)))
 

@@ -26,7 +26,6 @@ from dlif_core.networks.attribution_checks import (
     share_in,
     with_cue,
 )
-from dlif_core.networks.examples import make_example
 from dlif_core.networks.features import WINDOWS
 from dlif_core.networks.resampling import network_affine
 from dlif_core.networks.targets import Target, curve_target, make_target
@@ -36,16 +35,6 @@ from dlif_core.networks.weight_map import Drawn, TissueNetwork
 from dlif_core.phantom import TRAINING, Population, draw, simulate, simulate_coarse
 
 SMALL = (4, 6, 8)
-
-
-def chest(example):
-    planes = slice(14, 34)
-    return replace(example, activity=example.activity[:, planes], tissues=example.tissues[:, planes])
-
-
-@pytest.fixture(scope="module")
-def examples():
-    return [chest(make_example(seed, TRAINING)) for seed in range(4)]
 
 
 @pytest.fixture(scope="module")

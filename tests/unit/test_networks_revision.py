@@ -20,18 +20,10 @@ from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training
 from dlif_core.networks.unmixing import noise_confidence
 from dlif_core.networks.weight_map import Drawn, TissueNetwork
-from dlif_core.phantom import TRAINING
 
 SMALL = (4, 6, 8)
 RECIPE = Recipe(channels=SMALL, steps=40, learning_rate=0.01, warm_up=5)
 BLOOD, MYOCARDIUM = TISSUES.index("blood"), TISSUES.index("myocardium")
-
-
-@pytest.fixture(scope="module")
-def examples():
-    whole = [make_example(seed, TRAINING) for seed in range(4)]
-    planes = slice(14, 34)
-    return [replace(one, activity=one.activity[:, planes], tissues=one.tissues[:, planes]) for one in whole]
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +40,16 @@ def revising(first, examples, **changes):
 
 
 def scene(example):
-    """Image without noise made of the true tissues, with what networks see of it."""
-    counting = noise_confidence(example.activity, torch.tensor(example.timing.duration))
+    """Image without noise made of the true tissues."""
     rise = torch.linspace(0.5, 2.0, len(example.timing))
     curves = torch.stack([rise ** (0.3 * k - 1.0) for k in range(len(TISSUES))])
-    activity = torch.einsum("kf,kzyx->fzyx", curves, example.tissues)
-    return activity, features(activity, example.timing, example.body_weight), counting
+    return replace(example, activity=torch.einsum("kf,kzyx->fzyx", curves, example.tissues))
+
+
+def as_seen(scan):
+    """Activity, features and confidence, from which networks draw."""
+    counting = noise_confidence(scan.activity, torch.tensor(scan.timing.duration))
+    return scan.activity, features(scan.activity, scan.timing, scan.body_weight), counting
 
 
 def as_drawn(tissues):
@@ -63,14 +59,14 @@ def as_drawn(tissues):
 class TestLeftOver:
     def test_of_the_true_tissues_there_is_nothing(self, examples):
         example = examples[0]
-        activity, seen, counting = scene(example)
+        activity, seen, counting = as_seen(scene(example))
         left = left_over(activity, seen, as_drawn(example.tissues), counting)
         assert left.shape == (WINDOWS, *example.tissues.shape[1:])
         assert float(left.abs().mean()) < 0.01 * float(seen.image.mean())
 
     def test_of_a_heart_that_was_not_drawn_it_is_where_the_heart_is(self, examples):
         example = examples[0]
-        activity, seen, counting = scene(example)
+        activity, seen, counting = as_seen(scene(example))
         missing = example.tissues.clone()
         missing[MYOCARDIUM] = 0.0
         left = left_over(activity, seen, as_drawn(missing), counting).abs().sum(dim=0)
@@ -80,10 +76,9 @@ class TestLeftOver:
     def test_is_the_root_of_the_difference_with_its_sign(self, examples):
         """With tissues that explain nothing, of the window means themselves."""
         example = examples[0]
-        counting = noise_confidence(example.activity, torch.tensor(example.timing.duration))
-        seen = features(example.activity, example.timing, example.body_weight)
-        left = left_over(example.activity, seen, as_drawn(torch.zeros_like(example.tissues)), counting)
-        means = torch.einsum("wf,fzyx->wzyx", seen.windows, example.activity)
+        activity, seen, counting = as_seen(example)
+        left = left_over(activity, seen, as_drawn(torch.zeros_like(example.tissues)), counting)
+        means = torch.einsum("wf,fzyx->wzyx", seen.windows, activity)
         clear = means.abs() > 1.0
         torch.testing.assert_close(left[clear], 2 * (means.sign() * means.abs().sqrt())[clear], rtol=0.01, atol=0.0)
         assert left.sign().eq(means.sign()).all()
@@ -104,12 +99,11 @@ class TestRevisingNetwork:
         training = revising(first, examples, steps=15)
         training.run()
         assert training.log[-1].loss < float("inf")
-        network, seen = training.network.eval(), features(examples[0].activity, examples[0].timing, 0.02)
+        network, (activity, seen, counting) = training.network.eval(), as_seen(examples[0])
         alone = TissueNetwork(SMALL).eval()
         alone.load_state_dict(first.averaged_weights)
         torch.testing.assert_close(network(seen).tissues, alone(seen).tissues)
-        counting = noise_confidence(examples[0].activity, torch.tensor(examples[0].timing.duration))
-        again = network.draw(examples[0].activity, seen, counting).tissues
+        again = network.draw(activity, seen, counting).tissues
         assert float((again - alone(seen).tissues).detach().abs().max()) > 0.01
         assert network.left_over.weight.abs().max() > 0
 
@@ -117,17 +111,13 @@ class TestRevisingNetwork:
         """A network whose first drawing is the second of another goes on from there."""
         training = revising(first, examples, steps=15)
         training.run()
-        network, example = training.network.eval(), examples[1]
-        seen = features(example.activity, example.timing, example.body_weight)
-        counting = noise_confidence(example.activity, torch.tensor(example.timing.duration))
-        drawings = [network.draw(example.activity, seen, counting, revisions=k) for k in range(3)]
+        network, (activity, seen, counting) = training.network.eval(), as_seen(examples[1])
+        drawings = [network.draw(activity, seen, counting, revisions=k) for k in range(3)]
         torch.testing.assert_close(drawings[0].tissues, network(seen).tissues)
-        torch.testing.assert_close(drawings[2].tissues, network.draw(example.activity, seen, counting).tissues)
+        torch.testing.assert_close(drawings[2].tissues, network.draw(activity, seen, counting).tissues)
         after = deepcopy(network)
         after.first.forward = lambda _: drawings[1]
-        torch.testing.assert_close(
-            after.draw(example.activity, seen, counting, revisions=1).tissues, drawings[2].tissues
-        )
+        torch.testing.assert_close(after.draw(activity, seen, counting, revisions=1).tissues, drawings[2].tissues)
 
     def test_resumes_to_the_same_bits(self, first, examples, tmp_path):
         whole, stopped = (revising(first, examples, steps=6) for _ in range(2))
@@ -193,9 +183,7 @@ class TestExplanation:
 
     def test_an_occluded_window_is_hidden_from_both_drawings(self, seen):
         """What frames of that window alone show can change neither."""
-        activity, network = seen.activity, seen.networks[0]
-        described = features(activity, seen.timing, seen.body_weight)
-        counting = noise_confidence(activity, torch.tensor(seen.timing.duration))
+        network, (activity, described, counting) = seen.networks[0], as_seen(seen)
         hidden = described.windows.clone()
         hidden[10] = hidden[[9, 11]].mean(dim=0)
         alone = (described.windows[10] > 0) & (hidden.sum(dim=0) == 0)
