@@ -14,8 +14,8 @@ from dlif_core.networks.description import OFFSET, Described, describe
 from dlif_core.networks.examples import Example
 from dlif_core.networks.features import WINDOWS
 from dlif_core.networks.prediction import read_tissues, see_aligned
-from dlif_core.networks.training import sometimes_short
 from dlif_core.networks.training_run import Source
+from dlif_core.networks.variation import seen_elsewhere
 from dlif_core.networks.weight_map import TissueNetwork
 
 Array = NDArray[np.float64]
@@ -32,7 +32,7 @@ def with_corrections(
 ) -> list[TissueNetwork]:
     """The networks of an ensemble, each with a correction fitted to what it reads in scans with known blood.
 
-    A quarter of the scans is ended early, as in training.
+    Scans are stretched, blurred and ended early as in training.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def with_corrections(
     described: list[list[Described]] = [[] for _ in networks]
     logarithm = np.zeros((len(networks), len(examples), WINDOWS))
     for index in range(len(examples)):
-        example = sometimes_short(examples[index], np.random.default_rng(index))
+        example = seen_elsewhere(examples[index], np.random.default_rng(index))
         for member, (found, ratio) in enumerate(correction_cases(networks, example)):
             described[member].append(found)
             logarithm[member, index] = ratio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,9 @@ Array = NDArray[np.float64]
 
 #: Edge length of the networks' voxels [mm].
 NETWORK_VOXEL = 1.0
+
+# full width at half maximum of a Gaussian over its standard deviation
+_FWHM = math.sqrt(8.0 * math.log(2.0))
 
 
 def separable(image: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -28,7 +32,7 @@ def separable(image: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Te
     out = image @ x.transpose(-1, -2).unsqueeze(-3) if x.dim() == 3 else image @ x.T
     out = (y.unsqueeze(-3) if y.dim() == 3 else y) @ out
     n, planes, rows, columns = out.shape
-    return (z @ out.reshape(n, planes, rows * columns)).reshape(n, -1, rows, columns)
+    return (z @ out.reshape(n, planes, rows * columns)).reshape(n, z.shape[-2], rows, columns)
 
 
 def overlap_matrix(length: int, size: float, target: float = NETWORK_VOXEL) -> Array:
@@ -86,8 +90,10 @@ def network_affine(affine: Array, shape: Sequence[int]) -> Array:
     return np.asarray(np.asarray(affine, float) @ step)
 
 
-def displaced(images: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
-    """Read images at displaced voxels, by cubic interpolation: out(v) = in(v + d).
+def displaced(
+    images: torch.Tensor, displacement: torch.Tensor, zoom: Sequence[float] = (1.0, 1.0, 1.0)
+) -> torch.Tensor:
+    """Read images at displaced voxels, by cubic interpolation: out(v) = in(c + (v - c) / zoom + d), c the centre.
 
     Parameters
     ----------
@@ -95,15 +101,37 @@ def displaced(images: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
         Shape (n, z, y, x).
     displacement
         Shape (n, 3), along z, y, x [voxels]; the edge of the image goes on beyond it.
+    zoom
+        By which the image is stretched along z, y, x.
     """
-    axes = zip(images.shape[1:], displacement.to(images).T, strict=True)
-    return separable(images, [_cubic(n, shift) for n, shift in axes])
+    axes = zip(images.shape[1:], displacement.to(images).T, zoom, strict=True)
+    return separable(images, [_cubic(n, shift, stretch) for n, shift, stretch in axes])
 
 
-def _cubic(length: int, shift: torch.Tensor) -> torch.Tensor:
+def blurred(images: torch.Tensor, fwhm: float) -> torch.Tensor:
+    """Convolve images with a sampled Gaussian.
+
+    Parameters
+    ----------
+    images
+        Shape (n, z, y, x); their edges go on beyond them.
+    fwhm
+        Full width at half maximum [voxels].
+    """
+    return separable(images, [_gaussian(n, fwhm).to(images) for n in images.shape[1:]])
+
+
+def _gaussian(length: int, fwhm: float) -> torch.Tensor:
+    from scipy.ndimage import gaussian_filter1d
+
+    return torch.from_numpy(gaussian_filter1d(np.eye(length), fwhm / _FWHM, axis=0, mode="nearest"))
+
+
+def _cubic(length: int, shift: torch.Tensor, zoom: float) -> torch.Tensor:
     """Matrices of Keys' cubic convolution (a = -1/2), shape (shifts, length, length)."""
     index = torch.arange(length, dtype=shift.dtype, device=shift.device)
-    at = (index + shift[:, None]).clamp(0.0, length - 1.0)
+    centre = 0.5 * (length - 1)
+    at = (centre + (index - centre) / zoom + shift[:, None]).clamp(0.0, length - 1.0)
     away = (at[:, :, None] - index).abs()
     near = (1.5 * away - 2.5) * away**2 + 1.0
     far = ((-0.5 * away + 2.5) * away - 4.0) * away + 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -15,19 +15,13 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.examples import Example
 from dlif_core.networks.features import features
 from dlif_core.networks.prediction import predict
-from dlif_core.networks.resampling import displaced
 from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training_run import Source, TrainingRun
 from dlif_core.networks.unmixing import noise_confidence, unmix
+from dlif_core.networks.variation import varied
 from dlif_core.networks.weight_map import TissueNetwork
 
-# share of the examples in which frames are put right as a prediction does it, and what error that leaves [voxels]
-_ALIGNED_SHARE, _ALIGNMENT_ERROR = 0.75, 0.06
-# share of the examples that end early, and between which times [s]
-_SHORT_SHARE, _EARLIEST_END = 0.25, (850.0, 2000.0)
-# share of the examples that are cut along z, to how many voxels, and how far from the cut the heart stays
-_CUT_SHARE, _FEWEST_PLANES, _MARGIN = 0.6, 36, 10.0
 # blood and myocardium, of which spill-over is made, count so many times more than other tissues
 _BLOOD, _MYOCARDIUM, _EMPHASIS = TISSUES.index("blood"), TISSUES.index("myocardium"), 4.0
 # tissues much smaller than this count less [voxels]
@@ -102,48 +96,6 @@ class Training(TrainingRun[Recipe, TissueNetwork]):
     def errors(self, network: TissueNetwork) -> Iterator[float]:
         """Root mean square error of the whole-blood curve of each validation scan [SUV]."""
         return errors(network, self.validation)
-
-
-def varied(example: Example, rng: np.random.Generator) -> Example:
-    """The example as it might also have been: ended early, mirrored, cut along z, mostly with its motion put right."""
-    example = sometimes_short(example, rng)
-    activity, tissues, displacement = example.activity, example.tissues, example.displacement
-    if rng.random() < _ALIGNED_SHARE:
-        error = _ALIGNMENT_ERROR * rng.standard_normal(tuple(displacement.shape))
-        activity = displaced(activity, displacement + torch.from_numpy(error).to(displacement))
-        displacement = torch.zeros_like(displacement)
-    if rng.random() < 0.5:
-        activity, tissues = activity.flip(3), tissues.flip(3)
-        displacement = displacement * displacement.new_tensor([1.0, 1.0, -1.0])
-    if rng.random() < _CUT_SHARE and len(tissues):
-        kept = _around_heart(tissues, rng)
-        activity, tissues = activity[:, kept], tissues[:, kept]
-    return Example(activity, example.timing, example.body_weight, tissues, displacement, example.whole_blood)
-
-
-def sometimes_short(example: Example, rng: np.random.Generator) -> Example:
-    """The example, in a quarter of cases without the frames that end after a time drawn at random."""
-    if rng.random() >= _SHORT_SHARE:
-        return example
-    kept = int((example.timing.end <= rng.uniform(*_EARLIEST_END)).sum()) or len(example.timing)
-    return replace(
-        example,
-        activity=example.activity[:kept],
-        timing=example.timing.first(kept),
-        displacement=example.displacement[:kept],
-        whole_blood=example.whole_blood[:kept],
-    )
-
-
-def _around_heart(tissues: torch.Tensor, rng: np.random.Generator) -> slice:
-    """Planes that a shorter field of view might have: the heart lies within."""
-    planes = tissues.shape[1]
-    kept = min(_FEWEST_PLANES, planes)
-    profile = tissues[_MYOCARDIUM].sum(dim=(1, 2))
-    heart = float(profile @ torch.arange(planes).to(profile) / profile.sum())
-    first = int(heart - rng.uniform(_MARGIN, kept - _MARGIN))
-    first = min(max(first, 0), planes - kept)
-    return slice(first, first + kept)
 
 
 def example_loss(network: TissueNetwork, example: Example, recipe: Recipe, rng: np.random.Generator) -> torch.Tensor:
