@@ -86,7 +86,7 @@ def _training(manifest: Manifest) -> Iterator[str]:
         [str(k), str(m["seed"]), str(m["parameters"]), str(m["updates"]), str(m["best_update"]), number(m["rmse"])]
         for k, m in enumerate(facts["members"], start=1)
     ]
-    header = ["member", "seed", "parameters", "updates", "kept", "validation RMSE, median [SUV]"]
+    header = ["member", "seed", "parameters", "updates of the last run", "kept", "validation RMSE, median [SUV]"]
     yield from _table(header, rows)
     yield ""
     yield "`training.tsv` holds the log, `model.json` the recipe with all seeds."

@@ -17,7 +17,7 @@ from dlif_core.phantom.population import TRAINING, Population
 from dlif_core.phantom.span import Span
 
 #: Width of each margin relative to the range it adjoins.
-MARGIN = 0.35
+MARGIN = 0.25
 
 #: Part of a range that counts as its edge, on either side.
 EDGE = 0.2
