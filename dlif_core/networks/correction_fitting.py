@@ -15,7 +15,6 @@ from dlif_core.networks.examples import Example
 from dlif_core.networks.features import WINDOWS
 from dlif_core.networks.prediction import read_tissues, see_aligned
 from dlif_core.networks.training_run import Source
-from dlif_core.networks.variation import seen_elsewhere
 from dlif_core.networks.weight_map import TissueNetwork
 
 Array = NDArray[np.float64]
@@ -32,8 +31,6 @@ def with_corrections(
 ) -> list[TissueNetwork]:
     """The networks of an ensemble, each with a correction fitted to what it reads in scans with known blood.
 
-    Scans are stretched, blurred and ended early as in training.
-
     Parameters
     ----------
     networks
@@ -49,8 +46,7 @@ def with_corrections(
     described: list[list[Described]] = [[] for _ in networks]
     logarithm = np.zeros((len(networks), len(examples), WINDOWS))
     for index in range(len(examples)):
-        example = seen_elsewhere(examples[index], np.random.default_rng(index))
-        for member, (found, ratio) in enumerate(correction_cases(networks, example)):
+        for member, (found, ratio) in enumerate(correction_cases(networks, examples[index])):
             described[member].append(found)
             logarithm[member, index] = ratio
         if progress:

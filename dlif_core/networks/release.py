@@ -43,6 +43,7 @@ from dlif_core.networks.scope import fit_scope
 from dlif_core.networks.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training import Training
 from dlif_core.networks.training_run import Source, TrainingRun
+from dlif_core.networks.variation import Elsewhere
 from dlif_core.networks.weight_map import TissueNetwork
 from dlif_core.phantom import Population
 from dlif_core.phantom.span import Span
@@ -323,7 +324,7 @@ def corrected_networks(
     """
     paths = [output / WORK / f"corrected-{name}.safetensors" for name in recipe.ensemble]
     if not all(path.exists() for path in paths):
-        examples = evenly(simulated(output, recipe.examples), recipe.correction)
+        examples = Elsewhere(evenly(simulated(output, recipe.examples), recipe.correction))
         counted = scan_counter(report, "correction over time", len(examples))
         networks = with_corrections([training.best_network() for training in trainings], examples, progress=counted)
         for path, network in zip(paths, networks, strict=True):

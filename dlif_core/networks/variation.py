@@ -8,7 +8,7 @@ images more blurred than any that were simulated, so a network can't count on th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ import torch
 from dlif_core.networks.examples import Example
 from dlif_core.networks.resampling import blurred, displaced
 from dlif_core.networks.tissues import TISSUES
+from dlif_core.networks.training_run import Source
 
 # share of the examples that end early, and between which times [s]
 _SHORT_SHARE, _EARLIEST_END = 0.25, (850.0, 2000.0)
@@ -45,6 +46,25 @@ def varied(example: Example, rng: np.random.Generator) -> Example:
         kept = _around_heart(tissues, rng)
         activity, tissues = activity[:, kept], tissues[:, kept]
     return replace(example, activity=activity, tissues=tissues, displacement=displacement)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Scans as other animals, scanners or protocols might have given them, each always in the same way.
+
+    Attributes
+    ----------
+    examples
+        The scans as they were.
+    """
+
+    examples: Source
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int, /) -> Example:
+        return seen_elsewhere(self.examples[index], np.random.default_rng(index))
 
 
 def seen_elsewhere(example: Example, rng: np.random.Generator) -> Example:

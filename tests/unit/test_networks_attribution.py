@@ -40,7 +40,7 @@ SMALL = (4, 6, 8)
 @pytest.fixture(scope="module")
 def network(examples):
     """Learned enough to draw the heart."""
-    training = Training(Recipe(channels=SMALL, steps=60, learning_rate=0.01, warm_up=5), examples, examples[:1])
+    training = Training(Recipe(channels=SMALL, steps=150, learning_rate=0.01, warm_up=5), examples, examples[:1])
     training.run()
     return training.network.eval()
 

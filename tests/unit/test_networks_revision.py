@@ -148,12 +148,12 @@ class TestRevisingNetwork:
 
 class TestShippedModel:
     def test_revisions_bring_the_heart_nearer_to_one_unlike_those_of_the_training(self):
-        """Voxels of blood and myocardium that are drawn wrongly, over three scans, and what is left over, in each."""
-        examples = [make_example(seed, CALIBRATION) for seed in range(6000, 6003)]
+        """Voxels of blood and myocardium that are drawn wrongly, and what is left over, both over eight scans."""
+        examples = [make_example(seed, CALIBRATION) for seed in range(7000, 7008)]
         for network in load_model(SHIPPED / DEFAULT_MODEL).networks:
             wrong = np.array([self.wrong_and_left(network, example) for example in examples])
-            assert wrong[:, 1, 0].sum() < 0.9 * wrong[:, 0, 0].sum()
-            assert (wrong[:, 1, 1] < wrong[:, 0, 1]).all()
+            before, after = wrong.sum(axis=0)
+            assert (after < 0.95 * before).all()
 
     def wrong_and_left(self, network, example):
         seen = see_aligned([network], example.activity, example.timing, example.body_weight)[:3]

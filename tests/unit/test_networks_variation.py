@@ -8,7 +8,7 @@ import torch
 
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.unmixing import unmix
-from dlif_core.networks.variation import ended_early, seen_elsewhere, stretched, varied
+from dlif_core.networks.variation import Elsewhere, ended_early, seen_elsewhere, stretched, varied
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,17 @@ def test_however_a_scan_was_seen_its_blood_is_read_from_it(mixture):
     for one in found:
         reads_its_blood(one)
     assert len({(len(one.timing), float(one.tissues.sum())) for one in found}) > 20
+
+
+def test_a_scan_of_a_source_is_always_seen_in_the_same_way(examples):
+    elsewhere = Elsewhere(examples)
+    assert len(elsewhere) == len(examples)
+    assert all(torch.equal(elsewhere[number].activity, elsewhere[number].activity) for number in range(len(examples)))
+    assert any(
+        elsewhere[number].activity.shape != one.activity.shape
+        or not torch.equal(elsewhere[number].activity, one.activity)
+        for number, one in enumerate(examples)
+    )
 
 
 def test_variations_put_most_scans_right(examples):
