@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,9 +12,6 @@ Array = NDArray[np.float64]
 
 #: Edge length of the networks' voxels [mm].
 NETWORK_VOXEL = 1.0
-
-# full width at half maximum of a Gaussian over its standard deviation
-_FWHM = math.sqrt(8.0 * math.log(2.0))
 
 
 def separable(image: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -106,25 +102,6 @@ def displaced(
     """
     axes = zip(images.shape[1:], displacement.to(images).T, zoom, strict=True)
     return separable(images, [_cubic(n, shift, stretch) for n, shift, stretch in axes])
-
-
-def blurred(images: torch.Tensor, fwhm: float) -> torch.Tensor:
-    """Convolve images with a sampled Gaussian.
-
-    Parameters
-    ----------
-    images
-        Shape (n, z, y, x); their edges go on beyond them.
-    fwhm
-        Full width at half maximum [voxels].
-    """
-    return separable(images, [_gaussian(n, fwhm).to(images) for n in images.shape[1:]])
-
-
-def _gaussian(length: int, fwhm: float) -> torch.Tensor:
-    from scipy.ndimage import gaussian_filter1d
-
-    return torch.from_numpy(gaussian_filter1d(np.eye(length), fwhm / _FWHM, axis=0, mode="nearest"))
 
 
 def _cubic(length: int, shift: torch.Tensor, zoom: float) -> torch.Tensor:

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from dlif_core.networks.examples import Example
-from dlif_core.networks.resampling import blurred, displaced
+from dlif_core.networks.resampling import displaced
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training_run import Source
+from dlif_core.phantom.matrices import FWHM, blur_matrix, separable
 
 # share of the examples that end early, and between which times [s]
 _SHORT_SHARE, _EARLIEST_END = 0.25, (850.0, 2000.0)
@@ -78,8 +79,7 @@ def seen_elsewhere(example: Example, rng: np.random.Generator) -> Example:
         zoom = np.exp(rng.uniform(-_STRETCH, _STRETCH) + _ANISOTROPY * rng.standard_normal(3))
         example = stretched(example, zoom.tolist())
     if rng.random() < _BLURRED_SHARE:
-        fwhm = rng.uniform(0.0, _BLUR)
-        example = replace(example, activity=blurred(example.activity, fwhm), tissues=blurred(example.tissues, fwhm))
+        example = blurred(example, rng.uniform(0.0, _BLUR))
     return example
 
 
@@ -102,6 +102,12 @@ def stretched(example: Example, zoom: Sequence[float]) -> Example:
     )
     displacement = example.displacement * torch.tensor(zoom).to(example.displacement)
     return replace(example, activity=activity, tissues=tissues.clamp(min=0.0), displacement=displacement)
+
+
+def blurred(example: Example, fwhm: float) -> Example:
+    """The example by a scanner that blurs it by a Gaussian more [voxels]."""
+    blur = [blur_matrix(length, fwhm / FWHM) for length in example.activity.shape[1:]]
+    return replace(example, activity=separable(example.activity, blur), tissues=separable(example.tissues, blur))
 
 
 def _around_heart(tissues: torch.Tensor, rng: np.random.Generator) -> slice:

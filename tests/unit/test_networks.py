@@ -6,7 +6,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
@@ -14,7 +13,7 @@ from dlif_core.networks.examples import Examples, load_example, make_example, sa
 from dlif_core.networks.fc_dlif import FCDLIF, published_loss
 from dlif_core.networks.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Features, arrival, features, window_matrix
 from dlif_core.networks.prediction import Aligned, load_network, network_image, predict, predict_aligned, save_network
-from dlif_core.networks.resampling import blurred, displaced, overlap_matrix, to_network_grid
+from dlif_core.networks.resampling import displaced, overlap_matrix, to_network_grid
 from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training, curve_loss, drawing_loss, example_loss
@@ -149,11 +148,6 @@ class TestResampling:
         torch.testing.assert_close(large, (z / 1.25) ** 2)
         small = displaced(z**2, torch.tensor([[0.5, 0.0, 0.0]]), (0.8, 1.1, 0.9))
         torch.testing.assert_close(small[:, 3:-4], ((z / 0.8 + 0.5) ** 2)[:, 3:-4])
-
-    def test_blur_is_that_of_scipy_in_three_dimensions(self):
-        image = np.random.default_rng(0).random((2, 9, 8, 7))
-        expected = [gaussian_filter(one, 1.2 / np.sqrt(8.0 * np.log(2.0)), mode="nearest") for one in image]
-        np.testing.assert_allclose(blurred(torch.from_numpy(image), 1.2), expected, rtol=1e-5)
 
 
 class TestUnmixing:

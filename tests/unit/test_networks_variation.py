@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.unmixing import unmix
-from dlif_core.networks.variation import Elsewhere, ended_early, seen_elsewhere, stretched, varied
+from dlif_core.networks.variation import Elsewhere, blurred, ended_early, seen_elsewhere, stretched, varied
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,13 @@ def test_a_stretched_animal_has_organs_of_another_size_and_the_same_blood(mixtur
     myocardium = TISSUES.index("myocardium")
     ratio = found.tissues[myocardium].sum() / mixture.tissues[myocardium].sum()
     assert float(ratio) == pytest.approx(np.prod(zoom), rel=0.03)
+    reads_its_blood(found)
+
+
+def test_a_blurred_scan_is_that_of_scipy_and_has_the_same_blood(mixture):
+    found = blurred(mixture, 1.2)
+    expected = gaussian_filter(mixture.activity[20].numpy(), 1.2 / np.sqrt(8.0 * np.log(2.0)), mode="nearest")
+    np.testing.assert_allclose(found.activity[20], expected, atol=1e-4)
     reads_its_blood(found)
 
 
