@@ -8,50 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dlif_core.separable import averaging_matrix, separable
+
 Array = NDArray[np.float64]
 
 #: Edge length of the networks' voxels [mm].
 NETWORK_VOXEL = 1.0
-
-
-def separable(image: torch.Tensor, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Apply a matrix along each of the last three axes.
-
-    Parameters
-    ----------
-    image
-        Shape (n, z, y, x).
-    matrices
-        For z, y, x: each of shape (out, in), or (n, out, in) if every image has its own.
-    """
-    z, y, x = matrices
-    out = image @ x.transpose(-1, -2).unsqueeze(-3) if x.dim() == 3 else image @ x.T
-    out = (y.unsqueeze(-3) if y.dim() == 3 else y) @ out
-    n, planes, rows, columns = out.shape
-    return (z @ out.reshape(n, planes, rows * columns)).reshape(n, z.shape[-2], rows, columns)
-
-
-def overlap_matrix(length: int, size: float, target: float = NETWORK_VOXEL) -> Array:
-    """Matrix that averages samples of one edge length onto those of another with the same centre.
-
-    Parameters
-    ----------
-    length
-        Number of samples.
-    size, target
-        Edge length of a sample before and after [mm].
-
-    Returns
-    -------
-    Shape (out, length), rows summing to 1: exact means of the piecewise constant image, over the part of each new
-    sample that lies inside. The field of view stays the same to the nearest whole sample, at least one.
-    """
-    out = max(1, round(length * size / target))
-    old = (np.arange(length + 1) - 0.5 * length) * size
-    new = (np.arange(out + 1) - 0.5 * out) * target
-    shared = np.minimum(old[1:], new[1:, None]) - np.maximum(old[:-1], new[:-1, None])
-    shared = np.clip(shared, 0.0, None)
-    return np.asarray(shared / shared.sum(axis=1, keepdims=True))
 
 
 def to_network_grid(activity: torch.Tensor, voxel_size: Sequence[float]) -> torch.Tensor:
@@ -64,8 +26,13 @@ def to_network_grid(activity: torch.Tensor, voxel_size: Sequence[float]) -> torc
     voxel_size
         Along z, y, x [mm].
     """
-    sizes = zip(activity.shape[1:], voxel_size, strict=True)
-    return separable(activity, [torch.from_numpy(overlap_matrix(n, size)).to(activity) for n, size in sizes])
+    fine = list(zip(activity.shape[1:], voxel_size, strict=True))
+    return separable(activity, [averaging_matrix(*axis, _network_length(*axis), NETWORK_VOXEL) for axis in fine])
+
+
+def _network_length(length: int, size: float) -> int:
+    """Voxels of an axis on the networks' grid: its field of view to the nearest whole voxel, at least one."""
+    return max(1, round(length * size / NETWORK_VOXEL))
 
 
 def network_affine(affine: Array, shape: Sequence[int]) -> Array:
@@ -80,7 +47,7 @@ def network_affine(affine: Array, shape: Sequence[int]) -> Array:
     """
     size = np.linalg.norm(np.asarray(affine, float)[:3, :3], axis=0)
     before = np.asarray(shape, float)[::-1]
-    after = np.maximum(1.0, np.round(before * size / NETWORK_VOXEL))
+    after = np.array([_network_length(*axis) for axis in zip(before, size, strict=True)], float)
     step = np.diag([*(NETWORK_VOXEL / size), 1.0])
     step[:3, 3] = 0.5 * (before - 1.0) - 0.5 * (after - 1.0) * NETWORK_VOXEL / size
     return np.asarray(np.asarray(affine, float) @ step)

@@ -17,7 +17,7 @@ from dlif_core.networks.examples import Example
 from dlif_core.networks.resampling import displaced
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training_run import Source
-from dlif_core.phantom.matrices import FWHM, blur_matrix, separable
+from dlif_core.separable import FWHM, blur_matrix, separable
 
 # share of the examples that end early, and between which times [s]
 _SHORT_SHARE, _EARLIEST_END = 0.25, (850.0, 2000.0)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from dlif_core.curve import InputFunction
-from dlif_core.phantom.matrices import averaging_matrices, separable
 from dlif_core.phantom.mouse import Mouse
 from dlif_core.phantom.noise import add_averaged_noise
 from dlif_core.phantom.painting import organ_fractions, organ_weights, paint
 from dlif_core.phantom.scanner import CROP, Array, Grid, Protocol, Triple
 from dlif_core.phantom.simulation import noise_free, true_curves, usable_device
+from dlif_core.separable import separable
 
 #: Voxel of the coarse grid along z, y, x [mm].
 COARSE_VOXEL: Triple = (1.0, 1.0, 1.0)
@@ -102,7 +102,7 @@ def simulate_coarse(
     image = noise_free(weights, curves, protocol, working, coarse)
     if noise:
         add_averaged_noise(image, grid, coarse, protocol, mouse.noise_level, generator)
-    averages = averaging_matrices(working, coarse)
+    averages = working.averaging_onto(coarse)
     return CoarseScan(
         mouse=mouse,
         protocol=protocol,

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from dlif_core.phantom.matrices import FWHM, averaging_matrices, blur_matrix, separable, unit_variance
 from dlif_core.phantom.scanner import Grid, Protocol
+from dlif_core.separable import FWHM, blur_matrix, separable, unit_variance
 
 Array = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ class _AveragedNoise:
 
 def _averaged_noise(fine: Grid, coarse: Grid, protocol: Protocol) -> _AveragedNoise:
     factors, left = [], []
-    for kernel, average in zip(_correlation_kernels(fine, protocol), averaging_matrices(fine, coarse), strict=True):
+    for kernel, average in zip(_correlation_kernels(fine, protocol), fine.averaging_onto(coarse), strict=True):
         correlation = kernel @ kernel.T
         covariance = average @ correlation @ average.T
         left.append([np.einsum("ij,jk,ik->i", average, correlation**power, average) for power in (1, 2, 3)])

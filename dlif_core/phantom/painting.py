@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from dlif_core.phantom.anatomy import BLOOD_POOLS, HEART, ORGANS, Shape
-from dlif_core.phantom.matrices import FWHM, blur_matrix, separable, unit_variance
 from dlif_core.phantom.scanner import Grid, Protocol, centres
+from dlif_core.separable import FWHM, blur_matrix, separable, unit_variance
 
 Array = NDArray[np.float64]
 Box = tuple[slice, slice, slice]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
+from dlif_core.separable import averaging_matrix
 
 Array = NDArray[np.float64]
 Triple = tuple[float, float, float]
@@ -58,6 +59,11 @@ class Grid:
         """The same field of view, to the nearest whole voxel, with voxels of another size (z, y, x) [mm]."""
         z, y, x = (max(1, round(length / size)) for length, size in zip(self.extent, voxel_size, strict=True))
         return replace(self, shape=(z, y, x), voxel_size=(voxel_size[0], voxel_size[1], voxel_size[2]))
+
+    def averaging_onto(self, coarse: Grid) -> list[Array]:
+        """Matrices along z, y, x that average an image onto another grid with the same centre."""
+        fine, large = zip(self.shape, self.voxel_size, strict=True), zip(coarse.shape, coarse.voxel_size, strict=True)
+        return [averaging_matrix(*before, *after) for before, after in zip(fine, large, strict=True)]
 
     @property
     def extent(self) -> Array:

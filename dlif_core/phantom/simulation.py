@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.phantom.anatomy import ORGANS
-from dlif_core.phantom.matrices import averaging_matrices, separable, shift_matrices
 from dlif_core.phantom.mouse import Mouse
 from dlif_core.phantom.noise import add_noise
 from dlif_core.phantom.painting import organ_fractions, organ_weights, paint
 from dlif_core.phantom.physiology import OrganKinetics, input_function, organ_curves
 from dlif_core.phantom.scanner import CROP, Grid, Protocol
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
+from dlif_core.separable import separable, shift_matrices
 
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -187,7 +187,7 @@ def noise_free(
     -------
     Shape (frames, z, y, x) [SUV].
     """
-    averages = None if coarse is None else averaging_matrices(grid, coarse)
+    averages = None if coarse is None else grid.averaging_onto(coarse)
     if averages and not protocol.motion:
         weights = separable(weights, averages)
     image = torch.einsum("of,ozyx->fzyx", torch.from_numpy(curves).to(weights), weights)

@@ -13,7 +13,7 @@ from dlif_core.networks.examples import Examples, load_example, make_example, sa
 from dlif_core.networks.fc_dlif import FCDLIF, published_loss
 from dlif_core.networks.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Features, arrival, features, window_matrix
 from dlif_core.networks.prediction import Aligned, load_network, network_image, predict, predict_aligned, save_network
-from dlif_core.networks.resampling import displaced, overlap_matrix, to_network_grid
+from dlif_core.networks.resampling import displaced, to_network_grid
 from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training, curve_loss, drawing_loss, example_loss
@@ -121,13 +121,14 @@ class TestFeatures:
 class TestResampling:
     @pytest.mark.parametrize(("length", "size"), [(48, 0.5), (96, 0.597), (30, 1.7), (1, 0.3)])
     def test_averaging_keeps_constants_and_linear_slopes(self, length, size):
-        matrix = overlap_matrix(length, size)
-        np.testing.assert_allclose(matrix.sum(axis=1), 1.0)
-        assert abs(len(matrix) - max(length * size, 1.0)) <= 0.5
+        place = (torch.arange(length, dtype=torch.float64) - 0.5 * (length - 1)) * size
+        image = torch.stack([torch.ones_like(place), place])[:, None, None]
+        constant, slope = to_network_grid(image, (1.0, 1.0, size))[:, 0, 0].numpy()
+        np.testing.assert_allclose(constant, 1.0)
+        assert abs(len(constant) - max(length * size, 1.0)) <= 0.5
         if length > 10 and size < 1:
-            middle = matrix @ ((np.arange(length) - 0.5 * (length - 1)) * size)
-            expected = np.arange(len(matrix)) - 0.5 * (len(matrix) - 1)
-            np.testing.assert_allclose(middle[1:-1], expected[1:-1], atol=0.5 * size)
+            expected = np.arange(len(slope)) - 0.5 * (len(slope) - 1)
+            np.testing.assert_allclose(slope[1:-1], expected[1:-1], atol=0.5 * size)
 
     def test_averages_blocks_exactly(self):
         image = torch.rand(2, 8, 6, 4)

@@ -27,9 +27,9 @@ from dlif_core.phantom import (
 )
 from dlif_core.phantom.anatomy import ORGANS, Ellipsoid
 from dlif_core.phantom.faults import draw_fault
-from dlif_core.phantom.matrices import averaging_matrices, averaging_matrix, separable, shift_matrices
 from dlif_core.phantom.noise import add_averaged_noise, add_noise
 from dlif_core.phantom.scanner import CROP, frame_timing
+from dlif_core.separable import averaging_matrix, separable, shift_matrices
 
 SMALL = Grid((40, 24, 24))
 COARSE = SMALL.resampled((1.0, 1.0, 1.0))
@@ -41,7 +41,7 @@ def generator(seed: int = 7) -> torch.Generator:
 
 
 def averaged(image: torch.Tensor, grid: Grid, coarse: Grid) -> torch.Tensor:
-    return separable(image, averaging_matrices(grid, coarse))
+    return separable(image, grid.averaging_onto(coarse))
 
 
 def lag(values: np.ndarray) -> float:

@@ -10,10 +10,10 @@ import torch
 from dlif_core.errors import ConfigurationError
 from dlif_core.phantom import Grid, Protocol, draw_mouse, simulate
 from dlif_core.phantom.anatomy import ORGANS, Ellipsoid, Shape, organ_volume
-from dlif_core.phantom.matrices import FWHM
 from dlif_core.phantom.noise import add_noise
 from dlif_core.phantom.painting import organ_fractions, organ_weights, paint
 from dlif_core.phantom.scanner import CROP
+from dlif_core.separable import FWHM
 
 CPU = torch.device("cpu")
 COARSE = CROP.resampled((1.0, 1.0, 1.0))

@@ -1,7 +1,4 @@
-"""Linear operators along one axis of an image: blurring, averaging onto another grid, shifting.
-
-Images of the phantom are blurred, resampled and moved separably: one small matrix an axis.
-"""
+"""Linear maps of images, one small matrix an axis: blurring, averaging onto another grid, shifting."""
 
 from __future__ import annotations
 
@@ -11,8 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlif_core.phantom.scanner import Grid
-
 Array = NDArray[np.float64]
 
 #: Full width at half maximum of a Gaussian of unit standard deviation.
@@ -21,12 +16,21 @@ FWHM = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 _LANCZOS_REACH = 3
 
 
-def separable(image: torch.Tensor, matrices: Sequence[Array]) -> torch.Tensor:
-    """Apply one matrix along each of the last three axes (z, y, x)."""
-    z, y, x = (torch.from_numpy(m).to(image) for m in matrices)
-    across = y @ (image @ x.T)
+def separable(image: torch.Tensor, matrices: Sequence[Array | torch.Tensor]) -> torch.Tensor:
+    """Apply a matrix along each of the last three axes.
+
+    Parameters
+    ----------
+    image
+        Shape (..., z, y, x).
+    matrices
+        For z, y, x: each of shape (out, in), or (n, out, in) for n images if every one has its own.
+    """
+    z, y, x = (torch.as_tensor(matrix).to(image) for matrix in matrices)
+    across = image @ (x.mT.unsqueeze(-3) if x.dim() == 3 else x.T)
+    across = (y.unsqueeze(-3) if y.dim() == 3 else y) @ across
     seen: torch.Tensor = z @ across.flatten(-2)
-    return seen.reshape(*seen.shape[:-1], len(y), len(x))
+    return seen.reshape(*seen.shape[:-1], *across.shape[-2:])
 
 
 def blur_matrix(length: int, sigma: float) -> Array:
@@ -72,12 +76,6 @@ def averaging_matrix(length: int, size: float, coarse_length: int, coarse_size: 
     upper = np.minimum(edges[1:], coarse[1:, None])
     overlap = np.clip(upper - np.maximum(edges[:-1], coarse[:-1, None]), 0.0, None)
     return np.asarray(overlap / overlap.sum(axis=1, keepdims=True))
-
-
-def averaging_matrices(grid: Grid, coarse: Grid) -> list[Array]:
-    """`averaging_matrix` along z, y, x from one grid to another with the same centre."""
-    source, target = zip(grid.shape, grid.voxel_size, strict=True), zip(coarse.shape, coarse.voxel_size, strict=True)
-    return [averaging_matrix(*fine, *large) for fine, large in zip(source, target, strict=True)]
 
 
 def shift_matrices(length: int, shifts: Array) -> Array:
