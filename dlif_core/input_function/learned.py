@@ -71,13 +71,13 @@ def facts(options: LearnedOptions) -> dict[str, str]:
 def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePrediction, Verdict]:
     """What the networks find, once the scan may be shown to them, and whether that can be trusted."""
     from dlif_core.networks.ensemble import predict_ensemble
-    from dlif_core.networks.prediction import inference_device, network_image
+    from dlif_core.networks.prediction import network_device, network_image
     from dlif_core.networks.scope import check_image, precheck, worst
 
     known = precheck(scan)
     _require_in_scope(known, model)
     assert scan.acquisition.body_weight is not None, "a scan in scope has a body weight"
-    activity, weight = network_image(scan, inference_device()), scan.acquisition.body_weight
+    activity, weight = network_image(scan, network_device()), scan.acquisition.body_weight
     _require_in_scope(worst(known, check_image(activity, scan.timing, weight)), model)
     networks = [network.to(activity.device) for network in model.networks]
     prediction = predict_ensemble(networks, activity, scan.timing, weight)

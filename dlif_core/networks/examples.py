@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +47,11 @@ class Example:
     tissues: torch.Tensor
     displacement: torch.Tensor
     whole_blood: torch.Tensor
+
+    def to(self, device: torch.device) -> Example:
+        """The same on a device."""
+        moved: dict[str, Any] = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
+        return replace(self, **moved)
 
 
 def make_example(seed: int, population: Population) -> Example:

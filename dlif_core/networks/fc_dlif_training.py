@@ -8,7 +8,7 @@ eighth, convolutions are in half precision, and no noise is added to scans that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,12 +72,9 @@ class PublishedTraining(TrainingRun[PublishedRecipe, FCDLIF]):
             curve = self.network(activity)
         return published_loss(curve.float(), example.whole_blood[None])
 
-    def errors(self, network: FCDLIF) -> Iterator[float]:
-        """Root mean square error of the curve of each validation scan [SUV]."""
-        for index in range(len(self.validation)):
-            scan = self.validation[index]
-            curve = predict_curve(network, scan.activity)
-            yield float((curve - scan.whole_blood).square().mean().sqrt())
+    def error(self, network: FCDLIF, scan: Example) -> float:
+        """Root mean square error of the curve of a scan [SUV]."""
+        return float((predict_curve(network, scan.activity) - scan.whole_blood).square().mean().sqrt())
 
 
 def complete_scans(seeds: Iterable[int], population: Population) -> list[int]:

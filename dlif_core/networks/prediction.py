@@ -136,8 +136,8 @@ def predict_aligned(network: TissueNetwork, seen: Aligned) -> Prediction:
     )
 
 
-def inference_device() -> torch.device:
-    """Where networks run: on the GPU if there is one, else on the CPU."""
+def network_device() -> torch.device:
+    """Where networks are trained and run: on the GPU if there is one, else on the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

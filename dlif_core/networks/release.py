@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import torch
 from torch.utils.data import ConcatDataset, Subset
 
 from dlif_core.errors import ConfigurationError
@@ -376,7 +377,8 @@ def training_log(trainings: Sequence[TrainingRun[Any, Any]]) -> str:
 
 def hardware() -> str:
     """What this computer trains on, for the model card."""
-    return f"CPU ({platform.machine()}, {os.cpu_count()} cores), no GPU"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"CPU ({platform.machine()}, {os.cpu_count()} cores), {gpu}"
 
 
 def population_text(parts: Sequence[Seeds]) -> str:

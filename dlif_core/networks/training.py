@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from dlif_core.networks.features import features
 from dlif_core.networks.prediction import predict
 from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.tissues import TISSUES
-from dlif_core.networks.training_run import Source, TrainingRun
+from dlif_core.networks.training_run import TrainingRun
 from dlif_core.networks.unmixing import noise_confidence, unmix
 from dlif_core.networks.variation import varied
 from dlif_core.networks.weight_map import TissueNetwork
@@ -93,9 +93,10 @@ class Training(TrainingRun[Recipe, TissueNetwork]):
         """Loss at the example as it might also have been."""
         return example_loss(self.network, varied(example, rng), self.recipe, rng)
 
-    def errors(self, network: TissueNetwork) -> Iterator[float]:
-        """Root mean square error of the whole-blood curve of each validation scan [SUV]."""
-        return errors(network, self.validation)
+    def error(self, network: TissueNetwork, scan: Example) -> float:
+        """Root mean square error of the whole-blood curve of a scan [SUV]."""
+        predicted = predict(network, scan.activity, scan.timing, scan.body_weight).whole_blood
+        return float((predicted - scan.whole_blood).square().mean().sqrt())
 
 
 def example_loss(network: TissueNetwork, example: Example, recipe: Recipe, rng: np.random.Generator) -> torch.Tensor:
@@ -116,12 +117,14 @@ def example_loss(network: TissueNetwork, example: Example, recipe: Recipe, rng: 
     fit = curve_loss(unmixed.curves[0], example.whole_blood, timing)
     if not len(example.tissues):
         return fit
-    bias = leakage(unmixed.weight_map[0], example, rng)
+    bias = leakage(unmixed.weight_map[0], example, counting, rng)
     biased = curve_loss(example.whole_blood + bias, example.whole_blood, timing)
     return recipe.fit * fit + recipe.bias * biased + recipe.drawing * drawing_loss(drawn.logits, example.tissues)
 
 
-def leakage(weight_map: torch.Tensor, example: Example, rng: np.random.Generator) -> torch.Tensor:
+def leakage(
+    weight_map: torch.Tensor, example: Example, counting: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
     """Error of the curve that a weight map would make without noise, the tissues' activities being drawn anew.
 
     What a weight map lets through of every tissue is known from the true tissues. With curves that differ from those
@@ -133,6 +136,8 @@ def leakage(weight_map: torch.Tensor, example: Example, rng: np.random.Generator
         Signed weights of blood, shape (z, y, x).
     example
         Whose true tissues and their curves are taken.
+    counting
+        Its `noise_confidence`.
     rng
         Draws by which factor each tissue is more or less active.
 
@@ -142,8 +147,7 @@ def leakage(weight_map: torch.Tensor, example: Example, rng: np.random.Generator
     """
     passed = example.tissues.flatten(1) @ weight_map.flatten()
     passed = passed - torch.eye(len(TISSUES))[_BLOOD].to(passed)
-    confidence = noise_confidence(example.activity, torch.tensor(example.timing.duration))
-    curves = unmix(example.activity, example.tissues, confidence).curves
+    curves = unmix(example.activity, example.tissues, counting).curves
     curves[_BLOOD] = example.whole_blood
     factor = torch.from_numpy(np.exp(_KINETICS * rng.standard_normal(len(TISSUES)))).to(curves)
     factor[_BLOOD] = 1.0
@@ -184,11 +188,3 @@ def drawing_loss(logits: torch.Tensor, tissues: torch.Tensor) -> torch.Tensor:
     weight = torch.einsum("k,kzyx->zyx", worth, truth)
     loss: torch.Tensor = (weight * entropy).sum() / (worth * volume).sum()
     return loss
-
-
-def errors(network: TissueNetwork, scans: Source | Sequence[Example]) -> Iterator[float]:
-    """Root mean square error of the whole-blood curve of each scan [SUV]."""
-    for index in range(len(scans)):
-        scan = scans[index]
-        predicted = predict(network, scan.activity, scan.timing, scan.body_weight).whole_blood
-        yield float((predicted - scan.whole_blood).square().mean().sqrt())

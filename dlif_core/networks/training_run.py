@@ -6,7 +6,7 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.networks.examples import Example
+from dlif_core.networks.prediction import network_device
 
 _LARGEST_GRADIENT = 5.0
 # decay per update of the running mean of the weights, which is what is validated and kept
@@ -87,12 +88,14 @@ class Entry:
 
 @dataclass
 class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
-    """A training under way.
+    """A training under way, on the GPU if there is one.
 
     Attributes
     ----------
     recipe, examples, validation
         How and on what; the validation scans choose the weights that are kept.
+    device
+        On which the network is.
     network, optimiser
         As they stand.
     averaged
@@ -108,6 +111,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     recipe: RecipeKind
     examples: Source
     validation: Source
+    device: torch.device = field(init=False, default_factory=network_device)
     network: NetworkKind = field(init=False)
     optimiser: torch.optim.Adam = field(init=False)
     averaged: AveragedModel = field(init=False)
@@ -119,7 +123,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     def __post_init__(self) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed)
-            self.network = self.new_network()
+            self.network = self.new_network().to(self.device)
         self.optimiser = torch.optim.Adam(self.network.parameters(), self.recipe.rate(0))
         self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))  # type: ignore[no-untyped-call]
 
@@ -132,8 +136,8 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         """Loss of the network at an example, which may be varied at random."""
 
     @abstractmethod
-    def errors(self, network: NetworkKind) -> Iterable[float]:
-        """Root mean square error of the whole-blood curve of each validation scan [SUV]."""
+    def error(self, network: NetworkKind, scan: Example) -> float:
+        """Root mean square error of the whole-blood curve of a scan [SUV]."""
 
     @property
     def averaged_weights(self) -> dict[str, torch.Tensor]:
@@ -159,7 +163,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         return min(self.log, key=lambda entry: entry.rmse)
 
     def best_network(self) -> NetworkKind:
-        """A network with the weights that validated best, ready to predict."""
+        """A network with the weights that validated best, ready to predict on the CPU."""
         network = self.new_network()
         network.load_state_dict(self.best)
         return network.eval()
@@ -190,7 +194,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         self.optimiser.zero_grad()
         total = 0.0
         for index in rng.integers(len(self.examples), size=self.recipe.batch):
-            loss = self.loss(self.examples[int(index)], rng)
+            loss = self.loss(self.examples[int(index)].to(self.device), rng)
             (loss / self.recipe.batch).backward()  # type: ignore[no-untyped-call]
             total += loss.item() / self.recipe.batch
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
@@ -201,7 +205,8 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     def validate(self) -> None:
         """Judge the averaged weights by the validation scans; keep them if none were better."""
         averaged: Any = self.averaged.module
-        score = float(np.median(list(self.errors(averaged))))
+        scans = (self.validation[index].to(self.device) for index in range(len(self.validation)))
+        score = float(np.median([self.error(averaged, scan) for scan in scans]))
         if not self.log or score < self.best_entry.rmse:
             self.best = self.averaged_weights
         loss = float(np.mean(self._losses)) if self._losses else math.nan
@@ -234,7 +239,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
 
     @classmethod
     def resume(cls, path: Path, recipe: RecipeKind, examples: Source, validation: Source) -> Self:
-        """A training as it stood when its checkpoint was written; it goes on to the same bits.
+        """A training as it stood when its checkpoint was written; on a CPU it goes on to the same bits.
 
         Raises
         ------

@@ -1,0 +1,87 @@
+"""Networks on a GPU as far as it can be told without one.
+
+PyTorch's fake tensors have a device and no values, and refuse to be mixed with those of another device as real ones do.
+Here that device is `meta`, which every PyTorch has. What is read from values, the arrival of the bolus, is told
+beforehand, and there is no half precision.
+"""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorDeviceMismatchError, FakeTensorMode
+
+from dlif_core.networks import features as features_module
+from dlif_core.networks.prediction import network_device, predict
+from dlif_core.networks.revision import tissue_network
+from dlif_core.networks.training import Recipe, Training, example_loss
+from dlif_core.networks.variation import blurred, stretched
+
+CHANNELS = (4, 6, 8)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A device on which tensors are fake."""
+    monkeypatch.setattr(features_module, "arrival", lambda timing, total: float(timing.start[0]) + 30.0)
+    monkeypatch.setattr(FakeTensor, "numpy", lambda tensor, force: np.zeros(tensor.shape))
+    monkeypatch.setattr(torch, "autocast", lambda *_args: nullcontext())
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield torch.device("meta")
+
+
+@pytest.fixture
+def example(examples, gpu):
+    """A simulated scan on that device."""
+    tensors = {
+        name: torch.empty(value.shape).to(gpu)
+        for name, value in vars(examples[0]).items()
+        if isinstance(value, torch.Tensor)
+    }
+    return replace(examples[0], **tensors)
+
+
+def network(gpu, revisions):
+    with gpu:
+        return tissue_network(CHANNELS, revisions)
+
+
+def test_devices_are_told_apart(example):
+    with pytest.raises(FakeTensorDeviceMismatchError):
+        example.activity + torch.empty(example.activity.shape)
+
+
+@pytest.mark.parametrize("revisions", [0, 2])
+def test_a_prediction_stays_on_its_device(example, gpu, revisions):
+    found = predict(network(gpu, revisions).eval(), example.activity, example.timing, example.body_weight)
+    assert {part.device for part in found} == {gpu}
+
+
+@pytest.mark.parametrize("revisions", [0, 2])
+def test_gradients_come_from_the_device(example, gpu, revisions):
+    trained = network(gpu, revisions)
+    example_loss(trained, example, Recipe(channels=CHANNELS), np.random.default_rng(0)).backward()
+    gradients = [part.grad for part in trained.parameters() if part.requires_grad]
+    assert {gradient.device for gradient in gradients} == {gpu}
+
+
+def test_examples_are_varied_on_the_device(example, gpu):
+    for changed in (stretched(example, (1.1, 0.9, 1.0)), blurred(example, 0.8)):
+        assert {changed.activity.device, changed.tissues.device, changed.displacement.device} == {gpu}
+
+
+def test_a_training_takes_scans_to_its_device(examples, monkeypatch):
+    """The meta device stands for the GPU: what arrives there is counted by the loss."""
+    training = Training(Recipe(channels=CHANNELS, batch=3), examples, examples[:1])
+    assert training.device == network_device()
+    training.device = torch.device("meta")
+    seen = []
+    monkeypatch.setattr(
+        Training, "loss", lambda run, one, rng: seen.append(one.activity.device.type) or run.network.out.bias.sum()
+    )
+    monkeypatch.setattr(Training, "error", lambda run, network, one: seen.append(one.tissues.device.type) or 1.0)
+    training.run(1)
+    training.validate()
+    assert seen == 4 * ["meta"]
