@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.fc_dlif_training import PublishedRecipe
-from dlif_core.networks.populations import CALIBRATION, EDGES
+from dlif_core.networks.populations import CALIBRATION, EDGES, FAINT
 from dlif_core.networks.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training import Recipe
 from dlif_core.phantom import TRAINING, Population
@@ -32,8 +33,7 @@ RecipeKind = TypeVar("RecipeKind", Recipe, PublishedRecipe)
 
 #: Name of a model: it is the name of a folder too.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PopulationName = Literal["training", "edges", "calibration"]
-
+PopulationName = Literal["training", "edges", "faint", "calibration"]
 
 # settings of a run that say how long it is
 _LENGTHS = ("steps", "stop")
@@ -42,6 +42,7 @@ _LENGTHS = ("steps", "stop")
 POPULATIONS: Mapping[PopulationName, Population] = {
     "training": TRAINING,
     "edges": EDGES,
+    "faint": FAINT,
     "calibration": CALIBRATION,
 }
 
@@ -275,16 +276,27 @@ def load_recipe(path: Path | None = None) -> ModelRecipe | PublishedModelRecipe:
     if not isinstance(content, dict) or "kind" not in content:
         return parse_recipe(content, where=path)
     published = validated(PublishedModelRecipe, content, where=path)
-    published.network_recipe()
+    with _faults_in(path):
+        published.network_recipe()
     return published
 
 
 def parse_recipe(content: Any, *, where: object) -> ModelRecipe:
     """Validate the content of a recipe; errors as of `load_recipe`."""
     recipe = validated(ModelRecipe, content, where=where)
-    recipe.in_order()
-    recipe.splits()
+    with _faults_in(where):
+        recipe.in_order()
+        recipe.splits()
     return recipe
+
+
+@contextmanager
+def _faults_in(recipe: object) -> Iterator[None]:
+    """Name the recipe beside the part of it in which a fault lies."""
+    try:
+        yield
+    except ConfigurationError as fault:
+        raise ConfigurationError(fault.message, where=f"{recipe}, {fault.where}", hint=fault.hint) from fault
 
 
 def read_yaml(path: Path) -> Any:

@@ -234,7 +234,7 @@ class TestRecipe:
         ],
     )
     def test_faults_are_named(self, content, said):
-        with pytest.raises(ConfigurationError, match=said):
+        with pytest.raises(ConfigurationError, match=rf"recipe\.yaml.*{said}"):
             parse_recipe(content, where="recipe.yaml")
 
 
