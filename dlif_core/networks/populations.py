@@ -22,7 +22,7 @@ MARGIN = 0.25
 #: Part of a range that counts as its edge, on either side.
 EDGE = 0.2
 
-_EDGES_STREAM, _CALIBRATION_STREAM, _FAINT_STREAM = 8, 7, 9
+_EDGES_STREAM, _CALIBRATION_STREAM = 8, 7
 _ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "turn", "shift", "tilt", "position")
 _SCANNER = ("resolution", "heart_resolution", "noise_level")
 
@@ -46,19 +46,6 @@ def _changed(population: Population, change: Callable[[Span], Span]) -> Populati
 
 #: Within `TRAINING`, but at the edges of its ranges.
 EDGES = replace(_changed(TRAINING, partial(ends, inside=EDGE)), name="edges", stream=_EDGES_STREAM)
-
-#: Of `EDGES`, those in which blood is hardest to read: a thin vena cava in a blurred image of a blurred heart.
-FAINT = replace(
-    EDGES,
-    name="faint",
-    stream=_FAINT_STREAM,
-    anatomy=replace(EDGES.anatomy, vena_cava=Span(EDGES.anatomy.vena_cava.intervals[0])),
-    acquisition=replace(
-        EDGES.acquisition,
-        resolution=Span(EDGES.acquisition.resolution.intervals[1]),
-        heart_resolution=Span(EDGES.acquisition.heart_resolution.intervals[1]),
-    ),
-)
 
 #: Just outside of `TRAINING`.
 CALIBRATION = replace(_changed(TRAINING, partial(ends, outside=MARGIN)), name="calibration", stream=_CALIBRATION_STREAM)

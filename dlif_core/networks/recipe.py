@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.fc_dlif_training import PublishedRecipe
-from dlif_core.networks.populations import CALIBRATION, EDGES, FAINT
+from dlif_core.networks.populations import CALIBRATION, EDGES
 from dlif_core.networks.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training import Recipe
 from dlif_core.phantom import TRAINING, Population
@@ -33,7 +33,7 @@ RecipeKind = TypeVar("RecipeKind", Recipe, PublishedRecipe)
 
 #: Name of a model: it is the name of a folder too.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PopulationName = Literal["training", "edges", "faint", "calibration"]
+PopulationName = Literal["training", "edges", "calibration"]
 
 # settings of a run that say how long it is
 _LENGTHS = ("steps", "stop")
@@ -42,7 +42,6 @@ _LENGTHS = ("steps", "stop")
 POPULATIONS: Mapping[PopulationName, Population] = {
     "training": TRAINING,
     "edges": EDGES,
-    "faint": FAINT,
     "calibration": CALIBRATION,
 }
 

@@ -35,7 +35,7 @@ def method(function, name="test", digest="1", **more):
 class TestConditions:
     def test_cohort_and_faults_share_no_seed(self):
         shown = {condition.name: condition for condition in conditions(60)}
-        assert list(shown["standard"].seeds) == list(range(3400, 3460))
+        assert list(shown["standard"].seeds) == list(range(3300, 3360))
         faults = [condition for condition in shown.values() if condition.fault]
         assert len(faults) == 4
         assert sum(len(condition.seeds) for condition in faults) == 60
@@ -166,11 +166,11 @@ class TestEvaluate:
         assert unmade(table).empty
 
     def test_a_model_is_not_judged_on_animals_that_it_has_seen(self, tmp_path):
-        splits = SplitManifest({"training": ("held-out:3401", "training:0")})
+        splits = SplitManifest({"training": ("held-out:3301", "training:0")})
         seen = method(lambda scan, blood: 1 / 0, splits=splits)
-        with pytest.raises(ConfigurationError, match="held-out:3401"):
+        with pytest.raises(ConfigurationError, match="held-out:3301"):
             evaluate([seen], conditions(2), tmp_path)
-        require_unseen([seen], [replace(conditions(2)[0], seeds=range(3400, 3401))])
+        require_unseen([seen], [replace(conditions(2)[0], seeds=range(3300, 3301))])
 
 
 class TestCandidates:

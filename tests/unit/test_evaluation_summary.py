@@ -154,7 +154,7 @@ def found(table):
 def test_page_names_figures_comparisons_and_failures(found):
     page = markdown(found)
     assert "| whole-blood RMSE, median [SUV] | ≤ 0.3 | **0.375 (" in page
-    assert "seeds 3400 to 3411" in page
+    assert "seeds 3300 to 3311" in page
     assert "Model of `good`: m (abcdef012345)" in page
     assert "| good − poor | 11 |" in page
     assert "| standard | poor | failed | 1 | ValueError: no |" in page

@@ -12,7 +12,7 @@ from dlif_core.networks.calibration import Calibration, Case, fit_calibration
 from dlif_core.networks.conformal import conformal_quantile, fewest_scores
 from dlif_core.networks.continuous import ContinuousCurve
 from dlif_core.networks.ensemble import EnsemblePrediction
-from dlif_core.networks.populations import CALIBRATION, EDGES, FAINT
+from dlif_core.networks.populations import CALIBRATION, EDGES
 from dlif_core.networks.prediction import Prediction
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.phantom import HELD_OUT, TRAINING
@@ -203,16 +203,5 @@ class TestPopulations:
             assert span.excludes(held_out[name]), name
         assert not EDGES.anatomy.size.holds(1.0)
 
-    def test_faint_blood_is_thin_and_blurred(self):
-        """Of the edges only those on the hard side; all else is as there."""
-        edges, faint = self.spans(EDGES), self.spans(FAINT)
-        changed = {name for name in edges if edges[name] != faint[name]}
-        assert changed == {"vena_cava", "resolution", "heart_resolution"}
-        assert all(faint["vena_cava"].holds(end) for end in edges["vena_cava"].intervals[0])
-        assert not faint["vena_cava"].holds(edges["vena_cava"].intervals[1][0])
-        for name in ("resolution", "heart_resolution"):
-            assert all(faint[name].holds(end) for end in edges[name].intervals[1])
-            assert not faint[name].holds(edges[name].intervals[0][1])
-
     def test_no_two_draw_the_same_scan(self):
-        assert len({population.stream for population in (TRAINING, EDGES, FAINT, CALIBRATION, HELD_OUT)}) == 5
+        assert len({population.stream for population in (TRAINING, EDGES, CALIBRATION, HELD_OUT)}) == 4
