@@ -28,7 +28,7 @@ from dlif_core.networks.examples import Examples
 from dlif_core.networks.fc_dlif_training import PublishedTraining, complete_scans
 from dlif_core.networks.model import LearnedModel, PublishedModel, Trained, save_model, save_published
 from dlif_core.networks.model_folder import write_text
-from dlif_core.networks.prediction import load_network, save_network
+from dlif_core.networks.prediction import load_network, network_device, save_network
 from dlif_core.networks.recipe import (
     POPULATIONS,
     ModelRecipe,
@@ -228,11 +228,11 @@ def train_run(output: Path, recipe: ModelRecipe, run: Run, report: Report = sile
 
 
 def begun_or_new(kind: type[RunKind], path: Path, recipe: Any, examples: Source, validation: Source) -> RunKind:
-    """The training that stands at a checkpoint, or a new one."""
+    """The training that stands at a checkpoint, or a new one; on the GPU if there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        return kind.resume(path, recipe, examples, validation)
-    return kind(recipe, examples, validation)
+        return kind.resume(path, recipe, examples, validation, network_device())
+    return kind(recipe, examples, validation, network_device())
 
 
 def checkpoint(output: Path, run: str) -> Path:

@@ -20,8 +20,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.networks.examples import Example
-from dlif_core.networks.prediction import network_device
 
+_CPU = torch.device("cpu")
 _LARGEST_GRADIENT = 5.0
 # decay per update of the running mean of the weights, which is what is validated and kept
 _DECAY = 0.998
@@ -88,14 +88,14 @@ class Entry:
 
 @dataclass
 class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
-    """A training under way, on the GPU if there is one.
+    """A training under way.
 
     Attributes
     ----------
     recipe, examples, validation
         How and on what; the validation scans choose the weights that are kept.
     device
-        On which the network is.
+        On which it runs; examples are taken there.
     network, optimiser
         As they stand.
     averaged
@@ -111,7 +111,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     recipe: RecipeKind
     examples: Source
     validation: Source
-    device: torch.device = field(init=False, default_factory=network_device)
+    device: torch.device = _CPU
     network: NetworkKind = field(init=False)
     optimiser: torch.optim.Adam = field(init=False)
     averaged: AveragedModel = field(init=False)
@@ -238,7 +238,9 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         }
 
     @classmethod
-    def resume(cls, path: Path, recipe: RecipeKind, examples: Source, validation: Source) -> Self:
+    def resume(
+        cls, path: Path, recipe: RecipeKind, examples: Source, validation: Source, device: torch.device = _CPU
+    ) -> Self:
         """A training as it stood when its checkpoint was written; on a CPU it goes on to the same bits.
 
         Raises
@@ -262,7 +264,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
                 where=path,
                 hint="Train afresh, or take the recipe it states.",
             )
-        training = cls(recipe, examples, validation)
+        training = cls(recipe, examples, validation, device)
         training._restore(load_file(path), progress)
         return training
 

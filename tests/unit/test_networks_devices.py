@@ -14,7 +14,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorDeviceMismatchError, FakeTensorMode
 
 from dlif_core.networks import features as features_module
-from dlif_core.networks.prediction import network_device, predict
+from dlif_core.networks.prediction import predict
 from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.training import Recipe, Training, example_loss
 from dlif_core.networks.variation import blurred, stretched
@@ -73,15 +73,20 @@ def test_examples_are_varied_on_the_device(example, gpu):
 
 
 def test_a_training_takes_scans_to_its_device(examples, monkeypatch):
-    """The meta device stands for the GPU: what arrives there is counted by the loss."""
-    training = Training(Recipe(channels=CHANNELS, batch=3), examples, examples[:1])
-    assert training.device == network_device()
-    training.device = torch.device("meta")
     seen = []
-    monkeypatch.setattr(
-        Training, "loss", lambda run, one, rng: seen.append(one.activity.device.type) or run.network.out.bias.sum()
-    )
-    monkeypatch.setattr(Training, "error", lambda run, network, one: seen.append(one.tissues.device.type) or 1.0)
-    training.run(1)
-    training.validate()
+
+    def loss(_run, example, _rng):
+        seen.append(example.activity.device.type)
+        return torch.zeros((), requires_grad=True)
+
+    def error(_run, _network, scan):
+        seen.append(scan.tissues.device.type)
+        return 1.0
+
+    monkeypatch.setattr(Training, "loss", loss)
+    monkeypatch.setattr(Training, "error", error)
+    recipe = Recipe(channels=CHANNELS, steps=1, batch=3)
+    training = Training(recipe, examples, examples[:1], torch.device("meta"))
+    training.run()
     assert seen == 4 * ["meta"]
+    assert {part.device.type for part in training.network.parameters()} == {"meta"}
