@@ -11,10 +11,9 @@ from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.examples import Examples, load_example, make_example, save_example
 from dlif_core.networks.fc_dlif import FCDLIF, published_loss
-from dlif_core.networks.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Features, arrival, features, window_matrix
-from dlif_core.networks.prediction import Aligned, load_network, network_image, predict, predict_aligned, save_network
+from dlif_core.networks.features import WINDOW_EDGES, WINDOWS, arrival, features, window_matrix
+from dlif_core.networks.prediction import load_network, network_image, predict, save_network
 from dlif_core.networks.resampling import displaced, to_network_grid
-from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.tissues import TISSUES
 from dlif_core.networks.training import Recipe, Training, curve_loss, drawing_loss, example_loss
 from dlif_core.networks.unmixing import frame_displacements, noise_confidence, unmix
@@ -320,19 +319,3 @@ class TestExamples:
     def test_no_examples_are_refused(self, tmp_path):
         with pytest.raises(ConfigurationError, match="no examples"):
             Examples(tmp_path, TRAINING, [])
-
-
-@pytest.mark.parametrize("revisions", [0, 2])
-def test_a_prediction_stays_on_the_device_of_its_image(revisions):
-    """Tensors without values refuse to meet those of another device, as on a GPU."""
-    there = torch.device("meta")
-    moved = tissue_network(SMALL, revisions).to(there)
-    activity = to_network_grid(torch.rand(len(TIMING), 40, 32, 32, device=there), [0.6, 0.5, 0.5])
-    image = torch.rand(WINDOWS, *activity.shape[1:], device=there)
-    between = torch.rand(len(TIMING), WINDOWS, device=there)
-    seen = Features(image, torch.rand(CONSTANTS, device=there), between.T, between)
-    confidence = noise_confidence(activity, torch.tensor(TIMING.duration))
-    displacement = frame_displacements(activity, moved(seen).tissues, confidence)
-    found = predict_aligned(moved, Aligned(displaced(activity, displacement), seen, confidence, displacement))
-    assert {part.device for part in found} == {there}
-    assert found.whole_blood.shape == (len(TIMING),)

@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorDeviceMismatchEr
 
 from dlif_core.networks import features as features_module
 from dlif_core.networks.prediction import predict
+from dlif_core.networks.resampling import to_network_grid
 from dlif_core.networks.revision import tissue_network
 from dlif_core.networks.training import Recipe, Training, example_loss
 from dlif_core.networks.variation import blurred, stretched
@@ -49,14 +50,17 @@ def network(gpu, revisions):
 
 
 def test_devices_are_told_apart(example):
+    """In products too, in which tensors of `meta` that are not fake would pass."""
     with pytest.raises(FakeTensorDeviceMismatchError):
-        example.activity + torch.empty(example.activity.shape)
+        torch.einsum("f,fzyx->zyx", torch.ones(len(example.activity)), example.activity)
 
 
 @pytest.mark.parametrize("revisions", [0, 2])
 def test_a_prediction_stays_on_its_device(example, gpu, revisions):
-    found = predict(network(gpu, revisions).eval(), example.activity, example.timing, example.body_weight)
+    activity = to_network_grid(example.activity, (1.2, 1.0, 1.1))
+    found = predict(network(gpu, revisions).eval(), activity, example.timing, example.body_weight)
     assert {part.device for part in found} == {gpu}
+    assert found.whole_blood.shape == (len(example.timing),)
 
 
 @pytest.mark.parametrize("revisions", [0, 2])
