@@ -48,6 +48,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/gpu_speed.py
 	$(BIN)/python benchmarks/simulated_mouse.py
 	$(BIN)/python benchmarks/learned_speed.py
+	$(BIN)/python benchmarks/learned_repeat.py
 
 clean:
 	rm -rf $(VENV) demo
