@@ -230,9 +230,8 @@ def train_run(output: Path, recipe: ModelRecipe, run: Run, report: Report = sile
 def begun_or_new(kind: type[RunKind], path: Path, recipe: Any, examples: Source, validation: Source) -> RunKind:
     """The training that stands at a checkpoint, or a new one; on the GPU if there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        return kind.resume(path, recipe, examples, validation, network_device())
-    return kind(recipe, examples, validation, network_device())
+    stated = (recipe, examples, validation, network_device())
+    return kind.resume(path, *stated) if path.exists() else kind(*stated)
 
 
 def checkpoint(output: Path, run: str) -> Path:
