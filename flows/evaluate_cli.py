@@ -59,6 +59,7 @@ def _with_progress(methods: Sequence[Candidate], scans: Sequence[Condition], fol
         TimeRemainingColumn,
     )
 
+    from dlif_core.compute.cluster import open_mapper
     from dlif_core.evaluation.runner import evaluate as run
     from dlif_core.evaluation.runner import total_scans
     from dlif_core.evaluation.tables import results
@@ -66,9 +67,9 @@ def _with_progress(methods: Sequence[Candidate], scans: Sequence[Condition], fol
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=Console(stderr=True)) as bars, open_mapper() as mapper:
         bar = bars.add_task("scans", total=total_scans(scans))
-        records = run(methods, scans, folder, lambda title: bars.update(bar, advance=1, description=title))
+        records = run(methods, scans, folder, lambda title: bars.update(bar, advance=1, description=title), mapper)
     return results(records, methods, scans)
 
 

@@ -53,6 +53,7 @@ def train(
 def _from_simulation(
     output: Path, path: Path | None, report: Report, members: int | None, scans: int | None, steps: int | None
 ) -> LearnedModel | PublishedModel:
+    from dlif_core.compute.cluster import open_mapper
     from dlif_core.networks.recipe import PublishedModelRecipe, load_recipe
     from dlif_core.networks.release import settled_recipe, train_model, train_published
 
@@ -62,7 +63,9 @@ def _from_simulation(
             {"--members": members, "--scans": scans, "--steps": steps}, "in a recipe of the published network"
         )
         return train_published(output, recipe, report)
-    return train_model(output, settled_recipe(output, path, members=members, scans=scans, steps=steps), report)
+    settled = settled_recipe(output, path, members=members, scans=scans, steps=steps)
+    with open_mapper() as mapper:
+        return train_model(output, settled, report, mapper)
 
 
 def _further(

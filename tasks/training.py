@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from dlif_core.compute.cluster import open_mapper
 from dlif_core.networks.recipe import ModelRecipe, Run
 from dlif_core.networks.release import finish_model, train_run
 
@@ -20,4 +21,5 @@ def train_run_task(output: Path, recipe: ModelRecipe, run: Run) -> None:
 @task(name="finish-model", task_run_name="{recipe.name}", persist_result=False, cache_policy=NO_CACHE)
 def finish_model_task(output: Path, recipe: ModelRecipe) -> str:
     """Calibrate trained members, fit their scope, write the model; returns its digest."""
-    return finish_model(output, recipe).digest
+    with open_mapper() as mapper:
+        return finish_model(output, recipe, mapper=mapper).digest

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 
 import dask
 import distributed
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.networks.scan_work import Mapper, Result, in_turn
 
 _SCHEMES = ("tcp://", "tls://", "ucx://")
 
@@ -45,6 +48,36 @@ def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         for name in WORKER_ENVIRONMENT:
             os.environ.pop(name)
         os.environ |= {name: before[name] for name in WORKER_ENVIRONMENT if name in before}
+
+
+@contextmanager
+def open_mapper(workers: int | None = None) -> Iterator[Mapper]:
+    """Worker processes that do the same work for many numbers; with one worker it is done here.
+
+    Parameters
+    ----------
+    workers
+        Number of processes, one thread each; one a core if left out.
+    """
+    count = workers or os.cpu_count() or 1
+    if count == 1:
+        yield in_turn
+        return
+    with open_pool(count) as executor:
+
+        def mapped(work: Callable[[int], Result], count: int) -> Iterator[Result]:
+            for packed in executor.map(partial(_packed, work), range(count)):
+                yield pickle.loads(packed)  # from a process of our own
+
+        yield mapped
+
+
+def _packed(work: Callable[[int], object], number: int) -> bytes:
+    """The result in bytes: tensors handed over as they are would each keep a file open."""
+    import torch
+
+    torch.set_num_threads(1)
+    return pickle.dumps(work(number))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from dlif_core.evaluation.figures import (
     interval_figures,
     ki_interval_figures,
 )
+from dlif_core.networks.scan_work import Mapper, in_turn
 from dlif_core.scan import DynamicScan
 
 Record = dict[str, Any]
@@ -40,6 +42,7 @@ def evaluate(
     scans: Sequence[Condition],
     folder: Path,
     progress: Callable[[str], object] = lambda _: None,
+    mapper: Mapper = in_turn,
 ) -> pd.DataFrame:
     """Evaluate methods.
 
@@ -53,6 +56,8 @@ def evaluate(
         For what is done already.
     progress
         Called with the condition's title after each scan.
+    mapper
+        Does what there is to do for each scan.
 
     Returns
     -------
@@ -64,12 +69,19 @@ def evaluate(
         If a model has seen one of the animals.
     """
     require_unseen(methods, scans)
+    shown = [(condition, seed) for condition in scans for seed in condition.seeds]
+    found = mapper(partial(_numbered, methods, shown, folder), len(shown))
     rows: list[Record] = []
-    for condition in scans:
-        for seed in condition.seeds:
-            rows += evaluate_scan(methods, condition, seed, folder)
-            progress(condition.title)
+    for (condition, _), records in zip(shown, found, strict=True):
+        rows += records
+        progress(condition.title)
     return pd.DataFrame(rows)
+
+
+def _numbered(
+    methods: Sequence[Candidate], shown: Sequence[tuple[Condition, int]], folder: Path, number: int
+) -> list[Record]:
+    return evaluate_scan(methods, *shown[number], folder)
 
 
 def require_unseen(methods: Sequence[Candidate], scans: Sequence[Condition]) -> None:

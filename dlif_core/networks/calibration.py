@@ -10,8 +10,9 @@ those of the calibration. Drawn curves are enlarged or shrunk until the band hol
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from dlif_core.networks.conformal import conformal_quantile, refusal
 from dlif_core.networks.continuous import ContinuousCurve, continuous_curve
 from dlif_core.networks.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.error_scale import ErrorScale, fit_scale
+from dlif_core.networks.scan_work import Mapper, in_turn
 from dlif_core.networks.training_run import Source
 from dlif_core.networks.weight_map import TissueNetwork
 from dlif_core.phantom.physiology import OrganKinetics, organ_curves
@@ -243,7 +245,7 @@ def calibrate(
     examples: Source,
     population: str,
     base: Calibration | None = None,
-    progress: Callable[[int], None] | None = None,
+    mapper: Mapper = in_turn,
 ) -> Calibration:
     """Calibrate an ensemble on scans with known blood.
 
@@ -257,19 +259,15 @@ def calibrate(
         What they are, in words.
     base
         A calibration whose scale is kept; without one, two fifths of the scans go into fitting it.
-    progress
-        Called with the number of scans that are done, after each.
+    mapper
+        Does what there is to do for each scan.
 
     Raises
     ------
     ConfigurationError
         If there are too few scans to fit a scale.
     """
-    cases = []
-    for index in range(len(examples)):
-        cases.append(case(networks, examples, index))
-        if progress:
-            progress(index + 1)
+    cases = list(mapper(partial(case, networks, examples), len(examples)))
     return base.recalibrated(cases, population) if base else fit_calibration(cases, population)
 
 

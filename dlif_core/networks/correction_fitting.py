@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from dlif_core.networks.description import OFFSET, Described, describe
 from dlif_core.networks.examples import Example
 from dlif_core.networks.features import WINDOWS
 from dlif_core.networks.prediction import read_tissues, see_aligned
+from dlif_core.networks.scan_work import Mapper, in_turn
 from dlif_core.networks.training_run import Source
 from dlif_core.networks.weight_map import TissueNetwork
 
@@ -27,7 +29,7 @@ def with_corrections(
     networks: Sequence[TissueNetwork],
     examples: Source,
     ridge: float = RIDGE,
-    progress: Callable[[int], None] | None = None,
+    mapper: Mapper = in_turn,
 ) -> list[TissueNetwork]:
     """The networks of an ensemble, each with a correction fitted to what it reads in scans with known blood.
 
@@ -39,22 +41,20 @@ def with_corrections(
         Scans; a thousand or more, for the description of a scan has a hundred numbers.
     ridge
         See `Correction.fit`.
-    progress
-        Called with the number of scans done.
+    mapper
+        Does what there is to do for each scan.
     """
     corrected = [deepcopy(network) for network in networks]
-    described: list[list[Described]] = [[] for _ in networks]
-    logarithm = np.zeros((len(networks), len(examples), WINDOWS))
-    for index in range(len(examples)):
-        for member, (found, ratio) in enumerate(correction_cases(networks, examples[index])):
-            described[member].append(found)
-            logarithm[member, index] = ratio
-        if progress:
-            progress(index + 1)
-    for member, network in enumerate(corrected):
+    scans = mapper(partial(_cases_of, networks, examples), len(examples))
+    for network, cases in zip(corrected, zip(*scans, strict=True), strict=True):
+        described, logarithm = zip(*cases, strict=True)
         network.correction = Correction()
-        network.correction.fit(described[member], logarithm[member], ridge)
+        network.correction.fit(described, np.stack(logarithm), ridge)
     return corrected
+
+
+def _cases_of(networks: Sequence[TissueNetwork], examples: Source, index: int) -> list[tuple[Described, Array]]:
+    return correction_cases(networks, examples[index])
 
 
 @torch.no_grad()

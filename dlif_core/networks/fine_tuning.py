@@ -32,6 +32,7 @@ from dlif_core.networks.release import (
     trained_facts,
     training_log,
 )
+from dlif_core.networks.scan_work import counted, in_turn
 from dlif_core.networks.splits import SplitManifest, animal_folds, simulated_animals
 from dlif_core.networks.training import Recipe, Training
 from dlif_core.networks.training_run import Source
@@ -214,8 +215,8 @@ def train_further(
     networks = [training.best_network() for training in trainings]
     apart = [scan.example for scan in scans if scan.animal in division.calibration]
     population = f"{len(apart)} own scans of {len(division.calibration)} animals"
-    counted = scan_counter(report, "calibration", len(apart))
-    calibration = calibrate(networks, apart, population, base=base.calibration, progress=counted)
+    shown = counted(in_turn, scan_counter(report, "calibration", len(apart)))
+    calibration = calibrate(networks, apart, population, base=base.calibration, mapper=shown)
     trained = Trained(
         networks=networks,
         recipe={**recipe.model_dump(mode="json"), "from": dict(base.manifest.recipe)},

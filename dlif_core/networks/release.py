@@ -40,6 +40,7 @@ from dlif_core.networks.recipe import (
     parse_recipe,
     shortened,
 )
+from dlif_core.networks.scan_work import Mapper, counted, in_turn
 from dlif_core.networks.scope import fit_scope
 from dlif_core.networks.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training import Training
@@ -87,7 +88,7 @@ def silent(_progress: Progress) -> None:
     """Report nothing."""
 
 
-def train_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> LearnedModel:
+def train_model(output: Path, recipe: ModelRecipe, report: Report = silent, mapper: Mapper = in_turn) -> LearnedModel:
     """Make a model, or go on making it.
 
     Parameters
@@ -98,6 +99,8 @@ def train_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> L
         From `settled_recipe`.
     report
         Called after every update and every scan.
+    mapper
+        Does what there is to do for each scan once the networks are trained.
 
     Raises
     ------
@@ -106,7 +109,7 @@ def train_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> L
     """
     for run in needed_runs(output, recipe):
         train_run(output, recipe, run, report)
-    return finish_model(output, recipe, report)
+    return finish_model(output, recipe, report, mapper)
 
 
 def needed_runs(output: Path, recipe: ModelRecipe) -> list[Run]:
@@ -285,16 +288,16 @@ def run_to_end(
     )
 
 
-def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> LearnedModel:
+def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent, mapper: Mapper = in_turn) -> LearnedModel:
     """Calibrate members whose training is finished, fit their scope, and write the model.
 
     Parameters
     ----------
-    output, recipe, report
+    output, recipe, report, mapper
         As of `train_model`.
     """
     trainings = [train_run(output, recipe, recipe.run(name)) for name in recipe.ensemble]
-    networks = corrected_networks(output, recipe, trainings, report)
+    networks = corrected_networks(output, recipe, trainings, report, mapper)
     trained = Trained(
         networks=networks,
         recipe=recipe.model_dump(mode="json"),
@@ -304,20 +307,24 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent) -> 
     )
     calibrating, sound = (simulated(output, [part]) for part in (recipe.calibration, recipe.scope))
     population = f"simulated mice of the population {recipe.calibration.population}"
-    counted = scan_counter(report, "calibration", len(calibrating))
-    calibration = calibrate(networks, calibrating, population, progress=counted)
-    scope = fit_scope(networks, sound, scan_counter(report, "scope", len(sound)))
+    shown = counted(mapper, scan_counter(report, "calibration", len(calibrating)))
+    calibration = calibrate(networks, calibrating, population, mapper=shown)
+    scope = fit_scope(networks, sound, counted(mapper, scan_counter(report, "scope", len(sound))))
     return save_model(output, recipe.name, trained, calibration, scope)
 
 
 def corrected_networks(
-    output: Path, recipe: ModelRecipe, trainings: Sequence[Training], report: Report = silent
+    output: Path,
+    recipe: ModelRecipe,
+    trainings: Sequence[Training],
+    report: Report = silent,
+    mapper: Mapper = in_turn,
 ) -> list[TissueNetwork]:
     """The networks of finished runs with their corrections, which are kept until the recipe changes.
 
     Parameters
     ----------
-    output, recipe, report
+    output, recipe, report, mapper
         As of `train_model`.
     trainings
         The runs of the ensemble, trained to their ends.
@@ -325,8 +332,8 @@ def corrected_networks(
     paths = [output / WORK / f"corrected-{name}.safetensors" for name in recipe.ensemble]
     if not all(path.exists() for path in paths):
         examples = Elsewhere(evenly(simulated(output, recipe.examples), recipe.correction))
-        counted = scan_counter(report, "correction over time", len(examples))
-        networks = with_corrections([training.best_network() for training in trainings], examples, progress=counted)
+        shown = counted(mapper, scan_counter(report, "correction over time", len(examples)))
+        networks = with_corrections([training.best_network() for training in trainings], examples, mapper=shown)
         for path, network in zip(paths, networks, strict=True):
             save_network(path.with_suffix(".part"), network)
             os.replace(path.with_suffix(".part"), path)

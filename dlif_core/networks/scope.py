@@ -9,8 +9,9 @@ scans alone: what a paravenous injection or exchanged axes do to a scan is compu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.orientation import Orientation, fit_orientation, reduced_image
 from dlif_core.networks.prediction import Prediction
+from dlif_core.networks.scan_work import Mapper, in_turn
 from dlif_core.networks.scope_checks import check_image, precheck
 from dlif_core.networks.scope_domains import Domain, Features, fit_domain
 from dlif_core.networks.scope_features import Seen, paravenous_features, scan_features
@@ -162,7 +164,7 @@ class Scope:
         )
 
 
-def fit_scope(networks: Sequence[TissueNetwork], scans: Source, progress: Callable[[int], None] | None = None) -> Scope:
+def fit_scope(networks: Sequence[TissueNetwork], scans: Source, mapper: Mapper = in_turn) -> Scope:
     """Fit the scope of networks to sound scans.
 
     Parameters
@@ -171,24 +173,25 @@ def fit_scope(networks: Sequence[TissueNetwork], scans: Source, progress: Callab
         Trained.
     scans
         Sound examples of scans that the networks are to be used on, none of which they were trained on.
-    progress
-        Called with the number of scans done after each.
+    mapper
+        Does what there is to do for each scan.
 
     Raises
     ------
     ConfigurationError
         If there are fewer than 20 scans that show the bolus arrive.
     """
-    rows = []
-    for index in range(len(scans)):
-        scan = scans[index]
-        # scans that are doubtful by themselves, for they miss the bolus, don't tell what is usual
-        if check_image(scan.activity, scan.timing, scan.body_weight).state == "in scope":
-            prediction = predict_ensemble(networks, scan.activity, scan.timing, scan.body_weight)
-            rows.append(sound_scan(prediction, scan.activity, scan.timing, scan.body_weight))
-        if progress:
-            progress(index + 1)
-    return scope_of(rows)
+    rows = mapper(partial(_sound_or_none, networks, scans), len(scans))
+    return scope_of([row for row in rows if row is not None])
+
+
+def _sound_or_none(networks: Sequence[TissueNetwork], scans: Source, index: int) -> Sound | None:
+    """What is needed of a scan; None of one that is doubtful by itself, for it doesn't tell what is usual."""
+    scan = scans[index]
+    if check_image(scan.activity, scan.timing, scan.body_weight).state != "in scope":
+        return None
+    prediction = predict_ensemble(networks, scan.activity, scan.timing, scan.body_weight)
+    return sound_scan(prediction, scan.activity, scan.timing, scan.body_weight)
 
 
 def scope_of(rows: Sequence[Sound]) -> Scope:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from dlif_core.blood.merge import merge
+from dlif_core.compute.cluster import open_mapper
 from dlif_core.errors import ConfigurationError, InputError, OutOfScopeError
 from dlif_core.evaluation.candidates import Candidate, candidates, published_curve
 from dlif_core.evaluation.conditions import SHORT_END, conditions, make_case
@@ -210,3 +211,13 @@ class TestCandidates:
         found = curve.frame_average(short.scan.timing)[0]
         assert np.corrcoef(found, expected)[0, 1] > 0.9
         assert curve.provenance["members"] == 2
+
+
+def test_several_processes_find_the_same(tmp_path):
+    chosen, shown = candidates(["population", "image-derived+sample"]), conditions(2)[:2]
+    with open_mapper(2) as mapper:
+        titles: list[str] = []
+        found = evaluate(chosen, shown, tmp_path / "there", titles.append, mapper)
+    expected = evaluate(chosen, shown, tmp_path / "here")
+    assert titles == [condition.title for condition in shown for _ in condition.seeds]
+    pd.testing.assert_frame_equal(found.drop(columns="seconds"), expected.drop(columns="seconds"))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from dlif_core.compute.cluster import open_mapper
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.correction import Correction
 from dlif_core.networks.correction_fitting import correction_cases, with_corrections
@@ -185,3 +186,10 @@ class TestCorrection:
         ((_, logarithm),) = correction_cases([network], read_too_low(network, examples[0]))
         known = logarithm[np.isfinite(logarithm)]
         assert np.median(known) == pytest.approx(np.log(ERROR), abs=0.02)
+
+    def test_several_processes_fit_the_same(self, examples, network):
+        with open_mapper(2) as mapper:
+            (found,) = with_corrections([network], examples, mapper=mapper)
+        (expected,) = with_corrections([network], examples)
+        assert not torch.equal(expected.correction.slopes, torch.zeros_like(expected.correction.slopes))
+        torch.testing.assert_close(found.correction.state_dict(), expected.correction.state_dict())

@@ -61,8 +61,8 @@ def plain_statements(monkeypatch):
     """What calibration and scope are worth is tested elsewhere; here they are numbers that travel."""
     monkeypatch.setattr(Calibration, "from_dict", Plain.from_dict)
     monkeypatch.setattr(Scope, "from_dict", Plain.from_dict)
-    monkeypatch.setattr(release, "calibrate", lambda networks, scans, population, progress: Plain(scans=len(scans)))
-    monkeypatch.setattr(release, "fit_scope", lambda networks, scans, progress: Plain(scans=len(scans)))
+    monkeypatch.setattr(release, "calibrate", lambda networks, scans, population, mapper: Plain(scans=len(scans)))
+    monkeypatch.setattr(release, "fit_scope", lambda networks, scans, mapper: Plain(scans=len(scans)))
 
 
 @pytest.fixture(scope="module")
