@@ -14,6 +14,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 from slugify import slugify
 
 from dlif_core.compute.cluster import open_client
@@ -121,7 +122,8 @@ class StageProgress:
         self._bars.advance(self._tasks[stage])
         update_progress_artifact(self._artifacts[stage], 100.0 * self._done[stage] / self._totals[stage])
         if outcome.status in ("excluded", "failed"):
-            self._bars.console.print(f"[yellow]{outcome.status}[/] {outcome.step.title}: {outcome.reason}")
+            said = f" {outcome.step.title}: {outcome.reason}"
+            self._bars.console.print(Text.assemble((outcome.status, "yellow"), said))
 
 
 @contextmanager

@@ -85,6 +85,7 @@ def _print(found: Results) -> None:
 def _reached_table(found: Results) -> Table:
     """Figures of the first method, with intervals and what is required."""
     from rich.table import Table
+    from rich.text import Text
 
     from dlif_core.evaluation.tables import with_interval, with_unit
 
@@ -93,8 +94,8 @@ def _reached_table(found: Results) -> Table:
     marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
     for row in found.figures[found.figures["method"] == first["name"]].to_dict("records"):
         title = row["title"] if row["figure"] != "flagged" else f"{row['condition']}: {row['title']}"
-        unit = with_unit(title, row["unit"])
-        table.add_row(unit, str(row["n"]), with_interval(row), row["required"], marks[row["reached"]])
+        figure = Text(with_unit(title, row["unit"]))
+        table.add_row(figure, str(row["n"]), with_interval(row), row["required"], marks[row["reached"]])
     return table
 
 
@@ -130,10 +131,11 @@ _SIDE_BY_SIDE = {
 def _figures_table(found: Results) -> Table:
     """Medians of the other figures of every method."""
     from rich.table import Table
+    from rich.text import Text
 
     from dlif_core.evaluation.tables import number
 
-    caption = (
+    caption = Text(
         "Medians. AUC, peak: ratios. Size of the errors of FWHM [min], Ki of brain, heart and tumour, K1 of brain [%]. "
         "Processor time [s]."
     )

@@ -154,6 +154,7 @@ def _write_volume(path: Path, explained: xr.Dataset, values: object) -> None:
 
 def _table(explained: xr.Dataset) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     from dlif_core.report.learned import explanation_table
 
@@ -161,7 +162,7 @@ def _table(explained: xr.Dataset) -> Table:
     table = Table()
     for heading in content.headings:
         title = f"{heading.text} [{heading.unit}]" if heading.unit else heading.text
-        table.add_column(title.replace("[", "\\["), justify="right" if heading.numeric else "left")
+        table.add_column(Text(title), justify="right" if heading.numeric else "left")
     for row in content.rows:
-        table.add_row(*(cell.text for cell in row))
+        table.add_row(*(Text(cell.text) for cell in row))
     return table

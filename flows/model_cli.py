@@ -127,10 +127,11 @@ def list_all(as_json: AsJson = False) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "model", "kind", "digest", "folder", title="Models")
     for model in models:
-        state = f"[red]{model.fault}[/]" if model.fault else str(model.folder)
+        state = Text(model.fault, "red") if model.fault else Text(str(model.folder))
         table.add_row("●" if model.in_use else "", model.name, model.kind, model.digest[:12], state)
     Console().print(table)
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from dlif_core.study.plan import Plan, State
 from dlif_core.study.status import StudyStatus
@@ -32,6 +33,11 @@ def _coloured(word: str) -> str:
     return f"[{_COLOURS[word]}]{word}[/]"
 
 
+def _plain(reasons: Iterable[str]) -> Text:
+    """Reasons as they were said: words in square brackets would pass for markup."""
+    return Text("\n".join(reasons))
+
+
 def plan_table(plan: Plan) -> Table:
     """What will run and why; scans with nothing to do are one line."""
     table = Table("scan", "step", "state", "why", title="Plan")
@@ -42,7 +48,7 @@ def plan_table(plan: Plan) -> Table:
             continue
         for planned in listed:
             step = f"{planned.step.stage} {planned.step.variant}"
-            table.add_row(scan or "cohort", step, _coloured(planned.state), "\n".join(planned.reasons))
+            table.add_row(scan or "cohort", step, _coloured(planned.state), _plain(planned.reasons))
     return table
 
 
@@ -91,7 +97,7 @@ def status_table(status: StudyStatus) -> Table:
     """Status of every scan."""
     table = Table("scan", "status", "why", title="Scans")
     for scan in status.scans:
-        table.add_row(scan.scan, _coloured(scan.status), "\n".join(scan.reasons))
+        table.add_row(scan.scan, _coloured(scan.status), _plain(scan.reasons))
     return table
 
 
@@ -106,7 +112,7 @@ def truth_table(comparison: pd.DataFrame) -> Table:
     for row in summarise_truth(comparison).to_dict("records"):
         error = f"{row['error_percent']:+.1f} %"
         figures = (f"{row['truth']:.4f}", f"{row['estimate']:.4f}", error, str(row["scans"]))
-        table.add_row(str(row["fit"]), str(row["region"]), *figures)
+        table.add_row(Text(str(row["fit"])), Text(str(row["region"])), *figures)
     return table
 
 
