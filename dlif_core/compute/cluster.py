@@ -13,6 +13,7 @@ from multiprocessing import get_context
 
 import dask
 import distributed
+from dask.system import CPU_COUNT
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.scan_work import Mapper, Result, in_turn
@@ -57,9 +58,9 @@ def open_mapper(workers: int | None = None) -> Iterator[Mapper]:
     Parameters
     ----------
     workers
-        Number of processes, one thread each; one a core if left out.
+        Number of processes, one thread each; one a core that this program may use if left out.
     """
-    count = workers or os.cpu_count() or 1
+    count = workers or CPU_COUNT
     if count == 1:
         yield in_turn
         return
@@ -89,7 +90,7 @@ def open_client(cluster: str = "local", workers: int | None = None) -> Iterator[
     cluster
         ``local``, or the address of a running scheduler (``tcp://host:8786``).
     workers
-        Worker processes of a local cluster, one thread each; one a core if left out.
+        Worker processes of a local cluster, one thread each; one a core that this program may use if left out.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def open_client(cluster: str = "local", workers: int | None = None) -> Iterator[
         If `cluster` is neither, or no scheduler answers there.
     """
     if cluster == "local":
-        with _local_cluster(workers or os.cpu_count() or 1) as local, distributed.Client(local) as client:
+        with _local_cluster(workers or CPU_COUNT) as local, distributed.Client(local) as client:
             yield client
         return
     with _remote_client(cluster) as client:
