@@ -258,7 +258,7 @@ class TestFurther:
 
         seen = []
 
-        def calibrate(networks, apart, population, base, progress):
+        def calibrate(networks, apart, population, base, mapper):
             seen.extend(apart)
             return base.recalibrated(apart, population)
 
