@@ -105,7 +105,7 @@ def truth_table(comparison: pd.DataFrame) -> Table:
     """Estimated against true Ki of every organ of a simulated cohort."""
     from dlif_core.study.truth import summarise_truth
 
-    title = "Ki against the simulated truth, median over scans [mL/cm³/min]"
+    title = Text("Ki against the simulated truth, median over scans [mL/cm³/min]")
     table = Table("analysis", "organ", "true", "estimated", "error", "scans", title=title)
     for column in table.columns[2:]:
         column.justify = "right"

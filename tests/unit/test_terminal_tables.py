@@ -2,6 +2,7 @@
 
 import io
 
+import pandas as pd
 from rich.console import Console
 
 from dlif_core.evaluation.candidates import candidates
@@ -11,7 +12,7 @@ from dlif_core.evaluation.tables import results
 from dlif_core.study.plan import Plan, PlannedStep, State, Step
 from dlif_core.study.status import ScanState, ScanStatus, StudyStatus
 from flows.evaluate_cli import _figures_table, _reached_table
-from flows.tables import plan_table, status_table
+from flows.tables import plan_table, status_table, truth_table
 
 #: A unit, a list of names and a folder: the first two vanish as markup, the third is an error.
 REASON = "no durations [s] in [/data/sub-01]; regions: [brain] → [heart, liver]"
@@ -39,3 +40,17 @@ def test_units_of_an_evaluation(tmp_path) -> None:
     found = results(evaluate(methods, scans, tmp_path), methods, scans)
     assert "FWHM error, median size [min]" in shown(_reached_table(found))
     assert "FWHM [min]" in shown(_figures_table(found))
+
+
+def test_unit_and_regions_of_the_truth() -> None:
+    row = {
+        "fit": "patlak",
+        "region": "lobe [left]",
+        "truth": 0.02,
+        "estimate": 0.021,
+        "error_percent": 5.0,
+        "scan": "a",
+    }
+    text = shown(truth_table(pd.DataFrame([row])))
+    assert "[mL/cm³/min]" in text
+    assert "lobe [left]" in text
