@@ -60,11 +60,11 @@ def open_mapper(workers: int | None = None) -> Iterator[Mapper]:
     workers
         Number of processes, one thread each; one a core that this program may use if left out.
     """
-    count = workers or CPU_COUNT
-    if count == 1:
+    workers = workers or CPU_COUNT
+    if workers == 1:
         yield in_turn
         return
-    with open_pool(count) as executor:
+    with open_pool(workers) as executor:
 
         def mapped(work: Callable[[int], Result], count: int) -> Iterator[Result]:
             for packed in executor.map(partial(_packed, work), range(count)):

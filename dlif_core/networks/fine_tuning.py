@@ -26,13 +26,13 @@ from dlif_core.networks.release import (
     Report,
     begun_or_new,
     checkpoint,
+    reported,
     run_to_end,
-    scan_counter,
     silent,
     trained_facts,
     training_log,
 )
-from dlif_core.networks.scan_work import counted, in_turn
+from dlif_core.networks.scan_work import in_turn
 from dlif_core.networks.splits import SplitManifest, animal_folds, simulated_animals
 from dlif_core.networks.training import Recipe, Training
 from dlif_core.networks.training_run import Source
@@ -215,7 +215,7 @@ def train_further(
     networks = [training.best_network() for training in trainings]
     apart = [scan.example for scan in scans if scan.animal in division.calibration]
     population = f"{len(apart)} own scans of {len(division.calibration)} animals"
-    shown = counted(in_turn, scan_counter(report, "calibration", len(apart)))
+    shown = reported(in_turn, report, "calibration")
     calibration = calibrate(networks, apart, population, base=base.calibration, mapper=shown)
     trained = Trained(
         networks=networks,

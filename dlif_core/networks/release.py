@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -40,7 +40,7 @@ from dlif_core.networks.recipe import (
     parse_recipe,
     shortened,
 )
-from dlif_core.networks.scan_work import Mapper, counted, in_turn
+from dlif_core.networks.scan_work import Mapper, Result, in_turn
 from dlif_core.networks.scope import fit_scope
 from dlif_core.networks.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training import Training
@@ -307,9 +307,8 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent, map
     )
     calibrating, sound = (simulated(output, [part]) for part in (recipe.calibration, recipe.scope))
     population = f"simulated mice of the population {recipe.calibration.population}"
-    shown = counted(mapper, scan_counter(report, "calibration", len(calibrating)))
-    calibration = calibrate(networks, calibrating, population, mapper=shown)
-    scope = fit_scope(networks, sound, counted(mapper, scan_counter(report, "scope", len(sound))))
+    calibration = calibrate(networks, calibrating, population, mapper=reported(mapper, report, "calibration"))
+    scope = fit_scope(networks, sound, mapper=reported(mapper, report, "scope"))
     return save_model(output, recipe.name, trained, calibration, scope)
 
 
@@ -332,7 +331,7 @@ def corrected_networks(
     paths = [output / WORK / f"corrected-{name}.safetensors" for name in recipe.ensemble]
     if not all(path.exists() for path in paths):
         examples = Elsewhere(evenly(simulated(output, recipe.examples), recipe.correction))
-        shown = counted(mapper, scan_counter(report, "correction over time", len(examples)))
+        shown = reported(mapper, report, "correction over time")
         networks = with_corrections([training.best_network() for training in trainings], examples, mapper=shown)
         for path, network in zip(paths, networks, strict=True):
             save_network(path.with_suffix(".part"), network)
@@ -347,13 +346,15 @@ def evenly(examples: Source, number: int) -> Source:
     return part
 
 
-def scan_counter(report: Report, stage: str, total: int) -> Callable[[int], None]:
-    """What is called with the number of scans done, for a report."""
+def reported(mapper: Mapper, report: Report, stage: str) -> Mapper:
+    """The mapper, which reports after every scan how far the stage is."""
 
-    def count(done: int) -> None:
-        report(Progress(stage, done, total))
+    def mapped(work: Callable[[int], Result], count: int) -> Iterator[Result]:
+        for done, result in enumerate(mapper(work, count), start=1):
+            report(Progress(stage, done, count))
+            yield result
 
-    return count
+    return mapped
 
 
 def trained_facts(trainings: Sequence[TrainingRun[Any, Any]], population: str, limits: Sequence[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 Result = TypeVar("Result")
@@ -18,14 +18,3 @@ class Mapper(Protocol):
 def in_turn(work: Callable[[int], Result], count: int) -> Iterable[Result]:
     """Do the work here, one number after the other."""
     return map(work, range(count))
-
-
-def counted(mapper: Mapper, progress: Callable[[int], object]) -> Mapper:
-    """The mapper, which calls `progress` with the number of results after each."""
-
-    def mapped(work: Callable[[int], Result], count: int) -> Iterator[Result]:
-        for done, result in enumerate(mapper(work, count), start=1):
-            progress(done)
-            yield result
-
-    return mapped

@@ -10,7 +10,8 @@ import torch
 
 from dlif_core.compute.cluster import WORKER_ENVIRONMENT, open_mapper, open_pool
 from dlif_core.errors import ConfigurationError
-from dlif_core.networks.scan_work import Mapper, counted, in_turn
+from dlif_core.networks.release import reported
+from dlif_core.networks.scan_work import Mapper, in_turn
 
 
 def test_workers_begin_with_the_memory_settings_and_leave_none_behind(monkeypatch) -> None:
@@ -62,7 +63,7 @@ class TestMapper:
 
     def test_results_are_counted_as_they_come(self):
         told: list[int] = []
-        results = iter(counted(in_turn, told.append)(str, 3))
+        results = iter(reported(in_turn, lambda state: told.append(state.done), "scans")(str, 3))
         assert next(results) == "0"
         assert told == [1]
         assert list(results) == ["1", "2"]
