@@ -13,11 +13,11 @@ import argparse
 import numpy as np
 import torch
 
-from dlif_core.networks.ensemble import predict_ensemble
-from dlif_core.networks.model import load_model
-from dlif_core.networks.populations import CALIBRATION, EDGES
-from dlif_core.networks.resampling import NETWORK_VOXEL
-from dlif_core.networks.weight_map import TissueNetwork
+from dlif_core.networks.bundle.model import load_model
+from dlif_core.networks.prediction.ensemble import predict_ensemble
+from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
+from dlif_core.networks.prediction.weight_map import TissueNetwork
+from dlif_core.networks.training.populations import CALIBRATION, EDGES
 from dlif_core.phantom import Population, draw, simulate_coarse
 from dlif_core.phantom.noise import add_averaged_noise
 

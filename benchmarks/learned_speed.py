@@ -39,9 +39,9 @@ def compare_devices() -> None:
     import numpy as np
     import torch
 
-    from dlif_core.networks.ensemble import predict_ensemble
-    from dlif_core.networks.model import load_model
-    from dlif_core.networks.prediction import network_image
+    from dlif_core.networks.bundle.model import load_model
+    from dlif_core.networks.prediction.ensemble import predict_ensemble
+    from dlif_core.networks.prediction.predict import network_image
     from dlif_core.phantom import HELD_OUT, draw, simulate
 
     scan, networks = simulate(*draw(0, HELD_OUT)).scan, load_model().networks

@@ -34,8 +34,8 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Explain the learned input function of a scan that was ingested: pictures, numbers and a short table."""
-    from dlif_core.networks.attribution import explain_scan
-    from dlif_core.networks.model import load_model
+    from dlif_core.networks.bundle.model import load_model
+    from dlif_core.networks.explanation.attribution import explain_scan
     from dlif_core.study.config import load_study
 
     config = load_study(study)

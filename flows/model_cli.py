@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from dlif_core.networks.model import LearnedModel, PublishedModel
-    from dlif_core.networks.model_folder import ListedModel
-    from dlif_core.networks.release import Progress as TrainingState
-    from dlif_core.networks.release import Report
+    from dlif_core.networks.bundle.folder import ListedModel
+    from dlif_core.networks.bundle.model import LearnedModel, PublishedModel
+    from dlif_core.networks.release.build import Progress as TrainingState
+    from dlif_core.networks.release.build import Report
 
 model_app = typer.Typer(no_args_is_help=True, help="Trained models: list, show, use.")
 
@@ -54,8 +54,8 @@ def _from_simulation(
     output: Path, path: Path | None, report: Report, members: int | None, scans: int | None, steps: int | None
 ) -> LearnedModel | PublishedModel:
     from dlif_core.compute.cluster import open_mapper
-    from dlif_core.networks.recipe import PublishedModelRecipe, load_recipe
-    from dlif_core.networks.release import settled_recipe, train_model, train_published
+    from dlif_core.networks.release.build import settled_recipe, train_model, train_published
+    from dlif_core.networks.release.recipe import PublishedModelRecipe, load_recipe
 
     recipe = load_recipe(path)
     if path is not None and isinstance(recipe, PublishedModelRecipe):
@@ -72,8 +72,8 @@ def _further(
     output: Path, name: str | None, study: Path | None, recipe: Path | None, steps: int | None, report: Report
 ) -> LearnedModel:
     from dlif_core.errors import ConfigurationError
-    from dlif_core.networks.fine_tuning import load_tuning_recipe, train_further
-    from dlif_core.networks.model import load_model
+    from dlif_core.networks.bundle.model import load_model
+    from dlif_core.networks.release.fine_tuning import load_tuning_recipe, train_further
     from dlif_core.study.config import load_study
     from dlif_core.study.own_scans import own_scans
 
@@ -119,7 +119,7 @@ def _progress() -> Iterator[Report]:
 @model_app.command("list")
 def list_all(as_json: AsJson = False) -> None:
     """List the models of this user and of the package; the one in use is marked."""
-    from dlif_core.networks.model_folder import list_models
+    from dlif_core.networks.bundle.folder import list_models
 
     models = list_models()
     if as_json:
@@ -146,7 +146,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print the card of a model, or with --json all that it states about itself."""
-    from dlif_core.networks.model_folder import CARD, model_folder, read_manifest
+    from dlif_core.networks.bundle.folder import CARD, model_folder, read_manifest
 
     folder = model_folder(name)
     manifest = read_manifest(folder)
@@ -165,7 +165,7 @@ def use(
     as_json: AsJson = False,
 ) -> None:
     """Take this model from now on wherever none is named."""
-    from dlif_core.networks.model_folder import use_model
+    from dlif_core.networks.bundle.folder import use_model
 
     folder = use_model(name)
     typer.echo(json.dumps({"in_use": str(folder)}) if as_json else f"In use from now on: {folder}")

@@ -7,8 +7,8 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from dlif_core.networks.model_folder import CARD
-from dlif_core.networks.release import needed_runs, settled_recipe
+from dlif_core.networks.bundle.folder import CARD
+from dlif_core.networks.release.build import needed_runs, settled_recipe
 from tasks.training import finish_model_task, train_run_task
 
 

@@ -8,8 +8,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from dlif_core.compute.cluster import open_mapper
-from dlif_core.networks.recipe import ModelRecipe, Run
-from dlif_core.networks.release import finish_model, train_run
+from dlif_core.networks.release.build import finish_model, train_run
+from dlif_core.networks.release.recipe import ModelRecipe, Run
 
 
 @task(name="train-network", task_run_name="network {run.name}", persist_result=False, cache_policy=NO_CACHE)

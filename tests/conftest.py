@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dlif_core.networks.examples import Example, make_example
+from dlif_core.networks.training.examples import Example, make_example
 from dlif_core.phantom import TRAINING
 from dlif_core.study.config import StudyConfig, load_study
 from flows.serial import run_shard

@@ -16,7 +16,7 @@ import distributed
 from dask.system import CPU_COUNT
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.networks.scan_work import Mapper, Result, in_turn
+from dlif_core.networks.training.scan_work import Mapper, Result, in_turn
 
 _SCHEMES = ("tcp://", "tls://", "ucx://")
 

@@ -22,9 +22,9 @@ from dlif_core.scan import DynamicScan
 from dlif_core.store import Fingerprint
 
 if TYPE_CHECKING:
-    from dlif_core.networks.fc_dlif import FCDLIF
-    from dlif_core.networks.model import LearnedModel, PublishedModel
-    from dlif_core.networks.splits import SplitManifest
+    from dlif_core.networks.bundle.model import LearnedModel, PublishedModel
+    from dlif_core.networks.prediction.fc_dlif import FCDLIF
+    from dlif_core.networks.training.splits import SplitManifest
 
 #: Name of the method that the others are compared with.
 LEARNED = "learned"
@@ -144,7 +144,7 @@ def _estimate(
 
 
 def _learned(model: str | None) -> Candidate:
-    from dlif_core.networks.model import load_model
+    from dlif_core.networks.bundle.model import load_model
 
     loaded = load_model(model)
     function = partial(_estimate, method=LEARNED, model=str(loaded.folder))
@@ -166,13 +166,13 @@ def _trained(
 
 
 def _published_models() -> list[Path]:
-    from dlif_core.networks.model_folder import list_models
+    from dlif_core.networks.bundle.folder import list_models
 
     return [listed.folder for listed in list_models() if listed.kind == PUBLISHED]
 
 
 def _published(folder: Path) -> Candidate:
-    from dlif_core.networks.model import load_published
+    from dlif_core.networks.bundle.model import load_published
 
     model = load_published(folder)
     return _trained(PUBLISHED, "FC-DLIF as published", partial(published_curve, networks=model.networks), model)
@@ -192,8 +192,8 @@ def published_curve(
 
     from dlif_core.blood.plasma import assumed_ratio
     from dlif_core.input_function.image_derived import curve_from_frames
-    from dlif_core.networks.fc_dlif import predict_curve
-    from dlif_core.networks.prediction import network_image
+    from dlif_core.networks.prediction.fc_dlif import predict_curve
+    from dlif_core.networks.prediction.predict import network_image
 
     image = network_image(scan)
     suv = scan.acquisition.suv_factor

@@ -15,7 +15,7 @@ import numpy as np
 from dlif_core.blood.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
-from dlif_core.networks.splits import simulated_animals
+from dlif_core.networks.training.splits import simulated_animals
 from dlif_core.phantom import FAULTS, HELD_OUT, Population, SimulatedScan, Span, draw, simulate, simulate_fault
 from dlif_core.scan import DynamicScan, RegionCurves
 

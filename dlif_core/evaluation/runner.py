@@ -24,7 +24,7 @@ from dlif_core.evaluation.figures import (
     interval_figures,
     ki_interval_figures,
 )
-from dlif_core.networks.scan_work import Mapper, in_turn
+from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.scan import DynamicScan
 
 Record = dict[str, Any]

@@ -83,7 +83,7 @@ def keep_with_models(found: Results, methods: Sequence[Candidate]) -> list[Path]
     InputError
         If a file of a model was changed since it was loaded.
     """
-    from dlif_core.networks.model import add_evaluation
+    from dlif_core.networks.bundle.model import add_evaluation
 
     folders = []
     for method in methods:

@@ -20,10 +20,10 @@ from dlif_core.input_function.options import Options
 from dlif_core.scan import DynamicScan
 
 if TYPE_CHECKING:
-    from dlif_core.networks.calibration import CalibratedCurve
-    from dlif_core.networks.ensemble import EnsemblePrediction
-    from dlif_core.networks.model import LearnedModel
-    from dlif_core.networks.verdict import Verdict
+    from dlif_core.networks.bundle.model import LearnedModel
+    from dlif_core.networks.calibration.calibration import CalibratedCurve
+    from dlif_core.networks.prediction.ensemble import EnsemblePrediction
+    from dlif_core.networks.scope.verdict import Verdict
 
 
 class LearnedOptions(Options):
@@ -53,7 +53,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
     InputError
         If a file of the model was changed.
     """
-    from dlif_core.networks.model import load_model
+    from dlif_core.networks.bundle.model import load_model
 
     model = load_model(options.model)
     prediction, verdict = _predicted(scan, model)
@@ -63,16 +63,16 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
 
 def facts(options: LearnedOptions) -> dict[str, str]:
     """Digest of the model: curves of another one are stale."""
-    from dlif_core.networks.model_folder import model_folder, read_manifest
+    from dlif_core.networks.bundle.folder import model_folder, read_manifest
 
     return {"model": read_manifest(model_folder(options.model)).digest}
 
 
 def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePrediction, Verdict]:
     """What the networks find, once the scan may be shown to them, and whether that can be trusted."""
-    from dlif_core.networks.ensemble import predict_ensemble
-    from dlif_core.networks.prediction import network_device, network_image
-    from dlif_core.networks.scope import check_image, precheck, worst
+    from dlif_core.networks.prediction.ensemble import predict_ensemble
+    from dlif_core.networks.prediction.predict import network_device, network_image
+    from dlif_core.networks.scope.assessment import check_image, precheck, worst
 
     known = precheck(scan)
     _require_in_scope(known, model)

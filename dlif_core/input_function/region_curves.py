@@ -89,7 +89,7 @@ def region_curves(activity: Map, timing: FrameTiming) -> FoundRegions:
     InputError
         If the scan lacks the bolus or the 12 minutes after it, or is too small for the regions.
     """
-    from dlif_core.networks.features import WINDOW_EDGES, arrival, window_matrix
+    from dlif_core.networks.prediction.features import WINDOW_EDGES, arrival, window_matrix
 
     _require_voxels(activity)
     arrived = arrival(timing, activity.mean(axis=(1, 2, 3), dtype=float))
@@ -119,7 +119,7 @@ def _chosen(activity: Map, weights: Array) -> list[NDArray[np.intp]]:
 
 def _edges() -> Array:
     """Start and end of every window used [s after the arrival], shape (windows, 2)."""
-    from dlif_core.networks.features import WINDOW_EDGES
+    from dlif_core.networks.prediction.features import WINDOW_EDGES
 
     edges = np.stack([WINDOW_EDGES[:-1], WINDOW_EDGES[1:]], axis=1)
     return np.asarray(edges[edges[:, 0] >= _FIRST_START])

@@ -14,7 +14,7 @@ from dlif_core.kinetics.models import MODELS, RATE_BOUNDS, CompartmentModel, Mod
 from dlif_core.kinetics.settings import DELAY_BOUNDS, FitSettings, FitStatus
 
 if TYPE_CHECKING:
-    from dlif_core.kinetics.prestep import Preparation, prepare
+    from dlif_core.kinetics.preparation import Preparation, prepare
     from dlif_core.kinetics.regional import fit_attributes, fit_regions
     from dlif_core.kinetics.voxels import VoxelFit
     from dlif_core.kinetics.weights import frame_weights
@@ -40,12 +40,12 @@ __all__ = [
 ]
 
 _HOME = {
-    "Preparation": "prestep",
+    "Preparation": "preparation",
     "VoxelFit": "voxels",
     "fit_attributes": "regional",
     "fit_regions": "regional",
     "frame_weights": "weights",
-    "prepare": "prestep",
+    "prepare": "preparation",
 }
 
 

@@ -13,13 +13,13 @@ import xarray as xr
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics.compartment_regions import CompartmentRegions, RegionFit
+from dlif_core.kinetics.compartment.regions import CompartmentRegions, RegionFit
 from dlif_core.kinetics.context import Array, Estimator
 from dlif_core.kinetics.input_model import input_parameters
-from dlif_core.kinetics.prestep import Preparation, prepare
-from dlif_core.kinetics.propagation import region_variables
+from dlif_core.kinetics.preparation import Preparation, prepare
 from dlif_core.kinetics.selection import fitted_numbers, information_criteria
 from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.uncertainty.propagation import region_variables
 from dlif_core.kinetics.voxels import fit_variables
 from dlif_core.scan import RegionCurves
 
@@ -56,7 +56,7 @@ def fit_regions(
     ``<parameter>_lower`` and ``<parameter>_upper`` where intervals are asked for (NaN where the data don't bound one),
     ``delay`` and ``delay_se`` [s], likewise the model's own input parameters, ``measured``, ``fitted`` and ``weight``.
     Where the input function has samples also ``<parameter>_input_se``, ``<parameter>_total_se`` and
-    ``<parameter>_input_factor`` with the dimension factor, see `dlif_core.kinetics.propagation`.
+    ``<parameter>_input_factor`` with the dimension factor, see `dlif_core.kinetics.uncertainty.propagation`.
 
     Raises
     ------

@@ -12,9 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics.context import Estimates, Estimator, FitContext
-from dlif_core.kinetics.input_factors import InputFactors, input_factors
-from dlif_core.kinetics.propagation import Propagation, input_variables, leading_dims, propagated, propagation
 from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.uncertainty.input_factors import InputFactors, input_factors
+from dlif_core.kinetics.uncertainty.propagation import (
+    Propagation,
+    input_variables,
+    leading_dims,
+    propagated,
+    propagation,
+)
 
 
 def fit_variables(settings: FitSettings) -> dict[str, dict[str, Any]]:

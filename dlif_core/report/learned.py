@@ -77,7 +77,7 @@ def learned_section(
     curve
         Of the method ``learned``.
     explanation
-        As of `dlif_core.networks.attribution.explain_scan`.
+        As of `dlif_core.networks.explanation.attribution.explain_scan`.
     ki
         As of `ki_by_input_function`.
     """

@@ -62,7 +62,7 @@ class ScanReport:
     primary_regions
         Regions that get a figure; by default the largest.
     explanation
-        Of the learned input function, as of `dlif_core.networks.attribution.explain_scan`, or None.
+        Of the learned input function, as of `dlif_core.networks.explanation.attribution.explain_scan`, or None.
     """
 
     scan_id: str

@@ -94,7 +94,7 @@ def make_maps(job: Job, executor: Executor) -> None:
 
 def _create_maps(staging: Staging, fit: VoxelFit, shape: Shape, chunks: Shape, shards: Shape) -> None:
     """Make the arrays of all variables of a fit, without values."""
-    from dlif_core.kinetics.propagation import leading_dims
+    from dlif_core.kinetics.uncertainty.propagation import leading_dims
 
     for name, description in fit.variables.items():
         leading = leading_dims(name)

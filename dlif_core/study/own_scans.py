@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.networks.examples import Example
-from dlif_core.networks.fine_tuning import OwnScan
-from dlif_core.networks.prediction import network_image
+from dlif_core.networks.prediction.predict import network_image
+from dlif_core.networks.release.fine_tuning import OwnScan
+from dlif_core.networks.training.examples import Example
 from dlif_core.store import Store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import read_input_function

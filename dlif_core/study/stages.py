@@ -109,8 +109,8 @@ def estimate_input_function(job: Job) -> None:
 def explain_input_function(job: Job) -> None:
     """Explain the learned input function and commit that; runs on a worker."""
     from dlif_core.input_function import check_options
-    from dlif_core.networks.attribution import explain_scan
-    from dlif_core.networks.model import load_model
+    from dlif_core.networks.bundle.model import load_model
+    from dlif_core.networks.explanation.attribution import explain_scan
 
     with job.store.stage(job.step.product) as staging:
         marker = job.store.marker(input_function_name(job.step.scan, LEARNED))

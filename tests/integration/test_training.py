@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dlif_core.networks.ensemble import predict_ensemble
-from dlif_core.networks.examples import make_example
-from dlif_core.networks.model import load_model
+from dlif_core.networks.bundle.model import load_model
+from dlif_core.networks.prediction.ensemble import predict_ensemble
+from dlif_core.networks.training.examples import make_example
 from dlif_core.phantom import TRAINING
 
 pytestmark = [pytest.mark.slow, pytest.mark.service]

@@ -144,7 +144,7 @@ class CompartmentModel(Model):
         shape to what of K1, k2 … they determine, by name; curves of a voxel times (1 − vB).
     """
 
-    engine: str = "compartment:CompartmentEstimator"
+    engine: str = "compartment.estimator:CompartmentEstimator"
     exponentials: int
     integral: bool = False
     microparameters: Callable[[list[Any], list[Any], Any, Any], dict[str, Any]]

@@ -10,7 +10,7 @@ MODEL = Model(
     name="fur",
     title="fractional uptake rate",
     parameters=(Parameter("FUR", CLEARANCE, "FUR, fractional uptake rate", lower=-math.inf),),
-    engine="ratios:fractional_uptake_rate",
+    engine="linear.ratios:fractional_uptake_rate",
     options=frozenset({"window", "delay"}),
     needed_options=frozenset({"window"}),
     delay_model="2tcm-irreversible",

@@ -13,7 +13,7 @@ MODEL = Model(
         Parameter("VT", VOLUME, "VT, total distribution volume", lower=-math.inf),
         Parameter("intercept", TIME, "intercept of the Logan plot", lower=-math.inf),
     ),
-    engine="graphical:logan",
+    engine="linear.graphical:logan",
     options=frozenset({"blood_volume", "delay", "t_star"}),
     needed_options=frozenset({"t_star"}),
     rss_units="min2",

@@ -15,7 +15,7 @@ MODEL = Model(
         Parameter("k2", RATE, "k2, rate constant from tissue to plasma", lower=-math.inf),
         Parameter("k2_prime", RATE, "k2′, rate constant of the reference region", lower=-math.inf, derived=True),
     ),
-    engine="linear:mrtm",
+    engine="linear.multilinear:mrtm",
     options=frozenset({"t_star"}),
     needs_input=False,
     needs_reference=True,

@@ -13,7 +13,7 @@ MODEL = Model(
         Parameter("Ki", CLEARANCE, "Ki, net influx rate", lower=-math.inf),
         Parameter("intercept", VOLUME, "intercept of the Patlak plot", lower=-math.inf),
     ),
-    engine="graphical:patlak",
+    engine="linear.graphical:patlak",
     options=frozenset({"blood_volume", "delay", "t_star"}),
     needed_options=frozenset({"t_star"}),
     rss_units="mL2 cm-6",

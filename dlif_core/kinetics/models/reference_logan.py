@@ -14,7 +14,7 @@ MODEL = Model(
         Parameter("BPND", FRACTION, "BPND, non-displaceable binding potential DVR − 1", lower=-math.inf, derived=True),
         Parameter("intercept", TIME, "intercept of the reference Logan plot", lower=-math.inf),
     ),
-    engine="graphical:reference_logan",
+    engine="linear.graphical:reference_logan",
     options=frozenset({"t_star", "k2_prime"}),
     needed_options=frozenset({"t_star", "k2_prime"}),
     needs_input=False,

@@ -13,7 +13,7 @@ MODEL = Model(
         Parameter("Ki_ref", RATE, "Ki′, net influx rate relative to the reference region", lower=-math.inf),
         Parameter("intercept", FRACTION, "intercept of the reference Patlak plot", lower=-math.inf),
     ),
-    engine="graphical:reference_patlak",
+    engine="linear.graphical:reference_patlak",
     options=frozenset({"t_star"}),
     needed_options=frozenset({"t_star"}),
     needs_input=False,

@@ -18,7 +18,7 @@ MODEL = Model(
         ),
         Parameter("intercept", VOLUME, "intercept of the relative Patlak plot", lower=-math.inf),
     ),
-    engine="graphical:relative_patlak",
+    engine="linear.graphical:relative_patlak",
     options=frozenset({"blood_volume", "t_star"}),
     needed_options=frozenset({"t_star"}),
     rss_units="mL2 cm-6",

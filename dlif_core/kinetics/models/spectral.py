@@ -8,7 +8,7 @@ MODEL = Model(
     name="spectral",
     title="spectral analysis",
     parameters=(K1, VT, KI, VB, Parameter("components", FRACTION, "number of components", derived=True)),
-    engine="spectral:SpectralEstimator",
+    engine="spectral.analysis:SpectralEstimator",
     options=frozenset({"blood_volume", "delay", "rates"}),
     delay_model="2tcm-reversible",
 )

@@ -14,7 +14,7 @@ MODEL = Model(
         Parameter("k2a", RATE, "k2a, apparent rate constant to plasma, k2/(1 + BPND)", upper=RATE_BOUNDS[1]),
         Parameter("k2_prime", RATE, "k2′, rate constant of the reference region", derived=True),
     ),
-    engine="reference:ReferenceTissueEstimator",
+    engine="compartment.reference_tissue:ReferenceTissueEstimator",
     options=frozenset({"rates"}),
     needs_input=False,
     needs_reference=True,

@@ -13,7 +13,7 @@ MODEL = Model(
         Parameter("BPND", FRACTION, "BPND, non-displaceable binding potential", lower=-1.0, derived=True),
         Parameter("k2a", RATE, "k2a, apparent rate constant to plasma, k2/(1 + BPND)", upper=RATE_BOUNDS[1]),
     ),
-    engine="reference:ReferenceTissueEstimator",
+    engine="compartment.reference_tissue:ReferenceTissueEstimator",
     options=frozenset({"k2_prime", "rates"}),
     needed_options=frozenset({"k2_prime"}),
     needs_input=False,

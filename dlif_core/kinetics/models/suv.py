@@ -10,7 +10,7 @@ MODEL = Model(
     name="suv",
     title="standardised uptake value",
     parameters=(Parameter("SUV", "g mL-1", "SUV, standardised uptake value", lower=-math.inf),),
-    engine="ratios:suv",
+    engine="linear.ratios:suv",
     options=frozenset({"window"}),
     needed_options=frozenset({"window"}),
     needs_input=False,

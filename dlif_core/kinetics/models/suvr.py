@@ -10,7 +10,7 @@ MODEL = Model(
     name="suvr",
     title="standardised uptake value ratio",
     parameters=(Parameter("SUVR", FRACTION, "SUVR, ratio to the reference region", lower=-math.inf),),
-    engine="ratios:suvr",
+    engine="linear.ratios:suvr",
     options=frozenset({"window"}),
     needed_options=frozenset({"window"}),
     needs_input=False,

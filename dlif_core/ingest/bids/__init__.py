@@ -1,0 +1,1 @@
+"""The PET-BIDS reader: NIfTI images with JSON sidecars, blood and region-curve tables."""

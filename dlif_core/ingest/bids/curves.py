@@ -1,0 +1,201 @@
+"""Region curves: from tables of derivatives, and groups of regions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlif_core.errors import CurveError, FrameTimingError, InputError
+from dlif_core.frames import FrameTiming
+from dlif_core.ingest.bids.files import Table, is_given, read_sidecar, read_table
+from dlif_core.ingest.bids.find import ScanFiles
+from dlif_core.ingest.bids.metadata import Metadata
+from dlif_core.scan import RegionCurves
+from dlif_core.units import Dimension, factor
+
+Array = NDArray[np.float64]
+
+_TIMES = ("frame_start", "frame_end")
+
+
+def the_only(uris: Sequence[str], what: str, hint: str) -> str:
+    """The one file in a role.
+
+    Raises
+    ------
+    InputError
+        If there are several; the message lists them.
+    """
+    if len(uris) > 1:
+        raise InputError(f"the scan has {len(uris)} {what}: {', '.join(uris)}.", where=uris[0], hint=hint)
+    return uris[0]
+
+
+def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tuple[str, ...]]:
+    """Read a scan's table of region curves (``*_tacs.tsv``) with volumes and names from its companions.
+
+    Returns
+    -------
+    Curves [Bq/mL], decay-corrected to injection like the image they were taken from, and warnings.
+
+    Raises
+    ------
+    InputError
+        If several tables match, or the table is unreadable.
+    FrameTimingError
+        If its frames are not those of the scan.
+    CurveError
+        If no region is left.
+    """
+    uri = the_only(
+        files.role("curves"),
+        "tables of region curves",
+        'Choose one with the setting `curves`, for example curves: "*_desc-gtmseg_tacs.tsv".',
+    )
+    table = read_table(uri, required=_TIMES)
+    fields = read_sidecar(files.role("curves_sidecar"))
+    warnings: list[str] = []
+    _require_same_frames(table, _scale(fields, "frame_start", "time", "s", uri), metadata)
+    columns = [name for name in table.columns if name not in _TIMES]
+    unit = _unit(fields, metadata.unit, uri, warnings)
+    activity = np.array([table.numbers(name) for name in columns]).reshape(len(columns), len(metadata.timing)) * unit
+    names = _region_names(columns, files)
+    keep = _finite_regions(names, activity, uri, warnings)
+    volumes = _volumes(files)
+    kept = tuple(names[i] for i in keep)
+    volume = np.array([volumes.get(name, np.nan) for name in kept])
+    return RegionCurves(kept, activity[keep] * metadata.image_decay, volume, source=uri), tuple(warnings)
+
+
+def _unit(fields: Mapping[str, Any], image_unit: str, uri: str, warnings: list[str]) -> float:
+    """Factor of the curves; a sidecar states the unit at its top level, else it is the image's."""
+    unit = fields.get("Units")
+    if not is_given(unit):
+        warnings.append(
+            f"No sidecar states the unit of the region curves; they are taken to be in {image_unit}, like the image."
+        )
+        unit = image_unit
+    return factor(str(unit), "concentration", where=uri)
+
+
+def _scale(fields: Mapping[str, Any], column: str, dimension: Dimension, otherwise: str, uri: str) -> float:
+    described = fields.get(column)
+    unit = described.get("Units") if isinstance(described, dict) else None
+    return factor(str(unit) if is_given(unit) else otherwise, dimension, where=f"{uri}, column {column}")
+
+
+def _require_same_frames(table: Table, scale: float, metadata: Metadata) -> None:
+    start, end = (table.numbers(name) * scale - metadata.injection_start for name in _TIMES)
+    timing: FrameTiming = metadata.timing
+    hint = f"Extract the curves again, or correct the frame times in {metadata.where}."
+    if len(start) != len(timing):
+        raise FrameTimingError(
+            f"the table has {len(start)} frames, the scan {len(timing)}.", where=table.where, hint=hint
+        )
+    tolerance = np.maximum(0.01 * timing.duration, 0.5)
+    apart = ~((np.abs(start - timing.start) <= tolerance) & (np.abs(end - timing.end) <= tolerance))
+    if apart.any():
+        frame = int(np.argmax(apart))
+        raise FrameTimingError(
+            f"frame {frame + 1} is {start[frame]:g} to {end[frame]:g} s in the table, "
+            f"{timing.start[frame]:g} to {timing.end[frame]:g} s in the scan.",
+            where=table.where,
+            hint=hint,
+        )
+
+
+def _region_names(columns: Sequence[str], files: ScanFiles) -> list[str]:
+    """Names of the columns; those that are label numbers are looked up."""
+    table = label_names(files.role("dseg"))
+    return [table.get(int(name), name) if name.isdigit() else name for name in columns]
+
+
+def _finite_regions(names: Sequence[str], activity: Array, uri: str, warnings: list[str]) -> list[int]:
+    keep = [i for i in range(len(names)) if np.isfinite(activity[i]).all()]
+    dropped = [name for i, name in enumerate(names) if i not in keep]
+    if dropped:
+        warnings.append(f"Regions with values that are not finite are left out: {', '.join(dropped)}.")
+    if not keep:
+        raise CurveError("no region has a finite curve.", where=uri, hint="Extract the region curves again.")
+    return keep
+
+
+def label_names(uris: Sequence[str]) -> dict[int, str]:
+    """Region name of each label from a ``*_dseg.tsv``; empty without a file."""
+    if not uris:
+        return {}
+    table = read_table(uris[0], required=("index", "name"))
+    indices = table.numbers("index")
+    if not (np.isfinite(indices) & (indices == np.round(indices))).all():
+        raise InputError("an index is not a whole number.", where=uris[0], hint="Number the labels as in the image.")
+    return dict(zip(indices.astype(int).tolist(), table.columns["name"], strict=True))
+
+
+def _volumes(files: ScanFiles) -> dict[str, float]:
+    """Region volumes [mm³] by name, from a ``*_morph.tsv``; empty without a file."""
+    if not files.role("morph"):
+        return {}
+    table = read_table(files.role("morph")[0])
+    column = next((name for name in table.columns if name.replace("_", "-") == "volume-mm3"), None)
+    if column is None or "name" not in table.columns:
+        return {}
+    return dict(zip(table.columns["name"], table.numbers(column).tolist(), strict=True))
+
+
+def with_groups(regions: RegionCurves, groups: Mapping[str, Sequence[str]]) -> tuple[RegionCurves, tuple[str, ...]]:
+    """Put groups of regions first, each the volume-weighted mean of its members.
+
+    Parameters
+    ----------
+    regions
+        Curves of single regions.
+    groups
+        Patterns (as in file names) over the region names, by the name of the group.
+
+    Returns
+    -------
+    The groups followed by the regions, and warnings: a pattern that matches nothing, volumes that are unknown.
+
+    Raises
+    ------
+    InputError
+        If a group has the name of a region.
+    """
+    warnings: list[str] = []
+    names: list[str] = []
+    curves, volumes = [], []
+    for group, patterns in groups.items():
+        members = _members(regions.names, group, patterns, warnings)
+        if group in regions.names:
+            raise InputError(f"the group {group!r} has the name of a region.", where=regions.source, hint="Rename it.")
+        if members:
+            weight = _weights(regions.volume[members], group, warnings)
+            names.append(group)
+            curves.append(weight @ regions.activity[members])
+            volumes.append(regions.volume[members].sum())
+    grouped = RegionCurves(
+        names=(*names, *regions.names),
+        activity=np.array([*curves, *regions.activity]),
+        volume=np.array([*volumes, *regions.volume]),
+        source=regions.source,
+    )
+    return grouped, tuple(warnings)
+
+
+def _members(names: Sequence[str], group: str, patterns: Sequence[str], warnings: list[str]) -> list[int]:
+    matches = {pattern: {i for i, name in enumerate(names) if fnmatchcase(name, pattern)} for pattern in patterns}
+    for pattern, found in matches.items():
+        if not found:
+            warnings.append(f"Region group {group!r}: {pattern!r} matches no region.")
+    return sorted(set().union(*matches.values()))
+
+
+def _weights(volume: Array, group: str, warnings: list[str]) -> Array:
+    if not (np.isfinite(volume).all() and volume.sum() > 0):
+        warnings.append(f"Region group {group!r}: volumes are unknown, so its curve is the plain mean of its members.")
+        volume = np.ones(len(volume))
+    return np.asarray(volume / volume.sum())

@@ -1,0 +1,207 @@
+"""Fields of a PET-BIDS sidecar, read one by one; faults and assumptions are collected on the way.
+
+Only the fields named here are read; names of persons, dates and free text never enter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlif_core.errors import DlifError, FrameTimingError, InputError, UnitError
+from dlif_core.frames import FrameTiming
+from dlif_core.ingest.bids.files import Faults, is_given, number
+from dlif_core.units import factor
+
+Array = NDArray[np.float64]
+_Value = TypeVar("_Value")
+
+#: Physical half-lives [s] from the Evaluated Nuclear Structure Data File (ENSDF, nndc.bnl.gov).
+HALF_LIVES = {
+    "O15": 122.24,
+    "N13": 597.9,
+    "C11": 1221.84,
+    "F18": 6586.2,
+    "Ga68": 4062.6,
+    "Cu64": 45721.0,
+    "Zr89": 282276.0,
+    "I124": 360806.0,
+}
+
+#: Published half-lives differ by less than 1 %; a wider gap means another nuclide or another unit of time.
+_HALF_LIFE_TOLERANCE = 0.02
+
+
+class Sidecar:
+    """The merged sidecar of one scan.
+
+    Attributes
+    ----------
+    fields
+        Raw fields.
+    where
+        The most specific sidecar, for messages.
+    faults
+        What makes the scan unusable.
+    warnings
+        What was assumed, in words for the report.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], where: str) -> None:
+        self.fields = fields
+        self.where = where
+        self.faults = Faults(where)
+        self.warnings: list[str] = []
+
+    def attempt(self, read: Callable[[], _Value], otherwise: _Value) -> _Value:
+        """What `read` returns; a fault is collected and `otherwise` stands in until all faults are raised."""
+        try:
+            return read()
+        except DlifError as error:
+            self.faults.add(error)
+            return otherwise
+
+    def text(self, name: str) -> str:
+        """A short text field, "" if it is absent."""
+        value = self.fields.get(name)
+        return str(value).strip()[:100] if is_given(value) else ""
+
+    def injection_start(self) -> float:
+        """Time of injection on the files' time axis [s]; zero is assumed with a warning where it isn't given."""
+        return self._seconds("InjectionStart", "injection is taken to be at time zero")
+
+    def timing(self, injection: float) -> FrameTiming:
+        """Frames in seconds from injection.
+
+        Raises
+        ------
+        FrameTimingError, FrameOverlapError
+            If frame times are missing, not numbers, or impossible.
+        """
+        self._require_times("FrameTimesStart", "FrameDuration")
+        start, duration = (np.array(self.fields[name], dtype=float) for name in ("FrameTimesStart", "FrameDuration"))
+        timing = FrameTiming(start - injection, duration, where=self.where)
+        scan_start = number(self.fields.get("ScanStart"))
+        if scan_start is not None and abs(scan_start - start[0]) > 0.5:
+            self.warnings.append(
+                f"ScanStart is {scan_start:g} s but the first frame starts at {start[0]:g} s; "
+                "FrameTimesStart is used as it stands, relative to TimeZero."
+            )
+        self.warnings.extend(f"There is a {gap}." for gap in timing.gaps)
+        return timing
+
+    def _require_times(self, *names: str) -> None:
+        faults = [f"{name} {fault}" for name in names if (fault := _fault_of_times(self.fields.get(name)))]
+        if faults:
+            raise FrameTimingError(
+                f"{' and '.join(faults)}.", where=self.where, hint="Give one number of seconds for each frame."
+            )
+
+    def half_life(self) -> float:
+        """Half-life [s] from RadionuclideHalfLife, checked against TracerRadionuclide, or from the table.
+
+        Raises
+        ------
+        InputError
+            If neither field serves, or they contradict each other.
+        """
+        nuclide = _nuclide(self.text("TracerRadionuclide"))
+        stated, listed = number(self.fields.get("RadionuclideHalfLife")), HALF_LIVES.get(nuclide)
+        if stated is None and listed is None:
+            raise InputError(
+                "the half-life is unknown.",
+                where=self.where,
+                hint="Give RadionuclideHalfLife in seconds, or TracerRadionuclide as one of " + ", ".join(HALF_LIVES),
+            )
+        if stated is None:
+            assert listed is not None
+            return listed
+        if stated <= 0 or (listed is not None and abs(stated / listed - 1) > _HALF_LIFE_TOLERANCE):
+            expected = f"; {nuclide} has {listed:g} s" if listed else ""
+            raise InputError(
+                f"RadionuclideHalfLife is {stated:g}{expected}.",
+                where=self.where,
+                hint="Give the half-life in seconds, of the nuclide in TracerRadionuclide.",
+            )
+        return stated
+
+    def unit(self) -> str:
+        """Unit of the image as it is spelled.
+
+        Raises
+        ------
+        UnitError
+            If it is missing or no concentration of activity.
+        """
+        unit = self.text("Units")
+        factor(unit, "concentration", where=f"{self.where}, field Units")
+        return unit
+
+    def decay_reference(self, injection: float) -> float:
+        """Time to which the image is decay-corrected, on the files' time axis [s].
+
+        Raises
+        ------
+        InputError
+            If the image is not decay-corrected.
+        """
+        corrected = self.fields.get("ImageDecayCorrected")
+        scheme = self.text("DecayCorrection").upper()
+        if corrected is False or (corrected is not True and scheme == "NONE"):
+            raise InputError(
+                "the image is not decay-corrected.",
+                where=self.where,
+                hint="Reconstruct it with decay correction, set ImageDecayCorrected to true and "
+                "ImageDecayCorrectionTime to its reference.",
+            )
+        if corrected is not True and scheme not in ("ADMIN", "START"):
+            self.warnings.append("ImageDecayCorrected is not given; the image is taken to be decay-corrected.")
+        if scheme == "START" and number(self.fields.get("ImageDecayCorrectionTime")) is None:
+            return self._seconds("ScanStart", "decay correction is taken to be to time zero")
+        return self._seconds("ImageDecayCorrectionTime", "decay correction is taken to be to injection", injection)
+
+    def injected_activity(self) -> float | None:
+        """Injected activity [Bq]; None, with a warning, if it can't be read with certainty."""
+        value, unit = number(self.fields.get("InjectedRadioactivity")), self.text("InjectedRadioactivityUnits")
+        if value is None or value <= 0:
+            self.warnings.append("InjectedRadioactivity is not given; SUV is unavailable.")
+            return None
+        try:
+            return value * factor(unit, "activity", where=self.where)
+        except UnitError as error:
+            self.warnings.append(
+                f"InjectedRadioactivityUnits: {error.message} The dose is left out, SUV is unavailable."
+            )
+            return None
+
+    def body_weight(self) -> float | None:
+        """Body weight [kg] if the sidecar states it with its unit, else None."""
+        value, unit = number(self.fields.get("BodyWeight")), self.text("BodyWeightUnits")
+        if value is None or value <= 0 or not unit:
+            return None
+        return value * factor(unit, "mass", where=f"{self.where}, field BodyWeightUnits")
+
+    def _seconds(self, name: str, assumption: str, otherwise: float = 0.0) -> float:
+        value = number(self.fields.get(name))
+        if value is None:
+            self.warnings.append(f"{name} is not given; {assumption}.")
+            return otherwise
+        return value
+
+
+def _fault_of_times(value: object) -> str:
+    if not is_given(value):
+        return "is missing"
+    if not isinstance(value, list) or not value or any(number(entry) is None for entry in value):
+        return "is not a list of numbers"
+    return ""
+
+
+def _nuclide(text: str) -> str:
+    """``C11`` from ``11C``, ``[11C]``, ``C-11``."""
+    letters, digits = re.search(r"[A-Za-z]+", text), re.search(r"\d+", text)
+    return f"{letters[0].capitalize()}{digits[0]}" if letters and digits else ""

@@ -1,0 +1,1 @@
+"""Compartment models: variable projection for many curves, least squares of single regions."""

@@ -1,0 +1,1 @@
+"""Graphical and multilinear methods, and ratios, by batched weighted regression."""

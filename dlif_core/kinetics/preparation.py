@@ -1,0 +1,166 @@
+"""What is settled on the curve of the leading region before regions and voxels are fitted.
+
+The delay of the whole image, other numbers of the input function, t*, k2′ and the range of the nonlinear parameters
+are fitted there once and then fixed, so that regions and voxels are fitted alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dlif_core.curve import InputFunction
+from dlif_core.errors import InputError
+from dlif_core.frames import FrameTiming
+from dlif_core.kinetics.context import Array, FitContext
+from dlif_core.kinetics.input_model import fitted_inputs, tissue_input
+from dlif_core.kinetics.models import RATE_BOUNDS
+from dlif_core.kinetics.settings import Delay, FitSettings
+from dlif_core.kinetics.weights import frame_weights, leading_curve, region_curve
+from dlif_core.scan import RegionCurves
+
+#: Rates of voxels may differ from those of the leading region by this factor.
+_RATE_FACTOR = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """All that fits of one scan share.
+
+    Attributes
+    ----------
+    context
+        With the input function as it arrives at the tissue.
+    settings
+        With numbers in place of everything that was to be found.
+    asked
+        The settings as they were given.
+    found
+        What was fitted to the leading region, by the name of its setting: ``delay`` [s], ``t_star`` [min],
+        ``k2_prime`` [min⁻¹], ``rates`` [min⁻¹]; numbers of the input function of a model's own by theirs.
+    """
+
+    context: FitContext
+    settings: FitSettings
+    asked: FitSettings
+    found: dict[str, float | tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def delay(self) -> float:
+        """Delay of the whole image that is in the context's input function [s]."""
+        delay = self.found.get("delay", 0.0)
+        return 0.0 if isinstance(delay, tuple) else delay
+
+
+def prepare(
+    regions: RegionCurves,
+    timing: FrameTiming,
+    input_function: InputFunction | None,
+    settings: FitSettings,
+    half_life: float,
+    suv_factor: float | None = None,
+    *,
+    regional: bool = False,
+) -> Preparation:
+    """Settle everything that regions and voxels of a scan have in common.
+
+    Parameters
+    ----------
+    regions
+        Decay-corrected curves.
+    timing
+        Frames.
+    input_function
+        As measured at its site; None for models that need none.
+    settings
+        Model and options.
+    half_life
+        Of the radionuclide [s], for the frame weights.
+    suv_factor
+        Body weight over injected dose [g/Bq]; None where it is unknown.
+    regional
+        True where fits of regions follow, each of which finds the model's own input parameters itself unless the
+        delay is that of the image.
+
+    Raises
+    ------
+    InputError
+        If the reference or the leading region is not there, or there is no input function for a model that needs one.
+    ConfigurationError
+        If the settings can't be used with this frame schedule.
+    """
+    model = settings.kinetic_model
+    if model.needs_input and input_function is None:
+        raise InputError("there is no input function.", where=f"model {settings.model}")
+    context = FitContext(
+        timing,
+        frame_weights(regions, timing, settings, half_life),
+        input_function if model.needs_input else None,
+        region_curve(regions, settings.reference) if settings.reference is not None else None,
+        suv_factor,
+    )
+    return _settle(Preparation(context, settings, settings), leading_curve(regions, settings), regional=regional)
+
+
+def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
+    """Find one number after the other, each with those before it fixed."""
+    context, settings, found = start.context, start.settings, dict(start.found)
+    if settings.delay == "image" or (settings.kinetic_model.input_parameters and not regional):
+        inputs = leading_inputs(context, settings, curve)
+        found |= inputs
+        assert context.input_function is not None
+        moved = tissue_input(context.input_function, settings.kinetic_model, inputs)
+        context = replace(context, input_function=moved)
+    if settings.k2_prime == "find":
+        from dlif_core.kinetics.linear.multilinear import fit_k2_prime
+
+        found["k2_prime"] = k2_prime = fit_k2_prime(context, curve)
+        settings = replace(settings, k2_prime=k2_prime)
+    if settings.t_star == "find":
+        from dlif_core.kinetics.linear.graphical import find_t_star
+
+        found["t_star"] = t_star = find_t_star(context, settings, curve)
+        settings = replace(settings, t_star=t_star)
+    if settings.rates == "find":
+        found["rates"] = rates = _rates_around(context, settings, curve)
+        settings = replace(settings, rates=rates)
+    return Preparation(context, settings, start.asked, found)
+
+
+def _rates_around(context: FitContext, settings: FitSettings, curve: Array) -> tuple[float, float]:
+    from dlif_core.kinetics.compartment.estimator import SolverEstimator
+
+    estimator = settings.kinetic_model.estimator(context, replace(settings, rates=None))
+    assert isinstance(estimator, SolverEstimator), "only models with exponentials can be asked to find their rates"
+    rates = estimator.rates(curve)
+    if not len(rates):
+        return RATE_BOUNDS
+    low, high = np.clip([rates.min() / _RATE_FACTOR, rates.max() * _RATE_FACTOR], *RATE_BOUNDS)
+    return float(low), float(high)
+
+
+def leading_inputs(context: FitContext, settings: FitSettings, curve: Array) -> dict[str, float]:
+    """Numbers of the input function fitted to the curve of the leading region, by name.
+
+    They are the delay [s] where the settings ask for that of the image, and the model's own. For a graphical model the
+    compartment model that belongs to it is fitted (`Model.delay_model`). What the curve does not determine gets its
+    neutral value.
+
+    Parameters
+    ----------
+    context
+        With the input function as measured at its site.
+    settings
+        Model and options.
+    curve
+        Shape (frames,) [Bq/mL].
+    """
+    from dlif_core.kinetics.compartment.regions import CompartmentRegions
+
+    delay: Delay = "region" if settings.delay == "image" else "none"
+    of_region = FitSettings(settings.kinetic_model.delay_model, settings.blood_volume, delay=delay)
+    fit = next(CompartmentRegions(context, of_region).fit(curve[None])) if curve.any() else None
+    found = {} if fit is None else {name: value for name, (value, _) in fit.inputs.items() if not math.isnan(value)}
+    return {parameter.name: found.get(parameter.name, parameter.neutral) for parameter in fitted_inputs(of_region)}

@@ -1,0 +1,1 @@
+"""Spectral analysis with non-negative coefficients."""

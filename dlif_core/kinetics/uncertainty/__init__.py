@@ -1,0 +1,1 @@
+"""The uncertainty of the input function, carried into parameters and region means."""

@@ -1,0 +1,171 @@
+"""The model card, written from what a model states about itself and from its evaluation; nothing in it is typed in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dlif_core.networks.bundle.folder import Kind, Manifest
+from dlif_core.networks.training.splits import SplitManifest
+
+# name under which an evaluation lists a model of each kind
+_METHODS: Mapping[Kind, str] = {"weight-map": "learned", "fc-dlif": "fc-dlif"}
+_ABSENT = "–"
+
+_INTENDED: Mapping[Kind, str] = {
+    "weight-map": "Prediction of the arterial whole-blood curve of a mouse from its dynamic PET image, with a band and "
+    "a verdict on whether the scan is one that the model knows. It takes the place of arterial blood samples where "
+    "none can be drawn, in research only.",
+    "fc-dlif": "Comparison: this is FC-DLIF (Salomonsen, Luppino et al., EJNMMI Res 2026;16:65) with the published "
+    "layers and loss, trained anew on simulated scans. It states neither band nor scope, and is not for analyses.",
+}
+_LIMITS: Mapping[Kind, tuple[str, ...]] = {
+    "weight-map": (
+        "The curve is whole blood. Plasma is derived from it by a formula for the species and tracer.",
+        "Bands and intervals hold on average over animals like those of the calibration set, not for a single animal.",
+        "A scan without the heart in its field of view, of another species or of another tracer is out of scope.",
+        "Scans are taken to be decay-corrected, with injected activity and body weight known.",
+    ),
+    "fc-dlif": (
+        "It takes scans of the 42 frames that it was trained on, and no others.",
+        "It sees voxels of 1 mm, padded with zeros to 64×32×32; the publication used those of the scanner.",
+        "Activation and pooling are not published; here they are ReLU and the maximum.",
+    ),
+}
+
+
+def model_card(manifest: Manifest, splits: SplitManifest, evaluation: Mapping[str, Any] | None = None) -> str:
+    """The card of a model as Markdown.
+
+    Parameters
+    ----------
+    manifest
+        What the model states about itself.
+    splits
+        Which animals served for what.
+    evaluation
+        Summary of an evaluation (``about``, ``figures``, ``groups``, ``comparisons``: lists of records), or None.
+    """
+    parts = [
+        [f"# Model card: {manifest.name}", "", "**For research use only.** Not a medical device."],
+        ["## Intended use", "", _INTENDED[manifest.kind]],
+        ["## Population", "", *_population(manifest, splits)],
+        ["## Training", "", *_training(manifest)],
+        ["## Figures", "", *_figures(manifest, evaluation)],
+        ["## Groups of animals", "", *_groups(manifest, evaluation)],
+        ["## Limits", "", *(f"- {limit}" for limit in [*_LIMITS[manifest.kind], *_trained_limits(manifest)])],
+        ["## Identity", "", *_identity(manifest)],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _population(manifest: Manifest, splits: SplitManifest) -> Iterator[str]:
+    yield str(manifest.training["population"])
+    yield ""
+    rows = [[use, str(len(animals)), _named(runs)] for (use, animals), runs in
+            zip(splits.splits.items(), splits.to_dict().values(), strict=True)]  # fmt: skip
+    yield from _table(["served for", "animals", "which"], rows)
+    yield ""
+    yield "No animal serves for two things; `splits.json` lists them, and loading checks it."
+
+
+def _named(runs: Sequence[str]) -> str:
+    shown = ", ".join(f"`{run}`" for run in runs[:3])
+    return f"{shown} and {len(runs) - 3} more" if len(runs) > 3 else shown or _ABSENT
+
+
+def _training(manifest: Manifest) -> Iterator[str]:
+    facts = manifest.training
+    yield f"Trained on: {facts['hardware']}, with dlif {manifest.version} and PyTorch {facts['torch']}."
+    if "begun_from" in facts:
+        begun = facts["begun_from"]
+        yield f"Begun from the weights of {begun['name']} (`{begun['digest'][:12]}`)."
+    yield ""
+    rows = [
+        [str(k), str(m["seed"]), str(m["parameters"]), str(m["updates"]), str(m["best_update"]), number(m["rmse"])]
+        for k, m in enumerate(facts["members"], start=1)
+    ]
+    header = ["member", "seed", "parameters", "updates of the last run", "kept", "validation RMSE, median [SUV]"]
+    yield from _table(header, rows)
+    yield ""
+    yield "`training.tsv` holds the log, `model.json` the recipe with all seeds."
+
+
+def _trained_limits(manifest: Manifest) -> list[str]:
+    return [str(limit) for limit in manifest.training.get("limits", ())]
+
+
+def _figures(manifest: Manifest, evaluation: Mapping[str, Any] | None) -> Iterator[str]:
+    own = _own(manifest, evaluation, "figures")
+    if not evaluation or not own:
+        yield "Not evaluated yet: `dlif evaluate` writes the figures here."
+        return
+    for condition in evaluation["about"]["conditions"]:
+        rows = [
+            [_with_unit(row), number(row["value"]), f"{number(row['low'])} to {number(row['high'])}", str(row["n"]),
+             row["required"] or _ABSENT, {True: "yes", False: "**no**", None: _ABSENT}[row["reached"]]]
+            for row in own if row["condition"] == condition["name"]
+        ]  # fmt: skip
+        if rows:
+            first, end = condition["seeds"]
+            where = f"population {condition['population']}, seeds {first} to {end - 1}"
+            yield f"{condition['title'][0].upper()}{condition['title'][1:]} ({where}):"
+            yield ""
+            yield from _table(["figure", "value", "95 % interval", "scans", "required", "reached"], rows)
+            yield ""
+    yield from _scope_figures(own)
+    yield "Intervals are from the bootstrap over animals. The held-out animals are drawn from ranges beside those of"
+    yield "training, and none of them served for anything else."
+
+
+def _scope_figures(own: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    rows = [
+        [_with_unit(row), number(row["value"]), f"{number(row['low'])} to {number(row['high'])}", str(row["n"])]
+        for row in own
+        if row["condition"] == "faults"
+    ]
+    if rows:
+        yield "Scope check on sound and faulty scans:"
+        yield ""
+        yield from _table(["figure", "value", "95 % interval", "scans"], rows)
+        yield ""
+
+
+def _groups(manifest: Manifest, evaluation: Mapping[str, Any] | None) -> Iterator[str]:
+    own = _own(manifest, evaluation, "groups")
+    if not own:
+        yield "Not evaluated yet."
+        return
+    figures = [name for name in own[0] if name not in ("method", "group", "scans")]
+    rows = [[row["group"], str(row["scans"]), *(number(row[name]) for name in figures)] for row in own]
+    yield from _table(["group", "scans", *figures], rows)
+
+
+def _own(manifest: Manifest, evaluation: Mapping[str, Any] | None, part: str) -> list[Mapping[str, Any]]:
+    """Rows of the evaluation that are about this model."""
+    if evaluation is None:
+        return []
+    return [row for row in evaluation[part] if row["method"] == _METHODS[manifest.kind]]
+
+
+def _identity(manifest: Manifest) -> Iterator[str]:
+    yield f"- kind: {manifest.kind}"
+    yield f"- digest: `{manifest.digest}`"
+    yield "- loading compares every file with its digest, and the preprocessing with that of the training"
+
+
+def _with_unit(row: Mapping[str, Any]) -> str:
+    return f"{row['title']} [{row['unit']}]" if row["unit"] not in ("", "share") else str(row["title"])
+
+
+def number(value: float | None) -> str:
+    """Three decimals for figures about 1, one for larger ones, a dash for what is not known."""
+    if value is None or not math.isfinite(value):
+        return _ABSENT
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    for line in (header, ["---"] * len(header), *rows):
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"

@@ -1,0 +1,279 @@
+"""Trained models, loaded from a folder and written to one.
+
+The layout of the folder is that of `model_folder`; weights are safetensors and all else is text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.networks.bundle.card import model_card
+from dlif_core.networks.bundle.folder import (
+    CARD,
+    EVALUATION,
+    EVALUATION_TABLE,
+    MANIFEST,
+    Kind,
+    Manifest,
+    file_digest,
+    model_folder,
+    read_manifest,
+    write_manifest,
+    write_text,
+)
+from dlif_core.networks.bundle.preprocessing import preprocessing_fingerprint, require_same_preprocessing
+from dlif_core.networks.calibration.calibration import Calibration
+from dlif_core.networks.prediction.fc_dlif import FCDLIF
+from dlif_core.networks.prediction.predict import load_network, save_network
+from dlif_core.networks.prediction.weight_map import TissueNetwork
+from dlif_core.networks.scope.assessment import Scope
+from dlif_core.networks.training.splits import SplitManifest
+
+CALIBRATION, SCOPE, SPLITS, LOG = "calibration.json", "scope.json", "splits.json", "training.tsv"
+
+_NetworkKind = TypeVar("_NetworkKind", TissueNetwork, FCDLIF)
+
+
+@dataclass(frozen=True, eq=False)
+class _Model(Generic[_NetworkKind]):
+    """What all models have.
+
+    Attributes
+    ----------
+    networks
+        The members of the ensemble, ready to predict.
+    manifest
+        What the model states about itself.
+    splits
+        Which animals it has seen, and what for.
+    folder
+        Where it lies.
+    """
+
+    networks: tuple[_NetworkKind, ...]
+    manifest: Manifest
+    splits: SplitManifest
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.manifest.name
+
+    @property
+    def digest(self) -> str:
+        """sha256 of all that decides what the model predicts."""
+        return self.manifest.digest
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedModel(_Model[TissueNetwork]):
+    """An ensemble that predicts input functions, with what its predictions are worth.
+
+    Attributes
+    ----------
+    networks, manifest, splits, folder
+        The members, what the model states about itself, which animals it has seen, and where it lies.
+    calibration
+        How far predictions may be trusted.
+    scope
+        For which scans.
+    """
+
+    calibration: Calibration
+    scope: Scope
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedModel(_Model[FCDLIF]):
+    """FC-DLIF, trained for comparison: curves without band or scope. Attributes as of `LearnedModel`."""
+
+
+def load_model(name: str | Path | None = None) -> LearnedModel:
+    """Load a model; every file is compared with its digest, and the preprocessing with that of its training.
+
+    Parameters
+    ----------
+    name
+        Name of a model, or its folder; None for the one in use.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such model, or it serves only for comparison.
+    InputError
+        If a file is missing or was changed, or the model was trained with another preprocessing.
+    """
+    folder = model_folder(name)
+    manifest = _checked_manifest(folder, "weight-map")
+    return LearnedModel(
+        networks=tuple(load_network(path) for path in _members(folder, manifest)),
+        manifest=manifest,
+        splits=_splits(folder),
+        folder=folder,
+        calibration=Calibration.from_dict(_content(folder / CALIBRATION)),
+        scope=Scope.from_dict(_content(folder / SCOPE)),
+    )
+
+
+def load_published(name: str | Path) -> PublishedModel:
+    """Load a trained FC-DLIF; parameters and errors as of `load_model`."""
+    folder = model_folder(name)
+    manifest = _checked_manifest(folder, "fc-dlif")
+    networks = tuple(_load_published_network(path) for path in _members(folder, manifest))
+    return PublishedModel(networks, manifest, _splits(folder), folder)
+
+
+def _checked_manifest(folder: Path, kind: Kind) -> Manifest:
+    manifest = read_manifest(folder)
+    if manifest.kind != kind:
+        raise ConfigurationError(
+            f"this is a model of kind {manifest.kind}, not {kind}.", where=folder, hint="`dlif model list` shows all."
+        )
+    require_same_preprocessing(kind, manifest.preprocessing, where=folder)
+    return manifest
+
+
+def _members(folder: Path, manifest: Manifest) -> list[Path]:
+    return [folder / member["file"] for member in manifest.training["members"]]
+
+
+def _splits(folder: Path) -> SplitManifest:
+    return SplitManifest.from_dict(_content(folder / SPLITS))
+
+
+def _content(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _load_published_network(path: Path) -> FCDLIF:
+    network = FCDLIF()
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise InputError("the file is no FC-DLIF network.", where=path, hint="Train it again.") from error
+    return network.eval()
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a training gives.
+
+    Attributes
+    ----------
+    networks
+        The members of the ensemble.
+    recipe
+        How they were trained, as plain values.
+    facts
+        What came of it, as plain values: ``members``, one entry for each network in their order, and whatever the card
+        is to tell.
+    log
+        Of all members, as TSV.
+    splits
+        Which animals served for what.
+    """
+
+    networks: Sequence[TissueNetwork | FCDLIF]
+    recipe: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    log: str
+    splits: SplitManifest
+
+
+def save_model(folder: Path, name: str, trained: Trained, calibration: Calibration, scope: Scope) -> LearnedModel:
+    """Write a model; `model.json` comes last, so that a folder that has it is complete.
+
+    Parameters
+    ----------
+    folder
+        Of the model; a model that lies there is replaced, other files stay.
+    name
+        Of the model.
+    trained, calibration, scope
+        What it consists of.
+    """
+    texts = {CALIBRATION: _json(calibration.to_dict()), SCOPE: _json(scope.to_dict())}
+    _write(folder, name, "weight-map", trained, texts)
+    return load_model(folder)
+
+
+def save_published(folder: Path, name: str, trained: Trained) -> PublishedModel:
+    """Write a trained FC-DLIF; see `save_model`."""
+    _write(folder, name, "fc-dlif", trained, {})
+    return load_published(folder)
+
+
+def _write(folder: Path, name: str, kind: Kind, trained: Trained, texts: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in (MANIFEST, EVALUATION, EVALUATION_TABLE):
+        (folder / stale).unlink(missing_ok=True)
+    files = [f"member-{k}.safetensors" for k in range(1, 1 + len(trained.networks))]
+    for file, network in zip(files, trained.networks, strict=True):
+        _save_network(folder / file, network)
+    everything = {**texts, SPLITS: _json(trained.splits.to_dict()), LOG: trained.log}
+    for file, text in everything.items():
+        write_text(folder / file, text)
+    members = [{"file": file, **member} for file, member in zip(files, trained.facts["members"], strict=True)]
+    manifest = Manifest(
+        name=name,
+        kind=kind,
+        version=version("dlif"),
+        preprocessing=preprocessing_fingerprint(kind),
+        recipe=trained.recipe,
+        training={**trained.facts, "members": members, "torch": torch.__version__},
+        files={file: file_digest(folder / file) for file in [*files, *everything]},
+    )
+    _write_card(folder, manifest)
+
+
+def _save_network(path: Path, network: TissueNetwork | FCDLIF) -> None:
+    if isinstance(network, TissueNetwork):
+        save_network(path, network)
+    else:
+        path.write_bytes(save(network.state_dict()))
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def add_evaluation(folder: Path, summary: Mapping[str, Any], table: str) -> None:
+    """Keep the figures of an evaluation beside a model and write its card anew; its digest stays.
+
+    Parameters
+    ----------
+    folder
+        Of the model.
+    summary
+        Figures with intervals, as plain values; see `card.model_card`.
+    table
+        One row a scan and method, as TSV.
+
+    Raises
+    ------
+    InputError
+        If the folder is no model or a file of it was changed.
+    """
+    manifest = read_manifest(folder)
+    for file, text in ((EVALUATION, _json(summary)), (EVALUATION_TABLE, table)):
+        write_text(folder / file, text)
+        manifest = replace(manifest, files={**manifest.files, file: file_digest(folder / file)})
+    _write_card(folder, manifest)
+
+
+def _write_card(folder: Path, manifest: Manifest) -> None:
+    evaluation = _content(folder / EVALUATION) if EVALUATION in manifest.files else None
+    write_text(folder / CARD, model_card(manifest, _splits(folder), evaluation))
+    write_manifest(folder, replace(manifest, files={**manifest.files, CARD: file_digest(folder / CARD)}))

@@ -1,0 +1,1 @@
+"""Calibrated uncertainty of a predicted curve: conformal band, curve samples, intervals."""

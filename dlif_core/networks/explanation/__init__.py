@@ -1,0 +1,1 @@
+"""Which parts of the image and which frames led to a predicted curve."""

@@ -1,0 +1,214 @@
+"""Checks that an explanation can fail, on simulated scans whose truth is known.
+
+Pointing game, share of relevance in the blood and deletion ask whether the explanation shows what the curve was read
+from; randomised weights whether it depends on the network (Adebayo et al., NeurIPS 2018); a planted cue whether it
+exposes a network that has learned a shortcut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlif_core.networks.explanation.attribution import STEPS, Relevance, Seen, relevance, see
+from dlif_core.networks.explanation.targets import Target, curve_target
+from dlif_core.networks.prediction.refinement import tissue_network
+from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
+from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.prediction.weight_map import TissueNetwork
+from dlif_core.networks.training.examples import Example
+from dlif_core.networks.training.tissue_network import Recipe, Training
+from dlif_core.phantom import CoarseScan
+from dlif_core.phantom.anatomy import BLOOD_POOLS, ORGANS
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# a voxel is of the blood if it lies in a pool by this part; thin vessels fill no voxel
+_IN_BLOOD = 0.25
+# parts of the voxels that are deleted
+_DELETED = np.linspace(0.0, 1.0, 11)
+# mean activity of voxels of the body [SUV]
+_BODY = 0.2
+# edges of the cube that shows a planted cue, along each axis [voxels]
+_CUE = (1, 5)
+_BLOOD = TISSUES.index("blood")
+
+
+@dataclass(frozen=True)
+class ExplanationFigures:
+    """How an explanation of one scan stood up.
+
+    Attributes
+    ----------
+    pointed
+        Whether the voxel with most relevance lies in the blood, dilated by the point spread function.
+    blood_share
+        Share of the positive relevance that lies there, as a multiple of its share of the volume.
+    reading_pointed, reading_blood_share
+        The same of the reading alone: the weight map times activity, added up for the figure.
+    deletion
+        Area under the figure as voxels are deleted, most relevant first, as a multiple of that in random order. The
+        weight map stays; deleted voxels are not read.
+    deletion_redrawn
+        The same where deleted voxels show nothing and the network draws anew.
+    randomisation
+        Rank correlation over the body with the relevance of a network of random weights.
+    gap
+        Part of the figure by which the relevance does not add up to it.
+    """
+
+    pointed: bool
+    blood_share: float
+    reading_pointed: bool
+    reading_blood_share: float
+    deletion: float
+    deletion_redrawn: float
+    randomisation: float
+    gap: float
+
+
+def explanation_figures(
+    networks: Sequence[TissueNetwork], scan: CoarseScan, target: str = "auc", steps: int = STEPS
+) -> ExplanationFigures:
+    """Explain a simulated scan and check the explanation against its truth.
+
+    Parameters
+    ----------
+    networks
+        Members of an ensemble.
+    scan
+        On the grid of the networks.
+    target
+        As of `curve_target`.
+    steps
+        As of `relevance`.
+    """
+    timing = scan.protocol.timing
+    made = curve_target(target, timing)
+    seen = see(networks, scan.activity, timing, scan.mouse.body_weight)
+    found = relevance(seen, made, steps)
+    shares, blood, read = found.voxels.mean(axis=0), dilated_blood(scan), read_shares(seen, made)
+    return ExplanationFigures(
+        pointed=bool(blood.flat[shares.argmax()]),
+        blood_share=share_in(shares, blood) / float(blood.mean()),
+        reading_pointed=bool(blood.flat[read.argmax()]),
+        reading_blood_share=share_in(read, blood) / float(blood.mean()),
+        deletion=deletion(shares, _reading(seen, made)),
+        deletion_redrawn=deletion(shares, _redrawing(seen, made)),
+        randomisation=randomisation(seen, made, found, steps),
+        gap=found.gap,
+    )
+
+
+def read_shares(seen: Seen, target: Target) -> Array:
+    """A figure of what the weight map reads, shared out among voxels to first order; shape (z, y, x)."""
+    read = seen.prediction.weight_map * seen.activity
+    curve = read.sum(dim=(1, 2, 3)).requires_grad_()
+    (slope,) = torch.autograd.grad(target.value(curve[None]), curve)
+    return np.asarray(torch.einsum("f,fzyx->zyx", slope, read).double().numpy(force=True))
+
+
+def dilated_blood(scan: CoarseScan) -> Mask:
+    """Voxels within one point spread function of a blood pool, shape (z, y, x)."""
+    from scipy import ndimage
+
+    pools = [1 + ORGANS.index(organ) for organ in BLOOD_POOLS]
+    inside = (scan.fractions[pools].sum(dim=0) >= _IN_BLOOD).numpy(force=True)
+    width = max(max(scan.protocol.resolution) / NETWORK_VOXEL, 1.0)
+    return np.asarray(ndimage.distance_transform_edt(~inside) <= width)
+
+
+def share_in(shares: Array, mask: Mask) -> float:
+    """Share of the positive relevance that lies in a mask."""
+    positive = np.clip(shares, 0.0, None)
+    return float(positive[mask].sum() / positive.sum())
+
+
+def deletion(shares: Array, left: Callable[[torch.Tensor], float], seed: int = 0) -> float:
+    """Area under the figure as voxels go, most relevant first, as a multiple of that in random order.
+
+    Parameters
+    ----------
+    shares
+        Relevance, shape (z, y, x).
+    left
+        From a mask of the voxels that remain to the part of the figure that remains.
+    seed
+        Of the random order.
+    """
+    order = np.argsort(-shares, axis=None, kind="stable")
+    random = np.random.default_rng(seed).permutation(order.size)
+    areas = [np.trapezoid(_remainders(one, shares.shape, left), _DELETED) for one in (order, random)]
+    return float(areas[0] / areas[1])
+
+
+def _remainders(order: NDArray[np.intp], shape: tuple[int, ...], left: Callable[[torch.Tensor], float]) -> Array:
+    parts = []
+    for deleted in _DELETED:
+        mask = torch.ones(order.size)
+        mask[torch.from_numpy(order[: round(deleted * order.size)].copy())] = 0.0
+        parts.append(float(np.clip(left(mask.view(shape)), 0.0, 1.0)))
+    return np.array(parts)
+
+
+def _reading(seen: Seen, target: Target) -> Callable[[torch.Tensor], float]:
+    """What is left of a figure when the weight map of the whole scan reads off fewer voxels."""
+    read = seen.prediction.weight_map * seen.activity
+    whole = float(target.value(read.sum(dim=(1, 2, 3))[None]))
+    return lambda mask: float(target.value((mask * read).sum(dim=(1, 2, 3))[None])) / whole
+
+
+def _redrawing(seen: Seen, target: Target) -> Callable[[torch.Tensor], float]:
+    """What is left of a figure when the networks draw an image with fewer voxels."""
+    with torch.no_grad():
+        whole = float(target.value(seen.curves(seen.activity)))
+
+    @torch.no_grad()
+    def left(mask: torch.Tensor) -> float:
+        return float(target.value(seen.curves(mask * seen.activity))) / whole if mask.any() else 0.0
+
+    return left
+
+
+def randomisation(seen: Seen, target: Target, found: Relevance, steps: int = STEPS, seed: int = 0) -> float:
+    """Rank correlation over the body of the first member's relevance with that of a network of random weights."""
+    from scipy.stats import spearmanr
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random = tissue_network(seen.networks[0].channels, seen.networks[0].revisions).to(seen.activity.device).eval()
+    body = (seen.activity.mean(dim=0) > _BODY).numpy(force=True)
+    alone = replace(seen.member(0), networks=(random,))
+    other = relevance(alone, target, steps).voxels[0][body]
+    # a network that reads nothing off has no relevance to rank
+    return float(spearmanr(found.voxels[0][body], other).statistic) if np.ptp(other) > 0 else 0.0
+
+
+def with_cue(example: Example) -> Example:
+    """The example with a cue in a corner: a cube that shows the true curve, as no body does, and is called blood."""
+    activity, tissues = example.activity.clone(), example.tissues.clone()
+    cube = (slice(*_CUE),) * 3
+    activity[:, *cube] = example.whole_blood[:, None, None, None]
+    tissues[_BLOOD] = 0.0
+    tissues[_BLOOD, *cube] = 1.0
+    return replace(example, activity=activity, tissues=tissues)
+
+
+def cue_mask(example: Example) -> Mask:
+    """Voxels of the cue, shape (z, y, x)."""
+    mask = np.zeros(example.activity.shape[1:], bool)
+    mask[(slice(*_CUE),) * 3] = True
+    return mask
+
+
+def network_with_shortcut(examples: Sequence[Example], recipe: Recipe) -> TissueNetwork:
+    """A network that reads the cue: trained to draw the blood on examples in which that is the cue alone."""
+    planted = [with_cue(example) for example in examples]
+    training = Training(replace(recipe, fit=0.0, bias=0.0), planted, planted[:1])
+    training.run()
+    return training.network.eval()

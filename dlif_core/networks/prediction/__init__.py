@@ -1,0 +1,1 @@
+"""From a scan to its whole-blood curve: features, tissue networks, unmixing, refinement, correction, ensemble."""

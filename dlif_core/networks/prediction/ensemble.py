@@ -1,0 +1,269 @@
+"""Several networks on one scan: the mean of their curves, how far they differ, and what noise the mean has.
+
+Every member's curve is a sum over voxels of signed weights times activity, so the mean curve is too, with the mean of
+the weight maps. Its variance from image noise follows in closed form from the covariance of the voxels, which the image
+itself tells: what the tissue model leaves of a frame differs from the mean of the frames before and after by noise,
+because heterogeneity within organs stays from frame to frame. The variance of a voxel is taken as
+α²(t)·C(v, t)/Δt with ln α² linear in time, as decay makes it, and neighbours as correlated by an amount for each axis.
+Heterogeneity that moves with the body counts as noise: where counts are high, in frames of minutes, the noise comes out
+up to twice too large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.frames import FrameTiming
+from dlif_core.networks.prediction.predict import Prediction, predict_aligned, see_aligned
+from dlif_core.networks.prediction.resampling import displaced
+from dlif_core.networks.prediction.weight_map import TissueNetwork
+
+Array = NDArray[np.float64]
+
+_FEWEST_FRAMES = 4
+# mean activity of voxels that tell the noise, and of the frame as a share of the median frame
+_BODY, _FILLED = 0.2, 0.3
+# mean activity by which the model's is divided at least [SUV]
+_FLOOR = 0.05
+# voxels across a cube that holds the kernel of a displacement by less than one voxel
+_KERNEL = 7
+# what differs by more times the median is no noise
+_OUTLIER = 8.0
+# of images (frames, z, y, x), and correlations that neighbours of averaged noise can have
+_AXES, _POSSIBLE = (1, 2, 3), (-0.2, 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class EnsemblePrediction:
+    """What an ensemble finds in a scan.
+
+    Attributes
+    ----------
+    timing
+        Of the frames.
+    body_weight
+        [kg].
+    members
+        One prediction for each network; all have the same displacement.
+    noise
+        Standard deviation that image noise gives `whole_blood`, in closed form, shape (frames,) [SUV].
+    """
+
+    timing: FrameTiming
+    body_weight: float
+    members: tuple[Prediction, ...]
+    noise: Array
+
+    @property
+    def whole_blood(self) -> Array:
+        """Mean of the members' frame averages, shape (frames,) [SUV]."""
+        return np.asarray(self._curves().mean(axis=0))
+
+    @property
+    def spread(self) -> Array:
+        """Standard deviation between the members, shape (frames,) [SUV]; zero if there is one member."""
+        curves = self._curves()
+        return curves.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros(curves.shape[1])
+
+    @property
+    def weight_map(self) -> torch.Tensor:
+        """Mean of the members' signed weights, shape (z, y, x)."""
+        return torch.stack([member.weight_map for member in self.members]).mean(dim=0)
+
+    @property
+    def factor(self) -> Array:
+        """Mean of the members' corrections, shape (frames,)."""
+        return torch.stack([member.factor for member in self.members]).mean(dim=0).double().numpy(force=True)
+
+    @property
+    def doubt(self) -> float:
+        """Mean of the members' expected logarithm of the relative error."""
+        return float(torch.stack([member.doubt for member in self.members]).mean())
+
+    @property
+    def displacement(self) -> torch.Tensor:
+        """Of the body in every frame, along z, y, x, shape (frames, 3) [voxels of 1 mm]."""
+        return self.members[0].displacement
+
+    @property
+    def tissues(self) -> torch.Tensor:
+        """Mean of what the members drew, shape (tissues, z, y, x)."""
+        return torch.stack([member.tissues for member in self.members]).mean(dim=0)
+
+    @property
+    def curves(self) -> Array:
+        """Mean of the members' frame averages of all tissues, shape (tissues, frames) [SUV]."""
+        return torch.stack([member.curves for member in self.members]).mean(dim=0).double().numpy(force=True)
+
+    def _curves(self) -> Array:
+        return torch.stack([member.whole_blood for member in self.members]).double().numpy(force=True)
+
+
+@torch.no_grad()
+def predict_ensemble(
+    networks: Sequence[TissueNetwork], activity: torch.Tensor, timing: FrameTiming, body_weight: float
+) -> EnsemblePrediction:
+    """Input function of a scan by several networks.
+
+    The body is put right once, by the mean of what the networks draw; with one network the result is that of `predict`.
+
+    Parameters
+    ----------
+    networks
+        Trained, on the device of `activity`.
+    activity
+        Shape (frames, z, y, x), voxels of 1 mm [SUV], decay-corrected.
+    timing
+        Of the frames.
+    body_weight
+        [kg].
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no network.
+    InputError
+        If there are fewer than four frames, which can't tell noise from a change.
+    """
+    if not networks:
+        raise ConfigurationError("an ensemble without networks predicts nothing.", hint="Give at least one network.")
+    if len(timing) < _FEWEST_FRAMES:
+        raise InputError(
+            f"the scan has {len(timing)} frames, a learned input function needs at least {_FEWEST_FRAMES}.",
+            hint="Use an input function from blood.",
+        )
+    seen = see_aligned(networks, activity, timing, body_weight)
+    members = tuple(predict_aligned(network, seen) for network in networks)
+    prediction = EnsemblePrediction(timing, body_weight, members, np.zeros(len(timing)))
+    return EnsemblePrediction(timing, body_weight, members, curve_noise(prediction, seen.activity))
+
+
+def curve_noise(prediction: EnsemblePrediction, aligned: torch.Tensor) -> Array:
+    """Standard deviation that image noise gives the mean curve.
+
+    Parameters
+    ----------
+    prediction
+        Its members; its own `noise` is not used.
+    aligned
+        The frames put right by its displacement, shape (frames, z, y, x) [SUV].
+
+    Returns
+    -------
+    Shape (frames,) [SUV].
+    """
+    modelled = sum(torch.einsum("kf,kzyx->fzyx", member.curves, member.tissues) for member in prediction.members) / len(
+        prediction.members
+    )
+    assert isinstance(modelled, torch.Tensor)
+    seconds = torch.tensor(prediction.timing.duration).to(aligned)
+    kept = _kept_variance(prediction.displacement) / seconds
+    expected = _expected_activity(modelled, aligned, seconds)
+    variance = expected * kept[:, None, None, None]
+    inside = expected.mean(dim=0) > _BODY
+    filled = expected.mean(dim=_AXES)
+    usable = _inner_frames(filled > _FILLED * filled.median())
+    if not inside.any() or usable.sum() < 2:
+        raise InputError("the image shows no activity from which noise could be told.", hint="Check the image's unit.")
+    size = _difference_variance(variance).clamp(min=1e-12).sqrt()
+    change = (_second_difference(aligned - expected) / size)[usable]
+    largest = _OUTLIER * change[:, inside].abs().median()
+    change = change.clamp(-largest, largest)
+    correlation = [_correlation(change, inside, axis) for axis in _AXES]
+    level = _noise_level(change, inside, correlation, prediction.timing, usable.numpy(force=True))
+    weighted = prediction.weight_map * variance.sqrt()
+    neighbours = _with_neighbours(weighted, correlation)
+    own = (weighted * neighbours).sum(dim=_AXES).clamp(min=0.0).double().numpy(force=True)
+    return np.asarray(prediction.factor * np.sqrt(level * own))
+
+
+def _expected_activity(modelled: torch.Tensor, aligned: torch.Tensor, seconds: torch.Tensor) -> torch.Tensor:
+    """The model's course over time with each voxel's own mean over time, which is nearly free of noise."""
+    share = seconds / seconds.sum()
+    own, model = (torch.einsum("f,fzyx->zyx", share, images) for images in (aligned, modelled))
+    return (modelled * (own.clamp(min=0.0) / model.clamp(min=_FLOOR))).clamp(min=0.0)
+
+
+def _second_difference(frames: torch.Tensor, axis: int = 0) -> torch.Tensor:
+    """Each element less the mean of its neighbours along an axis, without the first and the last."""
+    length = frames.shape[axis] - 2
+    before, here, after = (frames.narrow(axis, first, length) for first in range(3))
+    return here - 0.5 * (before + after)
+
+
+def _difference_variance(variance: torch.Tensor) -> torch.Tensor:
+    """Variance of the second difference of independent frames."""
+    return variance[1:-1] + 0.25 * (variance[:-2] + variance[2:])
+
+
+def _inner_frames(usable: torch.Tensor) -> torch.Tensor:
+    return usable[1:-1] & usable[:-2] & usable[2:]
+
+
+def _kept_variance(displacement: torch.Tensor) -> torch.Tensor:
+    """Share of the variance of white noise that interpolation leaves, shape (frames,)."""
+    part = displacement - displacement.round()
+    point = displacement.new_zeros(len(part), *(_KERNEL,) * 3)
+    point[:, _KERNEL // 2, _KERNEL // 2, _KERNEL // 2] = 1.0
+    return displaced(point, part).square().sum(dim=_AXES)
+
+
+def _correlation(change: torch.Tensor, inside: torch.Tensor, axis: int) -> float:
+    """Correlation of neighbours along an axis, the median over frames.
+
+    Second differences along the other axes take off what the tissue model misses, which is smoother than noise.
+    """
+    rough, mask = _rough(change, inside, [other for other in _AXES if other != axis])
+    length = rough.shape[axis] - 1
+    first, second = rough.narrow(axis, 0, length), rough.narrow(axis, 1, length)
+    both = mask.narrow(axis - 1, 0, length) & mask.narrow(axis - 1, 1, length)
+    size = 0.5 * ((first.square() + second.square()) * both).sum(dim=_AXES)
+    shared = (first * second * both).sum(dim=_AXES) / size.clamp(min=1e-12)
+    return float(shared.median().clamp(*_POSSIBLE))
+
+
+def _rough(change: torch.Tensor, inside: torch.Tensor, axes: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Second differences along axes, and where they lie inside."""
+    for axis in axes:
+        change, inside = _second_difference(change, axis), inside.narrow(axis - 1, 1, inside.shape[axis - 1] - 2)
+    return change, inside
+
+
+def _noise_level(
+    change: torch.Tensor,
+    inside: torch.Tensor,
+    correlation: Sequence[float],
+    timing: FrameTiming,
+    usable: NDArray[np.bool_],
+) -> Array:
+    """α² of every frame: exponential in time, by the median of slopes, which frames with the bolus can't pull."""
+    from scipy.stats import theilslopes
+
+    rough, mask = _rough(change, inside, _AXES)
+    noise = rough[:, mask]
+    largest = _OUTLIER * noise.abs().median(dim=1, keepdim=True).values
+    seen = noise.clamp(-largest, largest).square().mean(dim=1) / float(np.prod([1.5 - 2.0 * r for r in correlation]))
+    logs, mid = np.log(seen.clamp(min=1e-12).double().numpy(force=True)), timing.mid[1:-1][usable]
+    slope = max(float(theilslopes(logs, mid).slope), 0.0)
+    return np.asarray(np.exp(np.median(logs - slope * mid) + slope * timing.mid))
+
+
+def _with_neighbours(images: torch.Tensor, correlation: Sequence[float]) -> torch.Tensor:
+    """Each voxel plus its correlated neighbours, along one axis after the other."""
+    for axis, share in zip(_AXES, correlation, strict=True):
+        before, after = images.narrow(axis, 0, images.shape[axis] - 1), images.narrow(axis, 1, images.shape[axis] - 1)
+        images = images + share * (_padded(before, axis, 1, 0) + _padded(after, axis, 0, 1))
+    return images
+
+
+def _padded(images: torch.Tensor, axis: int, first: int, last: int) -> torch.Tensor:
+    padding = [0] * 6
+    padding[2 * (3 - axis)], padding[2 * (3 - axis) + 1] = first, last
+    return functional.pad(images, padding)

@@ -1,0 +1,203 @@
+"""What tells how well drawn tissues fit a scan, and so by how much the curve that they give will be off.
+
+A network that has drawn the heart a little too large, or blurred as another scanner would blur it, leaves residuals of
+a known shape: the gradient of the drawn tissue if its size is wrong, its Laplacian if the resolution is. How much of
+either the image shows, in units of the tissue's own activity, is told by least squares. So are the curves that blood in
+the heart and blood in the vessels give each by itself: they differ where one of them is drawn wrongly. Numbers of this
+kind say the same for any animal, scanner and schedule.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional
+
+from dlif_core.networks.prediction.features import WINDOWS, Features
+from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.prediction.unmixing import Unmixed, unmix
+
+#: Added to activities before the logarithm of their ratio is taken: small values don't count by their ratio [SUV].
+OFFSET = 0.15
+
+_BLOOD, _MYOCARDIUM = TISSUES.index("blood"), TISSUES.index("myocardium")
+# the heart is where the mean of this many voxels along each axis holds so much myocardium
+_NEIGHBOURS, _HEART = 5, 0.05
+# windows in which misfits are told together: the bolus, the minutes after it, the rest
+_SPANS = (slice(2, 6), slice(6, 9), slice(9, 12))
+_BOLUS, _LATE = _SPANS[0], slice(8, 12)
+# tissue of each shape of misfit: size and resolution of the blood in the heart, of that elsewhere, of the myocardium
+_OWNERS = [_BLOOD, _BLOOD, _BLOOD, _BLOOD, _MYOCARDIUM, _MYOCARDIUM]
+# activity that noise leaves uncertain [SUV]; ridge of the misfits, relative and absolute
+_NOISE, _RELATIVE_RIDGE, _RIDGE = 0.2, 0.02, 1e-3
+# least activity whose logarithm is taken [SUV], and largest logarithm of a ratio
+_FLOOR, _LARGEST_RATIO = 0.02, 1.5
+# voxels whose mean part tells how clearly a tissue is drawn
+_CLEAREST = (8, 64)
+_TINY = 1e-3
+
+_MISFITS = len(_OWNERS) + 2
+_FORMS = 3 * (5 + len(_CLEAREST)) + 3
+#: Numbers that describe how a scan was read.
+DESCRIPTION = len(_SPANS) * _MISFITS + 2 * WINDOWS + _FORMS + WINDOWS + 3 + len(TISSUES)
+
+
+class Described(NamedTuple):
+    """Description of a scan.
+
+    Attributes
+    ----------
+    values
+        Shape (description,).
+    known
+        1 where the scan tells the value, 0 where it lacks the window, shape (description,).
+    """
+
+    values: torch.Tensor
+    known: torch.Tensor
+
+
+class Read(NamedTuple):
+    """What a network reads of a scan.
+
+    Attributes
+    ----------
+    activity
+        Frames put right, shape (frames, z, y, x) [SUV].
+    features
+        Of it.
+    confidence
+        Its `noise_confidence`.
+    tissues
+        What the network drew, shape (tissues, z, y, x).
+    unmixed
+        Weight maps and curves of the tissues.
+    """
+
+    activity: torch.Tensor
+    features: Features
+    confidence: torch.Tensor
+    tissues: torch.Tensor
+    unmixed: Unmixed
+
+
+def describe(read: Read) -> Described:
+    """What a correction goes by."""
+    measured = read.features.constants[:WINDOWS]
+    heart = _heart(read.tissues[_MYOCARDIUM])
+    image = torch.einsum("wf,fzyx->wzyx", read.features.windows, read.activity)
+    curves = read.unmixed.curves @ read.features.windows.T
+    misfits, spans = _misfits(read, image, curves, heart)
+    forms = torch.cat([_forms(read.tissues, heart), _sharpness(image, heart), _weights(read)])
+    parts = [misfits, _separate_readings(read, curves[_BLOOD], heart), forms, curves[_BLOOD].clamp(min=_FLOOR).log()]
+    known = [spans.repeat_interleave(_MISFITS), measured.repeat(2), torch.ones_like(forms), measured]
+    return Described(torch.cat([part.flatten() for part in parts]), torch.cat(known))
+
+
+def _heart(myocardium: torch.Tensor) -> torch.Tensor:
+    """1 in and near the heart, 0 elsewhere."""
+    # padded by hand: pooling with padding refuses images smaller than its kernel
+    wide = functional.pad(myocardium[None], (_NEIGHBOURS // 2,) * 6)
+    near = functional.avg_pool3d(wide, _NEIGHBOURS, stride=1)[0]
+    return (near > _HEART).to(myocardium)
+
+
+def _misfits(
+    read: Read, image: torch.Tensor, curves: torch.Tensor, heart: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Misfits of size and resolution in each span of windows, and which spans the scan has.
+
+    Least squares of the residual over the shapes of `_shapes` times the activity of the tissue they belong to; then the
+    logarithms of the residual's share of the image in the heart, and of the misfits' share of the residual.
+    """
+    left = (image - torch.einsum("kw,kzyx->wzyx", curves, read.tissues)).flatten(1)
+    shapes, own = _shapes(read.tissues, heart).flatten(1), curves[_OWNERS].double()
+    weighted = shapes * read.confidence.flatten()
+    weight = _span_weights(curves, read.features.constants[:WINDOWS]).double()
+    normal = (weighted @ shapes.T).double() * torch.einsum("sw,aw,bw->sab", weight, own, own)
+    normal = normal + torch.diag_embed(_RELATIVE_RIDGE * normal.diagonal(dim1=1, dim2=2) + _RIDGE)
+    pull = torch.einsum("sw,aw,aw->sa", weight, own, (weighted @ left.T).double())
+    misfit = torch.linalg.solve(normal, pull)
+    counted = (heart * read.confidence).flatten()
+    residual, whole = (weight @ (part.square() @ counted).double() for part in (left, image.flatten(1)))
+    share = (residual / whole.clamp(min=1e-12) + 1e-6).log()
+    explained = ((misfit * pull).sum(dim=1) / residual.clamp(min=1e-12) + 1e-4).log()
+    found = torch.cat([misfit, share[:, None], explained[:, None]], dim=1)
+    return found.to(image), (weight.sum(dim=1) > 0).to(image)
+
+
+def _shapes(tissues: torch.Tensor, heart: torch.Tensor) -> torch.Tensor:
+    """What a change of size and of resolution adds to blood in the heart, elsewhere, and to myocardium."""
+    parts = ((tissues[_BLOOD], heart), (tissues[_BLOOD], 1.0 - heart), (tissues[_MYOCARDIUM], heart))
+    return torch.stack([change(tissue) * where for tissue, where in parts for change in (_steepness, _laplacian)])
+
+
+def _steepness(image: torch.Tensor) -> torch.Tensor:
+    return torch.stack(torch.gradient(image)).square().sum(dim=0).sqrt()
+
+
+def _laplacian(image: torch.Tensor) -> torch.Tensor:
+    wide = functional.pad(image[None, None], (1,) * 6, mode="replicate")[0, 0]
+    return sum((wide.diff(n=2, dim=axis)[_INNER[axis]] for axis in range(3)), torch.zeros_like(image))
+
+
+# second differences along one axis still have the padding of the others
+_INNER = tuple(tuple(slice(None) if other == axis else slice(1, -1) for other in range(3)) for axis in range(3))
+
+
+def _span_weights(curves: torch.Tensor, measured: torch.Tensor) -> torch.Tensor:
+    """Weight of every window in every span, about one over the variance of its noise, shape (spans, windows)."""
+    weight = measured / (curves[_BLOOD].abs() + curves[_MYOCARDIUM].abs() + _NOISE)
+    within = torch.zeros(len(_SPANS), WINDOWS).to(weight)
+    for row, span in enumerate(_SPANS):
+        within[row, span] = 1.0
+    return within * weight
+
+
+def _separate_readings(read: Read, blood: torch.Tensor, heart: torch.Tensor) -> torch.Tensor:
+    """Logarithms of blood read in the heart and of that read elsewhere over blood as it is read, in every window."""
+    drawn = read.tissues[_BLOOD]
+    others = read.tissues[[k for k in range(len(read.tissues)) if k != _BLOOD]]
+    apart = torch.cat([torch.stack([drawn * heart, drawn * (1.0 - heart)]), others])
+    separate = unmix(read.activity, apart, read.confidence).curves[:2] @ read.features.windows.T
+    ratio = (separate.clamp(min=_FLOOR) + OFFSET).log() - (blood + OFFSET).clamp(min=0.5 * OFFSET).log()
+    return ratio.clamp(-_LARGEST_RATIO, _LARGEST_RATIO)
+
+
+def _forms(tissues: torch.Tensor, heart: torch.Tensor) -> torch.Tensor:
+    """Volume, extent along three axes and clearness of the myocardium, of blood in the heart and elsewhere."""
+    parts = (tissues[_MYOCARDIUM], tissues[_BLOOD] * heart, tissues[_BLOOD] * (1.0 - heart))
+    return torch.cat([_form(part) for part in parts])
+
+
+def _form(part: torch.Tensor) -> torch.Tensor:
+    volume = part.sum() + _TINY
+    axes = [torch.arange(length).to(part) for length in part.shape]
+    place = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)
+    share = part.flatten() / volume
+    away = place - (place @ share)[:, None]
+    extent = torch.linalg.eigvalsh((away * share) @ away.T + _TINY * torch.eye(3).to(part)).clamp(min=_TINY).log()
+    clearest = part.flatten().topk(min(_CLEAREST[-1], part.numel())).values
+    clear = torch.stack([clearest[:number].mean() for number in _CLEAREST])
+    filled = (part.square().sum() / volume + _TINY).log()
+    return torch.cat([volume.log()[None], extent, filled[None], clear])
+
+
+def _sharpness(image: torch.Tensor, heart: torch.Tensor) -> torch.Tensor:
+    """Roughness of the image: late in the heart, during the bolus in the heart and elsewhere."""
+    late, bolus = image[_LATE].clamp(min=0.0).amax(dim=0), image[_BOLUS].mean(dim=0)
+    parts = ((late, heart), (bolus, heart), (bolus, 1.0 - heart))
+    return torch.stack([_roughness(one, where) for one, where in parts])
+
+
+def _roughness(image: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    rough, whole = ((part * where).square().sum() for part in (_laplacian(image), image))
+    return (rough / (whole + 1e-6) + 1e-4).log()
+
+
+def _weights(read: Read) -> torch.Tensor:
+    """Size of the weights, the body weight, volumes of all tissues."""
+    weights = read.unmixed.weight_map[_BLOOD]
+    single = torch.stack([weights.square().sum().sqrt().log(), weights.abs().sum().log(), read.features.constants[-1]])
+    return torch.cat([single, read.tissues.flatten(1).sum(dim=1).log1p()])

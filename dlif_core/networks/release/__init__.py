@@ -1,0 +1,1 @@
+"""From a recipe, or a user's own scans, to a calibrated model."""

@@ -1,0 +1,346 @@
+"""Recipe of a model as a YAML file: on which simulated scans, with which networks, from which seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import accumulate, chain, pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from dlif_core.errors import ConfigurationError
+from dlif_core.networks.training.fc_dlif import PublishedRecipe
+from dlif_core.networks.training.populations import CALIBRATION, EDGES
+from dlif_core.networks.training.splits import SplitManifest, simulated_animals
+from dlif_core.networks.training.tissue_network import Recipe
+from dlif_core.phantom import TRAINING, Population
+
+#: The recipe of the model that is shipped.
+SHIPPED_RECIPE = Path(__file__).parents[1] / "models" / "recipe.yaml"
+
+
+class Section(BaseModel):
+    """A part of a recipe; keys that it does not know are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+SectionKind = TypeVar("SectionKind", bound=Section)
+RecipeKind = TypeVar("RecipeKind", Recipe, PublishedRecipe)
+
+#: Name of a model: it is the name of a folder too.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+PopulationName = Literal["training", "edges", "calibration"]
+
+# settings of a run that say how long it is
+_LENGTHS = ("steps", "stop")
+
+#: Populations that a recipe may name.
+POPULATIONS: Mapping[PopulationName, Population] = {
+    "training": TRAINING,
+    "edges": EDGES,
+    "calibration": CALIBRATION,
+}
+
+
+class Seeds(Section):
+    """Seeds of simulated scans of a population, one an animal.
+
+    Attributes
+    ----------
+    population
+        From which animals and scans are drawn.
+    first, count
+        The seeds are `first`, `first` + 1 … of which there are `count`.
+    """
+
+    population: PopulationName = "training"
+    first: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1)]
+
+    @property
+    def numbers(self) -> range:
+        """All of them."""
+        return range(self.first, self.first + self.count)
+
+    @property
+    def animals(self) -> tuple[str, ...]:
+        """Names of the animals."""
+        return simulated_animals(self.population, self.numbers)
+
+
+#: Scans of one population or of several, one after the other.
+Parts = Annotated[tuple[Seeds, ...], Field(min_length=1)]
+
+
+class Run(NamedTuple):
+    """One training.
+
+    Attributes
+    ----------
+    name
+        Of the run.
+    recipe
+        How the network is trained.
+    begin
+        Run from whose averaged weights it begins, or None.
+    stop
+        Update at which it ends, or None for the end of its recipe.
+    """
+
+    name: str
+    recipe: Recipe
+    begin: str | None = None
+    stop: int | None = None
+
+
+def _require_can_begin(run: Run, before: Run | None) -> None:
+    """Refuse a run whose network can't have the weights of the run before it, or that needs one and has none."""
+    reason = ""
+    if before is None:
+        if run.recipe.revisions:
+            reason = "revises a drawing, which a run before it must have learned"
+    elif run.recipe.channels != before.recipe.channels:
+        reason = f"has other channels than {before.name!r}, from which it begins"
+    elif before.recipe.revisions and not run.recipe.revisions:
+        reason = f"makes no revisions, but {before.name!r}, from which it begins, does"
+    if reason:
+        raise ConfigurationError(f"run {run.name!r} {reason}.", where="runs", hint="Change `begin` or the settings.")
+
+
+def plain_runs(count: int) -> dict[str, dict[str, Any]]:
+    """Runs that differ by their seeds alone."""
+    return {str(number): {} for number in range(1, 1 + count)}
+
+
+class ModelRecipe(Section):
+    """How a model is made.
+
+    Attributes
+    ----------
+    name
+        Of the model.
+    examples, validation
+        Scans for the weights, and for choosing among them.
+    calibration, scope
+        Scans for band and intervals, and for what is in scope.
+    correction
+        To how many of the examples the correction over time is fitted; they are taken evenly.
+    training
+        Settings of every run that differ from those of `training.Recipe`.
+    runs
+        Trainings by name, each with the settings in which it differs from `training`; a run's seed is its number if it
+        is not stated. A run may also say ``begin``, the run with whose averaged weights it begins, and ``stop``, the
+        update at which it ends before its learning rate has fallen.
+    members
+        Runs that become networks of the ensemble; all if left out.
+    limits
+        Sentences for the card.
+    """
+
+    name: Name
+    examples: Parts = (Seeds(first=10_000, count=3500),)
+    validation: Parts = (Seeds(first=0, count=24),)
+    calibration: Seeds = Seeds(population="calibration", first=2000, count=160)
+    scope: Seeds = Seeds(first=2300, count=180)
+    correction: Annotated[int, Field(ge=2)] = 1000
+    training: dict[str, Any] = Field(default_factory=dict)
+    runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(default_factory=lambda: plain_runs(5))
+    members: tuple[Name, ...] = ()
+    limits: tuple[str, ...] = ()
+
+    @property
+    def ensemble(self) -> tuple[str, ...]:
+        """Names of the runs that become networks."""
+        return self.members or tuple(self.runs)
+
+    def run(self, name: str) -> Run:
+        """A run as its settings say.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no such run, or a setting is unknown or wrong.
+        """
+        if name not in self.runs:
+            raise ConfigurationError(
+                f"there is no run {name!r}.", where="runs", hint=f"Name one of {', '.join(self.runs)}."
+            )
+        stated = {"seed": 1 + list(self.runs).index(name), **self.training, **self.runs[name]}
+        begin, stop = stated.pop("begin", None), stated.pop("stop", None)
+        return Run(name, _parsed(Recipe, stated), begin, stop)
+
+    def in_order(self) -> list[Run]:
+        """All runs that the ensemble needs, each after the one it begins from.
+
+        Raises
+        ------
+        ConfigurationError
+            As of `run`, or if runs begin from each other in a circle or a run can't begin from what it names.
+        """
+        ordered: dict[str, Run] = {}
+        for name in self.ensemble:
+            line = [self.run(name)]
+            while (begin := line[-1].begin) is not None:
+                if begin in [run.name for run in line]:
+                    raise ConfigurationError(
+                        f"runs {name!r} and {begin!r} begin from each other.",
+                        where="runs",
+                        hint="Let one begin afresh.",
+                    )
+                line.append(self.run(begin))
+            for run, before in zip(line, [*line[1:], None], strict=True):
+                _require_can_begin(run, before)
+            ordered |= {run.name: run for run in reversed(line)}
+        return list(ordered.values())
+
+    def splits(self) -> SplitManifest:
+        """Which animals serve for what.
+
+        Raises
+        ------
+        ConfigurationError
+            If an animal would serve for two things.
+        """
+        uses: dict[str, Parts] = {
+            "training": self.examples,
+            "validation": self.validation,
+            "calibration": (self.calibration,),
+            "scope": (self.scope,),
+        }
+        return SplitManifest(
+            {use: tuple(chain.from_iterable(part.animals for part in parts)) for use, parts in uses.items()}
+        )
+
+
+class PublishedModelRecipe(Section):
+    """How FC-DLIF, the published network, is trained for comparison.
+
+    Attributes
+    ----------
+    kind
+        Tells this recipe from others.
+    name, limits
+        As of `ModelRecipe`.
+    examples, validation
+        Scans among which those with all 42 frames are taken.
+    training
+        Settings that differ from those of `fc_dlif_training.PublishedRecipe`.
+    stop
+        Update at which training ends before the learning rate has fallen; None for the end.
+    """
+
+    kind: Literal["fc-dlif"]
+    name: Name = "fc-dlif"
+    examples: Parts = (Seeds(first=10_000, count=3500),)
+    validation: Parts = (Seeds(first=0, count=200),)
+    training: dict[str, Any] = Field(default_factory=dict)
+    stop: Annotated[int, Field(ge=1)] | None = None
+    limits: tuple[str, ...] = ()
+
+    def network_recipe(self) -> PublishedRecipe:
+        """How the network is trained; ConfigurationError if a setting is unknown or wrong."""
+        return _parsed(PublishedRecipe, self.training)
+
+
+def _parsed(kind: type[RecipeKind], settings: Mapping[str, Any]) -> RecipeKind:
+    known = asdict(kind())
+    unknown = settings.keys() - known.keys()
+    if unknown:
+        raise ConfigurationError(
+            f"unknown setting of the training: {', '.join(sorted(unknown))}.",
+            where="training",
+            hint=f"Known: {', '.join(known)}.",
+        )
+    try:
+        return TypeAdapter(kind).validate_python({**known, **settings})
+    except ValidationError as faults:
+        raise _explained(faults, "training") from faults
+
+
+def load_recipe(path: Path | None = None) -> ModelRecipe | PublishedModelRecipe:
+    """Read a recipe, of whichever kind it says; None reads that of the shipped model.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing, is not YAML, or has an unknown key or a wrong value, or an animal would serve for two
+        things.
+    """
+    path = path or SHIPPED_RECIPE
+    content = read_yaml(path)
+    if not isinstance(content, dict) or "kind" not in content:
+        return parse_recipe(content, where=path)
+    published = validated(PublishedModelRecipe, content, where=path)
+    with _faults_in(path):
+        published.network_recipe()
+    return published
+
+
+def parse_recipe(content: Any, *, where: object) -> ModelRecipe:
+    """Validate the content of a recipe; errors as of `load_recipe`."""
+    recipe = validated(ModelRecipe, content, where=where)
+    with _faults_in(where):
+        recipe.in_order()
+        recipe.splits()
+    return recipe
+
+
+@contextmanager
+def _faults_in(recipe: object) -> Iterator[None]:
+    """Name the recipe beside the part of it in which a fault lies."""
+    try:
+        yield
+    except ConfigurationError as fault:
+        raise ConfigurationError(fault.message, where=f"{recipe}, {fault.where}", hint=fault.hint) from fault
+
+
+def read_yaml(path: Path) -> Any:
+    """Content of a YAML file; ConfigurationError if it is missing or is not YAML."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError("there is no such recipe.", where=path, hint=f"Copy {SHIPPED_RECIPE}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"this is not YAML: {error}", where=path, hint="Correct the line named.") from error
+
+
+def validated(kind: type[SectionKind], content: Any, *, where: object) -> SectionKind:
+    """Content of a recipe as an object; ConfigurationError that names every faulty place."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as faults:
+        raise _explained(faults, where) from faults
+
+
+def _explained(faults: ValidationError, where: object) -> ConfigurationError:
+    reasons = [f"{'.'.join(map(str, fault['loc'])) or 'recipe'}: {fault['msg']}" for fault in faults.errors()]
+    return ConfigurationError(f"{'; '.join(reasons)}.", where=where, hint="Correct the recipe.")
+
+
+def shortened(recipe: ModelRecipe, *, members: int | None, scans: int | None, steps: int | None) -> ModelRecipe:
+    """The recipe with another number of members, of training scans or of updates, where they are given."""
+    changes: dict[str, Any] = {}
+    if members is not None:
+        enough = members <= len(recipe.ensemble)
+        changes |= {"members": recipe.ensemble[:members]} if enough else {"runs": plain_runs(members), "members": ()}
+    if scans is not None:
+        changes["examples"] = _first(recipe.examples, scans)
+    if steps is not None:
+        runs = changes.get("runs", recipe.runs)
+        changes["training"] = {**recipe.training, "steps": steps}
+        changes["runs"] = {name: {k: v for k, v in run.items() if k not in _LENGTHS} for name, run in runs.items()}
+    return recipe.model_copy(update=changes)
+
+
+def _first(parts: Parts, scans: int) -> Parts:
+    """So many scans, of every part in proportion to its size."""
+    total = sum(part.count for part in parts)
+    ends = [round(scans * done / total) for done in accumulate(part.count for part in parts)]
+    counts = [end - start for start, end in pairwise([0, *ends])]
+    return tuple(part.model_copy(update={"count": count}) for part, count in zip(parts, counts, strict=True) if count)

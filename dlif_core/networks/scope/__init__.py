@@ -1,0 +1,1 @@
+"""Whether a scan is of the kind that a model knows."""

@@ -1,0 +1,163 @@
+"""Checks of a scan that need no network: species, tracer, units, voxels, field of view and frames.
+
+Limits are the ranges of the population that networks are trained on, with some room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlif_core.blood.plasma import is_fdg
+from dlif_core.frames import FrameTiming
+from dlif_core.networks.prediction.features import arrival
+from dlif_core.networks.scope.features import dose_share, missed_arrival
+from dlif_core.networks.scope.orientation import body_mask
+from dlif_core.networks.scope.verdict import Verdict, worst
+from dlif_core.scan import Acquisition, DynamicScan, voxel_size
+
+Array = NDArray[np.float64]
+
+_FLUORINE, _SAME = 6586.2, 0.02  # half-life [s], and how far one may lie from it
+
+# (lowest, highest) that are usual, and that are possible at all
+_Range = tuple[float, float]
+_WEIGHT: tuple[_Range, _Range] = ((0.016, 0.040), (0.008, 0.080))  # [kg]
+_VOXEL: tuple[_Range, _Range] = ((0.3, 1.1), (0.1, 1.5))  # [mm]
+_LONG: tuple[_Range, _Range] = ((42.0, 110.0), (36.0, 160.0))  # field of view along the body [mm]
+_ACROSS: tuple[_Range, _Range] = ((21.0, 80.0), (18.0, 160.0))  # and across it
+_END: tuple[_Range, _Range] = ((880.0, 5400.0), (600.0, np.inf))  # of the scan [s]
+_SHARE: tuple[_Range, _Range] = ((0.1, 2.5), (0.03, 6.0))  # of the injected activity in the image
+
+_USUAL_SHARE = 0.8
+
+_EARLY, _EARLY_FRAMES, _FEWEST_FRAMES = 180.0, 10, 6
+_LONGEST_GAP, _LATEST_START = 10.0, 10.0  # [s]
+_ALONG = 0.9  # least cosine between an axis of the image and the axis of the body it should run along
+
+
+def precheck(scan: DynamicScan) -> Verdict:
+    """What metadata, voxels and frames say, before anything is computed."""
+    verdicts = [*_acquisition(scan.acquisition), *_schedule(scan.timing)]
+    if scan.activity is None or scan.affine is None:
+        verdicts.append(_out("the scan has no image with known voxel size, which the learned input function needs."))
+    else:
+        verdicts += _voxels(voxel_size(scan.affine), scan.activity.shape[1:])
+        verdicts += _axes(np.asarray(scan.affine, float)[:3, :3])
+    return worst(*verdicts)
+
+
+def check_image(activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> Verdict:
+    """Whether the image holds about the injected activity, shows the bolus arrive and the body lie along z.
+
+    Parameters
+    ----------
+    activity
+        Shape (frames, z, y, x), voxels of 1 mm [SUV].
+    timing
+        Of the frames.
+    body_weight
+        [kg].
+    """
+    if not bool(torch.isfinite(activity).all()):
+        return _out("the image holds values that are not finite.")
+    total = activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
+    if total.max() <= 0.0:
+        return _out("the image is empty.")
+    share = dose_share(activity, timing, body_weight)
+    verdicts = [Verdict(), *_limits(share, _SHARE, _wrong_unit(share))]
+    verdicts += _longest(activity.mean(dim=0))
+    if missed_arrival(timing, arrival(timing, total)):
+        verdicts.append(
+            _doubtful("activity is there from the first frame on: the scan starts after the bolus arrived.")
+        )
+    return worst(*verdicts)
+
+
+def _longest(image: torch.Tensor) -> Iterator[Verdict]:
+    """A body lies along z."""
+    places = torch.argwhere(body_mask(image)).double().std(dim=0).tolist()
+    if max(places) > places[0]:
+        along = "zyx"[int(np.argmax(places))]
+        yield _out(f"the body is longer along {along} than along z (tail to head): are the axes in order?")
+
+
+def _wrong_unit(share: float) -> str:
+    return (
+        f"the image is {share / _USUAL_SHARE:.2g} times as active as an FDG mouse should be: are the units Bq/mL, and "
+        "are injected activity and body weight right?"
+    )
+
+
+def _acquisition(acquisition: Acquisition) -> Iterator[Verdict]:
+    if not acquisition.species:
+        yield _doubtful("the species is not stated; the model knows mice only.")
+    elif acquisition.species.lower() != "mouse":
+        yield _out(f"the species is {acquisition.species!r}; the model knows mice only.")
+    if not is_fdg(acquisition.tracer):
+        yield _out(f"the tracer is {acquisition.tracer!r}; the model knows FDG only.")
+    if abs(acquisition.half_life / _FLUORINE - 1.0) > _SAME:
+        yield _out(
+            f"the half-life is {acquisition.half_life:.0f} s, that of fluorine-18 {_FLUORINE:.0f} s: is the tracer FDG?"
+        )
+    if not acquisition.decay_corrected:
+        yield _out("the image is not decay-corrected.")
+    if acquisition.suv_factor is None:
+        yield _out("injected activity or body weight is unknown, so that the image has no SUV.")
+    if acquisition.body_weight:
+        grams = 1000.0 * acquisition.body_weight
+        yield from _limits(
+            acquisition.body_weight, _WEIGHT, f"the body weight is {grams:.3g} g; the model knows mice of 18 to 35 g."
+        )
+
+
+def _schedule(timing: FrameTiming) -> Iterator[Verdict]:
+    begin, end = float(timing.start[0]), float(timing.end[-1])
+    if begin > _LATEST_START:
+        yield _doubtful(f"the first frame starts {begin:.0f} s after the injection; the model needs to see the bolus.")
+    early = int((timing.start < _EARLY).sum())
+    if early < _EARLY_FRAMES:
+        words = f"{early} frames start in the first 3 min; the model needs {_EARLY_FRAMES} to see the bolus."
+        yield _out(words) if early < _FEWEST_FRAMES else _doubtful(words)
+    yield from _limits(end, _END, f"the scan lasts {end / 60:.3g} min; the model knows scans of 15 to 55 min.")
+    gaps = [gap.seconds for gap in timing.gaps if timing.start[gap.after_frame] < _EARLY]
+    if gaps and max(gaps) > _LONGEST_GAP:
+        yield _doubtful(f"nothing was recorded for {max(gaps):.0f} s while the bolus passed.")
+
+
+def _voxels(size: Array, shape: tuple[int, ...]) -> Iterator[Verdict]:
+    for axis, edge, count in zip("zyx", size, shape, strict=True):
+        yield from _limits(edge, _VOXEL, f"voxels are {edge:.3g} mm along {axis}; the model knows 0.3 to 1.1 mm.")
+        length = edge * count
+        long = axis == "z"
+        wanted = "42 mm along z (tail to head)" if long else f"21 mm along {axis}"
+        words = f"the field of view is {length:.3g} mm along {axis}, the model needs {wanted}: are the axes in order?"
+        yield from _limits(length, _LONG if long else _ACROSS, words)
+
+
+def _axes(directions: Array) -> Iterator[Verdict]:
+    """Axis i of the affine must run along axis i of the body; forward or backward can't be told from metadata."""
+    cosines = np.abs(directions) / np.linalg.norm(directions, axis=0)
+    for index, axis in enumerate("xyz"):
+        if cosines[index, index] < _ALONG:
+            along = "xyz"[int(np.argmax(cosines[:, index]))]
+            yield _out(f"by the affine, axis {axis} of the image runs along {along} of the body: reorient the image.")
+
+
+def _limits(value: float, ranges: tuple[_Range, _Range], words: str) -> Iterator[Verdict]:
+    usual, possible = ranges
+    if not possible[0] <= value <= possible[1]:
+        yield _out(words)
+    elif not usual[0] <= value <= usual[1]:
+        yield _doubtful(words)
+
+
+def _doubtful(reason: str) -> Verdict:
+    return Verdict("doubtful", (reason,))
+
+
+def _out(reason: str) -> Verdict:
+    return Verdict("out of scope", (reason,))

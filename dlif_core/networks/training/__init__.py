@@ -1,0 +1,1 @@
+"""Training of networks on simulated scans: examples, populations, splits, resumable runs."""

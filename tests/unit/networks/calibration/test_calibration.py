@@ -1,0 +1,207 @@
+"""Calibration: coverage of bands, samples and intervals on scans whose errors are drawn from a known law."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from dlif_core.blood.feng import FengInput
+from dlif_core.errors import ConfigurationError
+from dlif_core.networks.calibration.calibration import Calibration, Case, fit_calibration
+from dlif_core.networks.calibration.conformal import conformal_quantile, fewest_scores
+from dlif_core.networks.prediction.continuous import ContinuousCurve
+from dlif_core.networks.prediction.ensemble import EnsemblePrediction
+from dlif_core.networks.prediction.predict import Prediction
+from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.training.populations import CALIBRATION, EDGES
+from dlif_core.phantom import HELD_OUT, TRAINING
+from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
+
+LONG, SHORT = frame_timing(MOUSE_FRAMES, np.inf), frame_timing(MOUSE_FRAMES, 1200.0)
+
+
+def make_case(rng, known=True):
+    """A curve with an error of 4 % of itself, common to all frames, and noise; both larger in some scans, where
+    members differ more."""
+    timing = SHORT if rng.random() < 0.3 else LONG
+    feng = FengInput(rng.normal(0.6, 0.05), 100 * rng.uniform(0.7, 1.3), 1.8, 1.8, -5.5, -0.23, -0.033, 0.18)
+    time = np.concatenate([np.arange(0.0, 300.0, 2.0), np.arange(300.0, timing.end[-1] + 1, 30.0)])
+    predicted = feng.curve(time)
+    averages, wild = timing.average(time, predicted), np.exp(rng.normal(0.0, 0.6))
+    spread, noise = 0.03 * wild * averages + 1e-3, 0.02 * wild * np.sqrt(averages + 0.1)
+    truth = averages + 0.04 * wild * averages * rng.standard_normal() + noise * rng.standard_normal(len(averages))
+    truth = truth if known else np.where(np.arange(len(truth)) == len(truth) - 1, np.nan, truth)
+    deviation = torch.from_numpy(spread / np.sqrt(2))
+    middle, tissue = torch.from_numpy(averages), torch.from_numpy(np.cumsum(averages * timing.duration) / 3000)
+    curves = torch.cat([middle[None], tissue.expand(len(TISSUES) - 1, -1)])
+    members = tuple(
+        Prediction(
+            whole_blood=middle + k * deviation,
+            weight_map=torch.ones(1, 1, 1),
+            displacement=torch.zeros(len(middle), 3),
+            tissues=torch.empty(0),
+            curves=curves,
+            factor=torch.ones(len(middle)),
+            doubt=torch.zeros(()),
+        )
+        for k in (-1, 1)
+    )
+    prediction = EnsemblePrediction(timing, 0.025, members, noise)
+    return Case(prediction, ContinuousCurve(time, predicted, 60 * feng.delay), truth)
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    rng = np.random.default_rng(0)
+    return fit_calibration([make_case(rng, known=k % 5 == 0) for k in range(300)], "drawn from a known law")
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    rng = np.random.default_rng(1)
+    return [make_case(rng, known=False) for _ in range(200)]
+
+
+class TestConformalQuantile:
+    @pytest.mark.parametrize(("scans", "level"), [(9, 0.9), (19, 0.95), (25, 0.8)])
+    def test_holds_in_finite_samples(self, scans, level):
+        """Coverage over many calibrations is between the level and the level + 1/(n + 1), whatever the scores' law."""
+        scores = np.random.default_rng(2).standard_t(2, (20_000, scans + 1))
+        held = [new <= conformal_quantile(others, level) for *others, new in scores]
+        assert level - 0.007 <= np.mean(held) <= level + 1 / (scans + 1) + 0.007
+
+    def test_too_few_scans_give_no_band(self):
+        assert (fewest_scores(0.9), fewest_scores(0.95)) == (9, 19)
+        assert conformal_quantile(np.arange(9), 0.9) == 8
+        with pytest.raises(ConfigurationError, match=r"8 calibration scans are too few for 90 %"):
+            conformal_quantile(np.arange(8), 0.9)
+        with pytest.raises(ConfigurationError, match="no level"):
+            conformal_quantile(np.arange(9), 1.0)
+
+
+class TestBand:
+    def test_covers_fresh_scans_at_its_level(self, calibration, fresh):
+        scores = calibration.recalibrated(fresh, "fresh").scores["band"]
+        for level in (0.8, 0.9):
+            limit = conformal_quantile(calibration.scores["band"], level)
+            assert np.mean(scores <= limit) == pytest.approx(level, abs=0.07)
+
+    def test_is_wider_where_the_error_is_larger(self, calibration, fresh):
+        from scipy.stats import spearmanr
+
+        size = [np.sqrt(np.nanmean((one.whole_blood - one.prediction.whole_blood) ** 2)) for one in fresh]
+        width = [calibration.scale.at(one.prediction, one.curve).mean() for one in fresh]
+        assert spearmanr(size, width).statistic > 0.5
+
+    def test_lies_about_the_curve(self, calibration, fresh):
+        found = calibration.curve(fresh[0].prediction)
+        assert (found.lower <= found.whole_blood).all()
+        assert (found.whole_blood <= found.upper).all()
+        half = found.upper - found.whole_blood
+        np.testing.assert_allclose(half, conformal_quantile(calibration.scores["band"], 0.9) * found.scale)
+        assert found.refused == ""
+
+
+class TestSamples:
+    def test_spread_and_course_are_those_of_the_errors(self, calibration, fresh):
+        """Most of the error is common to all frames, so the area varies by about 4 % of itself times the scan's own
+        factor, far more than independent errors of the frames would allow."""
+        found = [calibration.curve(one.prediction, samples=200, seed=k) for k, one in enumerate(fresh[:6])]
+        areas = [np.trapezoid(one.samples, one.time, axis=1) for one in found]
+        relative = [
+            area.std() / np.trapezoid(one.whole_blood, one.time) for area, one in zip(areas, found, strict=True)
+        ]
+        expected = [np.mean(one.prediction.spread / one.prediction.whole_blood.clip(0.05)) / 0.75 for one in fresh[:6]]
+        assert np.median(np.divide(relative, expected)) == pytest.approx(1.0, abs=0.35)
+
+    def test_band_holds_nine_in_ten(self, calibration, fresh):
+        held = []
+        for one in fresh[:6]:
+            found, timing = calibration.curve(one.prediction, samples=200), one.prediction.timing
+            low, high, drawn = (
+                timing.average(found.time, curves) for curves in (found.lower, found.upper, found.samples)
+            )
+            held.append(((low - 1e-9 <= drawn) & (drawn <= high + 1e-9)).all(axis=1).mean())
+        assert np.mean(held) == pytest.approx(0.9, abs=0.05)
+
+    def test_same_seed_same_curves(self, calibration, fresh):
+        first, second = (calibration.curve(fresh[0].prediction, samples=4).samples for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+        assert (first >= 0).all()
+
+
+class TestIntervals:
+    def test_cover_fresh_scans(self, calibration):
+        rng = np.random.default_rng(3)
+        scores = calibration.recalibrated([make_case(rng) for _ in range(24)], "fresh").scores
+        for name in ("auc", "peak", "Ki brain"):
+            covered = np.mean(scores[name] <= conformal_quantile(calibration.scores[name], 0.9))
+            assert covered >= 0.7, name
+
+    def test_hold_the_curve_itself(self, calibration, fresh):
+        found = calibration.curve(fresh[0].prediction)
+        low, high = found.intervals["auc"]
+        assert low < np.trapezoid(found.whole_blood, found.time) / 60 < high
+        low, high = found.intervals["peak"]
+        assert low < found.whole_blood.max() < high
+        low, high = found.intervals["Ki brain"]
+        assert low < 1 < high
+
+
+class TestFewScans:
+    def test_own_scans_keep_the_scale(self, calibration, fresh):
+        own = calibration.recalibrated(fresh[:12], "twelve mice")
+        assert own.scale is calibration.scale
+        assert len(own.scores["band"]) == 12
+        assert own.curve(fresh[20].prediction).lower is not None
+        assert "auc" not in own.curve(fresh[20].prediction).intervals  # blood was not known to the end
+
+    def test_no_band_from_eight(self, calibration, fresh):
+        found = calibration.recalibrated(fresh[:8], "eight mice").curve(fresh[20].prediction)
+        assert found.lower is None
+        assert "8 calibration scans are too few" in found.refused
+        assert found.intervals == {}
+
+    def test_scale_needs_enough(self, fresh):
+        with pytest.raises(ConfigurationError, match="too few to learn"):
+            fit_calibration(fresh[:60], "sixty")
+
+
+class TestFile:
+    def test_is_read_back(self, calibration, fresh):
+        kept = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
+        first, second = (each.curve(fresh[3].prediction) for each in (calibration, kept))
+        np.testing.assert_array_equal(first.upper, second.upper)
+        np.testing.assert_array_equal(first.samples, second.samples)
+        assert first.intervals == second.intervals
+        assert kept.population == "drawn from a known law"
+
+    def test_of_another_grid_is_refused(self, calibration):
+        with pytest.raises(ConfigurationError, match="another time grid"):
+            Calibration.from_dict(calibration.to_dict() | {"nodes": [0.0, 1.0]})
+
+
+class TestPopulations:
+    ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "turn", "shift", "tilt", "position")
+    SCANNER = ("resolution", "heart_resolution", "noise_level")
+
+    def spans(self, population):
+        anatomy = {name: getattr(population.anatomy, name) for name in self.ANATOMY}
+        return anatomy | {name: getattr(population.acquisition, name) for name in self.SCANNER}
+
+    def test_calibration_lies_beside_the_training(self):
+        """No value of anatomy, resolution or noise is one of the training, and the scans are others."""
+        training = self.spans(TRAINING)
+        assert all(span.excludes(training[name]) for name, span in self.spans(CALIBRATION).items())
+        assert CALIBRATION.injection == TRAINING.injection
+
+    def test_edges_lie_within_the_training_and_beside_what_is_held_out(self):
+        training, held_out = self.spans(TRAINING), self.spans(HELD_OUT)
+        for name, span in self.spans(EDGES).items():
+            assert all(training[name].holds(end) for interval in span.intervals for end in interval), name
+            assert span.excludes(held_out[name]), name
+        assert not EDGES.anatomy.size.holds(1.0)
+
+    def test_no_two_draw_the_same_scan(self):
+        assert len({population.stream for population in (TRAINING, EDGES, CALIBRATION, HELD_OUT)}) == 4

@@ -1,0 +1,100 @@
+"""Continuous curves from frame averages, against the exact curves of simulated injections."""
+
+import numpy as np
+import pytest
+
+from dlif_core.blood.feng import FengInput
+from dlif_core.errors import InputError
+from dlif_core.networks.prediction.continuous import continuous_curve
+from dlif_core.phantom import HELD_OUT, TRAINING, draw
+from dlif_core.phantom.injection import Injection
+from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
+from dlif_core.statistics.curves import curve_figures
+
+TIMING = frame_timing(MOUSE_FRAMES, np.inf)
+USUAL = FengInput(0.613, 102.8, 1.82, 1.85, -5.55, -0.227, -0.0333, 0.18)
+
+
+def truth(blood, timing):
+    time = np.arange(-60.0, timing.end[-1] + 1.0)
+    values = blood.curve(time)
+    return time, values, timing.average(time, values)
+
+
+def figures(blood, timing, share=0.0, rng=None):
+    """Peak ratio, error of the width [min] and area ratio over the frames."""
+    time, values, averages = truth(blood, timing)
+    noise = share * (averages + 0.4)
+    seen = averages + (noise * rng.standard_normal(len(noise)) if rng else 0.0)
+    curve = continuous_curve(timing, seen, noise)
+    own, true = curve_figures(curve.time, curve.values), curve_figures(time, values)
+    area = timing.average(curve.time, curve.values) @ timing.duration / (averages @ timing.duration)
+    return own.peak / true.peak, abs(own.fwhm - true.fwhm) / 60, area
+
+
+class TestExactAverages:
+    @pytest.mark.parametrize("seed", range(3))
+    def test_bolus_within_five_second_frames(self, seed):
+        peak, width, area = figures(draw(seed, HELD_OUT).mouse.blood, TIMING)
+        assert peak == pytest.approx(1.0, abs=0.01)
+        assert width < 0.01
+        assert area == pytest.approx(1.0, abs=0.003)
+
+    @pytest.mark.parametrize("infusion", [20.0, 60.0])
+    def test_slow_infusion(self, infusion):
+        peak, width, area = figures(Injection(USUAL, infusion=infusion), TIMING)
+        assert peak == pytest.approx(1.0, abs=0.03)
+        assert width < 0.05
+        assert area == pytest.approx(1.0, abs=0.003)
+
+    def test_second_bolus_is_kept(self):
+        blood = Injection(USUAL, repeat=0.4, gap=90.0)
+        time, values, averages = truth(blood, TIMING)
+        curve = continuous_curve(TIMING, averages, np.zeros(len(averages)))
+        found = np.interp([125.0, 155.0], curve.time, curve.values)  # the valley and the second peak
+        np.testing.assert_allclose(found, np.interp([125.0, 155.0], time, values), rtol=0.1)
+
+    def test_begins_before_the_scan_if_the_bolus_came_first(self):
+        blood = Injection(USUAL, shift=-50.0)
+        averages = truth(blood, TIMING)[2]
+        curve = continuous_curve(TIMING, averages, np.zeros(len(averages)))
+        assert curve.time[0] <= curve.arrival < 0
+        np.testing.assert_allclose(TIMING.average(curve.time, curve.values), averages, atol=0.05)
+
+
+class TestNoise:
+    def test_peak_and_width_are_unbiased(self):
+        rng = np.random.default_rng(0)
+        found = [figures(draw(seed, HELD_OUT).mouse.blood, TIMING, 0.04, rng) for seed in range(7)]
+        peak, width, area = np.median(found, axis=0)
+        assert peak == pytest.approx(1.0, abs=0.03)
+        assert width < 0.05
+        assert area == pytest.approx(1.0, abs=0.02)
+
+    def test_curve_is_nearer_to_the_truth_than_the_averages_are(self):
+        rng, (_, _, averages) = np.random.default_rng(1), truth(USUAL, TIMING)
+        noise = 0.06 * (averages + 0.3)
+        ratios = []
+        for _ in range(3):
+            seen = averages + noise * rng.standard_normal(len(averages))
+            curve = continuous_curve(TIMING, seen, noise)
+            smooth = TIMING.average(curve.time, curve.values)
+            ratios.append(np.linalg.norm(smooth - averages) / np.linalg.norm(seen - averages))
+        assert np.median(ratios) < 0.7
+
+    def test_is_a_curve_on_any_schedule(self):
+        mouse, _, protocol = draw(21, TRAINING)
+        averages = truth(mouse.blood, protocol.timing)[2]
+        curve = continuous_curve(protocol.timing, averages, 0.05 * averages)
+        assert (np.diff(curve.time) > 0).all()
+        assert curve.time[-1] == protocol.timing.end[-1]
+        assert (curve.values >= 0).all()
+
+    def test_scales_with_the_unit(self):
+        averages = truth(USUAL, TIMING)[2]
+        once, thousand = (continuous_curve(TIMING, k * averages, 0.05 * k * averages) for k in (1.0, 1000.0))
+        np.testing.assert_allclose(thousand.values, 1000 * once.values, rtol=1e-3, atol=1.0)
+
+    def test_no_activity_is_refused(self):
+        with pytest.raises(InputError, match="no activity"):
+            continuous_curve(TIMING, np.zeros(len(TIMING)), np.zeros(len(TIMING)))

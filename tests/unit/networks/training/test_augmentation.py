@@ -1,0 +1,92 @@
+"""Examples as they might also have been: the image stays the mixture of the tissues that it was."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.prediction.unmixing import unmix
+from dlif_core.networks.training.augmentation import Elsewhere, blurred, ended_early, seen_elsewhere, stretched, varied
+
+
+@pytest.fixture(scope="module")
+def mixture(examples):
+    """A scan at rest without noise, an exact mixture of its tissues."""
+    example = examples[0]
+    curves = torch.rand(len(example.tissues), len(example.timing), generator=torch.Generator().manual_seed(1))
+    return replace(
+        example,
+        activity=torch.einsum("kf,kzyx->fzyx", curves, example.tissues),
+        displacement=torch.zeros_like(example.displacement),
+        whole_blood=curves[0],
+    )
+
+
+def reads_its_blood(example):
+    read = unmix(example.activity, example.tissues, torch.ones(example.tissues.shape[1:])).curves[0]
+    torch.testing.assert_close(read, example.whole_blood, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("zoom", [(1.14, 1.1, 1.12), (0.88, 0.9, 0.86)])
+def test_a_stretched_animal_has_organs_of_another_size_and_the_same_blood(mixture, zoom):
+    found = stretched(mixture, zoom)
+    myocardium = TISSUES.index("myocardium")
+    ratio = found.tissues[myocardium].sum() / mixture.tissues[myocardium].sum()
+    assert float(ratio) == pytest.approx(np.prod(zoom), rel=0.03)
+    reads_its_blood(found)
+
+
+def test_a_blurred_scan_is_that_of_scipy_and_has_the_same_blood(mixture):
+    found = blurred(mixture, 1.2)
+    expected = gaussian_filter(mixture.activity[20].numpy(), 1.2 / np.sqrt(8.0 * np.log(2.0)), mode="nearest")
+    np.testing.assert_allclose(found.activity[20], expected, atol=1e-4)
+    reads_its_blood(found)
+
+
+def test_what_moved_so_many_voxels_moves_in_proportion_in_a_stretched_animal(examples):
+    found = stretched(examples[1], (1.1, 0.9, 1.0))
+    torch.testing.assert_close(found.displacement, examples[1].displacement * torch.tensor([1.1, 0.9, 1.0]))
+
+
+def test_a_scan_that_ends_early_has_its_first_frames(examples):
+    example = examples[0]
+    short = ended_early(example, 900.0)
+    number = len(short.timing)
+    assert 0 < number < len(example.timing)
+    assert short.timing.end[-1] <= 900.0 < example.timing.end[number]
+    assert torch.equal(short.activity, example.activity[:number])
+    assert len(short.whole_blood) == len(short.displacement) == number
+    assert len(ended_early(example, -1e9).timing) == len(example.timing)
+
+
+def test_however_a_scan_was_seen_its_blood_is_read_from_it(mixture):
+    """Noise-free, at rest, with the tissues that go with it: of 30 variations most are stretched, blurred or short."""
+    rng = np.random.default_rng(0)
+    found = [seen_elsewhere(mixture, rng) for _ in range(30)]
+    for one in found:
+        reads_its_blood(one)
+    assert len({(len(one.timing), float(one.tissues.sum())) for one in found}) > 20
+
+
+def test_a_scan_of_a_source_is_always_seen_in_the_same_way(examples):
+    elsewhere = Elsewhere(examples)
+    assert len(elsewhere) == len(examples)
+    assert all(torch.equal(elsewhere[number].activity, elsewhere[number].activity) for number in range(len(examples)))
+    assert not all(torch.equal(elsewhere[number].activity, one.activity) for number, one in enumerate(examples))
+
+
+def test_variations_put_most_scans_right(examples):
+    """What is left of the motion is an error of alignment; the others keep it, mirrored with the image."""
+    rng = np.random.default_rng(0)
+    right = [bool((varied(examples[1], rng).displacement == 0).all()) for _ in range(40)]
+    assert 20 <= sum(right) < 40
+
+
+def test_a_scan_whose_tissues_nobody_knows_is_varied_too(examples):
+    unknown = replace(examples[0], tissues=examples[0].tissues[:0])
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        assert len(varied(unknown, rng).tissues) == 0
