@@ -13,7 +13,7 @@ MODEL = Model(
         Parameter("VT", VOLUME, "VT, total distribution volume", lower=-math.inf, derived=True),
         Parameter("intercept", TIME, "b, intercept of the Logan plot", lower=-math.inf, derived=True),
     ),
-    engine="linear:ma1",
+    engine="linear.multilinear:ma1",
     options=frozenset({"blood_volume", "delay", "t_star"}),
     needed_options=frozenset({"t_star"}),
     delay_model="2tcm-reversible",

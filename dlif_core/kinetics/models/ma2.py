@@ -16,7 +16,7 @@ MODEL = Model(
         Parameter("k3", RATE, "k3, rate constant into the second tissue compartment", lower=-math.inf, derived=True),
         Parameter("k4", RATE, "k4, rate constant out of the second tissue compartment", lower=-math.inf, derived=True),
     ),
-    engine="linear:ma2",
+    engine="linear.multilinear:ma2",
     options=frozenset({"blood_volume", "delay", "t_star"}),
     delay_model="2tcm-reversible",
 )

@@ -16,7 +16,7 @@ MODEL = Model(
         ),
         Parameter("k2", RATE, "k2, rate constant from tissue to plasma", lower=-math.inf),
     ),
-    engine="linear:mrtm2",
+    engine="linear.multilinear:mrtm2",
     options=frozenset({"t_star", "k2_prime"}),
     needed_options=frozenset({"k2_prime"}),
     needs_input=False,

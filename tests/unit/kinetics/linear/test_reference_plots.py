@@ -4,12 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_kinetics_linear import BLOOD, COLUMNS, ONE, context, one_regression, truth, with_noise_in_the_columns
 
 from dlif_core.errors import ConfigurationError, CurveError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import MODELS, FitContext, FitStatus
 from dlif_core.kinetics.linear.graphical import find_t_star, tissue_integral
+from tests.unit.kinetics.linear.test_multilinear import (
+    BLOOD,
+    COLUMNS,
+    ONE,
+    context,
+    one_regression,
+    truth,
+    with_noise_in_the_columns,
+)
 from tests.unit.kinetics.truth import MOUSE, noisy_mouse_curves, schedule, settings_for
 
 LONG = schedule((1, 30), (24, 5), (9, 20), (20, 300), (20, 600))

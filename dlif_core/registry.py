@@ -1,0 +1,127 @@
+"""Registries: the built-in parts of one kind by name, and those that other packages add."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, Protocol, TypeVar
+
+from dlif_core.errors import ConfigurationError
+
+
+class Named(Protocol):
+    """A part that a registry can hold: it has a name."""
+
+    @property
+    def name(self) -> str:
+        """Name in study files, in products and on the command line."""
+
+
+Part = TypeVar("Part", bound=Named)
+
+
+class Registry(Mapping[str, Part], Generic[Part]):
+    """Parts of one kind by name, in the order in which they were entered.
+
+    Other packages add parts by an entry point of the registry's group, which names an object of that kind. They are
+    loaded when the registry is first read, in every process, so that workers know them too.
+
+    Parameters
+    ----------
+    kind
+        What the parts are, in words for messages: ``kinetic model``.
+    group
+        Entry-point group of other packages' parts, for example ``dlif.models``; empty for none.
+    parts
+        The built-in parts.
+
+    Raises
+    ------
+    ConfigurationError
+        On first reading, if a part of another package can't be loaded or has a name that is taken.
+    """
+
+    def __init__(self, kind: str, group: str, parts: Iterable[Part]) -> None:
+        self.kind = kind
+        self.group = group
+        self._own: dict[str, Part] = {}
+        for part in parts:
+            self.register(part)
+
+    def register(self, part: Part) -> Part:
+        """Add a part in this process only; an entry point adds it in all processes.
+
+        Raises
+        ------
+        ConfigurationError
+            If its name is taken.
+        """
+        _require_free(part.name, self._own, self.kind)
+        self._own[part.name] = part
+        self.__dict__.pop("_parts", None)
+        return part
+
+    def unregister(self, name: str) -> None:
+        """Remove a part that `register` added."""
+        del self._own[name]
+        self.__dict__.pop("_parts", None)
+
+    def named(self, name: str, *, where: object = "") -> Part:
+        """The part of this name.
+
+        Parameters
+        ----------
+        name
+            A name, as a study file gives it.
+        where
+            Setting that gives it, for the message.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none; the message gives the nearest name and the hint all names.
+        """
+        if name in self:
+            return self[name]
+        near = get_close_matches(str(name), list(self), n=1, cutoff=0.5)
+        suggestion = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(
+            f"there is no {self.kind} {name!r}.{suggestion}", where=where, hint=f"Known: {', '.join(self)}."
+        )
+
+    @cached_property
+    def _parts(self) -> dict[str, Part]:
+        parts = dict(self._own)
+        for point in entry_points(group=self.group) if self.group else ():
+            part: Part = _load(point)
+            _require_free(part.name, parts, f"{self.kind} ({point.value})")
+            parts[part.name] = part
+        return parts
+
+    def __getitem__(self, name: str) -> Part:
+        return self._parts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+
+def _require_free(name: str, parts: Mapping[str, object], kind: str) -> None:
+    if name in parts:
+        raise ConfigurationError(f"the name {name!r} is taken.", where=kind, hint="Give it another name.")
+
+
+def _load(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as fault:
+        package = f"package {point.dist.name}, " if point.dist else ""
+        raise ConfigurationError(
+            f"it can't be loaded: {type(fault).__name__}: {fault}.",
+            where=f"{package}entry point {point.group}, {point.name} = {point.value}",
+            hint="Update or uninstall the package.",
+        ) from fault
