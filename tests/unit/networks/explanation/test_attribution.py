@@ -112,7 +112,7 @@ class TestRelevance:
 
     def test_of_a_drawing_that_does_not_depend_on_the_image_is_the_weight_map(self, seen, monkeypatch):
         """A network whose last weights are zero draws the same everywhere; noise is taken as even."""
-        for module in ("attribution", "prediction"):
+        for module in ("explanation.attribution", "prediction.predict"):
             monkeypatch.setattr(
                 f"dlif_core.networks.{module}.noise_confidence", lambda image, _: torch.ones_like(image[0])
             )
