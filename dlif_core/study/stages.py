@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from dlif_core.errors import InputError
 from dlif_core.store import Status, open_store
 from dlif_core.study.config import StudyConfig, fit_settings
-from dlif_core.study.job import Job, Outcome, available_input_function, on_worker, physics
+from dlif_core.study.job import Job, Outcome, available_input_function, on_worker
 from dlif_core.study.maps import make_maps
 from dlif_core.study.plan import COHORT, LEARNED, Plan, Step, blocked_by, cohort_step, input_function_name
 from dlif_core.study.selection import select_models
@@ -130,7 +130,7 @@ def fit_scan_regions(job: Job) -> None:
     with job.store.stage(job.step.product) as staging:
         scan, _ = read_scan(job.store, job.step.scan)
         curve, passed = available_input_function(job)
-        fitted = fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), *physics(scan))
+        fitted = fit_regions(scan, curve, fit_settings(job.fit))
         staging.write_dataset(fitted)
         staging.publish(job.step.fingerprint, warnings=passed)
 

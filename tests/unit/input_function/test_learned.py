@@ -107,9 +107,7 @@ class TestCurve:
     def test_samples_reach_the_kinetics(self, found, simulated):
         """Errors common to the whole curve make Ki uncertain by as much, relative to itself."""
         scan = simulated.scan
-        fits = fit_regions(
-            scan.regions, scan.timing, found, FitSettings("patlak", t_star=10.0), scan.acquisition.half_life
-        ).sel(region="brain")
+        fits = fit_regions(scan, found, FitSettings("patlak", t_star=10.0)).sel(region="brain")
         relative = float(fits["Ki_input_se"] / fits["Ki"])
         area = np.trapezoid(found.samples, found.time, axis=1)
         assert relative == pytest.approx(area.std() / area.mean(), rel=0.6)
