@@ -9,9 +9,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.ingest import ReaderOptions, reader_options
 from dlif_core.kinetics import MODELS, FitSettings, Model
 from dlif_core.kinetics.settings import Delay, Find, Pair, Weighting
 
@@ -20,6 +21,42 @@ class Section(BaseModel):
     """A part of the study file; keys that it does not know are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class DataSource(Section):
+    """Where the scans are and how they are stored; a path or URL alone gives the `uri`.
+
+    Attributes
+    ----------
+    uri
+        Folder, file or URL. A relative path is relative to the study file.
+    format
+        Name of a reader, one of `dlif_core.ingest.READERS`; left out, the one that recognises what lies there.
+    options
+        Options of the reader. In a study file they are keys of their own beside `uri` and `format`.
+    """
+
+    uri: str
+    format: str | None = None
+    options: ReaderOptions | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_study_file(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"uri": value}
+        if not isinstance(value, dict) or (value.keys() <= {"uri", "format"} and not value.get("format")):
+            return value
+        source = {key: value[key] for key in ("uri", "format") if key in value}
+        options = {key: setting for key, setting in value.items() if key not in source}
+        if not source.get("format"):
+            raise ValueError(f"{', '.join(map(repr, options))}: options need a `format` beside them")
+        return source | {"options": reader_options(str(source["format"]), options)}
+
+    @model_serializer
+    def _as_in_study_file(self) -> dict[str, Any]:
+        options = self.options.model_dump(mode="json") if self.options else {}
+        return {"uri": self.uri, "format": self.format, **options}
 
 
 class Regions(Section):
@@ -131,7 +168,7 @@ class StudyConfig(Section):
     name
         Short name; stands in reports and in the Prefect UI.
     data
-        Folder or URL of the PET-BIDS data set. A relative path is relative to the study file.
+        Where the scans are: a path or URL, or a section with ``uri``, ``format`` and options of its reader.
     output
         Folder or URL for everything that is made.
     scans
@@ -141,7 +178,7 @@ class StudyConfig(Section):
     """
 
     name: str
-    data: str
+    data: DataSource
     output: str
     scans: tuple[str, ...] = ("*",)
     regions: Regions = Regions()
@@ -209,9 +246,8 @@ def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
     except ValidationError as faults:
         raise ConfigurationError(_explain(faults, content), where=where, hint="Correct the study file.") from faults
     _check_names(config, where)
-    return config.model_copy(
-        update={"data": _absolute(config.data, where.parent), "output": _absolute(config.output, where.parent)}
-    )
+    data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent)})
+    return config.model_copy(update={"data": data, "output": _absolute(config.output, where.parent)})
 
 
 def _absolute(uri: str, folder: Path) -> str:

@@ -59,7 +59,7 @@ def _rows(config: StudyConfig, plan: Plan, store: Store) -> Iterator[dict[str, o
     available = results(plan, store)
     for scan in plan.files:
         try:
-            truth = read_truth(config.data, scan)
+            truth = read_truth(config.data.uri, scan)
         except MissingInputError:
             continue
         masks = {organ: truth.labels == label for label, organ in truth.label_names.items() if organ in ORGANS}
