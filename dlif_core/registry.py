@@ -40,7 +40,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
     Raises
     ------
     ConfigurationError
-        On first reading, if a part of another package can't be loaded or has a name that is taken.
+        If, on first reading, a part of another package can't be loaded or has a name that is taken.
     """
 
     def __init__(self, kind: str, group: str, parts: Iterable[Part]) -> None:
