@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dlif_core.evaluation.tables import Results
     from dlif_core.kinetics import Model
     from dlif_core.networks.bundle.folder import ListedModel
-    from dlif_core.report.numbers import Table as ReportTable
+    from dlif_core.report.numbers import ReportTable
     from dlif_core.study.plan import Plan
     from dlif_core.study.status import StudyStatus
 
