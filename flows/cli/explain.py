@@ -48,10 +48,10 @@ def explain(
     from dlif_core.networks.explanation.attribution import explain_scan
     from dlif_core.report.explanation_files import write_explanation
     from dlif_core.report.learned import explanation_table
-    from dlif_core.study.config import load_study
+    from dlif_core.study.config import learned_model, load_study
 
     config = load_study(study)
-    learned = load_model(model or _model(config))
+    learned = load_model(model or learned_model(config))
     explained = explain_scan(learned.networks, _scan(config, scan), target or ["auc"], matrix=True)
     folder = output or Path(f"explain-{scan}")
     about = {"scan": scan, "model": learned.name, "digest": learned.digest}
@@ -63,14 +63,6 @@ def explain(
 
     print_rich(terminal_table(explanation_table(explained)))
     typer.echo(f"Pictures and numbers are in {folder}.")
-
-
-def _model(config: StudyConfig) -> str | None:
-    """Trained model that the study names for its learned input function; None for the one in use."""
-    from dlif_core.input_function import check_options
-
-    options = check_options("learned", config.input_functions.get("learned", {}))
-    return getattr(options, "model", None)
 
 
 def _scan(config: StudyConfig, scan: str) -> DynamicScan:
