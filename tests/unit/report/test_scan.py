@@ -278,7 +278,7 @@ def test_report_of_a_measured_scan_has_all_its_regions(real_data: Path) -> None:
     files = next(one for one in find_scans(str(real_data / "ds004869_mc1")) if one.scan_id == "sub-01_ses-baseline")
     with open_scan(files) as ingested:
         scan, blood = ingested.scan, ingested.blood
-    curve = estimate("arterial", scan, blood, {})
+    curve = estimate("arterial", scan, blood)
     settings = FitSettings("logan", t_star=20.0)
     fit = fit_regions(scan, curve, settings)
     content = ScanReport(
