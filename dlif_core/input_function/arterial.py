@@ -85,11 +85,26 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: A
     BloodError
         If the blood data can't give a curve for the whole scan.
     """
+    return arterial_curve(recordings, float(scan.timing.end[-1]), scan.acquisition, options)
+
+
+def arterial_curve(
+    recordings: Sequence[BloodRecording], scan_end: float, acquisition: Acquisition, options: ArterialOptions
+) -> InputFunction:
+    """Arterial input function from injection to the end of a scan [s], without the scan itself.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no arterial recording.
+    BloodError
+        If the blood data can't give a curve for the whole scan.
+    """
     blood = merge(recordings)
-    end = float(scan.timing.end[-1]) - options.delay_s
+    end = scan_end - options.delay_s
     time = time_grid(end, *_sample_times(blood))
-    whole_blood, plasma = _activities(blood, time, end, scan.acquisition, options)
-    parent = _parent_fraction(blood, time, scan.acquisition, options)
+    whole_blood, plasma = _activities(blood, time, end, acquisition, options)
+    parent = _parent_fraction(blood, time, acquisition, options)
     warnings = blood.warnings + _late_start(blood) + whole_blood.warnings + plasma.warnings + parent.warnings
     provenance = {
         **blood.provenance,
