@@ -139,8 +139,9 @@ def _estimate(
 ) -> InputFunction:
     options: dict[str, Any] = {} if model is None else {"model": model}
     if sample_option is None:
-        return estimate(method, scan, (), options)
-    return estimate(method, scan, blood, {**options, sample_option: float(blood[-1].time[-1])})
+        return estimate(method, scan, (), METHODS[method].parse(options))
+    options[sample_option] = float(blood[-1].time[-1])
+    return estimate(method, scan, blood, METHODS[method].parse(options))
 
 
 def _learned(model: str | None) -> Candidate:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ImageError, MissingInputError
-from dlif_core.ingest.bids.files import local_path
+from dlif_core.ingest.reader import ImageGeometry
+from dlif_core.ingest.uris import local_path
 
 Array = NDArray[np.float64]
 
@@ -76,8 +77,8 @@ class NiftiImage:
             return np.asarray(block * self.scale, dtype=np.float32)
 
 
-def image_geometry(uri: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Shape (frames, z, y, x) and edge lengths along z, y, x [mm] as an image's header says, without reading on.
+def image_geometry(uri: str) -> ImageGeometry:
+    """Read an image's grid from its header, and nothing beyond it.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def image_geometry(uri: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     except (WrapStructError, HeaderDataError, OSError, EOFError, zlib.error) as fault:
         raise ImageError(f"its header can't be read: {fault}.", where=uri, hint=_FETCH_AGAIN) from fault
     shape = _four_dimensions(header.get_data_shape(), uri)
-    return shape[::-1], tuple(float(size) for size in reversed(header.get_zooms()[:3]))
+    return ImageGeometry(shape[::-1], tuple(float(size) for size in reversed(header.get_zooms()[:3])))
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def region_curves(
     if len(inside) == 0:
         raise ImageError("the label image is all zero.", where=source, hint="Give the image of region labels.")
     unnamed = [int(label) for label in means.labels[inside] if int(label) not in names]
-    warnings = (f"Labels without a name in a *_dseg.tsv: {', '.join(map(str, unnamed))}.",) if unnamed else ()
+    warnings = (f"Labels without a name: {', '.join(map(str, unnamed))}.",) if unnamed else ()
     return (
         RegionCurves(
             names=tuple(names.get(int(label), f"label-{label}") for label in means.labels[inside]),

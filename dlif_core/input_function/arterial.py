@@ -22,7 +22,7 @@ from dlif_core.blood.series import Interpolation, Series, time_grid
 from dlif_core.blood.tail import fit_tail, require_reach
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
-from dlif_core.input_function.options import Options
+from dlif_core.input_function.method import Method, Options
 from dlif_core.scan import Acquisition, DynamicScan
 
 Array = NDArray[np.float64]
@@ -246,3 +246,6 @@ def _late_start(blood: ArterialBlood) -> tuple[str, ...]:
         f"the first arterial sample ({series.time[0]:g} s) already has {share:.0%} of the highest activity; "
         "the rise of the curve is a straight line from injection.",
     )
+
+
+METHOD = Method("arterial", "Arterial blood", ArterialOptions, estimate)

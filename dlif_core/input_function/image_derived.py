@@ -29,8 +29,8 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.heart import Level, find_heart, mean_curve
+from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.one_sample import sample_near
-from dlif_core.input_function.options import Options
 from dlif_core.scan import DynamicScan, ImageArray
 
 Array = NDArray[np.float64]
@@ -342,3 +342,6 @@ def curve_from_frames(timing: FrameTiming, averages: Array) -> tuple[Array, Arra
     heights = np.append(0.0, heights)
     misfit = float(np.sqrt(np.mean((average @ heights - averages / scale) ** 2)))
     return time, scale * heights, misfit
+
+
+METHOD = Method("image-derived", "Image-derived", ImageDerivedOptions, estimate)

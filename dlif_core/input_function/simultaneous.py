@@ -28,8 +28,8 @@ from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.factor_analysis import bolus_scale
 from dlif_core.input_function.image_derived import ImageDerivedOptions, corrected_pool
+from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.one_sample import sample_near
-from dlif_core.input_function.options import Options
 from dlif_core.input_function.population import population_shape
 from dlif_core.input_function.voxel_curves import voxel_curves
 from dlif_core.kinetics.convolution import FrameConvolution
@@ -244,3 +244,6 @@ def _population_scale(scan: DynamicScan, time: Array, shape: Array) -> tuple[flo
     population = population_shape(scan.acquisition).feng.curve(time)
     area = float(np.trapezoid(population, time) / np.trapezoid(shape, time))
     return area / factor, {"by": "the population's area under the curve, dose and weight"}
+
+
+METHOD = Method("simultaneous", "Simultaneous estimation", SimultaneousOptions, estimate)

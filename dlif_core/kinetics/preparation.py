@@ -13,13 +13,12 @@ import numpy as np
 
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
-from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.context import Array, FitContext
 from dlif_core.kinetics.input_model import fitted_inputs, tissue_input
 from dlif_core.kinetics.models import RATE_BOUNDS
 from dlif_core.kinetics.settings import Delay, FitSettings
 from dlif_core.kinetics.weights import frame_weights, leading_curve, region_curve
-from dlif_core.scan import RegionCurves
+from dlif_core.scan import DynamicScan
 
 #: Rates of voxels may differ from those of the leading region by this factor.
 _RATE_FACTOR = 3.0
@@ -55,31 +54,18 @@ class Preparation:
 
 
 def prepare(
-    regions: RegionCurves,
-    timing: FrameTiming,
-    input_function: InputFunction | None,
-    settings: FitSettings,
-    half_life: float,
-    suv_factor: float | None = None,
-    *,
-    regional: bool = False,
+    scan: DynamicScan, curve: InputFunction | None, settings: FitSettings, *, regional: bool = False
 ) -> Preparation:
     """Settle everything that regions and voxels of a scan have in common.
 
     Parameters
     ----------
-    regions
-        Decay-corrected curves.
-    timing
-        Frames.
-    input_function
-        As measured at its site; None for models that need none.
+    scan
+        With decay-corrected region curves; its image is not read.
+    curve
+        The input function as measured at its site; None for models that need none.
     settings
         Model and options.
-    half_life
-        Of the radionuclide [s], for the frame weights.
-    suv_factor
-        Body weight over injected dose [g/Bq]; None where it is unknown.
     regional
         True where fits of regions follow, each of which finds the model's own input parameters itself unless the
         delay is that of the image.
@@ -92,16 +78,16 @@ def prepare(
         If the settings can't be used with this frame schedule.
     """
     model = settings.kinetic_model
-    if model.needs_input and input_function is None:
+    if model.needs_input and curve is None:
         raise InputError("there is no input function.", where=f"model {settings.model}")
     context = FitContext(
-        timing,
-        frame_weights(regions, timing, settings, half_life),
-        input_function if model.needs_input else None,
-        region_curve(regions, settings.reference) if settings.reference is not None else None,
-        suv_factor,
+        scan.timing,
+        frame_weights(scan, settings),
+        curve if model.needs_input else None,
+        region_curve(scan.regions, settings.reference) if settings.reference is not None else None,
+        scan.acquisition.suv_factor,
     )
-    return _settle(Preparation(context, settings, settings), leading_curve(regions, settings), regional=regional)
+    return _settle(Preparation(context, settings, settings), leading_curve(scan.regions, settings), regional=regional)
 
 
 def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:

@@ -12,7 +12,6 @@ import numpy as np
 import xarray as xr
 
 from dlif_core.curve import InputFunction
-from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.compartment.regions import CompartmentRegions, RegionFit
 from dlif_core.kinetics.context import Array, Estimator
 from dlif_core.kinetics.input_model import input_parameters
@@ -21,33 +20,21 @@ from dlif_core.kinetics.selection import fitted_numbers, information_criteria
 from dlif_core.kinetics.settings import FitSettings, FitStatus
 from dlif_core.kinetics.uncertainty.propagation import region_variables
 from dlif_core.kinetics.voxels import fit_variables
-from dlif_core.scan import RegionCurves
+from dlif_core.scan import DynamicScan, RegionCurves
 
 
-def fit_regions(
-    regions: RegionCurves,
-    timing: FrameTiming,
-    input_function: InputFunction | None,
-    settings: FitSettings,
-    half_life: float,
-    suv_factor: float | None = None,
-) -> xr.Dataset:
+def fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSettings) -> xr.Dataset:
     """Fit a model to every region curve.
 
     Parameters
     ----------
-    regions
-        Decay-corrected curves.
-    timing
-        Frames.
-    input_function
-        As measured at its site; delay and other input parameters are applied here. None for models that need none.
+    scan
+        With decay-corrected region curves; its image is not read.
+    curve
+        The input function as measured at its site; delay and other input parameters are applied here. None for models
+        that need none.
     settings
         Model and options.
-    half_life
-        Of the radionuclide [s], for the frame weights.
-    suv_factor
-        Body weight over injected dose [g/Bq]; None where it is unknown.
 
     Returns
     -------
@@ -63,8 +50,8 @@ def fit_regions(
     ConfigurationError
         If the settings can't be used with this frame schedule.
     """
-    prepared = prepare(regions, timing, input_function, settings, half_life, suv_factor, regional=True)
-    return _dataset(list(_fit(regions.activity, prepared)), regions, prepared)
+    prepared = prepare(scan, curve, settings, regional=True)
+    return _dataset(list(_fit(scan.regions.activity, prepared)), scan.regions, prepared)
 
 
 def _fit(activity: Array, prepared: Preparation) -> Iterator[RegionFit]:

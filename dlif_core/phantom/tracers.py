@@ -51,7 +51,7 @@ class Tracer:
     Attributes
     ----------
     name
-        As metadata name it.
+        Name in the metadata of a scan.
     radionuclide, half_life
         The radionuclide and its half-life [s].
     tissue

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from dlif_core.blood.recording import BloodRecording
 from dlif_core.errors import BloodError, MissingInputError, UnitError
-from dlif_core.ingest.bids.files import Table, is_given, read_sidecar, read_table
-from dlif_core.ingest.bids.find import ScanFiles
 from dlif_core.ingest.bids.metadata import Metadata
+from dlif_core.ingest.bids.sidecar import read_sidecar
+from dlif_core.ingest.reader import ScanFiles
+from dlif_core.ingest.tables import Table, is_given, read_table
 from dlif_core.units import Dimension, factor
 
 Array = NDArray[np.float64]

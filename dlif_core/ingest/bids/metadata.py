@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from dlif_core.errors import MissingInputError
 from dlif_core.frames import FrameTiming
-from dlif_core.ingest.bids.files import is_given, number, read_sidecar, read_table
-from dlif_core.ingest.bids.find import ScanFiles
-from dlif_core.ingest.bids.sidecar import Sidecar
+from dlif_core.ingest.bids.sidecar import Sidecar, read_sidecar
+from dlif_core.ingest.reader import ScanFiles
+from dlif_core.ingest.tables import is_given, number, read_table
 from dlif_core.scan import Acquisition
 from dlif_core.units import factor
 

@@ -5,7 +5,7 @@ Only the fields named here are read; names of persons, dates and free text never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dlif_core.errors import DlifError, FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
-from dlif_core.ingest.bids.files import Faults, is_given, number
+from dlif_core.ingest.faults import Faults
+from dlif_core.ingest.tables import is_given, number, read_json
 from dlif_core.radionuclides import HALF_LIVES, nuclide
 from dlif_core.units import factor
 
@@ -22,6 +23,14 @@ _Value = TypeVar("_Value")
 
 #: Published half-lives differ by less than 1 %; a wider gap means another nuclide or another unit of time.
 _HALF_LIFE_TOLERANCE = 0.02
+
+
+def read_sidecar(uris: Sequence[str]) -> dict[str, Any]:
+    """Read JSON sidecars and merge them by the BIDS inheritance principle: later files override earlier ones."""
+    merged: dict[str, Any] = {}
+    for uri in uris:
+        merged |= read_json(uri)
+    return merged
 
 
 class Sidecar:

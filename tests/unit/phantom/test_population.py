@@ -64,7 +64,7 @@ def test_span_excludes_what_it_only_touches() -> None:
 
 
 def test_impossible_span_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="nothing can be drawn"):
+    with pytest.raises(ConfigurationError, match="no number can be drawn"):
         Span((2.0, 1.0))
 
 
@@ -121,7 +121,7 @@ def test_organs_grow_with_body_weight_but_the_brain_hardly() -> None:
 
 
 def test_held_out_ranges_lie_outside_those_of_training() -> None:
-    for name in ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "turn", "shift", "tilt", "position"):
+    for name in ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "rotation", "shift", "tilt", "position"):
         assert getattr(HELD_OUT.anatomy, name).excludes(getattr(TRAINING.anatomy, name)), name
     for name in ("resolution", "heart_resolution", "noise_level"):
         assert getattr(HELD_OUT.acquisition, name).excludes(getattr(TRAINING.acquisition, name)), name

@@ -409,7 +409,7 @@ class TestBlood:
             ("time\tplasma_radioactivity\n0\n", InputError, "1 cells"),
             ("plasma_radioactivity\n3\n", InputError, "'time' is missing"),
             ("time\tactivity\n0\t3\n", BloodError, "whole_blood_radioactivity"),
-            ("time\ttime\n0\t3\n", InputError, "twice"),
+            ("time\ttime\n0\t3\n", InputError, "duplicate"),
         ],
     )
     def test_unreadable_tables(self, tmp_path: Path, table: str, kind: type[DlifError], word: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from dlif_core.errors import ConfigurationError, CurveError, InputError
 from dlif_core.kinetics import FitSettings, FitStatus, fit_regions
 from dlif_core.kinetics.context import Estimates, FitContext
-from tests.unit.kinetics.truth import F18, MOUSE, FilterColumns, many_regions, mouse_input, ode_curve, schedule
+from tests.unit.kinetics.truth import MOUSE, FilterColumns, many_regions, mouse_input, ode_curve, scan_of, schedule
 
 BLOOD = mouse_input()
 COLUMNS = FilterColumns(MOUSE, BLOOD)
@@ -137,12 +137,12 @@ def test_a_denominator_that_is_not_positive_is_refused() -> None:
 
 def test_regions_of_a_scan() -> None:
     regions = many_regions(CURVES.T)
-    found = fit_regions(regions, MOUSE, None, SETTINGS["suv"], F18, suv_factor=2e-6)
+    found = fit_regions(scan_of(regions, suv_factor=2e-6), None, SETTINGS["suv"])
     np.testing.assert_allclose(found["SUV"], 2e-6 * average(CURVES))
     assert found["SUV"].attrs["units"] == "g mL-1"
     assert np.isnan(found["aic"]).all()
     ratio = FitSettings("suvr", window=WINDOW, reference="region 2")
-    found = fit_regions(regions, MOUSE, None, ratio, F18)
+    found = fit_regions(scan_of(regions), None, ratio)
     assert float(found["SUVR"][2]) == pytest.approx(1)
     assert float(found["SUVR_se"][2]) == pytest.approx(0, abs=1e-12)
-    assert fit_regions(regions, MOUSE, BLOOD, SETTINGS["fur"], F18)["FUR"].attrs["units"] == "mL cm-3 min-1"
+    assert fit_regions(scan_of(regions), BLOOD, SETTINGS["fur"])["FUR"].attrs["units"] == "mL cm-3 min-1"

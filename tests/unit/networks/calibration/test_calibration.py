@@ -183,7 +183,7 @@ class TestFile:
 
 
 class TestPopulations:
-    ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "turn", "shift", "tilt", "position")
+    ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "rotation", "shift", "tilt", "position")
     SCANNER = ("resolution", "heart_resolution", "noise_level")
 
     def spans(self, population):

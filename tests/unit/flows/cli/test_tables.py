@@ -11,8 +11,7 @@ from dlif_core.evaluation.runner import evaluate
 from dlif_core.evaluation.tables import results
 from dlif_core.study.plan import Plan, PlannedStep, State, Step
 from dlif_core.study.status import ScanState, ScanStatus, StudyStatus
-from flows.evaluate_cli import _figures_table, _reached_table
-from flows.tables import plan_table, status_table, truth_table
+from flows.cli.tables import _metrics_table, _reached_table, plan_table, status_table, truth_table
 
 #: A unit, a list of names and a folder: the first two vanish as markup, the third is an error.
 REASON = "no durations [s] in [/data/sub-01]; regions: [brain] → [heart, liver]"
@@ -39,7 +38,7 @@ def test_units_of_an_evaluation(tmp_path) -> None:
     methods, scans = candidates(["population"]), conditions(2)[:1]
     found = results(evaluate(methods, scans, tmp_path), methods, scans)
     assert "FWHM error, median size [min]" in shown(_reached_table(found))
-    assert "FWHM [min]" in shown(_figures_table(found))
+    assert "FWHM [min]" in shown(_metrics_table(found))
 
 
 def test_unit_and_regions_of_the_truth() -> None:

@@ -1,20 +1,18 @@
-"""Small text files (JSON sidecars, TSV tables) over any fsspec URL, with faults in words."""
+"""JSON objects and TSV tables over any fsspec URL, with faults in words."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 import numpy as np
-from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 
-from dlif_core.errors import DlifError, InputError, MissingInputError
+from dlif_core.errors import InputError
+from dlif_core.ingest.uris import read_text
 
 Array = NDArray[np.float64]
 
@@ -22,42 +20,16 @@ Array = NDArray[np.float64]
 _NO_VALUE = frozenset({"", "n/a", "na", "nan", "none", "null"})
 
 
-def local_path(uri: str) -> Path | None:
-    """The path of a local file, or None for any other file system."""
-    file_system, path = fsspec.url_to_fs(uri)
-    return Path(path) if isinstance(file_system, LocalFileSystem) else None
-
-
-def read_text(uri: str) -> str:
-    """Content of a text file.
+def read_json(uri: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
 
     Raises
     ------
     MissingInputError
         If the file is not there.
     InputError
-        If it is not UTF-8 text.
+        If it is not JSON, or holds no object at its top level.
     """
-    try:
-        with fsspec.open(uri, "rb") as stream:
-            return str(stream.read().decode("utf-8-sig"))
-    except FileNotFoundError as error:
-        raise MissingInputError(
-            "the file is not there.", where=uri, hint="Restore it or scan the dataset again."
-        ) from (error)
-    except UnicodeDecodeError as error:
-        raise InputError("this is not UTF-8 text.", where=uri, hint="Save it as UTF-8.") from error
-
-
-def read_sidecar(uris: Sequence[str]) -> dict[str, Any]:
-    """JSON sidecars merged by the BIDS inheritance principle: later files override earlier ones."""
-    merged: dict[str, Any] = {}
-    for uri in uris:
-        merged |= _read_json(uri)
-    return merged
-
-
-def _read_json(uri: str) -> dict[str, Any]:
     try:
         content = json.loads(read_text(uri))
     except json.JSONDecodeError as error:
@@ -72,12 +44,12 @@ def _read_json(uri: str) -> dict[str, Any]:
 
 
 def is_given(value: object) -> bool:
-    """Whether a metadata field holds a value; ``n/a`` and null count as absent."""
+    """Tell whether a metadata field holds a value; ``n/a`` and null count as absent."""
     return value is not None and not (isinstance(value, str) and value.strip().lower() in _NO_VALUE)
 
 
 def number(value: object) -> float | None:
-    """A finite metadata number, or None if it is anything else."""
+    """Return a metadata field as a finite number, or None if it is anything else."""
     if not isinstance(value, int | float | str) or isinstance(value, bool) or not is_given(value):
         return None
     try:
@@ -103,7 +75,7 @@ class Table:
     where: str
 
     def numbers(self, column: str) -> Array:
-        """A column as numbers, shape (rows,); cells without value (``n/a``) are NaN."""
+        """Return a column as numbers, shape (rows,); cells without value (``n/a``) are NaN."""
         return np.array([self._number(cell, column, row) for row, cell in enumerate(self.columns[column])], dtype=float)
 
     def _number(self, cell: str, column: str, row: int) -> float:
@@ -132,7 +104,7 @@ def read_table(uri: str, required: Sequence[str] = ()) -> Table:
     Raises
     ------
     InputError
-        If the file is empty, a row has too many or too few cells, a column name stands twice, or a
+        If the file is empty, a row has too many or too few cells, a column name is a duplicate, or a
         required column is missing.
     """
     rows = [row for row in csv.reader(read_text(uri).splitlines(), delimiter="\t") if any(cell.strip() for cell in row)]
@@ -153,7 +125,7 @@ def _require_sound_header(header: Sequence[str], required: Sequence[str], uri: s
         raise InputError("the file is empty.", where=uri, hint="Write a header line and one row for each entry.")
     double = sorted({name for name in header if header.count(name) > 1})
     if double:
-        raise InputError(f"column {double[0]!r} stands there twice.", where=uri, hint="Rename or drop one of them.")
+        raise InputError(f"column {double[0]!r} is a duplicate.", where=uri, hint="Rename or drop one of them.")
     missing = [name for name in required if name not in header]
     if missing:
         raise InputError(
@@ -162,36 +134,3 @@ def _require_sound_header(header: Sequence[str], required: Sequence[str], uri: s
             where=uri,
             hint="Add or rename the columns.",
         )
-
-
-@dataclass
-class Faults:
-    """Collects all faults of one file, so that they can be corrected in one go."""
-
-    where: str
-    found: list[DlifError] = field(default_factory=list)
-
-    def add(self, error: DlifError) -> None:
-        """Remember a fault."""
-        self.found.append(error)
-
-    def raise_any(self) -> None:
-        """Raise the only fault as it is, or all of them as one.
-
-        Raises
-        ------
-        InputError
-            Of the common type if all faults have the same.
-        """
-        if len(self.found) == 1:
-            raise self.found[0]
-        if not self.found:
-            return
-        kinds = {type(error) for error in self.found}
-        listed = " ".join(f"({i}) {self._described(error)}" for i, error in enumerate(self.found, start=1))
-        kind = kinds.pop() if len(kinds) == 1 else InputError
-        raise kind(f"{len(self.found)} faults: {listed}", where=self.where)
-
-    def _described(self, error: DlifError) -> str:
-        place = error.where.removeprefix(self.where).strip(", ")
-        return " ".join(filter(None, (f"{place}:" if place else "", error.message, error.hint)))
