@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, DlifWarning
 from dlif_core.scan import Acquisition
@@ -86,8 +86,7 @@ def blood(
     >>> aif.time[[0, -1]].tolist(), aif.whole_blood[0]
     ([0.0, 3600.0], 0.0)
     """
-    from dlif_core.input_function.arterial import ArterialOptions, arterial_curve
-    from dlif_core.input_function.options import parse_options
+    from dlif_core.input_function.arterial import METHOD, arterial_curve
 
     of_time = factor(time_unit, "time", where="dlif.blood, time_unit")
     of_activity = factor(units, "concentration", where="dlif.blood, units")
@@ -102,7 +101,7 @@ def blood(
         (recording,),
         _end(scan_end) * of_time,
         Acquisition(tracer, math.inf, species=species),
-        parse_options(ArterialOptions, "arterial", options | {"parent_fraction": parent_fraction_model}),
+        METHOD.parse(options | {"parent_fraction": parent_fraction_model}),
     )
     warn(curve.warnings)
     return curve

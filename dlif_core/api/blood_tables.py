@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlif_core.api.tables import QuantityTable, read_quantities
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
 from dlif_core.units import Dimension

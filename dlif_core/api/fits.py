@@ -12,7 +12,6 @@ from dlif_core.api.scan_argument import as_scan
 from dlif_core.api.settings import fit_settings
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.settings import FitSettings
 from dlif_core.scan import DynamicScan
 
 if TYPE_CHECKING:
@@ -65,10 +64,12 @@ def fit(
     >>> bool((fit["status"] == dlif.FitStatus.CONVERGED).all())
     True
     """
+    from dlif_core.kinetics import fit_regions
+
     given = as_scan(scan)
     chosen = fit_settings(model, settings)
     curve = input_of_fit(given, chosen.kinetic_model, input_function)
-    fitted = _fit_regions(given.dynamic, curve, chosen)
+    fitted = fit_regions(given.dynamic, curve, chosen)
     fitted.attrs["warnings"] = list(warnings_of(given, curve))
     warn(() if curve is None else curve.warnings)
     return fitted
@@ -77,14 +78,6 @@ def fit(
 def warnings_of(scan: PetScan, curve: InputFunction | None) -> tuple[str, ...]:
     """What results say was assumed about the scan and its input function."""
     return scan.warnings + (() if curve is None else curve.warnings)
-
-
-def _fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSettings) -> xr.Dataset:
-    from dlif_core.kinetics.regional import fit_regions
-
-    return fit_regions(
-        scan.regions, scan.timing, curve, settings, scan.acquisition.half_life, scan.acquisition.suv_factor
-    )
 
 
 def compare_models(

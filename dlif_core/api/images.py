@@ -19,14 +19,12 @@ from dlif_core.api.settings import fit_settings
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, ImageError
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics.settings import FitSettings
 from dlif_core.scan import Acquisition, DynamicScan
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from dlif_core.kinetics.preparation import Preparation
-    from dlif_core.kinetics.voxels import VoxelFit
+    from dlif_core.kinetics import Preparation, VoxelFit
 
 #: A block of a dask image with all its frames is split if it is larger than this [bytes].
 _LARGEST_BLOCK = 128 * 2**20
@@ -88,6 +86,8 @@ def fit_image(
     >>> type(lazy["Ki"].data).__module__.split(".")[0]
     'dask'
     """
+    from dlif_core.kinetics import prepare
+
     scan = _scan_of(image, {"timing": timing, "units": units, "radionuclide": radionuclide, "acquisition": acquisition})
     chosen = fit_settings(model, settings)
     if chosen.delay == "region":
@@ -97,7 +97,7 @@ def fit_image(
             hint='Use delay="image": one delay for all voxels, fitted to the mean curve.',
         )
     curve = input_of_fit(scan, chosen.kinetic_model, input_function)
-    prepared = _prepare(scan.dynamic, curve, chosen)
+    prepared = prepare(scan.dynamic, curve, chosen)
     maps = _maps(scan, prepared)
     maps.attrs["warnings"] = list(warnings_of(scan, curve))
     warn(() if curve is None else curve.warnings)
@@ -122,14 +122,6 @@ def _scan_of(image: Any, described: Mapping[str, Any]) -> PetScan:
             "the scan has no image.", where="dlif.fit_image", hint="Give an image, or fit its regions with dlif.fit."
         )
     return scan
-
-
-def _prepare(scan: DynamicScan, curve: InputFunction | None, settings: FitSettings) -> Preparation:
-    from dlif_core.kinetics.preparation import prepare
-
-    return prepare(
-        scan.regions, scan.timing, curve, settings, scan.acquisition.half_life, scan.acquisition.suv_factor
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,9 +154,8 @@ class _Layers:
 def _maps(scan: PetScan, prepared: Preparation) -> xr.Dataset:
     import xarray as xr
 
-    from dlif_core.kinetics.regional import fit_attributes
+    from dlif_core.kinetics import VoxelFit, fit_attributes
     from dlif_core.kinetics.uncertainty.propagation import leading_dims
-    from dlif_core.kinetics.voxels import VoxelFit
 
     fit = VoxelFit(prepared.context, prepared.settings)
     _ = fit.estimator  # refuses here what no block could be fitted with

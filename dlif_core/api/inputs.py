@@ -13,7 +13,7 @@ from dlif_core.api.scan_argument import as_scan
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError, DlifWarning, InputError, UnitError
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics.models import Model
+from dlif_core.kinetics import Model
 from dlif_core.scan import DynamicScan
 
 #: Limits of the mean activity of the median region over that of whole blood. Below the lower one, a region would hold
@@ -57,12 +57,12 @@ def estimate_input_function(scan: PetScan | DynamicScan, method: str = "arterial
     >>> aif.method, aif.time[-1]
     ('arterial', 2730.0)
     """
-    from dlif_core.input_function.registry import estimate
+    from dlif_core.input_function.registry import METHODS, estimate
 
     given = as_scan(scan)
     if not isinstance(method, str):
         raise ConfigurationError(f"{method!r} is no method.", where="method", hint="Give a name in dlif.METHODS.")
-    curve = estimate(method, given.dynamic, given.blood, options)
+    curve = estimate(method, given.dynamic, given.blood, METHODS.named(method).parse(options))
     warn(curve.warnings)
     return curve
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, ImageArray, RegionCurves

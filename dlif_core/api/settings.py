@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.settings import FitSettings
+from dlif_core.kinetics import FitSettings
 
 
 def fit_settings(model: object, settings: Mapping[str, Any]) -> FitSettings:

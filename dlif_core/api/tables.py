@@ -176,11 +176,11 @@ def _file(path: str) -> pd.DataFrame:
 
 
 def _sidecar(path: str) -> Mapping[str, Any]:
-    from dlif_core.ingest.bids.files import read_sidecar
+    from dlif_core.ingest.tables import read_json
 
     beside = re.sub(r"\.(tsv|csv)$", ".json", path, flags=re.IGNORECASE)
     try:
-        return read_sidecar([beside]) if beside != path else {}
+        return read_json(beside) if beside != path else {}
     except MissingInputError:
         return {}
 
