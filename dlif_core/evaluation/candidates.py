@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlif_core
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.input_function import METHODS, estimate
@@ -191,7 +191,7 @@ def published_curve(
     """
     import numpy as np
 
-    from dlif_core.blood.plasma import assumed_ratio
+    from dlif_core.blood_samples.plasma import assumed_ratio
     from dlif_core.input_function.image_derived import curve_from_frames
     from dlif_core.networks.prediction.fc_dlif import predict_curve
     from dlif_core.networks.prediction.predict import network_image

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood.feng import FengInput
-from dlif_core.blood.merge import merge
-from dlif_core.blood.plasma import assumed_ratio, is_fdg
-from dlif_core.blood.recording import BloodRecording
-from dlif_core.blood.series import time_grid
+from dlif_core.blood_samples.feng import FengInput
+from dlif_core.blood_samples.merge import merge
+from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.blood_samples.series import time_grid
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError, InputError
 from dlif_core.input_function.method import Method, Options

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from dlif_core.blood import BloodRecording
+from dlif_core.blood_samples import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError, ConfigurationError, InputError
 from dlif_core.frames import FrameTiming

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlif_core.blood import BloodRecording
+from dlif_core.blood_samples import BloodRecording
 from dlif_core.errors import BloodError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from dlif_core.blood import BloodRecording
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples import BloodRecording
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import BloodError, InputError, MissingInputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import invgamma
 
-from dlif_core.blood.parent_fraction import fit_parent_fraction
+from dlif_core.blood_samples.parent_fraction import fit_parent_fraction
 from dlif_core.errors import BloodError
 
 TIME = np.array([20.0, 40, 60, 90, 120, 180, 300, 600, 900, 1800, 2700, 3600, 5400])

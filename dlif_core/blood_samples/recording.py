@@ -30,6 +30,11 @@ class BloodRecording:
         Shape (samples,), 0 to 1, or None.
     source
         The file it came from.
+
+    Raises
+    ------
+    BloodError
+        If a column is not one number for each time.
     """
 
     name: str
@@ -42,12 +47,20 @@ class BloodRecording:
 
     def __post_init__(self) -> None:
         for column in ("time", "whole_blood", "plasma", "parent_fraction"):
-            values = getattr(self, column)
-            if values is None:
-                continue
-            values = np.array(values, dtype=float)
-            object.__setattr__(self, column, values)
-            if values.shape != np.shape(self.time):
-                raise BloodError(
-                    f"column {column} has {values.size} values for {np.size(self.time)} times.", where=self.source
-                )
+            if getattr(self, column) is not None or column == "time":
+                object.__setattr__(self, column, self._numbers(column))
+
+    def _numbers(self, column: str) -> Array:
+        try:
+            values = np.array(getattr(self, column), dtype=float)
+        except (TypeError, ValueError):
+            raise BloodError(
+                f"column {column} does not hold numbers.", where=self.source, hint="Write n/a for a lost sample."
+            ) from None
+        if values.ndim != 1 or values.shape != np.shape(self.time):
+            raise BloodError(
+                f"column {column} has {values.size} values for {np.size(self.time)} times.",
+                where=self.source,
+                hint="Give one value for each time.",
+            )
+        return values

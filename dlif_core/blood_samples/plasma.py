@@ -7,8 +7,8 @@ import re
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlif_core.blood.merge import ArterialBlood
-from dlif_core.blood.series import Series
+from dlif_core.blood_samples.merge import ArterialBlood
+from dlif_core.blood_samples.series import Series
 from dlif_core.scan import Acquisition
 
 Array = NDArray[np.float64]

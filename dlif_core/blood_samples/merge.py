@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.blood.recording import BloodRecording
-from dlif_core.blood.repair import repair
-from dlif_core.blood.series import Series
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.blood_samples.repair import repair
+from dlif_core.blood_samples.series import Series
 from dlif_core.errors import BloodError, MissingInputError
 
 Array = NDArray[np.float64]

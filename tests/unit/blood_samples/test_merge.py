@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from dlif_core.blood import BloodRecording
-from dlif_core.blood.merge import merge
-from dlif_core.blood.plasma import assumed_ratio, is_fdg, measured_ratio, mouse_fdg_ratio
-from dlif_core.blood.series import Series, time_grid
-from dlif_core.blood.tail import fit_tail, require_reach
+from dlif_core.blood_samples import BloodRecording
+from dlif_core.blood_samples.merge import merge
+from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg, measured_ratio, mouse_fdg_ratio
+from dlif_core.blood_samples.series import Series, time_grid
+from dlif_core.blood_samples.tail import fit_tail, require_reach
 from dlif_core.errors import BloodError, MissingInputError
 from dlif_core.scan import Acquisition
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlif_core.blood import BloodRecording
-from dlif_core.blood.repair import longest_ordered, repair
+from dlif_core.blood_samples import BloodRecording
+from dlif_core.blood_samples.repair import longest_ordered, repair
 from dlif_core.errors import BloodError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlif_core.blood.series import Series
+from dlif_core.blood_samples.series import Series
 from dlif_core.errors import BloodError
 
 Array = NDArray[np.float64]
