@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
@@ -125,7 +125,7 @@ def validated(kind: type[Kind], content: Any, *, where: object, hint: str) -> Ki
         If a key is unknown or missing, or a value is not allowed; all faults are named at once.
     """
     try:
-        return cast("Kind", TypeAdapter(kind).validate_python(content))
+        return TypeAdapter(kind).validate_python(content)
     except ValidationError as faults:
         raise ConfigurationError(_explanation(faults, content), where=where, hint=hint) from faults
 

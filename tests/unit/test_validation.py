@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
+from pydantic import Field
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.validation import Section, unknown_key, validated, validated_each
@@ -16,7 +17,7 @@ class Inner(Section):
 
 class Outer(Section):
     inner: tuple[Inner, ...] = ()
-    by_name: dict[str, Inner] = {}
+    by_name: dict[str, Inner] = Field(default_factory=dict)
     either: str | Inner = ""
 
 
@@ -39,9 +40,8 @@ class TestValidated:
 
     def test_gives_a_dataclass(self) -> None:
         assert validated(Plain, {"size": 1}, where="", hint="") == Plain(1)
-        assert (
-            fault_of({"mode": "c"}, Plain).message == "size: it is needed. mode: Input should be 'a' or 'b' (got 'c')."
-        )
+        message = fault_of({"mode": "c"}, Plain).message
+        assert message == "size: it is needed. mode: Input should be 'a' or 'b' (got 'c')."
 
     def test_says_where_and_what_to_do(self) -> None:
         fault = fault_of({"iner": []})
@@ -60,7 +60,7 @@ class TestValidated:
             ({"inner": {"size": 1}}, "inner: a list belongs here (got {'size': 1})."),
             ({"by_name": "a"}, "by_name: keys and values belong here (got 'a')."),
             ("text", "keys and values belong here (got 'text')."),
-            ({1: 2}, "keys are texts here."),
+            ({1: 2}, "1: keys are texts here."),
         ],
     )
     def test_names_the_place(self, content: Any, message: str) -> None:
