@@ -2,7 +2,6 @@
 
 import doctest
 import importlib
-import pkgutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 import xarray as xr
 
 import dlif_core as dlif
-from dlif_core import api
 from dlif_core.store import create_store
 from tests.unit.api.tables import BLOOD, curves, write_dataset, write_tables
 from tests.unit.kinetics.truth import F18, MOUSE
