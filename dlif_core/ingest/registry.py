@@ -22,7 +22,7 @@ from dlif_core.ingest.reader import (
     Reader,
     ReaderOptions,
     ScanFiles,
-    Source,
+    ScanSource,
 )
 from dlif_core.registry import Registry
 
@@ -66,7 +66,7 @@ def find_scans(
     reader = READERS.named(format, where="data, format") if format else _recognising(uri)
     if reader is None:
         return []
-    return reader.find(Source(uri, options or reader_options(reader.name, {}), curves))
+    return reader.find(ScanSource(uri, options or reader_options(reader.name, {}), curves))
 
 
 def _recognising(uri: str) -> Reader | None:

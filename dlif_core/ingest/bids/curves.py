@@ -13,7 +13,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.ingest.bids.metadata import Metadata
 from dlif_core.ingest.bids.sidecar import read_sidecar
 from dlif_core.ingest.reader import ScanFiles
-from dlif_core.ingest.tables import Table, is_given, read_table
+from dlif_core.ingest.tables import TextTable, is_given, read_table
 from dlif_core.scan import RegionCurves
 from dlif_core.units import Dimension, factor
 
@@ -88,7 +88,7 @@ def _scale(fields: Mapping[str, Any], column: str, dimension: Dimension, otherwi
     return factor(str(unit) if is_given(unit) else otherwise, dimension, where=f"{uri}, column {column}")
 
 
-def _require_same_frames(table: Table, scale: float, metadata: Metadata) -> None:
+def _require_same_frames(table: TextTable, scale: float, metadata: Metadata) -> None:
     start, end = (table.numbers(name) * scale - metadata.injection_start for name in _TIMES)
     timing: FrameTiming = metadata.timing
     hint = f"Extract the curves again, or correct the frame times in {metadata.where}."
