@@ -96,7 +96,7 @@ def _factor(fields: Mapping[str, Any], column: str, dimension: Dimension, sideca
 
 
 def _is_described_as_venous(fields: Mapping[str, Any]) -> bool:
-    """Whether a column's description says venous; "arterialised venous" blood stands in for arterial."""
+    """Tell whether a column's description says venous; "arterialised venous" blood counts as arterial."""
     described = " ".join(str(fields.get(column)) for _, column, _ in _COLUMNS).lower()
     return _VENOUS in described and "arterial" not in described
 
