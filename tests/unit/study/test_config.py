@@ -22,7 +22,7 @@ def study_file(folder: Path, **content: object) -> Path:
 
 def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
     config = load_study(study_file(tmp_path, output="s3://bucket/out"))
-    assert config.data == str(tmp_path / "bids")
+    assert config.data.uri == str(tmp_path / "bids")
     assert config.output == "s3://bucket/out"
 
 
