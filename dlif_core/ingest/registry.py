@@ -27,7 +27,7 @@ from dlif_core.ingest.reader import (
 from dlif_core.registry import Registry
 
 #: Readers by name.
-READERS: Registry[Reader] = Registry("reader of a data format", "dlif.readers", [PetBids()])
+READERS: Registry[Reader] = Registry("data format", "dlif.readers", [PetBids()])
 
 #: Reader and version that ingested every scan before readers had names; those products name neither.
 _FIRST_READER = ("pet-bids", 1)
@@ -105,9 +105,7 @@ def reader_options(format: str, values: Mapping[str, Any]) -> ReaderOptions:
     except ValidationError as faults:
         known = ", ".join(("uri", "format", *options.model_fields))
         listed = "; ".join(_described(fault) for fault in faults.errors())
-        raise ConfigurationError(
-            f"{listed}.", where="data", hint=f"With format {format}, valid are: {known}."
-        ) from None
+        raise ConfigurationError(f"{listed}.", where="data", hint=f"Valid with format {format}: {known}.") from None
 
 
 def _described(fault: Any) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ _TOY_IMAGE = np.arange(4 * 5 * 4 * 3, dtype=np.float32).reshape(4, 5, 4, 3)
 
 def _make_toy(root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    tables = {
+    tables: dict[str, Any] = {
         "start": START,
         "duration": DURATION,
         "names": ["liver", "brain"],

@@ -52,7 +52,7 @@ class ToyReader:
     def open(self, files: ScanFiles) -> Iterator[IngestedScan]:
         (uri,) = files.role("tables")
         tables = _load(uri)
-        scale = files.options.scale
+        scale = _scale(files)
         image = np.float32(scale) * _image(files) if files.has_image else None
         time, plasma = tables["plasma"]
         yield IngestedScan(
@@ -80,6 +80,11 @@ class ToyReader:
             np.lib.format.read_magic(stream)
             shape = np.lib.format.read_array_header_1_0(stream)[0]
         return ImageGeometry(shape, (VOXEL_SIZE,) * 3)
+
+
+def _scale(files: ScanFiles) -> float:
+    assert isinstance(files.options, ToyOptions)
+    return files.options.scale
 
 
 def _files(source: ScanSource, scan: str, there: set[str]) -> ScanFiles:
@@ -115,7 +120,7 @@ def _load(uri: str) -> dict[str, np.ndarray]:
 def _image(files: ScanFiles) -> np.ndarray:
     (uri,) = files.role("image")
     with _opened(uri) as stream:
-        image = np.load(stream).astype(np.float32)
+        image: np.ndarray = np.load(stream).astype(np.float32)
     if not np.isfinite(image).all():
         raise ImageError("voxels are not finite.", where=uri, hint="Write the image again.")
     return image

@@ -45,17 +45,16 @@ def test_a_study_travels_between_processes_and_through_json(tmp_path: Path, data
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"uri": "bids", "format": "petbids"}, "Did you mean 'pet-bids'?"),
-        ({"uri": "bids", "format": "pet-bids", "scale": 2}, "unknown key 'scale'"),
+        ({"uri": "bids", "format": "petbids"}, "data: there is no data format 'petbids'. Did you mean 'pet-bids'?"),
+        ({"uri": "bids", "format": "pet-bids", "scale": 2}, "data: unknown key 'scale'. Valid with"),
         ({"uri": "mice", "format": "toy", "scale": "much"}, "scale: Input should be a valid number"),
         ({"uri": "mice", "scale": 2}, "'scale': options need a `format`"),
         ({"format": "toy"}, "data.uri: Field required"),
         ({}, "data.uri: Field required"),
-        (5, "data: "),
+        (5, "data: give a path, a URL, or a section with `uri`."),
     ],
 )
 def test_faults_are_named(tmp_path: Path, data: object, expected: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_study(study_file(tmp_path, data=data))
     assert expected in str(caught.value)
-    print(caught.value)
