@@ -51,20 +51,31 @@ class DataSource(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_study_file(cls, value: Any) -> Any:
+        if isinstance(value, DataSource):
+            return value
         if isinstance(value, str):
             return {"uri": value}
-        if not isinstance(value, dict) or (value.keys() <= {"uri", "format"} and not value.get("format")):
-            return value
+        if not isinstance(value, dict):
+            raise ValueError("give a path, a URL, or a section with `uri`")
         source = {key: value[key] for key in ("uri", "format") if key in value}
         options = {key: setting for key, setting in value.items() if key not in source}
-        if not source.get("format"):
-            raise ValueError(f"{', '.join(map(repr, options))}: options need a `format` beside them")
-        return source | {"options": reader_options(str(source["format"]), options)}
+        return source | {"options": _reader_options(source.get("format"), options)}
 
     @model_serializer
     def _as_in_study_file(self) -> dict[str, Any]:
         options = self.options.model_dump(mode="json") if self.options else {}
         return {"uri": self.uri, "format": self.format, **options}
+
+
+def _reader_options(format: object, options: Mapping[str, Any]) -> ReaderOptions | None:
+    if format is None:
+        if options:
+            raise ValueError(f"{', '.join(map(repr, options))}: options need a `format` beside them")
+        return None
+    try:
+        return reader_options(str(format), options)
+    except ConfigurationError as fault:
+        raise ValueError(f"{fault.message} {fault.hint}".removesuffix(".")) from fault
 
 
 class Regions(Section):
