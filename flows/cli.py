@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dlif_core.store import Store
     from dlif_core.study.config import StudyConfig
-    from dlif_core.study.plan import Plan
+    from dlif_core.study.step import Plan
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -154,10 +154,11 @@ def status(study: StudyFile, as_json: AsJson = False) -> None:
 @app.command()
 def report(study: StudyFile) -> None:
     """List the reports of a study."""
-    from dlif_core.study.plan import COHORT, open_study_store
+    from dlif_core.study.plan import open_study_store
+    from dlif_core.study.products import COHORT, REPORTS
 
     store = open_study_store(_load(study))
-    for name in [COHORT, *sorted(store.products("reports/"))]:
+    for name in [COHORT, *sorted(store.products(REPORTS))]:
         if store.marker(name) is not None:
             typer.echo(f"{store.uri_of(name)}/report.html")
 
@@ -236,15 +237,15 @@ def _load(study: Path) -> StudyConfig:
 
 def _finish(config: StudyConfig, plan: Plan, store: Store) -> NoReturn:
     """Print how the study stands and leave with its exit code."""
-    from dlif_core.study.plan import COHORT
-    from dlif_core.study.status import status_of
+    from dlif_core.study.products import COHORT
+    from dlif_core.study.status import results, status_of
     from dlif_core.study.truth import compare_with_truth
     from flows.tables import status_table, truth_table
 
     console = _console()
     result = status_of(plan, store)
     console.print(status_table(result))
-    truth = compare_with_truth(config, plan, store)
+    truth = compare_with_truth(config, store, plan.files, results(plan, store))
     if truth is not None:
         console.print(truth_table(truth))
     if store.marker(COHORT) is not None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from dlif_core.study.plan import Plan, State
 from dlif_core.study.status import StudyStatus
+from dlif_core.study.step import Plan, State
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,7 @@
 import distributed
 import pytest
 
-from dlif_core.study.plan import Step
+from dlif_core.study.step import Step
 from tasks.steps import needed_resources
 
 NETWORKS = Step("m01", "input-function", "learned", "p", fingerprint=None)
