@@ -1,4 +1,4 @@
-"""What the cohort's product is made of: datasets of all input functions and region parameters, the index, comparisons."""
+"""What the cohort's product is made of, read from the sound products of all scans."""
 
 from __future__ import annotations
 

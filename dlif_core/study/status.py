@@ -12,7 +12,7 @@ from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.products import failure_name
 from dlif_core.study.stages import STAGES, ScanStage
 from dlif_core.study.states import ScanState, ScanStatus
-from dlif_core.study.step import Plan, PlannedStep, State
+from dlif_core.study.step import Plan, PlannedStep, State, Step
 
 
 @dataclass(frozen=True)
