@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import InputError
 from dlif_core.store import Store, open_store
-from dlif_core.study.config import Kinetics, StudyConfig, fit_settings
+from dlif_core.study.config import Kinetics, StudyConfig
 from dlif_core.study.states import ScanState
 from dlif_core.study.step import Step
 
 if TYPE_CHECKING:
     from dlif_core.ingest import ScanFiles
-    from dlif_core.kinetics import FitSettings
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,6 @@ class ScanJob(Job):
     def fit(self) -> Kinetics:
         """The kinetic analysis that the step belongs to."""
         return next(fit for fit in self.config.kinetics if fit.title == self.step.variant)
-
-    @property
-    def settings(self) -> FitSettings:
-        """Settings of the kinetic analysis that the step belongs to."""
-        return fit_settings(self.fit)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dlif_core.store import Staging, blocks, image_chunking, open_store
 from dlif_core.study.input_functions import available_input_function
 from dlif_core.study.job import ScanJob, on_worker
 from dlif_core.study.products import source_name
-from dlif_core.study.source import physics, read_scan
+from dlif_core.study.source import read_scan
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -126,10 +126,10 @@ def prepare_maps(job: ScanJob, staging: str) -> tuple[MapJob, tuple[str, ...], d
 
     scan, _ = read_scan(job.store, job.step.scan)
     curve, passed = available_input_function(job)
-    settings = job.settings
+    settings = job.fit.settings
     if settings.delay == "region":
         settings = replace(settings, delay="image")
-    prepared = prepare(scan.regions, scan.timing, curve, settings, *physics(scan))
+    prepared = prepare(scan, curve, settings)
     fit = VoxelFit(prepared.context, prepared.settings)
     _ = fit.estimator  # refuses here what no block could be fitted with
     attributes = fit_attributes(prepared) | {"delay": prepared.delay, "affine": np.asarray(scan.affine).tolist()}

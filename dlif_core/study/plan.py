@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dlif_core.store import Marker, Store, create_store
 from dlif_core.store.digests import InputDigests
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.scans import included_scans, input_files
+from dlif_core.study.scans import included_scans
 from dlif_core.study.stages import STAGES, CohortStage, ScanPlan, ScanStage
 from dlif_core.study.step import RESULT_OF, Markers, Plan, PlannedStep, State, Step
 
@@ -42,7 +42,7 @@ def make_plan(config: StudyConfig, store: Store) -> Plan:
         If the data folder holds no scan that the study includes.
     """
     files = included_scans(config)
-    digests = InputDigests(store).of({uri for scan in files.values() for uri in input_files(scan).values()})
+    digests = InputDigests(store).of({uri for scan in files.values() for uri in scan.inputs().values()})
     steps = [step for scan in files.values() for step in scan_steps(config, scan, digests)]
     return assess(config, files, steps, store)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, ImageArray, RegionCurves
 from dlif_core.store import Staging, Store, blocks, image_chunking
@@ -142,8 +142,3 @@ def _read_blood(store: Store, name: str, recordings: Iterable[str]) -> Iterable[
         yield BloodRecording(
             name=recording, arterial=bool(samples.attrs["arterial"]), source=samples.attrs["source"], **columns
         )
-
-
-def physics(scan: DynamicScan) -> tuple[float, float | None]:
-    """Half-life [s] and SUV factor [g/Bq]."""
-    return scan.acquisition.half_life, scan.acquisition.suv_factor

@@ -66,7 +66,7 @@ def _rows(config: StudyConfig, store: Store, scans: Iterable[str], sound: Set[st
 
     for scan in scans:
         try:
-            truth = read_truth(config.data, scan)
+            truth = read_truth(config.data.uri, scan)
         except MissingInputError:
             continue
         masks = {organ: truth.labels == label for label, organ in truth.label_names.items() if organ in ORGANS}
@@ -86,7 +86,7 @@ def _rows(config: StudyConfig, store: Store, scans: Iterable[str], sound: Set[st
 
 
 def _is_uncorrected_slope(fit: Kinetics) -> bool:
-    return fit.model == "patlak" and not fit.blood_volume
+    return fit.settings.model == "patlak" and not fit.settings.blood_volume
 
 
 def _estimates(

@@ -46,7 +46,7 @@ COHORT_TABLES = CohortTables()
 def _write(job: CohortJob, staging: Staging) -> Sequence[str]:
     import xarray as xr
 
-    from dlif_core.statistics.curves import input_function_figures, input_function_table
+    from dlif_core.statistics.curves import input_function_metrics, input_function_table
     from dlif_core.statistics.tables import to_tidy
     from dlif_core.study.cohort import gather
     from dlif_core.study.reporting import cohort_html
@@ -54,7 +54,7 @@ def _write(job: CohortJob, staging: Staging) -> Sequence[str]:
     cohort = gather(job)
     if any(cohort.input_functions.values()):
         staging.write_dataset(input_function_table(cohort.input_functions), group="input_functions")
-        _write_table(staging, "input_functions", input_function_figures(cohort.input_functions))
+        _write_table(staging, "input_functions", input_function_metrics(cohort.input_functions))
     for fit, fitted in cohort.fits.items():
         staging.write_dataset(fitted, group=f"regions/{fit}")
     _write_table(staging, "region_parameters", to_tidy(cohort.fits))

@@ -7,16 +7,16 @@ from concurrent.futures import Executor
 
 from dlif_core.errors import InputError
 from dlif_core.store import Staging
+from dlif_core.study.config import learned_model
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import explanation_name, input_function_name
-from dlif_core.study.scans import has_image
 from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
 from dlif_core.study.stages.ingest import INGEST
-from dlif_core.study.stages.input_function import INPUT_FUNCTIONS, LEARNED, method_options
+from dlif_core.study.stages.input_function import INPUT_FUNCTIONS, LEARNED
 from dlif_core.study.step import Step
 
 
-class Explanation(ScanStage):
+class ExplanationStage(ScanStage):
     """Learned input function → attributions of its numbers to voxels, regions and frames; made on the CPU."""
 
     name = "explanation"
@@ -26,7 +26,7 @@ class Explanation(ScanStage):
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
         """One step a scan with an image, where the study has a learned input function."""
         learned = [step for step in plan.of(INPUT_FUNCTIONS) if step.variant == LEARNED]
-        if learned and has_image(plan.files):
+        if learned and plan.files.has_image:
             yield Step(
                 scan=plan.scan,
                 stage=self.name,
@@ -42,7 +42,7 @@ class Explanation(ScanStage):
         commit_on_worker(executor, _write, job)
 
 
-EXPLANATION = Explanation()
+EXPLANATION = ExplanationStage()
 
 
 def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
@@ -54,6 +54,6 @@ def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
     if marker is None or marker.status != "success":
         raise InputError("there is no learned input function to explain.", where=job.step.title)
     scan, _ = read_scan(job.store, job.step.scan)
-    model = load_model(method_options(job.config, LEARNED).model_dump()["model"])
+    model = load_model(learned_model(job.config))
     staging.write_dataset(explain_scan(model.networks, scan))
     return ()

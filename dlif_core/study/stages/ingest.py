@@ -9,12 +9,11 @@ from typing import ClassVar
 from dlif_core.store import Staging, Status
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import source_name
-from dlif_core.study.scans import input_files
 from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
 from dlif_core.study.step import Step
 
 
-class Ingest(ScanStage):
+class IngestStage(ScanStage):
     """Files of a scan → source product. A scan that can't be read is excluded, with the reason."""
 
     name = "ingest"
@@ -23,9 +22,11 @@ class Ingest(ScanStage):
     refusal: ClassVar[Status] = "excluded"
 
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
-        """One step a scan, decided by the bytes of its files."""
-        inputs = {f"file {name}": plan.digests[uri] for name, uri in input_files(plan.files).items()}
-        settings = {"regions.groups": plan.config.regions.groups}
+        """One step a scan, decided by the bytes of its files and by how they are read."""
+        from dlif_core.ingest import deciding_facts
+
+        inputs = {f"file {name}": plan.digests[uri] for name, uri in plan.files.inputs().items()}
+        settings = {"regions.groups": plan.config.regions.groups, **deciding_facts(plan.files)}
         yield Step(
             scan=plan.scan,
             stage=self.name,
@@ -39,7 +40,7 @@ class Ingest(ScanStage):
         commit_on_worker(executor, _write, job)
 
 
-INGEST = Ingest()
+INGEST = IngestStage()
 
 
 def _write(job: ScanJob, staging: Staging) -> Sequence[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
 
 from dlif_core.store import Staging
 from dlif_core.study.config import StudyConfig
@@ -14,14 +13,11 @@ from dlif_core.study.stages.base import GPU, ScanPlan, ScanStage, commit_on_work
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.step import Step
 
-if TYPE_CHECKING:
-    from dlif_core.input_function.options import Options
-
 #: The method that runs neural networks; its curves can be explained.
 LEARNED = "learned"
 
 
-class InputFunctions(ScanStage):
+class InputFunctionStage(ScanStage):
     """Source product → input function of a method. A method that can't serve a scan is unavailable for it."""
 
     name = "input-function"
@@ -49,21 +45,15 @@ class InputFunctions(ScanStage):
         return {GPU: 1.0} if step.variant == LEARNED else {}
 
 
-INPUT_FUNCTIONS = InputFunctions()
-
-
-def method_options(config: StudyConfig, method: str) -> Options:
-    """The validated options of an input-function method of a study."""
-    from dlif_core.input_function import check_options
-
-    return check_options(method, config.input_functions[method])
+INPUT_FUNCTIONS = InputFunctionStage()
 
 
 def _parts(config: StudyConfig, method: str) -> dict[str, object]:
     from dlif_core.input_function import deciding_facts
 
-    options = method_options(config, method).model_dump(mode="json")
-    settings = {f"input_functions.{method}.{name}": value for name, value in options.items()}
+    options = config.input_functions[method]
+    dumped = options.model_dump(mode="json")
+    settings = {f"input_functions.{method}.{name}": value for name, value in dumped.items()}
     facts = {f"{method}, {name}": value for name, value in deciding_facts(method, options).items()}
     return settings | facts
 

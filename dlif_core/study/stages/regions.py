@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 from dlif_core.store import Staging
 from dlif_core.study.config import Kinetics
@@ -14,11 +15,8 @@ from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.stages.input_function import INPUT_FUNCTIONS
 from dlif_core.study.step import Step
 
-#: Keys of an analysis that decide whether a product is made and what it is called, not what is in it.
-NO_SETTINGS = frozenset({"name", "maps"})
 
-
-class Regions(ScanStage):
+class RegionsStage(ScanStage):
     """Region curves and input function → parameters of every region, for each kinetic analysis."""
 
     name = "regions"
@@ -28,17 +26,17 @@ class Regions(ScanStage):
 
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
         """One step an analysis; curves of regions are not denoised."""
-        return (fit_step(self, plan, fit, NO_SETTINGS | {"denoise"}) for fit in plan.config.kinetics)
+        return (fit_step(self, plan, fit, fit.deciding_settings(maps=False)) for fit in plan.config.kinetics)
 
     def run(self, job: ScanJob, executor: Executor) -> None:
         """Fit all regions on one worker."""
         commit_on_worker(executor, _write, job)
 
 
-REGIONS = Regions()
+REGIONS = RegionsStage()
 
 
-def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, without: Collection[str]) -> Step:
+def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Mapping[str, Any]) -> Step:
     """The step of a kinetic analysis, of regions or of voxels.
 
     Parameters
@@ -49,19 +47,17 @@ def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, without: Collectio
         With the source product and the input functions.
     fit
         The analysis.
-    without
-        Its keys that don't decide the product.
+    settings
+        What of it decides the product, by name.
     """
     methods = {step.variant: step for step in plan.of(INPUT_FUNCTIONS)}
     inputs = [methods[method] for method in plan.config.methods_for(fit)]
-    settings = fit.model_dump(mode="json", exclude=set(without))
-    parts = {f"kinetics.{fit.title}.{name}": value for name, value in settings.items()}
     return Step(
         scan=plan.scan,
         stage=stage.name,
         variant=fit.title,
         product=fit_name(plan.scan, fit.title, stage.name),
-        fingerprint=stage.fingerprint(parts, [*plan.of(INGEST), *inputs]),
+        fingerprint=stage.fingerprint(settings, [*plan.of(INGEST), *inputs]),
         needs=tuple(step.product for step in plan.of(INGEST)),
         any_of=tuple(step.product for step in inputs),
     )
@@ -70,9 +66,9 @@ def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, without: Collectio
 def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
     from dlif_core.kinetics import fit_regions
     from dlif_core.study.input_functions import available_input_function
-    from dlif_core.study.source import physics, read_scan
+    from dlif_core.study.source import read_scan
 
     scan, _ = read_scan(job.store, job.step.scan)
     curve, passed = available_input_function(job)
-    staging.write_dataset(fit_regions(scan.regions, scan.timing, curve, job.settings, *physics(scan)))
+    staging.write_dataset(fit_regions(scan, curve, job.fit.settings))
     return passed

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dlif_core.study.reporting import ReportedProduct
 
 
-class Report(ScanStage):
+class ReportStage(ScanStage):
     """Everything that was made of a scan → its page. The page says what is missing, and why."""
 
     name = "report"
@@ -47,7 +47,7 @@ class Report(ScanStage):
         commit_on_worker(executor, _write, job)
 
 
-REPORT = Report()
+REPORT = ReportStage()
 
 
 def _write(job: ScanJob, staging: Staging) -> Sequence[str]:

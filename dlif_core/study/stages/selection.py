@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.store import Staging
-from dlif_core.study.config import ModelSelection, fit_settings
+from dlif_core.study.config import ModelSelection
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import fit_name, selection_name
 from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Selection(ScanStage):
+class SelectionStage(ScanStage):
     """Analyses of the same curves → the one with the smallest information criterion, region by region.
 
     Where every analysis has maps, voxel by voxel too.
@@ -49,7 +49,7 @@ class Selection(ScanStage):
         commit_on_worker(executor, _write, job)
 
 
-SELECTION = Selection()
+SELECTION = SelectionStage()
 
 
 def _wanted(job: ScanJob) -> ModelSelection:
@@ -84,7 +84,7 @@ def _compare_maps(job: ScanJob, wanted: ModelSelection, frames: int, flags: dict
 
     from dlif_core.kinetics.selection import best_model, fitted_numbers, information_criteria, sound
 
-    settings = {fit.title: fit_settings(fit) for fit in job.config.kinetics}
+    settings = {fit.title: fit.settings for fit in job.config.kinetics}
     criteria, affine = {}, None
     for name in wanted.of:
         maps = _opened(job, name, "maps")
