@@ -14,8 +14,7 @@ import numpy as np
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.kinetics.context import Array, FitContext
-from dlif_core.kinetics.input_model import fitted_inputs, tissue_input
-from dlif_core.kinetics.models import RATE_BOUNDS
+from dlif_core.kinetics.model import RATE_BOUNDS
 from dlif_core.kinetics.settings import Delay, FitSettings
 from dlif_core.kinetics.weights import frame_weights, leading_curve, region_curve
 from dlif_core.scan import DynamicScan
@@ -97,7 +96,7 @@ def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
         inputs = leading_inputs(context, settings, curve)
         found |= inputs
         assert context.input_function is not None
-        moved = tissue_input(context.input_function, settings.kinetic_model, inputs)
+        moved = settings.kinetic_model.tissue_input(context.input_function, inputs)
         context = replace(context, input_function=moved)
     if settings.k2_prime == "find":
         from dlif_core.kinetics.linear.multilinear import fit_k2_prime
@@ -118,7 +117,7 @@ def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
 def _rates_around(context: FitContext, settings: FitSettings, curve: Array) -> tuple[float, float]:
     from dlif_core.kinetics.compartment.estimator import SolverEstimator
 
-    estimator = settings.kinetic_model.estimator(context, replace(settings, rates=None))
+    estimator = replace(settings, rates=None).estimator(context)
     assert isinstance(estimator, SolverEstimator), "only models with exponentials can be asked to find their rates"
     rates = estimator.rates(curve)
     if not len(rates):
@@ -149,4 +148,4 @@ def leading_inputs(context: FitContext, settings: FitSettings, curve: Array) -> 
     of_region = FitSettings(settings.kinetic_model.delay_model, settings.blood_volume, delay=delay)
     fit = next(CompartmentRegions(context, of_region).fit(curve[None])) if curve.any() else None
     found = {} if fit is None else {name: value for name, (value, _) in fit.inputs.items() if not math.isnan(value)}
-    return {parameter.name: found.get(parameter.name, parameter.neutral) for parameter in fitted_inputs(of_region)}
+    return {parameter.name: found.get(parameter.name, parameter.neutral) for parameter in of_region.fitted_inputs}

@@ -215,7 +215,7 @@ def test_slow_injections_lower_the_peak_and_two_make_two() -> None:
 
 
 def test_impossible_injection_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="not an injection"):
+    with pytest.raises(ConfigurationError, match="injection is impossible"):
         Injection(BOLUS, paravenous=1.5)
 
 

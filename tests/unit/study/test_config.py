@@ -22,14 +22,14 @@ def study_file(folder: Path, **content: object) -> Path:
 
 def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
     config = load_study(study_file(tmp_path, output="s3://bucket/out"))
-    assert config.data == str(tmp_path / "bids")
+    assert config.data.uri == str(tmp_path / "bids")
     assert config.output == "s3://bucket/out"
 
 
 def test_the_template_is_a_valid_study(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(study_template("mine", "bids", "out"))
-    assert load_study(path).kinetics[0].model == "2tcm-irreversible"
+    assert load_study(path).kinetics[0].settings.model == "2tcm-irreversible"
 
 
 @pytest.mark.parametrize(

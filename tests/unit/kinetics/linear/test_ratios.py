@@ -28,7 +28,7 @@ def context(**changes: object) -> FitContext:
 
 
 def fit(settings: FitSettings, curves: np.ndarray = CURVES, **changes: object) -> Estimates:
-    return settings.kinetic_model.estimator(context(**changes), settings).fit(curves)
+    return settings.estimator(context(**changes)).fit(curves)
 
 
 def average(values: np.ndarray, used: np.ndarray = LATE) -> np.ndarray:
@@ -85,7 +85,7 @@ def test_only_whole_frames_with_a_weight_count() -> None:
     weights = np.ones(42)
     weights[-1] = 0
     settings = SETTINGS["suv"]
-    estimator = settings.kinetic_model.estimator(FitContext(MOUSE, weights, suv_factor=2e-6), settings)
+    estimator = settings.estimator(FitContext(MOUSE, weights, suv_factor=2e-6))
     np.testing.assert_allclose(estimator.fit(CURVES).values[0], 2e-6 * average(CURVES, LATE & (MOUSE.start < 40 * 60)))
 
 
@@ -97,7 +97,7 @@ def test_fractional_uptake_approaches_ki_from_above() -> None:
     found = []
     for window in ((20.0, 40.0), (60.0, 100.0), (160.0, 205.0)):
         settings = FitSettings("fur", window=window)
-        estimator = settings.kinetic_model.estimator(FitContext(long, plain, BLOOD), settings)
+        estimator = settings.estimator(FitContext(long, plain, BLOOD))
         found.append(float(estimator.fit(curve[:, None]).values[0, 0]) / truth)
     assert found[0] > found[1] > found[2] > 1
     assert found[2] < 1.08
@@ -105,7 +105,7 @@ def test_fractional_uptake_approaches_ki_from_above() -> None:
 
 def test_fitted_curves_and_frames_outside_the_window() -> None:
     for settings in SETTINGS.values():
-        estimator = settings.kinetic_model.estimator(context(), settings)
+        estimator = settings.estimator(context())
         found = estimator.fit(CURVES)
         fitted = estimator.fitted(CURVES, found)
         assert np.isnan(fitted[~LATE]).all()

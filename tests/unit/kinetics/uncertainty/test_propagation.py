@@ -42,7 +42,7 @@ def tissue(alpha: float, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
 
 def values(model: str, curve, activity: np.ndarray) -> np.ndarray:
     settings = settings_for(model)
-    return settings.kinetic_model.estimator(replace(context(), input_function=curve), settings).fit(activity).values
+    return settings.estimator(replace(context(), input_function=curve)).fit(activity).values
 
 
 class TestFactors:

@@ -1,28 +1,29 @@
-"""What a kinetic model states about itself: the one place that fits, command line, reports and documentation read.
+"""What a kinetic model states about itself, and the registry of all models.
 
-Nomenclature of Innis et al., J Cereb Blood Flow Metab 2007;27:1533. Nothing here needs torch, so that the registry
-is light.
+Fits, command line, reports and documentation read the models here. The built-in ones are in
+`dlif_core.kinetics.models`, which enters them whenever a module of this package is imported. Nothing here needs torch,
+so that the registry is light. Nomenclature of Innis et al., J Cereb Blood Flow Metab 2007;27:1533.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
-from dlif_core.kinetics.input_model import InputParameter, InputTransform
-
-if TYPE_CHECKING:
-    from dlif_core.curve import InputFunction
-    from dlif_core.kinetics.context import Estimator, FitContext
-    from dlif_core.kinetics.settings import FitSettings
+from dlif_core.curve import InputFunction
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.input_model import DELAY, InputParameter, InputTransform
+from dlif_core.registry import Registry
 
 #: Bounds of every exponential rate θ of a compartment model [min⁻¹]; they also bound k2, k3 and k4 from above.
 RATE_BOUNDS = (1e-4, 10.0)
 
 CLEARANCE, RATE, VOLUME, FRACTION, TIME = "mL cm-3 min-1", "min-1", "mL cm-3", "1", "min"
+
+#: Makes what fits a model, from the context and the `FitSettings`, a type that is built on models.
+Engine = Callable[[FitContext, Any], Estimator]
 
 #: Settings that some models take and others don't.
 Option = Literal["blood_volume", "delay", "t_star", "k2_prime", "window", "rates"]
@@ -65,7 +66,8 @@ class Model:
     parameters
         What it estimates, in order.
     engine
-        What fits it: ``module:callable`` below `dlif_core.kinetics`, loaded when it is first used.
+        Makes what fits it to many curves of one scan, from `FitContext` and `FitSettings`. It imports what it needs
+        when it is called, because fits need torch or lmfit and the registry should not.
     options
         Settings that it takes.
     needed_options
@@ -93,7 +95,7 @@ class Model:
     name: str
     title: str
     parameters: tuple[Parameter, ...]
-    engine: str
+    engine: Engine
     options: frozenset[Option] = frozenset()
     needed_options: frozenset[Option] = frozenset()
     needs_input: bool = True
@@ -106,19 +108,25 @@ class Model:
     input_parameters: tuple[InputParameter, ...] = ()
     input_transform: InputTransform = _unchanged
 
-    def estimator(self, context: FitContext, settings: FitSettings) -> Estimator:
-        """What fits it to many curves at once.
+    @property
+    def all_input_parameters(self) -> tuple[InputParameter, ...]:
+        """All input parameters that results of the model list: the delay first, then its own."""
+        return (DELAY, *self.input_parameters)
+
+    def tissue_input(self, measured: InputFunction, numbers: Mapping[str, float]) -> InputFunction:
+        """The input function as it arrives at the tissue.
 
         Parameters
         ----------
-        context
-            What the curves share.
-        settings
-            With numbers where a study may say that something is to be found.
+        measured
+            The curve at its site of measurement.
+        numbers
+            Values of input parameters by name; a parameter that is not among them has no effect.
         """
-        module, name = self.engine.split(":")
-        make = getattr(import_module(f"dlif_core.kinetics.{module}"), name)
-        return cast("Estimator", make(context, settings))
+        own = self.input_parameters
+        if any(parameter.name in numbers for parameter in own):
+            measured = self.input_transform(measured, *(numbers.get(p.name, p.neutral) for p in own))
+        return measured.shifted(numbers[DELAY.name]) if numbers.get(DELAY.name) else measured
 
     @property
     def has_compartments(self) -> bool:
@@ -144,11 +152,13 @@ class CompartmentModel(Model):
         shape to what of K1, k2 … they determine, by name; curves of a voxel times (1 − vB).
     """
 
-    engine: str = "compartment.estimator:CompartmentEstimator"
     exponentials: int
     integral: bool = False
     microparameters: Callable[[list[Any], list[Any], Any, Any], dict[str, Any]]
 
+
+#: Every kinetic model by name.
+MODELS: Registry[Model] = Registry("kinetic model", "dlif.models", ())
 
 K1 = Parameter("K1", CLEARANCE, "K1, rate constant from plasma to tissue")
 K2 = Parameter("k2", RATE, "k2, rate constant from tissue to plasma", upper=RATE_BOUNDS[1])
