@@ -80,7 +80,7 @@ class DlifWarning(UserWarning):
     >>> import warnings
     >>> import dlif_core as dlif
     >>> warnings.simplefilter("error", dlif.DlifWarning)
-    >>> dlif.blood([0, 1, 2, 10, 50], [0, 9, 5, 3, 2], units="kBq/mL", time_unit="min", scan_end=60)
+    >>> dlif.blood([0, 1, 2, 10, 60], [0, 9, 5, 3, 2], units="kBq/mL", time_unit="min", scan_end=60)
     Traceback (most recent call last):
     dlif_core.errors.DlifWarning: whole blood and plasma were not both measured; they are taken as equal.
     """
