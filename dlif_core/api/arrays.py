@@ -96,7 +96,9 @@ def _taken_apart(activity: Any) -> tuple[Any, dict[str, Any]]:
         try:
             activity = np.asarray(activity)
         except ValueError:
-            raise CurveError("the rows differ in length.", where="activity", hint=f"Give an array of {_KINDS}.") from None
+            raise CurveError(
+                "the rows differ in length.", where="activity", hint=f"Give an array of {_KINDS}."
+            ) from None
     _require_numbers(activity)
     return activity, {}
 
@@ -113,7 +115,9 @@ def _of_xarray(array: Any) -> tuple[Any, dict[str, Any]]:
     ordered = array.transpose(frame, *others) if len(others) == 3 else array.transpose(*others, frame)
     _require_numbers(ordered.data)
     about = dict(array.attrs) | {
-        name: np.asarray(array.coords[name].values) for name in ("frame_start", "frame_duration") if name in array.coords
+        name: np.asarray(array.coords[name].values)
+        for name in ("frame_start", "frame_duration")
+        if name in array.coords
     }
     if len(others) == 1 and others[0] in array.coords:
         about["names"] = [str(name) for name in array.coords[others[0]].values]
@@ -131,7 +135,9 @@ def _require_numbers(array: Any) -> None:
     if array.dtype.kind not in "fiu":
         raise CurveError(f"it holds {array.dtype}, not numbers.", where="activity", hint="Give real numbers.")
     if array.ndim not in (1, 2, 4) or 0 in array.shape:
-        raise ImageError(f"it has the shape {tuple(array.shape)}.", where="activity", hint=f"Give an array of {_KINDS}.")
+        raise ImageError(
+            f"it has the shape {tuple(array.shape)}.", where="activity", hint=f"Give an array of {_KINDS}."
+        )
 
 
 def _frames(timing: FrameTiming | None, about: Mapping[str, Any]) -> FrameTiming:
@@ -170,9 +176,7 @@ def _regions(values: Any, frames: int, scale: float, names: Sequence[str] | None
     return RegionCurves(given, curves, np.full(len(curves), np.nan), "array")  # type: ignore[arg-type]
 
 
-def _image_scan(
-    image: Any, timing: FrameTiming, acquisition: Acquisition, scale: float, affine: Any
-) -> DynamicScan:
+def _image_scan(image: Any, timing: FrameTiming, acquisition: Acquisition, scale: float, affine: Any) -> DynamicScan:
     if image.shape[0] != len(timing):
         raise ImageError(
             f"the image has the shape {tuple(image.shape)} for {len(timing)} frames.",

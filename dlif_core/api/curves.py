@@ -14,8 +14,6 @@ from dlif_core.api.blood_curve import warn
 from dlif_core.api.blood_tables import given_blood
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.tables import QuantityTable, read_quantities
-from dlif_core.blood_samples.recording import BloodRecording
-from dlif_core.curve import InputFunction
 from dlif_core.errors import FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves

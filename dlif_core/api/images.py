@@ -179,7 +179,9 @@ def _stacked(image: Any, layers: _Layers) -> Any:
         planes = [layers(np.asarray(image[:, z : z + 1])) for z in range(image.shape[1])]
         return np.concatenate(planes, axis=1)
     whole = _with_all_frames(image)
-    return whole.map_blocks(layers, dtype=np.float64, chunks=((layers.number,), *whole.chunks[1:]), meta=np.empty((0,) * 4))
+    return whole.map_blocks(
+        layers, dtype=np.float64, chunks=((layers.number,), *whole.chunks[1:]), meta=np.empty((0,) * 4)
+    )
 
 
 def _with_all_frames(image: Any) -> Any:

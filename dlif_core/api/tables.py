@@ -170,7 +170,9 @@ def _file(path: str) -> pd.DataFrame:
         raise MissingInputError("the file is not there.", where=path, hint="Correct the path.") from fault
     except (ValueError, OSError) as fault:  # parser, encoding and empty-file errors of pandas are ValueErrors
         raise InputError(
-            f"it can't be read as a table: {fault}", where=path, hint="Save it as UTF-8 text, cells split by tabs (.tsv)."
+            f"it can't be read as a table: {fault}",
+            where=path,
+            hint="Save it as UTF-8 text, cells split by tabs (.tsv).",
         ) from fault
     return cells.iloc[1:].set_axis(cells.iloc[0].fillna("").tolist(), axis=1)
 

@@ -13,7 +13,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dlif_core
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
@@ -215,7 +214,7 @@ def _digest(method: str, weights: str = "") -> str:
 @cache
 def code_digest() -> str:
     """sha256 of the code, and the numbers beside it, that curves and their figures may depend on; not of models."""
-    root = Path(dlif_core.__file__).parent
+    root = Path(__file__).parents[1]
     files = [*root.glob("*.py"), *(file for room in _ROOMS for file in (root / room).rglob("*") if file.is_file())]
     decisive = {file.relative_to(root).as_posix(): file for file in files if file.suffix in _DECISIVE}
     digest = hashlib.sha256()

@@ -34,7 +34,7 @@ NO_OPTIONS = ReaderOptions()
 
 
 @dataclass(frozen=True)
-class Source:
+class ScanSource:
     """Where a reader looks for scans, and for what.
 
     Attributes
@@ -162,7 +162,7 @@ class Reader(Protocol):
     def recognises(self, uri: str) -> bool:
         """Tell whether data of the format lie at a URI; it looks at names only and raises nothing for other data."""
 
-    def find(self, source: Source) -> list[ScanFiles]:
+    def find(self, source: ScanSource) -> list[ScanFiles]:
         """List the scans at a source in the order of their ids.
 
         Only names of files are looked at. What a scan needs is checked when it is opened, so that one bad scan doesn't

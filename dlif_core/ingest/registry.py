@@ -22,12 +22,12 @@ from dlif_core.ingest.reader import (
     Reader,
     ReaderOptions,
     ScanFiles,
-    Source,
+    ScanSource,
 )
 from dlif_core.registry import Registry
 
 #: Readers by name.
-READERS: Registry[Reader] = Registry("reader of a data format", "dlif.readers", [PetBids()])
+READERS: Registry[Reader] = Registry("data format", "dlif.readers", [PetBids()])
 
 #: Reader and version that ingested every scan before readers had names; those products name neither.
 _FIRST_READER = ("pet-bids", 1)
@@ -66,7 +66,7 @@ def find_scans(
     reader = READERS.named(format, where="data, format") if format else _recognising(uri)
     if reader is None:
         return []
-    return reader.find(Source(uri, options or reader_options(reader.name, {}), curves))
+    return reader.find(ScanSource(uri, options or reader_options(reader.name, {}), curves))
 
 
 def _recognising(uri: str) -> Reader | None:
@@ -105,9 +105,7 @@ def reader_options(format: str, values: Mapping[str, Any]) -> ReaderOptions:
     except ValidationError as faults:
         known = ", ".join(("uri", "format", *options.model_fields))
         listed = "; ".join(_described(fault) for fault in faults.errors())
-        raise ConfigurationError(
-            f"{listed}.", where="data", hint=f"With format {format}, valid are: {known}."
-        ) from None
+        raise ConfigurationError(f"{listed}.", where="data", hint=f"Valid with format {format}: {known}.") from None
 
 
 def _described(fault: Any) -> str:
