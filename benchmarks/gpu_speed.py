@@ -22,7 +22,7 @@ from curves import F18, MOUSE_FRAMES, mouse_input, tissue_curves, variants, with
 
 from dlif_core.kinetics import MODELS, FitContext, FitSettings, VoxelFit, frame_weights  # noqa: E402
 from dlif_core.kinetics.convolution import FrameConvolution  # noqa: E402
-from dlif_core.scan import RegionCurves  # noqa: E402
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves  # noqa: E402
 
 COMPARED, REPEATS, AGREEMENT = 50_000, 3, 1e-3
 TARGETS = {"2tcm-irreversible": 30e6}
@@ -42,7 +42,7 @@ def simulated(voxels: int) -> np.ndarray:
 def voxel_fit(model: str, curves: np.ndarray) -> VoxelFit:
     settings = FitSettings(model)
     regions = RegionCurves(("all",), curves.mean(1, dtype=float)[None], np.ones(1))
-    weights = frame_weights(regions, MOUSE_FRAMES, settings, F18)
+    weights = frame_weights(DynamicScan(MOUSE_FRAMES, Acquisition("FDG", F18), regions), settings)
     return VoxelFit(FitContext(MOUSE_FRAMES, weights, mouse_input()), settings)
 
 

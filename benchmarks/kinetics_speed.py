@@ -48,7 +48,7 @@ from curves import F18, MOUSE_FRAMES, mouse_input, tissue_curve, tissue_curves, 
 
 from dlif_core.kinetics import MODELS, FitContext, FitSettings, VoxelFit, frame_weights  # noqa: E402
 from dlif_core.kinetics.convolution import FrameConvolution  # noqa: E402
-from dlif_core.scan import RegionCurves  # noqa: E402
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -128,7 +128,7 @@ class Scan:
         settings = settings_of(model)
         curves = self.curves(model)
         regions = RegionCurves(("all",), curves.mean(1, dtype=float)[None], np.ones(1))
-        weights = frame_weights(regions, MOUSE_FRAMES, settings, F18)
+        weights = frame_weights(DynamicScan(MOUSE_FRAMES, Acquisition("FDG", F18), regions), settings)
         return VoxelFit(FitContext(MOUSE_FRAMES, weights, self.blood, self.reference, 1 / SUV), settings)
 
 

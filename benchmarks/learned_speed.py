@@ -25,10 +25,10 @@ def measure() -> None:
     scan = simulate(*draw(0, HELD_OUT)).scan
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    estimate("learned", scan, (), {})
+    estimate("learned", scan, ())
     first = time.perf_counter() - started
     started = time.perf_counter()
-    estimate("learned", scan, (), {})
+    estimate("learned", scan, ())
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     again = time.perf_counter() - started
     print(json.dumps({"first": first, "again": again, "before": before / 2**20, "peak": after / 2**20}))

@@ -61,6 +61,10 @@ def _rebuild(kind: type[DlifError], message: str, where: str, hint: str) -> Dlif
     return kind(message, where=where, hint=hint)
 
 
+class DlifWarning(UserWarning):
+    """Data were repaired, or something was assumed; the result says so too, in its warnings."""
+
+
 class ConfigurationError(DlifError, ValueError):
     """A setting is unknown, out of range or contradicts another."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -106,12 +107,13 @@ def fit_organs(scan: DynamicScan, curve: InputFunction) -> dict[str, float]:
     -------
     By ``ki_brain``, ``k1_brain`` … [mL·cm⁻³·min⁻¹].
     """
-    regions, curve = _organs(scan.regions), _without_samples(curve)
+    scan, curve = replace(scan, regions=_organs(scan.regions)), _without_samples(curve)
     found: dict[str, float] = {}
     for name, (parameter, settings) in FITS.items():
-        fits = fit_regions(regions, scan.timing, curve, settings, scan.acquisition.half_life)
+        fits = fit_regions(scan, curve, settings)
         found |= {
-            f"{name}_{organ}": float(value) for organ, value in zip(regions.names, fits[parameter].values, strict=True)
+            f"{name}_{organ}": float(value)
+            for organ, value in zip(scan.regions.names, fits[parameter].values, strict=True)
         }
     return found
 

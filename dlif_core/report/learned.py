@@ -14,14 +14,14 @@ from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlif_core.blood.plasma import is_fdg
+from dlif_core.blood_samples.plasma import is_fdg
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.report.figure import GREY, INK, PALETTE, draw
 from dlif_core.report.numbers import ABSENT, Cell, Heading, ReportTable, decimals, number, significant
-from dlif_core.scan import Acquisition, RegionCurves
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 Array = NDArray[np.float64]
 
@@ -290,13 +290,11 @@ def ki_by_input_function(
     """
     if not is_fdg(acquisition.tracer):
         return None
-    settings = FitSettings("patlak", t_star=T_STAR)
+    scan, settings = DynamicScan(timing, acquisition, regions), FitSettings("patlak", t_star=T_STAR)
     fits = {}
     for method, curve in curves.items():
         try:
-            fits[method] = fit_regions(regions, timing, curve, settings, acquisition.half_life, acquisition.suv_factor)[
-                ["Ki", "Ki_se"]
-            ]
+            fits[method] = fit_regions(scan, curve, settings)[["Ki", "Ki_se"]]
         except (InputError, ConfigurationError):
             continue
     if not fits:

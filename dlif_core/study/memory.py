@@ -56,9 +56,12 @@ def _block_of(files: ScanFiles) -> tuple[int, tuple[int, ...], tuple[float, ...]
     from dlif_core.ingest import image_geometry
 
     try:
-        shape, voxel_size = image_geometry(files.role("image")[0])
+        geometry = image_geometry(files)
     except InputError:
         return None
+    if geometry is None:
+        return None
+    shape, voxel_size = geometry
     _, shard = image_chunking(shape)
     return shape[0], tuple(min(edge, length) for edge, length in zip(shard[1:], shape[1:], strict=True)), voxel_size
 

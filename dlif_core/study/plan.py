@@ -176,16 +176,18 @@ def included_scans(config: StudyConfig) -> dict[str, ScanFiles]:
     ConfigurationError
         If there is none.
     """
-    from dlif_core.ingest import find_scans
+    from dlif_core.ingest import find_scans, looked_for
 
-    found = {files.scan_id: files for files in find_scans(config.data, config.regions.curves)}
+    data = config.data
+    scans = find_scans(data.uri, config.regions.curves, format=data.format, options=data.options)
+    found = {files.scan_id: files for files in scans}
     wanted = {name: files for name, files in found.items() if _matches(name, config.scans)}
     if not wanted:
         raise ConfigurationError(
             f"{len(found)} scans lie there, none of them is included by scans: {list(config.scans)}."
             if found
-            else "no PET-BIDS scan lies there (sub-*/[ses-*/]pet/*_pet.json).",
-            where=config.data,
+            else f"no {looked_for(data.format)} lies there.",
+            where=data.uri,
             hint="Correct `data` or `scans` in the study file.",
         )
     return wanted
@@ -199,12 +201,12 @@ def scan_steps(config: StudyConfig, files: ScanFiles, digests: Mapping[str, str]
     """Every step of one scan, in order."""
     ingest = _ingest_step(config, files, digests)
     methods = {method: _input_step(config, method, ingest) for method in config.input_functions}
-    explanations = [_explanation_step(ingest, methods[LEARNED])] if LEARNED in methods and files.role("image") else []
+    explanations = [_explanation_step(ingest, methods[LEARNED])] if LEARNED in methods and files.has_image else []
     fits: list[Step] = []
     for fit in config.kinetics:
         inputs = [methods[method] for method in config.methods_for(fit)]
         fits.append(_fit_step("regions", fit, ingest, inputs))
-        if fit.maps and files.role("image") and fit.kinetic_model.voxelwise:
+        if fit.maps and files.has_image and fit.kinetic_model.voxelwise:
             fits.append(_fit_step("maps", fit, ingest, inputs))
     if config.select:
         fits.append(_selection_step(config.select, ingest, fits))
@@ -227,8 +229,10 @@ def _fingerprint(stage: str, parts: Mapping[str, Any], upstream: Iterable[Step] 
 
 
 def _ingest_step(config: StudyConfig, files: ScanFiles, digests: Mapping[str, str]) -> Step:
+    from dlif_core.ingest import deciding_facts
+
     inputs = {f"file {name}": digests[uri] for name, uri in files.inputs().items()}
-    settings = {"regions.groups": config.regions.groups}
+    settings = {"regions.groups": config.regions.groups, **deciding_facts(files)}
     return Step(
         scan=files.scan_id,
         stage="ingest",
@@ -239,10 +243,11 @@ def _ingest_step(config: StudyConfig, files: ScanFiles, digests: Mapping[str, st
 
 
 def _input_step(config: StudyConfig, method: str, ingest: Step) -> Step:
-    from dlif_core.input_function import check_options, deciding_facts
+    from dlif_core.input_function import deciding_facts
 
-    options = check_options(method, config.input_functions[method]).model_dump(mode="json")
-    settings = {f"input_functions.{method}.{name}": value for name, value in options.items()}
+    options = config.input_functions[method]
+    dumped = options.model_dump(mode="json")
+    settings = {f"input_functions.{method}.{name}": value for name, value in dumped.items()}
     facts = {f"{method}, {name}": value for name, value in deciding_facts(method, options).items()}
     return Step(
         scan=ingest.scan,
@@ -287,9 +292,7 @@ def report_name(scan: str) -> str:
 
 
 def _fit_step(stage: str, fit: Kinetics, ingest: Step, inputs: list[Step]) -> Step:
-    apart = {"name", "maps", "denoise"} if stage == "regions" else {"name", "maps"}
-    settings = fit.model_dump(mode="json", exclude=apart)
-    parts = {f"kinetics.{fit.title}.{name}": value for name, value in settings.items()}
+    parts = fit.deciding_settings(maps=stage == "maps")
     return Step(
         scan=ingest.scan,
         stage=stage,

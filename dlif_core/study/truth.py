@@ -59,7 +59,7 @@ def _rows(config: StudyConfig, plan: Plan, store: Store) -> Iterator[dict[str, o
     available = results(plan, store)
     for scan in plan.files:
         try:
-            truth = read_truth(config.data, scan)
+            truth = read_truth(config.data.uri, scan)
         except MissingInputError:
             continue
         masks = {organ: truth.labels == label for label, organ in truth.label_names.items() if organ in ORGANS}
@@ -79,7 +79,7 @@ def _rows(config: StudyConfig, plan: Plan, store: Store) -> Iterator[dict[str, o
 
 
 def _is_uncorrected_slope(fit: Kinetics) -> bool:
-    return fit.model == "patlak" and not fit.blood_volume
+    return fit.settings.model == "patlak" and not fit.settings.blood_volume
 
 
 def _estimates(

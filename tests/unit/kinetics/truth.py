@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import MODELS, FitSettings, VoxelFit
-from dlif_core.scan import RegionCurves
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 torch.set_num_threads(1)  # the matrices are small: more threads would wait for each other
 
@@ -50,6 +50,14 @@ def mouse_input(time: np.ndarray | None = None) -> InputFunction:
     whole_blood = 1e4 * feng(time / 60)
     plasma = whole_blood * (0.386 * np.exp(-0.191 * time / 60) + 1.165)
     return InputFunction(time=time.astype(float), whole_blood=whole_blood, plasma=plasma, method="simulated")
+
+
+def scan_of(
+    regions: RegionCurves, timing: FrameTiming = MOUSE, half_life: float = F18, *, suv_factor: float | None = None
+) -> DynamicScan:
+    """Scan of region curves alone; the SUV factor is that of a mouse of 25 g [g/Bq]."""
+    weight, injected = (None, None) if suv_factor is None else (0.025, 25.0 / suv_factor)
+    return DynamicScan(timing, Acquisition("FDG", half_life, injected, weight), regions)
 
 
 def one_region(curve: np.ndarray) -> RegionCurves:

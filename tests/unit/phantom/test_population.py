@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError
 from dlif_core.phantom import HELD_OUT, HUMAN, TRACERS, TRAINING, Draw, Injection, Population, Span, draw, write_cohort
 from dlif_core.phantom.anatomy import ORGANS, Ellipsoid, organ_volume
