@@ -78,7 +78,7 @@ def test_model(recipe: Callable[[str], ModuleType]) -> None:
 
 
 def test_input_function_method(recipe: Callable[[str], ModuleType]) -> None:
-    from dlif_core.BLOOD import BloodRecording
+    from dlif_core.blood_samples import BloodRecording
     from dlif_core.input_function import METHODS, estimate
 
     method = recipe("dlif_core/input_function/arterialised.py").METHOD
@@ -94,9 +94,7 @@ def test_input_function_method(recipe: Callable[[str], ModuleType]) -> None:
 
 
 @pytest.mark.slow
-def test_stage(
-    recipe: Callable[[str], ModuleType], tmp_path: Path, run_study: Callable[..., StudyConfig]
-) -> None:
+def test_stage(recipe: Callable[[str], ModuleType], tmp_path: Path, run_study: Callable[..., StudyConfig]) -> None:
     from dlif_core.study.source import read_scan
     from dlif_core.study.stages import STAGES
 
