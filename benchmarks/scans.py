@@ -89,12 +89,12 @@ def peak_memory() -> int:
 
 
 def processor_seconds(client: distributed.Client) -> float:
-    """Processor time of all workers so far, which other work on the machine hardly changes."""
+    """Processor time of all workers so far; other work on the machine hardly changes it."""
     return float(sum(client.run(time.process_time).values()))
 
 
 def workers_ready(client: distributed.Client) -> dict[str, int]:
-    """Import in every worker what a fit needs; peak memory of each before any work."""
+    """Import in every worker what a fit needs; return the peak memory of each before any work."""
     return client.run(_ready)
 
 
@@ -105,7 +105,7 @@ def _ready() -> int:
 
 
 def print_load() -> None:
-    """Wall seconds mean little while others compute."""
+    """Print the load of the machine: wall times mean little on a busy one."""
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
@@ -115,13 +115,13 @@ def verdict(value: float, limit: float, *, at_least: bool = False) -> str:
 
 
 def one_thread() -> None:
-    """For this process and those it starts; before NumPy or torch is used."""
+    """Set the number of threads of this process and those it starts; to be called before NumPy or torch is used."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
 
 
 def noise_in_air(image: np.ndarray, level: float, seed: int = 0) -> None:
-    """Give every voxel that is zero throughout noise of a mean level, in place, so that no voxel is masked."""
+    """Add noise of a mean level to every voxel that is zero in all frames, in place, so that no voxel is masked."""
     rng = np.random.default_rng(seed)
     empty = ~image.any(axis=0)
     count = int(empty.sum())

@@ -1,8 +1,8 @@
 """The error tree.
 
-Every error says where the fault lies, what it is and what to do about it, and carries the exit code
-that the command line returns for it. Members also subclass the natural builtin, so callers that know
-nothing of dlif can still catch a missing file as ``FileNotFoundError``.
+Every error names the file or setting at fault, says what is wrong and what to do about it, and carries the exit code
+that the command line returns for it. Members also subclass the matching builtin, so callers that don't
+know dlif can still catch a missing file as ``FileNotFoundError``.
 
 Exit codes
 ----------
@@ -35,7 +35,7 @@ class DlifError(Exception):
     message
         What is wrong, in words for the person who owns the data.
     where
-        File, URI or setting in which the fault lies.
+        File, URI or setting that is at fault.
     hint
         What to do about it.
     """
@@ -59,6 +59,10 @@ class DlifError(Exception):
 
 def _rebuild(kind: type[DlifError], message: str, where: str, hint: str) -> DlifError:
     return kind(message, where=where, hint=hint)
+
+
+class DlifWarning(UserWarning):
+    """Data were repaired, or something was assumed; the result says so too, in its warnings."""
 
 
 class ConfigurationError(DlifError, ValueError):
@@ -98,11 +102,11 @@ class BloodError(InputError):
 
 
 class CurveError(InputError):
-    """A time curve is not usable: not finite, not increasing in time, too short."""
+    """A time curve can't be used: not finite, not increasing in time, too short."""
 
 
 class OutOfScopeError(InputError):
-    """A scan is of a kind that a trained model does not know; the message gives the reasons."""
+    """A scan is outside the scope of a trained model; the message gives the reasons."""
 
 
 class StoreError(DlifError):

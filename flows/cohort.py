@@ -13,7 +13,6 @@ from prefect.artifacts import create_progress_artifact, create_table_artifact, u
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 from slugify import slugify
 
@@ -23,6 +22,7 @@ from dlif_core.study.job import Job, Outcome
 from dlif_core.study.plan import COHORT, STAGES, Plan, Step, make_plan, open_study_store
 from dlif_core.study.stages import cohort_job, record_failure
 from dlif_core.study.status import study_status
+from flows.progress import ProgressBars, progress_bars
 from tasks.steps import step_task
 
 # Tasks wait for Dask and for each other, they don't compute; the limit keeps the API calls in bounds.
@@ -103,14 +103,13 @@ def _run_cohort(config: StudyConfig, plan: Plan, progress: StageProgress) -> Out
 class StageProgress:
     """How far each stage is: a bar in the terminal and a progress artifact in the Prefect UI."""
 
-    def __init__(self, config: StudyConfig, steps: Iterable[Step], bars: Progress) -> None:
+    def __init__(self, config: StudyConfig, steps: Iterable[Step], bars: ProgressBars) -> None:
         self._totals = Counter(step.stage for step in steps)
         self._done: Counter[str] = Counter()
         self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
         self._artifacts: dict[str, UUID] = {}
         for stage, total in self._totals.items():
-            self._tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(stage, 0, total)
             key = slugify(f"{config.name}-{stage}-progress")
             artifact = create_progress_artifact(0.0, key=key, description=f"{config.name}: {stage}, {total} steps")
             self._artifacts[stage] = cast(UUID, artifact)
@@ -119,18 +118,17 @@ class StageProgress:
         """Count a finished step; a step that did not succeed is named in the terminal."""
         stage = outcome.step.stage
         self._done[stage] += 1
-        self._bars.advance(self._tasks[stage])
+        self._bars.advance(stage)
         update_progress_artifact(self._artifacts[stage], 100.0 * self._done[stage] / self._totals[stage])
         if outcome.status in ("excluded", "failed"):
             said = f" {outcome.step.title}: {outcome.reason}"
-            self._bars.console.print(Text.assemble((outcome.status, "yellow"), said))
+            self._bars.write(Text.assemble((outcome.status, "yellow"), said))
 
 
 @contextmanager
 def stage_progress(config: StudyConfig, steps: Iterable[Step]) -> Iterator[StageProgress]:
     """Show the progress of the stages while the block runs."""
-    columns = (TextColumn("{task.description:15}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as bars:
+    with progress_bars() as bars:
         yield StageProgress(config, steps, bars)
 
 

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood.merge import ArterialBlood, merge
-from dlif_core.blood.parent_fraction import ParentFractionModel, fit_parent_fraction
-from dlif_core.blood.plasma import assumed_ratio, is_fdg, measured_ratio
-from dlif_core.blood.recording import BloodRecording
-from dlif_core.blood.series import Interpolation, Series, time_grid
-from dlif_core.blood.tail import fit_tail, require_reach
+from dlif_core.blood_samples.merge import ArterialBlood, merge
+from dlif_core.blood_samples.parent_fraction import ParentFractionModel, fit_parent_fraction
+from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg, measured_ratio
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.blood_samples.series import Interpolation, Series, time_grid
+from dlif_core.blood_samples.tail import fit_tail, require_reach
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
-from dlif_core.input_function.options import Options
+from dlif_core.input_function.method import Method, Options
 from dlif_core.scan import Acquisition, DynamicScan
 
 Array = NDArray[np.float64]
@@ -85,11 +85,26 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: A
     BloodError
         If the blood data can't give a curve for the whole scan.
     """
+    return arterial_curve(recordings, float(scan.timing.end[-1]), scan.acquisition, options)
+
+
+def arterial_curve(
+    recordings: Sequence[BloodRecording], scan_end: float, acquisition: Acquisition, options: ArterialOptions
+) -> InputFunction:
+    """Arterial input function from injection to the end of a scan [s], without the scan itself.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no arterial recording.
+    BloodError
+        If the blood data can't give a curve for the whole scan.
+    """
     blood = merge(recordings)
-    end = float(scan.timing.end[-1]) - options.delay_s
+    end = scan_end - options.delay_s
     time = time_grid(end, *_sample_times(blood))
-    whole_blood, plasma = _activities(blood, time, end, scan.acquisition, options)
-    parent = _parent_fraction(blood, time, scan.acquisition, options)
+    whole_blood, plasma = _activities(blood, time, end, acquisition, options)
+    parent = _parent_fraction(blood, time, acquisition, options)
     warnings = blood.warnings + _late_start(blood) + whole_blood.warnings + plasma.warnings + parent.warnings
     provenance = {
         **blood.provenance,
@@ -231,3 +246,6 @@ def _late_start(blood: ArterialBlood) -> tuple[str, ...]:
         f"the first arterial sample ({series.time[0]:g} s) already has {share:.0%} of the highest activity; "
         "the rise of the curve is a straight line from injection.",
     )
+
+
+METHOD = Method("arterial", "Arterial blood", ArterialOptions, estimate)

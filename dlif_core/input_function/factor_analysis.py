@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood.plasma import assumed_ratio
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.plasma import assumed_ratio
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.image_derived import ImageDerivedOptions, corrected_pool, curve_from_frames
-from dlif_core.input_function.options import Options
+from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.voxel_curves import voxel_curves
 from dlif_core.scan import DynamicScan
 
@@ -172,3 +172,6 @@ def bolus_scale(curve: Array, blood: Array, timing: FrameTiming) -> float:
     """
     bolus = timing.start <= timing.mid[int(blood.argmax())] + _BOLUS
     return float((curve @ np.where(bolus, blood, 0.0)) / (curve @ np.where(bolus, curve, 0.0)))
+
+
+METHOD = Method("factor-analysis", "Factor analysis", FactorAnalysisOptions, estimate)

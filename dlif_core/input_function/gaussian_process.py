@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from dlif_core.blood.plasma import assumed_ratio, is_fdg
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.input_function.image_derived import curve_from_frames
-from dlif_core.input_function.options import Options
+from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.region_curves import FoundRegions, region_curves, window_middles
 from dlif_core.scan import Acquisition, DynamicScan
 
@@ -218,3 +218,6 @@ def _require_mouse_fdg(acquisition: Acquisition) -> None:
         f"{acquisition.species or 'an unknown species'}.",
         hint="Use another input function; for FDG in mice, state the species in the study's data.",
     )
+
+
+METHOD = Method("gaussian-process", "Gaussian process", GaussianProcessOptions, estimate)

@@ -23,14 +23,14 @@ from pydantic import Field
 from scipy import ndimage
 from scipy.optimize import nnls
 
-from dlif_core.blood.plasma import assumed_ratio, is_fdg
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.heart import Level, find_heart, mean_curve
+from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.one_sample import sample_near
-from dlif_core.input_function.options import Options
 from dlif_core.scan import DynamicScan, ImageArray
 
 Array = NDArray[np.float64]
@@ -342,3 +342,6 @@ def curve_from_frames(timing: FrameTiming, averages: Array) -> tuple[Array, Arra
     heights = np.append(0.0, heights)
     misfit = float(np.sqrt(np.mean((average @ heights - averages / scale) ** 2)))
     return time, scale * heights, misfit
+
+
+METHOD = Method("image-derived", "Image-derived", ImageDerivedOptions, estimate)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from dlif_core.blood.plasma import assumed_ratio
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.plasma import assumed_ratio
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import OutOfScopeError
-from dlif_core.input_function.options import Options
+from dlif_core.input_function.method import Method, Options
 from dlif_core.scan import DynamicScan
 
 if TYPE_CHECKING:
@@ -141,3 +141,6 @@ def _provenance(
 def _rounded(values: np.typing.NDArray[np.float64], digits: int) -> list[Any]:
     found: list[Any] = np.round(values, digits).tolist()
     return found
+
+
+METHOD = Method("learned", "Learned", LearnedOptions, estimate, facts)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dlif_core.blood.merge import merge
-from dlif_core.blood.plasma import assumed_ratio
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.merge import merge
+from dlif_core.blood_samples.plasma import assumed_ratio
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.errors import BloodError
 from dlif_core.scan import Acquisition
 

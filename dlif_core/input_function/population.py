@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood.feng import FengInput
-from dlif_core.blood.merge import merge
-from dlif_core.blood.plasma import assumed_ratio, is_fdg
-from dlif_core.blood.recording import BloodRecording
-from dlif_core.blood.series import time_grid
+from dlif_core.blood_samples.feng import FengInput
+from dlif_core.blood_samples.merge import merge
+from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.blood_samples.series import time_grid
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError, InputError
-from dlif_core.input_function.options import Options
+from dlif_core.input_function.method import Method, Options
 from dlif_core.scan import Acquisition, DynamicScan
 
 Array = NDArray[np.float64]
@@ -175,3 +175,6 @@ def _by_sample(
         )
     scaling = {"by": "one arterial sample", "quantity": quantity, "time [s]": time, "Bq/mL": value}
     return value / expected, {**scaling, "Bq/mL per SUV": value / expected}
+
+
+METHOD = Method("population", "Population", PopulationOptions, estimate)

@@ -1,6 +1,6 @@
 """Simultaneous estimation: one parametric input function that explains the curves of several tissues together.
 
-The Feng model (`dlif_core.blood.feng`) is the input of irreversible two-tissue compartments in every cluster of voxels
+The Feng model (`dlif_core.blood_samples.feng`) is the input of irreversible two-tissue compartments in every cluster of voxels
 or region. Given the input, each tissue is linear in all but one rate (variable projection: Golub & Pereyra, SIAM J
 Numer Anal 1973;10:413), so that only the shape of the input is searched. The idea is that of Feng et al. (IEEE Trans
 Inf Technol Biomed 1997;1:243). Tissue curves don't determine the scale; one arterial sample, the peak in the image, or
@@ -19,17 +19,17 @@ from pydantic import Field
 from scipy.cluster.vq import kmeans2
 from scipy.optimize import least_squares, nnls
 
-from dlif_core.blood.feng import FengInput
-from dlif_core.blood.plasma import assumed_ratio
-from dlif_core.blood.recording import BloodRecording
-from dlif_core.blood.series import time_grid
+from dlif_core.blood_samples.feng import FengInput
+from dlif_core.blood_samples.plasma import assumed_ratio
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.blood_samples.series import time_grid
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.factor_analysis import bolus_scale
 from dlif_core.input_function.image_derived import ImageDerivedOptions, corrected_pool
+from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.one_sample import sample_near
-from dlif_core.input_function.options import Options
 from dlif_core.input_function.population import population_shape
 from dlif_core.input_function.voxel_curves import voxel_curves
 from dlif_core.kinetics.convolution import FrameConvolution
@@ -244,3 +244,6 @@ def _population_scale(scan: DynamicScan, time: Array, shape: Array) -> tuple[flo
     population = population_shape(scan.acquisition).feng.curve(time)
     area = float(np.trapezoid(population, time) / np.trapezoid(shape, time))
     return area / factor, {"by": "the population's area under the curve, dose and weight"}
+
+
+METHOD = Method("simultaneous", "Simultaneous estimation", SimultaneousOptions, estimate)

@@ -12,7 +12,7 @@ import xarray as xr
 from dlif_core.curve import InputFunction
 from dlif_core.report import Comparison
 from dlif_core.scan import Acquisition
-from dlif_core.statistics.curves import input_function_figures, input_function_table
+from dlif_core.statistics.curves import input_function_metrics, input_function_table
 from dlif_core.statistics.sessions import retest_reliability, session_ratio
 from dlif_core.statistics.tables import parameter_names, region_table, to_tidy
 from dlif_core.store import Staging, Store
@@ -62,7 +62,7 @@ def write_cohort_product(config: StudyConfig, store: Store, staging: Staging) ->
     cohort = gather(config, store)
     if any(cohort.input_functions.values()):
         staging.write_dataset(input_function_table(cohort.input_functions), group="input_functions")
-        _write_table(staging, "input_functions", input_function_figures(cohort.input_functions))
+        _write_table(staging, "input_functions", input_function_metrics(cohort.input_functions))
     for fit, fitted in cohort.fits.items():
         staging.write_dataset(fitted, group=f"regions/{fit}")
     _write_table(staging, "region_parameters", to_tidy(cohort.fits))

@@ -15,7 +15,6 @@ from dlif_core.study.plan import Step, input_function_name
 if TYPE_CHECKING:
     from dlif_core.curve import InputFunction
     from dlif_core.ingest import ScanFiles
-    from dlif_core.scan import DynamicScan
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,3 @@ def available_input_function(job: Job) -> tuple[InputFunction | None, tuple[str,
         reason = marker.reason if marker else "not made"
         passed.append(f"input function {method!r} is unavailable ({reason}); the next in the list is used.")
     raise BloodError("no input function is available.", where=job.step.title, hint=" ".join(passed))
-
-
-def physics(scan: DynamicScan) -> tuple[float, float | None]:
-    """Half-life [s] and SUV factor [g/Bq]."""
-    return scan.acquisition.half_life, scan.acquisition.suv_factor

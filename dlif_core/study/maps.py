@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from dlif_core.scan import ImageArray
 from dlif_core.store import Staging, blocks, image_chunking, open_store
-from dlif_core.study.config import fit_settings
-from dlif_core.study.job import Job, available_input_function, on_worker, physics
+from dlif_core.study.job import Job, available_input_function, on_worker
 from dlif_core.study.source import read_scan, source_name
 
 if TYPE_CHECKING:
@@ -125,10 +124,10 @@ def prepare_maps(job: Job, staging: str) -> tuple[MapJob, tuple[str, ...], dict[
 
     scan, _ = read_scan(job.store, job.step.scan)
     curve, passed = available_input_function(job)
-    settings = fit_settings(job.fit)
+    settings = job.fit.settings
     if settings.delay == "region":
         settings = replace(settings, delay="image")
-    prepared = prepare(scan.regions, scan.timing, curve, settings, *physics(scan))
+    prepared = prepare(scan, curve, settings)
     fit = VoxelFit(prepared.context, prepared.settings)
     _ = fit.estimator  # refuses here what no block could be fitted with
     attributes = fit_attributes(prepared) | {"delay": prepared.delay, "affine": np.asarray(scan.affine).tolist()}

@@ -243,10 +243,11 @@ def _ingest_step(config: StudyConfig, files: ScanFiles, digests: Mapping[str, st
 
 
 def _input_step(config: StudyConfig, method: str, ingest: Step) -> Step:
-    from dlif_core.input_function import check_options, deciding_facts
+    from dlif_core.input_function import deciding_facts
 
-    options = check_options(method, config.input_functions[method]).model_dump(mode="json")
-    settings = {f"input_functions.{method}.{name}": value for name, value in options.items()}
+    options = config.input_functions[method]
+    dumped = options.model_dump(mode="json")
+    settings = {f"input_functions.{method}.{name}": value for name, value in dumped.items()}
     facts = {f"{method}, {name}": value for name, value in deciding_facts(method, options).items()}
     return Step(
         scan=ingest.scan,
@@ -291,9 +292,7 @@ def report_name(scan: str) -> str:
 
 
 def _fit_step(stage: str, fit: Kinetics, ingest: Step, inputs: list[Step]) -> Step:
-    apart = {"name", "maps", "denoise"} if stage == "regions" else {"name", "maps"}
-    settings = fit.model_dump(mode="json", exclude=apart)
-    parts = {f"kinetics.{fit.title}.{name}": value for name, value in settings.items()}
+    parts = fit.deciding_settings(maps=stage == "maps")
     return Step(
         scan=ingest.scan,
         stage=stage,

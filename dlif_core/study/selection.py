@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlif_core.study.config import fit_settings
 from dlif_core.study.job import Job
 from dlif_core.study.plan import fit_name
 
@@ -45,7 +44,7 @@ def _compare_maps(job: Job, frames: int, flags: dict[str, Any]) -> xr.Dataset:
 
     wanted = job.config.select
     assert wanted is not None
-    settings = {fit.title: fit_settings(fit) for fit in job.config.kinetics}
+    settings = {fit.title: fit.settings for fit in job.config.kinetics}
     criteria, affine = {}, None
     for name in wanted.of:
         maps = _opened(job, name, "maps")

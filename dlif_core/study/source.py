@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 from dlif_core.store import Staging, Store, blocks, image_chunking

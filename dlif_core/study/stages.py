@@ -12,8 +12,8 @@ from concurrent.futures import Executor
 
 from dlif_core.errors import InputError
 from dlif_core.store import Status, open_store
-from dlif_core.study.config import StudyConfig, fit_settings
-from dlif_core.study.job import Job, Outcome, available_input_function, on_worker, physics
+from dlif_core.study.config import StudyConfig, learned_model
+from dlif_core.study.job import Job, Outcome, available_input_function, on_worker
 from dlif_core.study.maps import make_maps
 from dlif_core.study.plan import COHORT, LEARNED, Plan, Step, blocked_by, cohort_step, input_function_name
 from dlif_core.study.selection import select_models
@@ -108,7 +108,6 @@ def estimate_input_function(job: Job) -> None:
 
 def explain_input_function(job: Job) -> None:
     """Explain the learned input function and commit that; runs on a worker."""
-    from dlif_core.input_function import check_options
     from dlif_core.networks.bundle.model import load_model
     from dlif_core.networks.explanation.attribution import explain_scan
 
@@ -117,8 +116,7 @@ def explain_input_function(job: Job) -> None:
         if marker is None or marker.status != "success":
             raise InputError("there is no learned input function to explain.", where=job.step.title)
         scan, _ = read_scan(job.store, job.step.scan)
-        options = check_options(LEARNED, job.config.input_functions[LEARNED])
-        model = load_model(options.model_dump()["model"])
+        model = load_model(learned_model(job.config))
         staging.write_dataset(explain_scan(model.networks, scan))
         staging.publish(job.step.fingerprint)
 
@@ -130,7 +128,7 @@ def fit_scan_regions(job: Job) -> None:
     with job.store.stage(job.step.product) as staging:
         scan, _ = read_scan(job.store, job.step.scan)
         curve, passed = available_input_function(job)
-        fitted = fit_regions(scan.regions, scan.timing, curve, fit_settings(job.fit), *physics(scan))
+        fitted = fit_regions(scan, curve, job.fit.settings)
         staging.write_dataset(fitted)
         staging.publish(job.step.fingerprint, warnings=passed)
 

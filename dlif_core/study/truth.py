@@ -79,7 +79,7 @@ def _rows(config: StudyConfig, plan: Plan, store: Store) -> Iterator[dict[str, o
 
 
 def _is_uncorrected_slope(fit: Kinetics) -> bool:
-    return fit.model == "patlak" and not fit.blood_volume
+    return fit.settings.model == "patlak" and not fit.settings.blood_volume
 
 
 def _estimates(

@@ -13,7 +13,7 @@ from typing import Any
 import fsspec
 import numpy as np
 
-from dlif_core.blood import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.errors import ImageError, InputError, MissingInputError
 from dlif_core.frames import FrameTiming
 from dlif_core.ingest import ImageGeometry, IngestedScan, ReaderOptions, ScanFiles, ScanSource

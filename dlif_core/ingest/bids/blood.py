@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.errors import BloodError, MissingInputError, UnitError
 from dlif_core.ingest.bids.metadata import Metadata
 from dlif_core.ingest.bids.sidecar import read_sidecar

@@ -5,7 +5,6 @@ Only the fields named here are read; names of persons, dates and free text never
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -16,22 +15,11 @@ from dlif_core.errors import DlifError, FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
 from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.tables import is_given, number, read_json
+from dlif_core.radionuclides import HALF_LIVES, nuclide
 from dlif_core.units import factor
 
 Array = NDArray[np.float64]
 _Value = TypeVar("_Value")
-
-#: Physical half-lives [s] from the Evaluated Nuclear Structure Data File (ENSDF, nndc.bnl.gov).
-HALF_LIVES = {
-    "O15": 122.24,
-    "N13": 597.9,
-    "C11": 1221.84,
-    "F18": 6586.2,
-    "Ga68": 4062.6,
-    "Cu64": 45721.0,
-    "Zr89": 282276.0,
-    "I124": 360806.0,
-}
 
 #: Published half-lives differ by less than 1 %; a wider gap means another nuclide or another unit of time.
 _HALF_LIFE_TOLERANCE = 0.02
@@ -118,8 +106,8 @@ class Sidecar:
         InputError
             If neither field serves, or they contradict each other.
         """
-        nuclide = _nuclide(self.text("TracerRadionuclide"))
-        stated, listed = number(self.fields.get("RadionuclideHalfLife")), HALF_LIVES.get(nuclide)
+        name = nuclide(self.text("TracerRadionuclide"))
+        stated, listed = number(self.fields.get("RadionuclideHalfLife")), HALF_LIVES.get(name)
         if stated is None and listed is None:
             raise InputError(
                 "the half-life is unknown.",
@@ -130,7 +118,7 @@ class Sidecar:
             assert listed is not None
             return listed
         if stated <= 0 or (listed is not None and abs(stated / listed - 1) > _HALF_LIFE_TOLERANCE):
-            expected = f"; {nuclide} has {listed:g} s" if listed else ""
+            expected = f"; {name} has {listed:g} s" if listed else ""
             raise InputError(
                 f"RadionuclideHalfLife is {stated:g}{expected}.",
                 where=self.where,
@@ -208,9 +196,3 @@ def _fault_of_times(value: object) -> str:
     if not isinstance(value, list) or not value or any(number(entry) is None for entry in value):
         return "is not a list of numbers"
     return ""
-
-
-def _nuclide(text: str) -> str:
-    """Return a nuclide as ``C11``, however it is spelled: ``11C``, ``[11C]``, ``C-11``."""
-    letters, digits = re.search(r"[A-Za-z]+", text), re.search(r"\d+", text)
-    return f"{letters[0].capitalize()}{digits[0]}" if letters and digits else ""

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from dlif_core.blood import BloodRecording
+from dlif_core.blood_samples import BloodRecording
 from dlif_core.errors import BloodError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate
+from dlif_core.input_function.population import PopulationOptions
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 TIMING = FrameTiming(np.arange(0, 2400, 60.0), np.full(40, 60.0))
@@ -24,7 +25,7 @@ def sample(time: float, **columns: float) -> BloodRecording:
 
 def test_mouse_curve_has_the_measured_area_at_its_dose_and_weight() -> None:
     """51 SUV·min to 40 min; one SUV is 8 MBq / 20 g = 4e5 Bq/mL."""
-    found = estimate("population", scan(MOUSE), (), {})
+    found = estimate("population", scan(MOUSE), ())
     assert np.trapezoid(found.whole_blood, found.time) / 60 == pytest.approx(51 * 4e5, rel=0.02)
     assert np.interp(600, found.time, found.whole_blood) == pytest.approx(1.6 * 4e5, rel=0.02)
     ratio = 0.386 * np.exp(-0.191 * found.time / 60) + 1.165
@@ -35,9 +36,11 @@ def test_mouse_curve_has_the_measured_area_at_its_dose_and_weight() -> None:
 @pytest.mark.parametrize("acquisition", [MOUSE, HUMAN])
 @pytest.mark.parametrize("quantity", ["whole_blood", "plasma"])
 def test_one_sample_scales_the_curve_through_itself(acquisition: Acquisition, quantity: str) -> None:
-    found = estimate("population", scan(acquisition), (sample(1210.0, **{quantity: 7e5}),), {"scale_sample": 1200})
+    found = estimate(
+        "population", scan(acquisition), (sample(1210.0, **{quantity: 7e5}),), PopulationOptions(scale_sample=1200)
+    )
     assert np.interp(1210, found.time, getattr(found, quantity)) == pytest.approx(7e5, rel=1e-3)
-    shape = estimate("population", scan(acquisition), (), {})
+    shape = estimate("population", scan(acquisition), ())
     ratio = found.whole_blood[1:] / shape.whole_blood[1:].clip(1e-9)
     late = shape.whole_blood[1:] > 0
     np.testing.assert_allclose(ratio[late], ratio[-1])
@@ -45,18 +48,18 @@ def test_one_sample_scales_the_curve_through_itself(acquisition: Acquisition, qu
 
 def test_scaling_by_a_sample_needs_no_dose() -> None:
     without = Acquisition("FDG", 6586.2, species="mouse")
-    estimate("population", scan(without), (sample(1200.0, whole_blood=3e5),), {"scale_sample": 1200})
+    estimate("population", scan(without), (sample(1200.0, whole_blood=3e5),), PopulationOptions(scale_sample=1200))
     with pytest.raises(InputError, match="injected activity or body weight is unknown"):
-        estimate("population", scan(without), (), {})
+        estimate("population", scan(without), ())
 
 
 @pytest.mark.parametrize("time", [300.0, 1500.0])
 def test_a_sample_far_from_the_asked_time_is_refused(time: float) -> None:
     with pytest.raises(BloodError, match=f"near 1200 s; the nearest is at {time:g} s"):
-        estimate("population", scan(MOUSE), (sample(time, whole_blood=3e5),), {"scale_sample": 1200})
+        estimate("population", scan(MOUSE), (sample(time, whole_blood=3e5),), PopulationOptions(scale_sample=1200))
 
 
 @pytest.mark.parametrize(("tracer", "species"), [("MC1", "human"), ("FDG", "pig"), ("FDG", "")])
 def test_no_population_means_unavailable(tracer: str, species: str) -> None:
     with pytest.raises(InputError, match="no population curve for"):
-        estimate("population", scan(Acquisition(tracer, 6586.2, 1e7, 0.02, species=species)), (), {})
+        estimate("population", scan(Acquisition(tracer, 6586.2, 1e7, 0.02, species=species)), ())

@@ -29,7 +29,7 @@ def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
 def test_the_template_is_a_valid_study(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(study_template("mine", "bids", "out"))
-    assert load_study(path).kinetics[0].model == "2tcm-irreversible"
+    assert load_study(path).kinetics[0].settings.model == "2tcm-irreversible"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_template_is_a_valid_study(tmp_path: Path) -> None:
         ({"kinetics": [{"model": "1tcm", "blood_volume": 2}]}, "blood_volume"),
         ({"kinetics": [{"model": "patlak", "t_star": "auto"}]}, "kinetics.0.t_star: Input should be a valid number"),
         ({"kinetics": [{"model": "suv", "window": [1, 9], "input_function": "arterial"}]}, "suv needs none"),
-        ({"select": {"of": ["1tcm", "2tcm-irreversible"]}, "kinetics": [{"model": "1tcm"}]}, "'2tcm-irreversible' is"),
+        ({"select": {"of": ["1tcm", "2tcm-irreversible"]}, "kinetics": [{"model": "1tcm"}]}, "no kinetic analysis '2tcm-irreversible'"),
         ({"select": {"of": [FLAT["name"], "1tcm"]}, "kinetics": [FLAT, {"model": "1tcm"}]}, "different weights"),
         ({"select": {"of": ["suv", "1tcm"]}, "kinetics": [SUV, {"model": "1tcm"}]}, "no information criterion"),
         ({"regions": {"group": {}}}, "Did you mean 'groups'?"),
