@@ -1,7 +1,7 @@
-"""Voxels per second on a GPU, and whether its results are those of the CPU.
+"""Voxels per second on a GPU, and whether its results agree with those of the CPU.
 
-For each compartment model the same noisy curves are fitted on both. The share of voxels is told whose parameters and
-standard errors agree within 1e-3 of each other, or lie below 1e-3 of the median in both.
+For each compartment model the same noisy curves are fitted on both. Printed is the share of voxels whose parameters and
+standard errors agree to a relative 1e-3, or are below 1e-3 of the median in both.
 
     python benchmarks/gpu_speed.py [--device cuda] [--voxels 2000000]
 """
@@ -22,7 +22,7 @@ from curves import F18, MOUSE_FRAMES, mouse_input, tissue_curves, variants, with
 
 from dlif_core.kinetics import MODELS, FitContext, FitSettings, VoxelFit, frame_weights  # noqa: E402
 from dlif_core.kinetics.convolution import FrameConvolution  # noqa: E402
-from dlif_core.scan import RegionCurves  # noqa: E402
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves  # noqa: E402
 
 COMPARED, REPEATS, AGREEMENT = 50_000, 3, 1e-3
 TARGETS = {"2tcm-irreversible": 30e6}
@@ -42,7 +42,7 @@ def simulated(voxels: int) -> np.ndarray:
 def voxel_fit(model: str, curves: np.ndarray) -> VoxelFit:
     settings = FitSettings(model)
     regions = RegionCurves(("all",), curves.mean(1, dtype=float)[None], np.ones(1))
-    weights = frame_weights(regions, MOUSE_FRAMES, settings, F18)
+    weights = frame_weights(DynamicScan(MOUSE_FRAMES, Acquisition("FDG", F18), regions), settings)
     return VoxelFit(FitContext(MOUSE_FRAMES, weights, mouse_input()), settings)
 
 
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--voxels", type=int, default=2_000_000)
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
-        print("no GPU here: nothing measured on one")
+        print("no GPU found: nothing measured")
         return
     curves = simulated(options.voxels)
     name = torch.cuda.get_device_name() if options.device == "cuda" else options.device

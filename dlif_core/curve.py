@@ -49,7 +49,15 @@ class InputFunction:
     Raises
     ------
     CurveError
-        If shapes differ, time does not increase or a value is not finite.
+        If shapes differ, time does not increase or a value is not a finite number.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> whole_blood, plasma = [0, 9e4, 4e4, 5e3], [0, 1e5, 4e4, 5e3]
+    >>> curve = dlif.InputFunction([0, 20, 40, 3600], whole_blood, plasma, method="own")
+    >>> curve.shifted(10).time.tolist()
+    [10.0, 30.0, 50.0, 3610.0]
     """
 
     time: Array
@@ -69,21 +77,31 @@ class InputFunction:
                 object.__setattr__(self, name, self._checked(name, value))
         if len(self.time) < 2 or (np.diff(self.time) <= 0).any():
             raise CurveError(
-                "the times of an input function must be at least two and strictly increasing.", where=self.method
+                "the times of an input function must be at least two and strictly increasing.",
+                where=self.method,
+                hint="Sort the samples by time and average those at the same time.",
             )
 
     def _checked(self, name: str, value: ArrayLike) -> Array:
-        array = np.array(value, dtype=float)
-        points = len(np.asarray(self.time))
+        try:
+            array, points = np.array(value, dtype=float), np.size(self.time)
+        except (TypeError, ValueError):
+            raise CurveError(f"{name} does not hold numbers.", where=self.method, hint="Give an array.") from None
         if array.ndim != (2 if name == "samples" else 1) or array.shape[-1] != points:
-            raise CurveError(f"{name} has shape {array.shape}, the curve {points} points.", where=self.method)
+            raise CurveError(
+                f"{name} has shape {array.shape}, the curve {points} points.",
+                where=self.method,
+                hint="Give one value for each time.",
+            )
         if not np.isfinite(array).all():
-            raise CurveError(f"{name} holds values that are not finite.", where=self.method)
+            raise CurveError(
+                f"{name} holds values that are not finite.", where=self.method, hint="Leave lost samples out."
+            )
         array.setflags(write=False)
         return array
 
     def shifted(self, delay: float) -> InputFunction:
-        """The same curve arriving `delay` seconds later (negative: earlier)."""
+        """The same curve arriving `delay` seconds later; earlier where the delay is negative."""
         return replace(self, time=self.time + delay)
 
     def frame_average(self, timing: FrameTiming) -> tuple[Array, Array]:
@@ -118,7 +136,7 @@ class InputFunction:
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> InputFunction:
-        """Inverse of `to_dataset`."""
+        """The curve that `to_dataset` wrote."""
 
         def optional(name: str) -> Array | None:
             return dataset[name].to_numpy() if name in dataset else None

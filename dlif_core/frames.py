@@ -49,16 +49,23 @@ class FrameTiming:
     Raises
     ------
     FrameTimingError
-        If lengths differ, a value is not finite, or a duration is not positive.
+        If lengths differ, a value is not a finite number, a duration is not positive, or frames are not in order.
     FrameOverlapError
         If frames overlap; the hint says so when the durations look like frame end times.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> timing = dlif.FrameTiming(start=[0, 30, 60], duration=[30, 30, 60])
+    >>> len(timing), timing.mid.tolist(), timing.gaps
+    (3, [15.0, 45.0, 90.0], ())
     """
 
     start: Array
     duration: Array
 
     def __init__(self, start: ArrayLike, duration: ArrayLike, *, where: object = "") -> None:
-        start, duration = _column(start), _column(duration)
+        start, duration = _column(start, "start", where), _column(duration, "duration", where)
         _require_sound(start, duration, where)
         _require_no_overlap(start, duration, where)
         object.__setattr__(self, "start", start)
@@ -73,7 +80,7 @@ class FrameTiming:
         return bool(np.allclose(self.start, other.start) and np.allclose(self.duration, other.duration))
 
     def first(self, number: int) -> FrameTiming:
-        """The first so many frames."""
+        """Timing of the first `number` frames."""
         return FrameTiming(self.start[:number], self.duration[:number])
 
     @property
@@ -143,8 +150,15 @@ def integral_at(time: Array, values: Array, at: ArrayLike) -> Array:
     return np.asarray(total[..., left] + values[..., left] * passed + 0.5 * slope * passed**2 + beyond)
 
 
-def _column(values: ArrayLike) -> Array:
-    column = np.array(values, dtype=float)
+def _column(values: ArrayLike, name: str, where: object) -> Array:
+    try:
+        column = np.array(values, dtype=float)
+    except (TypeError, ValueError):
+        raise FrameTimingError(
+            f"the frame {name} times are not numbers.",
+            where=where,
+            hint="Give one number of seconds for each frame.",
+        ) from None
     column.setflags(write=False)
     return column
 
@@ -152,7 +166,8 @@ def _column(values: ArrayLike) -> Array:
 def _require_sound(start: Array, duration: Array, where: object) -> None:
     if start.ndim != 1 or start.shape != duration.shape or len(start) == 0:
         raise FrameTimingError(
-            f"{start.size} frame start times stand beside {duration.size} durations.",
+            f"there are {start.size} frame start times (shape {start.shape}) "
+            f"for {duration.size} durations (shape {duration.shape}).",
             where=where,
             hint="FrameTimesStart and FrameDuration must have one number for each frame.",
         )

@@ -20,6 +20,7 @@ class Named(Protocol):
 
 
 Part = TypeVar("Part", bound=Named)
+Value = TypeVar("Value")
 
 
 class Registry(Mapping[str, Part], Generic[Part]):
@@ -40,7 +41,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
     Raises
     ------
     ConfigurationError
-        On first reading, if a part of another package can't be loaded or has a name that is taken.
+        If, on first reading, a part of another package can't be loaded or has a name that is taken.
     """
 
     def __init__(self, kind: str, group: str, parts: Iterable[Part]) -> None:
@@ -83,13 +84,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         ConfigurationError
             If there is none; the message gives the nearest name and the hint all names.
         """
-        if name in self:
-            return self[name]
-        near = get_close_matches(str(name), list(self), n=1, cutoff=0.5)
-        suggestion = f" Did you mean {near[0]!r}?" if near else ""
-        raise ConfigurationError(
-            f"there is no {self.kind} {name!r}.{suggestion}", where=where, hint=f"Known: {', '.join(self)}."
-        )
+        return named(name, self, self.kind, where=where)
 
     @cached_property
     def _parts(self) -> dict[str, Part]:
@@ -108,6 +103,38 @@ class Registry(Mapping[str, Part], Generic[Part]):
 
     def __len__(self) -> int:
         return len(self._parts)
+
+
+def named(name: str, parts: Mapping[str, Value], kind: str, *, where: object = "") -> Value:
+    """The part of this name in a mapping.
+
+    Parameters
+    ----------
+    name
+        A name, as a study file gives it.
+    parts
+        All parts by name.
+    kind
+        What they are, in words for the message.
+    where
+        Setting that gives the name, for the message.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none; the message gives the nearest name and the hint all names.
+    """
+    if name in parts:
+        return parts[name]
+    raise ConfigurationError(
+        f"there is no {kind} {name!r}.{suggestion(name, parts)}", where=where, hint=f"Known: {', '.join(parts)}."
+    )
+
+
+def suggestion(name: object, known: Iterable[str]) -> str:
+    """Question whether the nearest of the known names was meant, to end a message; empty if none is near."""
+    near = get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _require_free(name: str, parts: Mapping[str, object], kind: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlif_core.errors import CurveError, ImageError
+from dlif_core.errors import CurveError, ImageError, InputError
 from dlif_core.frames import FrameTiming
 
 Array = NDArray[np.float64]
@@ -17,14 +18,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Acquisition:
-    """What kinetics and reports need to know of a scan; nothing that names a person.
+    """What kinetics and reports need to know about a scan; nothing that names a person.
 
     Attributes
     ----------
     tracer
         Name of the radiopharmaceutical.
     half_life
-        Physical half-life of the radionuclide [s].
+        Physical half-life of the radionuclide [s]; infinite where nothing decays.
     injected_activity
         Injected activity at the reference time [Bq], or None if unknown.
     body_weight
@@ -33,6 +34,18 @@ class Acquisition:
         Whether the data are decay-corrected to the reference time.
     species
         ``"mouse"``, ``"human"`` … or "".
+
+    Raises
+    ------
+    InputError
+        If the half-life is not positive, or dose or weight is negative or not finite.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> mouse = dlif.Acquisition("FDG", half_life=6586.2, injected_activity=10e6, body_weight=0.022, species="mouse")
+    >>> round(1e6 * mouse.suv_factor, 3)
+    2.2
     """
 
     tracer: str
@@ -42,12 +55,26 @@ class Acquisition:
     decay_corrected: bool = True
     species: str = ""
 
+    def __post_init__(self) -> None:
+        _require_number(self.half_life, "half_life", 0.0, "Give the half-life in seconds, above zero.", infinite=True)
+        for name, unit in (("injected_activity", "Bq"), ("body_weight", "kg")):
+            value = getattr(self, name)
+            if value is not None and value != 0:  # zero is the same as unknown
+                _require_number(value, name, 0.0, f"Give it in {unit}, or None if it is unknown.")
+
     @property
     def suv_factor(self) -> float | None:
         """Factor from Bq/mL to SUV [g/mL per Bq/mL], or None without dose or weight."""
         if not self.injected_activity or not self.body_weight:
             return None
         return 1000.0 * self.body_weight / self.injected_activity
+
+
+def _require_number(value: object, name: str, above: float, hint: str, *, infinite: bool = False) -> None:
+    """Refuse what is not a number above a limit; booleans and text are none."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not value > above or (math.isinf(value) and not infinite):  # type: ignore[operator, arg-type]
+        raise InputError(f"{name} is {value!r}.", where=f"acquisition, {name}", hint=hint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +91,18 @@ class RegionCurves:
         Region volumes [mm³], shape (regions,); NaN where unknown.
     source
         File or label map they came from.
+
+    Raises
+    ------
+    CurveError
+        If there is no region, names are not unique, shapes don't match, or a value is not a finite number.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> curves = dlif.RegionCurves(("cortex", "cerebellum"), [[0, 900, 700], [0, 800, 400]], [400.0, 50.0])
+    >>> curves.activity.shape
+    (2, 3)
     """
 
     names: tuple[str, ...]
@@ -72,17 +111,17 @@ class RegionCurves:
     source: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "activity", np.array(self.activity, dtype=float))
-        object.__setattr__(self, "volume", np.array(self.volume, dtype=float))
-        if len(set(self.names)) != len(self.names):
-            raise CurveError("region names are not unique.", where=self.source, hint="Rename the double columns.")
-        if (
-            self.activity.ndim != 2
-            or self.activity.shape[0] != len(self.names)
-            or self.volume.shape != (len(self.names),)
-        ):
+        object.__setattr__(self, "names", _names(self.names, self.source))
+        for name in ("activity", "volume"):
+            object.__setattr__(self, name, _numbers(getattr(self, name), name, self.source))
+        _require_region_names(self.names, self.source)
+        regions = len(self.names)
+        if self.activity.ndim != 2 or len(self.activity) != regions or self.volume.shape != (regions,):
             raise CurveError(
-                f"{len(self.names)} region names stand beside curves of shape {self.activity.shape}.", where=self.source
+                f"there are {regions} region names, but curves of shape {self.activity.shape} and volumes of shape "
+                f"{self.volume.shape}.",
+                where=self.source,
+                hint="Curves need the shape (regions, frames), volumes (regions,).",
             )
         if not np.isfinite(self.activity).all():
             name = self.names[int(np.argmax(~np.isfinite(self.activity).all(axis=1)))]
@@ -91,6 +130,28 @@ class RegionCurves:
                 where=self.source,
                 hint="Correct or drop the region.",
             )
+
+
+def _numbers(values: ArrayLike, name: str, where: str) -> Array:
+    try:
+        return np.array(values, dtype=float)
+    except (TypeError, ValueError):
+        raise CurveError(
+            f"{name} does not hold numbers in rows of one length.", where=where, hint="Give an array of numbers."
+        ) from None
+
+
+def _names(names: object, where: str) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise CurveError(f"{names!r} is no list of region names.", where=where, hint="Give one name for each region.")
+    return tuple(str(name) for name in names)
+
+
+def _require_region_names(names: Sequence[str], where: str) -> None:
+    if not names:
+        raise CurveError("there is no region.", where=where, hint="Give the curve of one region at least.")
+    if len(set(names)) != len(names):
+        raise CurveError("region names are not unique.", where=where, hint="Rename the duplicate columns.")
 
 
 class ImageArray(Protocol):
@@ -128,6 +189,17 @@ class DynamicScan:
     ------
     ImageError
         If shapes contradict each other. That values are finite is checked as they stream in, by ingest.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> scan = dlif.DynamicScan(
+    ...     timing=dlif.FrameTiming([0, 60], [60, 60]),
+    ...     acquisition=dlif.Acquisition("FDG", half_life=6586.2),
+    ...     regions=dlif.RegionCurves(("cortex",), [[3e3, 5e3]], [400.0]),
+    ... )
+    >>> scan.activity is None
+    True
     """
 
     timing: FrameTiming

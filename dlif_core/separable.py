@@ -24,13 +24,13 @@ def separable(image: torch.Tensor, matrices: Sequence[Array | torch.Tensor]) -> 
     image
         Shape (..., z, y, x).
     matrices
-        For z, y, x: each of shape (out, in), or (n, out, in) for n images if every one has its own.
+        Matrices for z, y, x, each of shape (out, in), or (n, out, in) for n images if each image has its own matrix.
     """
     z, y, x = (torch.as_tensor(matrix).to(image) for matrix in matrices)
     across = image @ (x.mT.unsqueeze(-3) if x.dim() == 3 else x.T)
     across = (y.unsqueeze(-3) if y.dim() == 3 else y) @ across
-    seen: torch.Tensor = z @ across.flatten(-2)
-    return seen.reshape(*seen.shape[:-1], *across.shape[-2:])
+    result: torch.Tensor = z @ across.flatten(-2)
+    return result.reshape(*result.shape[:-1], *across.shape[-2:])
 
 
 def blur_matrix(length: int, sigma: float) -> Array:
@@ -65,7 +65,8 @@ def averaging_matrix(length: int, size: float, coarse_length: int, coarse_size: 
     length, size
         Voxels of the image and their edge length.
     coarse_length, coarse_size
-        Those of the result. Where it reaches beyond the image, the mean is that of what lies within.
+        Voxels of the result and their edge length. Where it reaches beyond the image, the mean is over the part
+        within.
 
     Returns
     -------

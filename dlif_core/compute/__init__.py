@@ -1,1 +1,1 @@
-"""Clusters, blocks and memory."""
+"""Clusters of workers, and the memory that they need."""

@@ -1,4 +1,4 @@
-"""Where the work is done: a cluster on this machine, or one that is already running."""
+"""Workers: processes of this program, a Dask cluster on this machine, or one that is already running."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WORKER_ENVIRONMENT = {
 
 @contextmanager
 def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes of this program alone, without a cluster, in `WORKER_ENVIRONMENT`.
+    """Start worker processes of this program, without a Dask cluster, in `WORKER_ENVIRONMENT`.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def open_mapper(workers: int | None = None) -> Iterator[Mapper]:
-    """Worker processes that do the same work for many numbers; with one worker it is done here.
+    """Start worker processes that do the same work for many numbers; one worker is this process itself.
 
     Parameters
     ----------
     workers
-        Number of processes, one thread each; one a core that this program may use if left out.
+        Number of processes, one thread each; by default one for each core that this program may use.
     """
     workers = workers or CPU_COUNT
     if workers == 1:
@@ -68,7 +68,7 @@ def open_mapper(workers: int | None = None) -> Iterator[Mapper]:
 
         def mapped(work: Callable[[int], Result], count: int) -> Iterator[Result]:
             for packed in executor.map(partial(_packed, work), range(count)):
-                yield pickle.loads(packed)  # from a process of our own
+                yield pickle.loads(packed)  # pickled by our own process
 
         yield mapped
 
@@ -83,14 +83,14 @@ def _packed(work: Callable[[int], object], number: int) -> bytes:
 
 @contextmanager
 def open_client(cluster: str = "local", workers: int | None = None) -> Iterator[distributed.Client]:
-    """A Dask client; a local cluster is started for it and stopped after it.
+    """Open a Dask client; a local cluster is started for it and stopped after it.
 
     Parameters
     ----------
     cluster
         ``local``, or the address of a running scheduler (``tcp://host:8786``).
     workers
-        Worker processes of a local cluster, one thread each; one a core that this program may use if left out.
+        Worker processes of a local cluster, one thread each; by default one for each core that this program may use.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def _local_cluster(workers: int) -> distributed.LocalCluster:
             n_workers=workers,
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",
-            # A step that breaks is recorded with its reason and has its traceback in the Prefect UI.
+            # A step that fails is recorded with its reason and has its traceback in the Prefect UI.
             silence_logs=logging.CRITICAL,
         )
 

@@ -1,12 +1,12 @@
-"""How much memory a worker needs for the voxelwise fit of one block, before anything runs.
+"""Projection of the memory that a worker needs for the voxelwise fit of one block, before anything runs.
 
 A block is read, fitted in chunks of voxels and written map by map. At the peak a worker holds either
 
-* the block's activity with what reading takes beside it, the bytes of the shard and its decoded chunks, or
+* the block's activity, the bytes of the shard and its decoded chunks, or
 * the activity, the results of the whole block and what the fit needs for the voxels of one chunk at once.
 
-The projection is the larger of both with a margin, an upper bound for one block after the other in a worker with
-`WORKER_ENVIRONMENT`, beside what the worker takes before any work.
+The projection is the larger of both with a margin: an upper bound for a worker in `WORKER_ENVIRONMENT` that fits one
+block after the other, in addition to what the worker needs before any work.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ WORKER_BYTES = 400_000_000
 _STORED, _COMPUTED = 4, 8  # bytes of a number, float32 and float64
 #: The activity itself, the bytes of the shard and its chunks decoded.
 _COPIES_WHILE_READING = 3
-#: What is lost to fragments: the allocator keeps pieces between one block and the next.
+#: Margin for fragmentation: the allocator keeps pieces between one block and the next.
 _MARGIN = 1.5
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What a fit holds at once: numbers for each voxel beside its curve, and tables and tiles [bytes]."""
+    """Working memory of a fit: numbers for each voxel in addition to its curve, and tables [bytes]."""
 
     numbers: int
     tables: int
@@ -56,7 +56,7 @@ class BlockMemory:
 
     @property
     def peak(self) -> int:
-        """Projection, beside `WORKER_BYTES` [bytes]."""
+        """Projected memory in addition to `WORKER_BYTES` [bytes]."""
         return round(_MARGIN * max(self.reading, self.fitting))
 
 
@@ -68,9 +68,9 @@ def project_block(
     Parameters
     ----------
     model
-        What is fitted.
+        Model that is fitted.
     frames
-        Of the scan.
+        Number of frames of the scan.
     block
         Voxels along z, y, x, from `image_chunking`.
     chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from dlif_core.evaluation.conditions import SHORT_END
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.scan import DynamicScan, RegionCurves
-from dlif_core.statistics.curves import common_end, curve_figures
+from dlif_core.statistics.curves import common_end, curve_metrics
 
 Array = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ def curve_errors(curve: InputFunction, truth: InputFunction, timing: FrameTiming
     error = suv * (curve.frame_average(timing)[0] - truth.frame_average(timing)[0])
     early = timing.end <= SHORT_END
     until = min(common_end([curve, truth]), float(timing.end[-1]))
-    own, true = (curve_figures(each.time, each.whole_blood, until) for each in (curve, truth))
+    own, true = (curve_metrics(each.time, each.whole_blood, until) for each in (curve, truth))
     return {
         "rmse": _root_mean_square(error),
         "early_rmse": _root_mean_square(error[early]) if early.any() else np.nan,
@@ -93,7 +94,7 @@ def interval_figures(
     truth, timing, suv
         As of `curve_errors`.
     """
-    true = curve_figures(truth.time, truth.whole_blood, float(timing.end[-1]))
+    true = curve_metrics(truth.time, truth.whole_blood, float(timing.end[-1]))
     values = {"auc": suv * true.auc / 60.0, "peak": suv * true.peak}
     known = {name: intervals[name] for name in INTERVALS if intervals.get(name)}
     return {f"{name}_covered": float(low <= values[name] <= high) for name, (low, high) in known.items()}
@@ -106,12 +107,13 @@ def fit_organs(scan: DynamicScan, curve: InputFunction) -> dict[str, float]:
     -------
     By ``ki_brain``, ``k1_brain`` … [mL·cm⁻³·min⁻¹].
     """
-    regions, curve = _organs(scan.regions), _without_samples(curve)
+    scan, curve = replace(scan, regions=_organs(scan.regions)), _without_samples(curve)
     found: dict[str, float] = {}
     for name, (parameter, settings) in FITS.items():
-        fits = fit_regions(regions, scan.timing, curve, settings, scan.acquisition.half_life)
+        fits = fit_regions(scan, curve, settings)
         found |= {
-            f"{name}_{organ}": float(value) for organ, value in zip(regions.names, fits[parameter].values, strict=True)
+            f"{name}_{organ}": float(value)
+            for organ, value in zip(scan.regions.names, fits[parameter].values, strict=True)
         }
     return found
 

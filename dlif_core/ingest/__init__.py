@@ -1,7 +1,26 @@
-"""Readers of scans: PET-BIDS datasets with NIfTI images, blood samples and region curves."""
+"""Readers of scans: one protocol, one registry, a room or a module for each format."""
 
-from dlif_core.ingest.bids.find import ScanFiles, find_scans
-from dlif_core.ingest.bids.reader import IngestedScan, open_scan
-from dlif_core.ingest.nifti import image_geometry
+from dlif_core.ingest.reader import ImageGeometry, IngestedScan, Reader, ReaderOptions, ScanFiles, ScanSource
+from dlif_core.ingest.registry import (
+    READERS,
+    deciding_facts,
+    find_scans,
+    image_geometry,
+    looked_for,
+    open_scan,
+)
 
-__all__ = ["IngestedScan", "ScanFiles", "find_scans", "image_geometry", "open_scan"]
+__all__ = [
+    "READERS",
+    "ImageGeometry",
+    "IngestedScan",
+    "Reader",
+    "ReaderOptions",
+    "ScanFiles",
+    "ScanSource",
+    "deciding_facts",
+    "find_scans",
+    "image_geometry",
+    "looked_for",
+    "open_scan",
+]

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ImageError, MissingInputError
-from dlif_core.ingest.bids.files import local_path
+from dlif_core.ingest.reader import ImageGeometry
+from dlif_core.ingest.uris import local_path
 
 Array = NDArray[np.float64]
 
@@ -64,7 +65,7 @@ class NiftiImage:
     _stored: Any
 
     def __getitem__(self, key: Any, /) -> NDArray[np.float32]:
-        """Any block by integers, slices and ``...``; only that block is read."""
+        """Read a block, given by integers, slices and ``...``; nothing else is read."""
         given = key if isinstance(key, tuple) else (key,)
         if Ellipsis not in given:
             given = (*given, Ellipsis)
@@ -76,8 +77,8 @@ class NiftiImage:
             return np.asarray(block * self.scale, dtype=np.float32)
 
 
-def image_geometry(uri: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Shape (frames, z, y, x) and edge lengths along z, y, x [mm] as an image's header says, without reading on.
+def image_geometry(uri: str) -> ImageGeometry:
+    """Read an image's grid from its header, and nothing beyond it.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def image_geometry(uri: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     except (WrapStructError, HeaderDataError, OSError, EOFError, zlib.error) as fault:
         raise ImageError(f"its header can't be read: {fault}.", where=uri, hint=_FETCH_AGAIN) from fault
     shape = _four_dimensions(header.get_data_shape(), uri)
-    return shape[::-1], tuple(float(size) for size in reversed(header.get_zooms()[:3]))
+    return ImageGeometry(shape[::-1], tuple(float(size) for size in reversed(header.get_zooms()[:3])))
 
 
 @contextmanager
@@ -198,7 +199,7 @@ def _load(path: Path, uri: str) -> tuple[Any, Any, Any]:
 
 
 def _four_dimensions(shape: tuple[int, ...], uri: str) -> tuple[int, ...]:
-    """Shape (x, y, z, frames); an image of three dimensions is one frame."""
+    """Return the shape as (x, y, z, frames); an image of three dimensions is one frame."""
     four = (*shape, 1)[:4] if len(shape) == 3 else shape[:4]
     if len(four) != 4 or math.prod(shape) != math.prod(four) or min(four) < 1:
         raise ImageError(
@@ -236,7 +237,7 @@ def _without_free_text(header: Any) -> bytes:
 
 
 def read_labels(uri: str, image: NiftiImage) -> NDArray[np.int32]:
-    """Region labels on the grid of an image.
+    """Read region labels on the grid of an image.
 
     Returns
     -------

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from dlif_core.blood.plasma import assumed_ratio
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.plasma import assumed_ratio
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import OutOfScopeError
-from dlif_core.input_function.options import Options
+from dlif_core.input_function.method import Method, Options
 from dlif_core.scan import DynamicScan
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def facts(options: LearnedOptions) -> dict[str, str]:
 
 
 def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePrediction, Verdict]:
-    """What the networks find, once the scan may be shown to them, and whether that can be trusted."""
+    """Prediction of the networks and whether it can be trusted; refused if the scan is out of the model's scope."""
     from dlif_core.networks.prediction.ensemble import predict_ensemble
     from dlif_core.networks.prediction.predict import network_device, network_image
     from dlif_core.networks.scope.assessment import check_image, precheck, worst
@@ -141,3 +141,6 @@ def _provenance(
 def _rounded(values: np.typing.NDArray[np.float64], digits: int) -> list[Any]:
     found: list[Any] = np.round(values, digits).tolist()
     return found
+
+
+METHOD = Method("learned", "Learned", LearnedOptions, estimate, facts)

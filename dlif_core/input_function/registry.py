@@ -1,12 +1,11 @@
-"""The registry of methods and their one call signature."""
+"""The registry of input-function methods. A method is one module with a `METHOD`; it is entered here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.input_function import (
@@ -18,77 +17,31 @@ from dlif_core.input_function import (
     population,
     simultaneous,
 )
-from dlif_core.input_function.options import Options, parse_options
+from dlif_core.input_function.method import Method, Options
+from dlif_core.registry import Registry
 from dlif_core.scan import DynamicScan
 
+_MODULES = (arterial, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population)
 
-@dataclass(frozen=True)
-class Method:
-    """A way to an input function.
-
-    Attributes
-    ----------
-    name
-        Name in study files and products.
-    title
-        What reports call it.
-    options
-        Class of its options.
-    facts
-        What beside options and scan decides the curve, by name: a model that the method uses.
-    """
-
-    name: str
-    title: str
-    options: type[Options]
-    function: Callable[[DynamicScan, Sequence[BloodRecording], Any], InputFunction]
-    facts: Callable[[Any], Mapping[str, str]] = lambda _options: {}
+#: Every input-function method by name; other packages add theirs by entry points of the group.
+METHODS: Registry[Method[Any]] = Registry(
+    "input-function method", "dlif.input_functions", [module.METHOD for module in _MODULES]
+)
 
 
-#: All methods by name.
-METHODS: dict[str, Method] = {
-    method.name: method
-    for method in (
-        Method("arterial", "Arterial blood", arterial.ArterialOptions, arterial.estimate),
-        Method("learned", "Learned", learned.LearnedOptions, learned.estimate, learned.facts),
-        Method("image-derived", "Image-derived", image_derived.ImageDerivedOptions, image_derived.estimate),
-        Method(
-            "gaussian-process",
-            "Gaussian process",
-            gaussian_process.GaussianProcessOptions,
-            gaussian_process.estimate,
-        ),
-        Method("factor-analysis", "Factor analysis", factor_analysis.FactorAnalysisOptions, factor_analysis.estimate),
-        Method("simultaneous", "Simultaneous estimation", simultaneous.SimultaneousOptions, simultaneous.estimate),
-        Method("population", "Population", population.PopulationOptions, population.estimate),
-    )
-}
-
-
-def check_options(method: str, options: Mapping[str, Any]) -> Options:
-    """The validated options of a method.
-
-    Raises
-    ------
-    ConfigurationError
-        If the method or an option is unknown, or a value is not allowed.
-    """
-    return parse_options(_method(method).options, method, options)
-
-
-def deciding_facts(method: str, options: Mapping[str, Any]) -> dict[str, str]:
+def deciding_facts(method: str, options: Options) -> dict[str, str]:
     """What beside options and scan decides a method's curve: a product made with other facts is stale.
 
     Raises
     ------
     ConfigurationError
-        If the method or an option is unknown, or there is no such model.
+        If the method is unknown, the options are those of another, or there is no such model.
     """
-    return dict(_method(method).facts(check_options(method, options)))
+    return dict(_with_options(method, options).facts(options))
 
 
 def estimate(
-    method: str, scan: DynamicScan, blood: Sequence[BloodRecording], options: Mapping[str, Any]
+    method: str, scan: DynamicScan, recordings: Sequence[BloodRecording], options: Options | None = None
 ) -> InputFunction:
     """Input function of a scan by a method.
 
@@ -97,11 +50,12 @@ def estimate(
     method
         Key of `METHODS`.
     scan
-        The scan; only the image-derived method needs its image.
-    blood
+        The scan; methods that read the image need it to have one.
+    recordings
         All blood recordings of the scan, in any order.
     options
-        Options of the method as in a study file; what is missing takes its default.
+        An object of the class ``METHODS[method].options``; None for the defaults. ``METHODS[method].parse`` makes it
+        from plain values.
 
     Returns
     -------
@@ -110,16 +64,21 @@ def estimate(
     Raises
     ------
     ConfigurationError
-        If the method or an option is unknown.
+        If the method is unknown, or the options are those of another.
     InputError
         If the method can't serve this scan; the message is the reason.
     """
-    return _method(method).function(scan, tuple(blood), check_options(method, options))
+    options = METHODS.named(method).options() if options is None else options
+    return _with_options(method, options).function(scan, tuple(recordings), options)
 
 
-def _method(name: str) -> Method:
-    if name not in METHODS:
+def _with_options(name: str, options: Options) -> Method[Any]:
+    """The method of this name, once the options are known to be its own."""
+    method = METHODS.named(name)
+    if not isinstance(options, method.options):
         raise ConfigurationError(
-            f"input function method {name!r} is unknown.", where="input_functions", hint=f"Known: {', '.join(METHODS)}."
+            f"the options are {type(options).__name__}, not {method.options.__name__}.",
+            where=f"input function {name}",
+            hint=f"`METHODS[{name!r}].parse` makes them from plain values.",
         )
-    return METHODS[name]
+    return method

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dlif_core.kinetics.context import Estimates, Estimator, FitContext
-from dlif_core.kinetics.models import MODELS, RATE_BOUNDS, CompartmentModel, Model, Parameter
-from dlif_core.kinetics.settings import DELAY_BOUNDS, FitSettings, FitStatus
+from dlif_core.kinetics.context import Estimates, Estimator, FitContext, FitStatus
+from dlif_core.kinetics.model import RATE_BOUNDS, CompartmentModel, Model, Parameter
+from dlif_core.kinetics.models import MODELS
+from dlif_core.kinetics.settings import DELAY_BOUNDS, FitSettings
 
 if TYPE_CHECKING:
     from dlif_core.kinetics.preparation import Preparation, prepare

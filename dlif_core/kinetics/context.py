@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,6 +53,28 @@ class FitContext:
         for name, values in (("weights", self.weights), ("points of the reference curve", self.reference)):
             if values is not None and np.shape(values) != frames:
                 raise InputError(f"{np.size(values)} {name} stand beside {frames[0]} frames.", where="kinetic fit")
+
+
+class FitStatus(IntEnum):
+    """What became of a fit.
+
+    ``AT_BOUND``: the optimum lies on a bound of the feasible set; a parameter on its bound has no standard error.
+    ``DEGENERATE``: the data don't determine every parameter; those undetermined are NaN.
+    ``MASKED``: the curve is zero throughout.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> dlif.FitStatus(1).name
+    'AT_BOUND'
+    """
+
+    CONVERGED = 0
+    AT_BOUND = 1
+    DEGENERATE = 2
+    NOT_CONVERGED = 3
+    NOT_FINITE = 4
+    MASKED = 5
 
 
 @dataclass(frozen=True, eq=False)

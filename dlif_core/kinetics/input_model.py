@@ -7,19 +7,14 @@ than a millionth of the measured curve's peak. The points move smoothly with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.models.base import Model
-    from dlif_core.kinetics.settings import FitSettings
 
 Array = NDArray[np.float64]
 
@@ -67,35 +62,6 @@ InputTransform = Callable[..., InputFunction]
 DELAY = InputParameter(
     "delay", "s", "delay of the tissue against the input function", -30.0, 30.0, tuple(np.arange(-30.0, 31.0, 2.0))
 )
-
-
-def input_parameters(model: Model) -> tuple[InputParameter, ...]:
-    """All input parameters that results of a model list: the delay first, then its own."""
-    return (DELAY, *model.input_parameters)
-
-
-def fitted_inputs(settings: FitSettings) -> tuple[InputParameter, ...]:
-    """Those that are fitted for every region: the model's own, unless they are settled once for the whole image."""
-    own = () if settings.delay == "image" else settings.kinetic_model.input_parameters
-    return (DELAY, *own) if settings.delay == "region" else own
-
-
-def tissue_input(measured: InputFunction, model: Model, numbers: Mapping[str, float]) -> InputFunction:
-    """The input function as it arrives at the tissue.
-
-    Parameters
-    ----------
-    measured
-        The curve at its site of measurement.
-    model
-        Whose input parameters they are.
-    numbers
-        Values by name; a parameter that is not among them has no effect.
-    """
-    own = model.input_parameters
-    if any(parameter.name in numbers for parameter in own):
-        measured = model.input_transform(measured, *(numbers.get(p.name, p.neutral) for p in own))
-    return measured.shifted(numbers[DELAY.name]) if numbers.get(DELAY.name) else measured
 
 
 def dispersed(curve: InputFunction, tau: float, longest: float) -> InputFunction:

@@ -13,13 +13,11 @@ import numpy as np
 
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
-from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.context import Array, FitContext
-from dlif_core.kinetics.input_model import fitted_inputs, tissue_input
-from dlif_core.kinetics.models import RATE_BOUNDS
+from dlif_core.kinetics.model import RATE_BOUNDS
 from dlif_core.kinetics.settings import Delay, FitSettings
 from dlif_core.kinetics.weights import frame_weights, leading_curve, region_curve
-from dlif_core.scan import RegionCurves
+from dlif_core.scan import DynamicScan
 
 #: Rates of voxels may differ from those of the leading region by this factor.
 _RATE_FACTOR = 3.0
@@ -55,31 +53,18 @@ class Preparation:
 
 
 def prepare(
-    regions: RegionCurves,
-    timing: FrameTiming,
-    input_function: InputFunction | None,
-    settings: FitSettings,
-    half_life: float,
-    suv_factor: float | None = None,
-    *,
-    regional: bool = False,
+    scan: DynamicScan, curve: InputFunction | None, settings: FitSettings, *, regional: bool = False
 ) -> Preparation:
     """Settle everything that regions and voxels of a scan have in common.
 
     Parameters
     ----------
-    regions
-        Decay-corrected curves.
-    timing
-        Frames.
-    input_function
-        As measured at its site; None for models that need none.
+    scan
+        With decay-corrected region curves; its image is not read.
+    curve
+        The input function as measured at its site; None for models that need none.
     settings
         Model and options.
-    half_life
-        Of the radionuclide [s], for the frame weights.
-    suv_factor
-        Body weight over injected dose [g/Bq]; None where it is unknown.
     regional
         True where fits of regions follow, each of which finds the model's own input parameters itself unless the
         delay is that of the image.
@@ -92,16 +77,16 @@ def prepare(
         If the settings can't be used with this frame schedule.
     """
     model = settings.kinetic_model
-    if model.needs_input and input_function is None:
+    if model.needs_input and curve is None:
         raise InputError("there is no input function.", where=f"model {settings.model}")
     context = FitContext(
-        timing,
-        frame_weights(regions, timing, settings, half_life),
-        input_function if model.needs_input else None,
-        region_curve(regions, settings.reference) if settings.reference is not None else None,
-        suv_factor,
+        scan.timing,
+        frame_weights(scan, settings),
+        curve if model.needs_input else None,
+        region_curve(scan.regions, settings.reference) if settings.reference is not None else None,
+        scan.acquisition.suv_factor,
     )
-    return _settle(Preparation(context, settings, settings), leading_curve(regions, settings), regional=regional)
+    return _settle(Preparation(context, settings, settings), leading_curve(scan.regions, settings), regional=regional)
 
 
 def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
@@ -111,7 +96,7 @@ def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
         inputs = leading_inputs(context, settings, curve)
         found |= inputs
         assert context.input_function is not None
-        moved = tissue_input(context.input_function, settings.kinetic_model, inputs)
+        moved = settings.kinetic_model.tissue_input(context.input_function, inputs)
         context = replace(context, input_function=moved)
     if settings.k2_prime == "find":
         from dlif_core.kinetics.linear.multilinear import fit_k2_prime
@@ -132,7 +117,7 @@ def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
 def _rates_around(context: FitContext, settings: FitSettings, curve: Array) -> tuple[float, float]:
     from dlif_core.kinetics.compartment.estimator import SolverEstimator
 
-    estimator = settings.kinetic_model.estimator(context, replace(settings, rates=None))
+    estimator = replace(settings, rates=None).estimator(context)
     assert isinstance(estimator, SolverEstimator), "only models with exponentials can be asked to find their rates"
     rates = estimator.rates(curve)
     if not len(rates):
@@ -163,4 +148,4 @@ def leading_inputs(context: FitContext, settings: FitSettings, curve: Array) -> 
     of_region = FitSettings(settings.kinetic_model.delay_model, settings.blood_volume, delay=delay)
     fit = next(CompartmentRegions(context, of_region).fit(curve[None])) if curve.any() else None
     found = {} if fit is None else {name: value for name, (value, _) in fit.inputs.items() if not math.isnan(value)}
-    return {parameter.name: found.get(parameter.name, parameter.neutral) for parameter in fitted_inputs(of_region)}
+    return {parameter.name: found.get(parameter.name, parameter.neutral) for parameter in of_region.fitted_inputs}

@@ -12,42 +12,28 @@ import numpy as np
 import xarray as xr
 
 from dlif_core.curve import InputFunction
-from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.compartment.regions import CompartmentRegions, RegionFit
-from dlif_core.kinetics.context import Array, Estimator
-from dlif_core.kinetics.input_model import input_parameters
+from dlif_core.kinetics.context import Array, Estimator, FitStatus
 from dlif_core.kinetics.preparation import Preparation, prepare
 from dlif_core.kinetics.selection import fitted_numbers, information_criteria
-from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.settings import FitSettings
 from dlif_core.kinetics.uncertainty.propagation import region_variables
 from dlif_core.kinetics.voxels import fit_variables
-from dlif_core.scan import RegionCurves
+from dlif_core.scan import DynamicScan, RegionCurves
 
 
-def fit_regions(
-    regions: RegionCurves,
-    timing: FrameTiming,
-    input_function: InputFunction | None,
-    settings: FitSettings,
-    half_life: float,
-    suv_factor: float | None = None,
-) -> xr.Dataset:
+def fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSettings) -> xr.Dataset:
     """Fit a model to every region curve.
 
     Parameters
     ----------
-    regions
-        Decay-corrected curves.
-    timing
-        Frames.
-    input_function
-        As measured at its site; delay and other input parameters are applied here. None for models that need none.
+    scan
+        With decay-corrected region curves; its image is not read.
+    curve
+        The input function as measured at its site; delay and other input parameters are applied here. None for models
+        that need none.
     settings
         Model and options.
-    half_life
-        Of the radionuclide [s], for the frame weights.
-    suv_factor
-        Body weight over injected dose [g/Bq]; None where it is unknown.
 
     Returns
     -------
@@ -63,8 +49,8 @@ def fit_regions(
     ConfigurationError
         If the settings can't be used with this frame schedule.
     """
-    prepared = prepare(regions, timing, input_function, settings, half_life, suv_factor, regional=True)
-    return _dataset(list(_fit(regions.activity, prepared)), regions, prepared)
+    prepared = prepare(scan, curve, settings, regional=True)
+    return _dataset(list(_fit(scan.regions.activity, prepared)), scan.regions, prepared)
 
 
 def _fit(activity: Array, prepared: Preparation) -> Iterator[RegionFit]:
@@ -76,7 +62,7 @@ def _fit(activity: Array, prepared: Preparation) -> Iterator[RegionFit]:
     elif settings.kinetic_model.has_compartments:
         fits = CompartmentRegions(prepared.context, settings).fit(activity[sound])
     else:
-        fits = _fit_batched(activity[sound], settings.kinetic_model.estimator(prepared.context, settings))
+        fits = _fit_batched(activity[sound], settings.estimator(prepared.context))
     for curve, present in zip(activity, sound, strict=True):
         yield next(fits) if present else _masked(curve, settings)
 
@@ -84,7 +70,7 @@ def _fit(activity: Array, prepared: Preparation) -> Iterator[RegionFit]:
 def _masked(curve: Array, settings: FitSettings) -> RegionFit:
     model = settings.kinetic_model
     nothing = np.full(len(model.parameters), np.nan)
-    inputs = dict.fromkeys((p.name for p in input_parameters(model)), (math.nan, math.nan))
+    inputs = dict.fromkeys((p.name for p in model.all_input_parameters), (math.nan, math.nan))
     return RegionFit(nothing, nothing, inputs, int(FitStatus.MASKED), math.nan, curve * np.nan)
 
 
@@ -162,7 +148,7 @@ def _region_variables(fits: list[RegionFit], frames: int, settings: FitSettings)
 def _input_variables(fits: list[RegionFit], prepared: Preparation) -> dict[str, Any]:
     """Numbers of the input function and their standard errors; those of the whole image have none."""
     variables: dict[str, Any] = {}
-    for parameter in input_parameters(prepared.settings.kinetic_model):
+    for parameter in prepared.settings.kinetic_model.all_input_parameters:
         common = prepared.found.get(parameter.name, parameter.neutral), math.nan
         numbers = np.array([fit.inputs.get(parameter.name, common) for fit in fits], float).reshape(-1, 2)
         of_error = {"units": parameter.units, "long_name": f"standard error of {parameter.name}"}

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.errors import ConfigurationError, InputError
-from dlif_core.kinetics.input_model import fitted_inputs
-from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.context import FitStatus
+from dlif_core.kinetics.settings import FitSettings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +43,7 @@ def fitted_numbers(settings: FitSettings) -> float:
     function count where they are fitted for each region, and a number counts though it ends on a bound.
     """
     fixed = settings.blood_volume is not None
-    return settings.kinetic_model.fitted_numbers + len(fitted_inputs(settings)) - fixed
+    return settings.kinetic_model.fitted_numbers + len(settings.fitted_inputs) - fixed
 
 
 def information_criteria(rss: ArrayLike, frames: int, numbers: ArrayLike) -> dict[str, Array]:

@@ -1,15 +1,15 @@
-"""Settings of a fit and the status codes of its results."""
+"""Settings of a fit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Literal, cast, get_args
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.input_model import DELAY
-from dlif_core.kinetics.models import MODELS, RATE_BOUNDS, Model
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.input_model import DELAY, InputParameter
+from dlif_core.kinetics.model import MODELS, RATE_BOUNDS, Model
 
 Delay = Literal["none", "image", "region"]
 Weighting = Literal["uniform", "duration", "decay", "duration-decay"]
@@ -19,22 +19,6 @@ Pair = tuple[float, float]
 
 #: Bounds of a fitted delay of the tissue against the input function [s].
 DELAY_BOUNDS = (DELAY.lower, DELAY.upper)
-
-
-class FitStatus(IntEnum):
-    """What became of a fit.
-
-    ``AT_BOUND``: the optimum lies on a bound of the feasible set; a parameter on its bound has no standard error.
-    ``DEGENERATE``: the data don't determine every parameter; those undetermined are NaN.
-    ``MASKED``: the curve is zero throughout.
-    """
-
-    CONVERGED = 0
-    AT_BOUND = 1
-    DEGENERATE = 2
-    NOT_CONVERGED = 3
-    NOT_FINITE = 4
-    MASKED = 5
 
 
 @dataclass(frozen=True)
@@ -78,6 +62,13 @@ class FitSettings:
     ------
     ConfigurationError
         If a value is unknown, out of range, needed and missing, or not one that the model takes.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> settings = dlif.FitSettings("logan", t_star=30, blood_volume=0.05)
+    >>> settings.kinetic_model.title
+    'Logan plot'
     """
 
     model: str
@@ -94,7 +85,7 @@ class FitSettings:
     intervals: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.model in MODELS, "model", self.model, f"Use one of {', '.join(MODELS)}.")
+        MODELS.named(self.model, where="fit setting model")
         self._require_known_weights()
         self._require_options_of_the_model()
         self._require_numbers_in_range()
@@ -113,6 +104,22 @@ class FitSettings:
     def rate_bounds(self) -> Pair:
         """Range of the nonlinear parameters [min⁻¹], once it is settled."""
         return RATE_BOUNDS if self.rates is None else cast("Pair", self.rates)
+
+    @property
+    def fitted_inputs(self) -> tuple[InputParameter, ...]:
+        """Input parameters that are fitted to every region: the model's own, unless the whole image's hold for all."""
+        own = () if self.delay == "image" else self.kinetic_model.input_parameters
+        return (DELAY, *own) if self.delay == "region" else own
+
+    def estimator(self, context: FitContext) -> Estimator:
+        """What fits the model to many curves at once.
+
+        Parameters
+        ----------
+        context
+            What the curves share.
+        """
+        return self.kinetic_model.engine(context, self)
 
     def _require_known_weights(self) -> None:
         known = get_args(Weighting)

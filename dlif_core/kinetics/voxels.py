@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.context import Estimates, Estimator, FitContext
-from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.context import Estimates, Estimator, FitContext, FitStatus
+from dlif_core.kinetics.settings import FitSettings
 from dlif_core.kinetics.uncertainty.input_factors import InputFactors, input_factors
 from dlif_core.kinetics.uncertainty.propagation import (
     Propagation,
@@ -107,7 +107,7 @@ class VoxelFit:
     @cached_property
     def estimator(self) -> Estimator:
         """The model's fit of many curves."""
-        return self.settings.kinetic_model.estimator(self.context, self.settings)
+        return self.settings.estimator(self.context)
 
     def fit(self, activity: ArrayLike) -> dict[str, NDArray[Any]]:
         """Fit a block of voxels.

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError, InputError
-from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.settings import FitSettings
-from dlif_core.scan import RegionCurves
+from dlif_core.scan import DynamicScan, RegionCurves
 
 Array = NDArray[np.float64]
 
@@ -50,7 +49,7 @@ def region_curve(regions: RegionCurves, name: str) -> Array:
     return np.asarray(regions.activity[regions.names.index(name)])
 
 
-def frame_weights(regions: RegionCurves, timing: FrameTiming, settings: FitSettings, half_life: float) -> Array:
+def frame_weights(scan: DynamicScan, settings: FitSettings) -> Array:
     """Weights of the squared residuals of every frame.
 
     ``uniform``: 1. ``duration``: w ∝ Δt. ``decay``: w ∝ e^(−λt). ``duration-decay``: w ∝ Δt e^(−λt) / C̄, the inverse
@@ -60,14 +59,10 @@ def frame_weights(regions: RegionCurves, timing: FrameTiming, settings: FitSetti
 
     Parameters
     ----------
-    regions
-        Decay-corrected region curves.
-    timing
-        Frames.
+    scan
+        Its frames, half-life and decay-corrected region curves are used.
     settings
         Only `weights` and `weight_limits` are used.
-    half_life
-        Of the radionuclide [s].
 
     Returns
     -------
@@ -78,15 +73,16 @@ def frame_weights(regions: RegionCurves, timing: FrameTiming, settings: FitSetti
     ConfigurationError
         If weights are given, but not one for every frame.
     """
+    timing = scan.timing
     if not isinstance(settings.weights, str):
         return _given(settings.weights, len(timing))
     weights = np.ones(len(timing))
     if "duration" in settings.weights:
         weights *= timing.duration
     if "decay" in settings.weights:
-        weights *= np.exp2(-timing.mid / half_life)
+        weights *= np.exp2(-timing.mid / scan.acquisition.half_life)
     if settings.weights == "duration-decay":
-        activity = mean_curve(regions)
+        activity = mean_curve(scan.regions)
         floor = _ACTIVITY_FLOOR * activity.max()
         weights /= np.maximum(activity, floor) if floor > 0 else 1.0
     low, high = np.median(weights) * np.array(settings.weight_limits)

@@ -59,7 +59,7 @@ _FIXED = ("muscle", "marrow", "vena_cava", "aorta")
 
 @dataclass(frozen=True)
 class AnatomyRanges:
-    """What anatomies are drawn from.
+    """Ranges from which anatomies are drawn at random.
 
     Attributes
     ----------
@@ -73,10 +73,10 @@ class AnatomyRanges:
         Radius [mm].
     wall
         Thickness of the left-ventricular wall [mm].
-    turn, shift
+    rotation, shift
         Pose: angle about each axis [degrees], displacement along each axis [mm].
     tilt
-        Turn of the heart's axis within the body, about x and y [degrees].
+        Rotation of the heart's axis within the body, about x and y [degrees].
     position
         Displacement of each organ within the body along each axis [mm].
     """
@@ -87,7 +87,7 @@ class AnatomyRanges:
     vena_cava: Span = Span((0.6, 0.8))
     aorta: Span = Span((0.4, 0.5))
     wall: Span = Span((1.0, 1.0))
-    turn: Span = Span((-8.0, 8.0))
+    rotation: Span = Span((-8.0, 8.0))
     shift: Span = Span((-2.0, 2.0))
     tilt: Span = Span((0.0, 0.0))
     position: Span = Span((0.0, 0.0))
@@ -128,18 +128,18 @@ class Ellipsoid:
         return self.centre - reach, self.centre + reach
 
     def contains(self, x: Any, y: Any, z: Any) -> Any:
-        """Whether points lie inside; x, y and z are broadcast against each other [mm]."""
+        """Whether points are inside; x, y and z are broadcast against each other [mm]."""
         dx, dy, dz = (axis - float(c) for axis, c in zip((x, y, z), self.centre, strict=True))
         directions = self.rotation.T / self.semi_axes[:, None]
         return sum((float(a) * dx + float(b) * dy + float(c) * dz) ** 2 for a, b, c in directions) <= 1.0
 
-    def placed(self, scale: float, turn: Array, shift: Array) -> Ellipsoid:
-        """The same shape scaled about the origin, then turned, then shifted."""
+    def placed(self, scale: float, rotation: Array, shift: Array) -> Ellipsoid:
+        """The same shape scaled about the origin, then rotated, then shifted."""
         return replace(
             self,
-            centre=turn @ (scale * self.centre) + shift,
+            centre=rotation @ (scale * self.centre) + shift,
             semi_axes=scale * self.semi_axes,
-            rotation=turn @ self.rotation,
+            rotation=rotation @ self.rotation,
         )
 
     def varied(self, factor: float, offset: Array) -> Ellipsoid:
@@ -177,7 +177,7 @@ class Tube:
         return np.minimum(self.start, self.end) - self.radius, np.maximum(self.start, self.end) + self.radius
 
     def contains(self, x: Any, y: Any, z: Any) -> Any:
-        """Whether points lie inside; x, y and z are broadcast against each other [mm]."""
+        """Whether points are inside; x, y and z are broadcast against each other [mm]."""
         length = float(np.linalg.norm(self.end - self.start))
         axis = (self.end - self.start) / length
         dx, dy, dz = (value - float(s) for value, s in zip((x, y, z), self.start, strict=True))
@@ -185,9 +185,9 @@ class Tube:
         inside = dx**2 + dy**2 + dz**2 - along**2 <= self.radius**2
         return inside & (along >= 0.0) & (along <= length)
 
-    def placed(self, scale: float, turn: Array, shift: Array) -> Tube:
-        """The same shape scaled about the origin, then turned, then shifted."""
-        start, end = (turn @ (scale * point) + shift for point in (self.start, self.end))
+    def placed(self, scale: float, rotation: Array, shift: Array) -> Tube:
+        """The same shape scaled about the origin, then rotated, then shifted."""
+        start, end = (rotation @ (scale * point) + shift for point in (self.start, self.end))
         return replace(self, start=start, end=end, radius=scale * self.radius)
 
     def varied(self, factor: float, offset: Array) -> Tube:
@@ -213,7 +213,7 @@ def draw_anatomy(
     scale
         Linear size relative to a mouse of 22 g.
     ranges
-        What sizes and pose are drawn from.
+        Ranges of sizes and pose.
     proportions
         Linear size of organs relative to the body; 1 for organs that are not named.
 
@@ -221,16 +221,16 @@ def draw_anatomy(
     -------
     Shapes in painting order [mm].
     """
-    variation = rng.spawn(1)[0]
+    placement = rng.spawn(1)[0]
     shapes = (
         *_trunk(rng, ranges),
         *_abdomen(rng, ranges),
         *_head(rng, ranges),
         *_tumour(rng, ranges),
         *_vessels(rng, ranges),
-        *_heart(rng, variation, ranges),
+        *_heart(rng, placement, ranges),
     )
-    return posed(displaced(shapes, variation, ranges, proportions or {}), rng, scale, ranges)
+    return posed(displaced(shapes, placement, ranges, proportions or {}), rng, scale, ranges)
 
 
 def displaced(
@@ -248,10 +248,10 @@ def displaced(
 def posed(
     shapes: tuple[Shape, ...], rng: np.random.Generator, scale: float, ranges: AnatomyRanges
 ) -> tuple[Shape, ...]:
-    """The shapes scaled, turned and shifted as one body."""
-    turn = Rotation.from_euler("xyz", _triple(ranges.turn, rng), degrees=True).as_matrix()
+    """The shapes scaled, rotated and shifted as one body."""
+    rotation = Rotation.from_euler("xyz", _triple(ranges.rotation, rng), degrees=True).as_matrix()
     shift = _triple(ranges.shift, rng)
-    return tuple(shape.placed(scale, turn, shift) for shape in shapes)
+    return tuple(shape.placed(scale, rotation, shift) for shape in shapes)
 
 
 def organ_volume(shapes: tuple[Shape, ...], organ: str) -> float:
@@ -281,7 +281,7 @@ def heart(centre: ArrayLike, cavity: ArrayLike, wall: float, size: float, tilt: 
     Parameters
     ----------
     centre
-        Of the left ventricle [mm].
+        Centre of the left ventricle [mm].
     cavity
         Semi-axes of the left ventricle, the last along the axis [mm].
     wall
@@ -342,7 +342,7 @@ def _head(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
 
 
 def _tumour(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
-    """Below the skin of one shoulder."""
+    """Draw a tumour below the skin of one shoulder, or none."""
     side = rng.choice([-1.0, 1.0])
     radius = ranges.tumour.draw(rng)
     return (ellipsoid("tumour", (7.5 * side, -1, 10), (1, 1, 1), radius),) if radius > 0 else ()
@@ -357,7 +357,7 @@ def _vessels(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ..
     )
 
 
-def _heart(rng: np.random.Generator, variation: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+def _heart(rng: np.random.Generator, placement: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
     size = ranges.size.draw(rng)
-    wall, axis = ranges.wall.draw(variation), heart_axis(variation, ranges)
+    wall, axis = ranges.wall.draw(placement), heart_axis(placement, ranges)
     return heart((-0.8, 1.8, -0.5), (1.8, 1.8, 2.9), wall, size, axis)

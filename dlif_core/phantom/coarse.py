@@ -34,7 +34,7 @@ class CoarseScan:
     activity
         Shape (frames, z, y, x), float32 on the device [SUV], decay-corrected.
     fractions
-        Part of each voxel that lies outside the body (first) and in each of `anatomy.ORGANS`, the body at rest, shape
+        Part of each voxel that is outside the body (first) and in each of `anatomy.ORGANS`, the body at rest, shape
         (1 + organs, z, y, x).
     weights
         How much of each organ's curve every voxel shows, the body at rest, shape (organs, z, y, x); see
@@ -69,18 +69,18 @@ def simulate_coarse(
 ) -> CoarseScan:
     """Scan a mouse and average the image onto a coarse grid.
 
-    The same statistics as `simulate` followed by averaging, but noise is drawn on the coarse grid. With another noise:
-    the same seed gives other random numbers than `simulate`.
+    The statistics are those of `simulate` followed by averaging, but noise is drawn on the coarse grid: the same seed
+    gives another realisation of the noise than `simulate`.
 
     Parameters
     ----------
     mouse
-        From `draw_mouse` or `population.draw`; texture and noise are drawn from its seed.
+        Result of `draw_mouse` or `population.draw`; texture and noise are drawn from its seed.
     grid, protocol
         Voxels in which the scanner reconstructs, and acquisition.
     voxel_size
-        Of the coarse grid along z, y, x, not smaller than the scanner's [mm]; it has the same field of view to the
-        nearest whole voxel, and the same centre.
+        Voxel size of the coarse grid along z, y, x, not smaller than the scanner's [mm]; the grid has the same field of
+        view to the nearest whole voxel, and the same centre.
     device
         Torch device that computes.
     noise

@@ -180,7 +180,7 @@ def _read_input_function(stem: Path) -> InputFunction:
 
 
 def _write_blood(stem: Path, scan: SimulatedScan) -> None:
-    """Whole blood alone, as an autosampler draws it from an artery of a mouse."""
+    """Write whole blood only, as an autosampler measures it in an artery of a mouse."""
     curve = scan.truth.input_function
     drawn = curve.time <= scan.protocol.blood_end
     table = pd.DataFrame({"time": curve.time[drawn], "whole_blood_radioactivity": curve.whole_blood[drawn]})
@@ -239,7 +239,7 @@ def _write_descriptions(root: Path, title: str) -> None:
     )
     (root / "README").write_text(
         f"{title}: dynamic PET with arterial blood, made by dlif.\n"
-        "Nobody was scanned. The truth lies in derivatives/phantom.\n"
+        "Nobody was scanned. The truth is in derivatives/phantom.\n"
     )
     _write_json(
         root / "participants.json",

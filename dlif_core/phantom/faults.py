@@ -1,4 +1,4 @@
-"""Scans with something wrong, to test whether a method notices."""
+"""Simulated scans with a fault, to test whether a method detects it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Fault:
     name
         What exactly is wrong, for example ``"units: x 1000"``.
     factor
-        By which every value is too high.
+        Factor by which every value is too high.
     axes
         Order in which the image's axes (z, y, x) were written.
     """
@@ -50,7 +50,7 @@ def draw_fault(seed: int, population: Population, kind: str) -> tuple[Draw, Faul
     Parameters
     ----------
     seed
-        As of `population.draw`.
+        Seed of `population.draw`.
     population
         Domain of the scan but for its fault.
     kind
@@ -60,8 +60,8 @@ def draw_fault(seed: int, population: Population, kind: str) -> tuple[Draw, Faul
 
     Returns
     -------
-    The scan, in which a wrong injection or tracer is simulated already, and the fault. Wrong units and axes come with
-    `simulate_fault` or `simulate_fault_coarse`.
+    The scan, in which a wrong injection or tracer is simulated already, and the fault. `simulate_fault` and
+    `simulate_fault_coarse` apply wrong units and axes.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def draw_fault(seed: int, population: Population, kind: str) -> tuple[Draw, Faul
 
 
 def simulate_fault(seed: int, population: Population, kind: str, *, device: str = "cpu") -> tuple[str, SimulatedScan]:
-    """Name of a fault and the scan that has it; arguments as of `draw_fault`. Its truth is that of the body."""
+    """Name of a fault and the scan that has it; arguments are those of `draw_fault`, the truth is that of the body."""
     drawn, fault = draw_fault(seed, population, kind)
     scan = simulate(*drawn, device=device)
     truth = replace(
@@ -90,7 +90,7 @@ def simulate_fault(seed: int, population: Population, kind: str, *, device: str 
 def simulate_fault_coarse(
     seed: int, population: Population, kind: str, *, device: str = "cpu"
 ) -> tuple[str, CoarseScan]:
-    """As `simulate_fault`, on the coarse grid."""
+    """Do the same as `simulate_fault`, on the coarse grid."""
     drawn, fault = draw_fault(seed, population, kind)
     scan = simulate_coarse(*drawn, device=device)
     order = (0, *(1 + axis for axis in fault.axes))
@@ -100,7 +100,7 @@ def simulate_fault_coarse(
 
 
 def _transposed(grid: Grid, fault: Fault) -> Grid:
-    """The grid as its metadata have it: the voxel counts of the file, the voxel size of the scanner."""
+    """The grid as the metadata of the file give it: the voxel counts of the file, the voxel size of the scanner."""
     z, y, x = (grid.shape[axis] for axis in fault.axes)
     return replace(grid, shape=(z, y, x))
 
@@ -129,7 +129,7 @@ def _tracer(seed: int, population: Population, rng: np.random.Generator) -> tupl
     return drawn._replace(mouse=replace(drawn.mouse, tracer=called)), Fault("tracer", f"tracer: {name}")
 
 
-#: What can be wrong.
+#: Kinds of faults, each with the function that draws it.
 FAULTS: Mapping[str, Callable[[int, Population, np.random.Generator], tuple[Draw, Fault]]] = {
     "units": _units,
     "axes": _axes,

@@ -1,7 +1,7 @@
 """Anatomy of a simulated human: chest and head, arms beside the field of view, in millimetres.
 
-Axes as in `anatomy`; the origin lies between heart and chin, so that a field of view around it shows both liver and
-brain. Organs that FDG barely marks are left out.
+The axes are those of `anatomy`; the origin is between heart and chin, so that a field of view around it shows both
+liver and brain. Organs that FDG barely marks are left out.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ HUMAN_CROP = Grid((140, 64, 88), (4.0, 4.0, 4.0), finest_sample=2.0)
 #: 36 frames in 60 min.
 HUMAN_FRAMES: Schedule = ((12, 10.0), (8, 30.0), (8, 60.0), (4, 300.0), (4, 390.0))
 
-#: Of an adult of 70 kg; lengths are scaled with body weight.
+#: Ranges for an adult of 70 kg; lengths are scaled with body weight.
 HUMAN_RANGES = AnatomyRanges(
     trunk=Span((155.0, 180.0)),
     tumour=Span((8.0, 20.0), share=0.3),
     vena_cava=Span((9.0, 12.0)),
     aorta=Span((10.0, 14.0)),
     wall=Span((9.0, 12.0)),
-    turn=Span((-4.0, 4.0)),
+    rotation=Span((-4.0, 4.0)),
     shift=Span((-15.0, 15.0)),
     tilt=Span((-10.0, 10.0)),
     position=Span((-5.0, 5.0)),
@@ -51,10 +51,10 @@ def draw_human(
     ranges: AnatomyRanges = HUMAN_RANGES,
     proportions: Mapping[str, float] | None = None,
 ) -> tuple[Shape, ...]:
-    """Draw chest and head of one human; arguments and result as of `anatomy.draw_anatomy`, `scale` at 70 kg being 1."""
-    variation = rng.spawn(1)[0]
-    shapes = (*_trunk(rng, ranges), *_head(rng, ranges), *_vessels(rng, ranges), *_heart(rng, variation, ranges))
-    return posed(displaced(shapes, variation, ranges, proportions or {}), rng, scale, ranges)
+    """Draw chest and head of one human; arguments and result are those of `anatomy.draw_anatomy`, scale 1 is 70 kg."""
+    placement = rng.spawn(1)[0]
+    shapes = (*_trunk(rng, ranges), *_head(rng, ranges), *_vessels(rng, ranges), *_heart(rng, placement, ranges))
+    return posed(displaced(shapes, placement, ranges, proportions or {}), rng, scale, ranges)
 
 
 def _trunk(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
@@ -91,8 +91,8 @@ def _vessels(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ..
     )
 
 
-def _heart(rng: np.random.Generator, variation: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+def _heart(rng: np.random.Generator, placement: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
     size = ranges.size.draw(rng)
-    wall, axis = ranges.wall.draw(variation), heart_axis(variation, ranges)
+    wall, axis = ranges.wall.draw(placement), heart_axis(placement, ranges)
     centre: Array = np.array([-25.0, 25.0, -110.0])
     return heart(centre, (23, 23, 40), wall, size, axis)

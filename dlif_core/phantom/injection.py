@@ -1,4 +1,4 @@
-"""How the tracer reached the blood: when, how fast, and how much of it missed the vein."""
+"""Injection of the tracer: time, duration, repetition and paravenous part."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import integral_at
 from dlif_core.phantom.span import Span
 
 Array = NDArray[np.float64]
 
-_STEP = 0.25  # of the sampling on which injections are convolved [s]
+_STEP = 0.25  # sampling interval on which injections are convolved [s]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Injection:
     Raises
     ------
     ConfigurationError
-        If a fraction lies outside 0 to 1, a duration is negative or the release not positive.
+        If a fraction is outside 0 to 1, a duration is negative or the release not positive.
     """
 
     bolus: FengInput
@@ -57,7 +57,7 @@ class Injection:
         fractions = (self.repeat, self.paravenous)
         if min(*fractions, self.infusion, self.gap) < 0 or max(fractions) > 1 or self.release <= 0:
             raise ConfigurationError(
-                f"{self} is not an injection.", hint="Fractions lie within 0 to 1, times are positive."
+                f"this injection is impossible: {self}.", hint="Fractions must be from 0 to 1, times positive."
             )
 
     def curve(self, time: ArrayLike) -> Array:
@@ -94,7 +94,7 @@ def begin(blood: Blood) -> float:
 
 
 def _infused(time: Array, values: Array, duration: float) -> Array:
-    """Mean of the curve over the time before, as long as the infusion lasts."""
+    """Running mean of the curve over the duration of the infusion, up to each time."""
     return (integral_at(time, values, time) - integral_at(time, values, time - duration)) / duration
 
 
@@ -108,7 +108,7 @@ def _released(values: Array, rate: float) -> Array:
 
 @dataclass(frozen=True)
 class InjectionRanges:
-    """What injections are drawn from; the attributes are those of `Injection`."""
+    """Ranges from which injections are drawn at random; the attributes are those of `Injection`."""
 
     shift: Span = Span((0.0, 0.0))
     infusion: Span = Span((0.0, 0.0))

@@ -1,4 +1,4 @@
-"""One simulated animal: everything that is known of it before it is scanned."""
+"""A simulated animal: anatomy, kinetics, blood curve and injection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlif_core.phantom.injection import Blood
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
 from dlif_core.phantom.tracers import FDG, Tracer
 
-_REFERENCE_WEIGHT = 0.022  # of the mouse whose sizes the anatomy states [kg]
+_REFERENCE_WEIGHT = 0.022  # weight of the mouse whose sizes the anatomy states [kg]
 
 
 @dataclass(frozen=True, eq=False)

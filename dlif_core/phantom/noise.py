@@ -39,7 +39,7 @@ def add_noise(image: torch.Tensor, grid: Grid, protocol: Protocol, level: float,
     level
         α of a native voxel [SUV^½·s^½].
     generator
-        On the device of `image`.
+        Random numbers, on the device of `image`.
     """
     alpha = _alpha(level, grid, protocol)
     correlate = _correlation_kernels(grid, protocol)
@@ -67,7 +67,7 @@ def add_averaged_noise(
     level
         α of a native voxel [SUV^½·s^½].
     generator
-        On the device of `image`.
+        Random numbers, on the device of `image`.
     """
     alpha = _alpha(level, fine, protocol)
     averaged = _averaged_noise(fine, coarse, protocol)
@@ -120,9 +120,9 @@ def _clip_into(frame: torch.Tensor, normal: torch.Tensor, ratio: torch.Tensor, t
 
 
 def _clipped_gaussian() -> torch.Tensor:
-    """What is known of max(0, a + z), tabulated by its ratio of mean to standard deviation.
+    """Table of moments of max(0, a + z), z standard normal, by its ratio of mean to standard deviation.
 
-    Position a, relative scale 1/E, and the shares of the variance that the first two Hermite orders hold.
+    Rows: position a, relative scale 1/E, and the shares of the variance in the first two Hermite orders.
     """
     a = np.linspace(_LOWEST_POSITION, _TABLE_END + 1, 20001)
     density, below = np.exp(-0.5 * a**2) / np.sqrt(2.0 * np.pi), ndtr(a)

@@ -20,7 +20,7 @@ from dlif_core.separable import FWHM, blur_matrix, separable, unit_variance
 Array = NDArray[np.float64]
 Box = tuple[slice, slice, slice]
 
-_TEXTURE_SPACING = 1 / 3  # of the random numbers that make the texture, relative to its width
+_TEXTURE_SPACING = 1 / 3  # distance of the random numbers that make the texture, relative to its width
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Painted:
     boxes: Mapping[str, Box]
 
     def mask(self, organ: str) -> torch.Tensor:
-        """Which samples of its box an organ fills, as float."""
+        """Samples of its box that an organ fills: 1 inside, 0 outside, as float."""
         inside = self.labels[self.samples(self.boxes[organ])] == ORGANS.index(organ) + 1
         return inside.to(torch.float32)
 
@@ -59,11 +59,11 @@ def paint(shapes: Sequence[Shape], grid: Grid, device: torch.device) -> Painted:
     Parameters
     ----------
     shapes
-        In painting order.
+        Shapes in painting order.
     grid
         Sampled `grid.supersampling` times along each voxel edge.
     device
-        On which to compute.
+        Device that computes.
     """
     steps = grid.supersampling
     axes = [
@@ -88,7 +88,7 @@ def organ_fractions(painted: Painted) -> torch.Tensor:
 
     Returns
     -------
-    Shape (1 + organs, z, y, x); the first is what lies outside the body. Sums to 1 over the first axis.
+    Shape (1 + organs, z, y, x); the first is the part outside the body. Sums to 1 over the first axis.
     """
     steps = painted.grid.supersampling
     fractions = torch.zeros(1 + len(ORGANS), *painted.grid.shape, device=painted.labels.device)
@@ -101,18 +101,18 @@ def organ_fractions(painted: Painted) -> torch.Tensor:
 
 
 def organ_weights(painted: Painted, protocol: Protocol, generator: torch.Generator) -> torch.Tensor:
-    """How much of each organ's curve every voxel shows.
+    """Contribution of each organ's curve to every voxel.
 
     Everything is seen through the point spread function and averaged over the voxel; in and around the heart the
     function is wider. Tissue (not blood, which is well mixed) carries the texture; without texture the weights of a
-    voxel sum to the part of it that lies in the body.
+    voxel sum to the part of it that is in the body.
 
     Parameters
     ----------
     painted
-        From `paint`.
+        Result of `paint`.
     generator
-        On the device of `painted`; draws the texture.
+        Random numbers of the texture, on the device of `painted`.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def organ_weights(painted: Painted, protocol: Protocol, generator: torch.Generat
 
 
 def _moving(painted: Painted, beating: Sequence[Array]) -> tuple[Box, torch.Tensor]:
-    """Where the heart's blur applies: what the heart touches moves with it, so no voxel is counted twice or empty."""
+    """Region of the heart's wider blur, and its weight there; neighbours of the heart move with it."""
     parts = [painted.boxes[organ] for organ in HEART if organ in painted.boxes]
     if not parts:
         return (slice(0), slice(0), slice(0)), torch.zeros(0, device=painted.labels.device)
@@ -205,7 +205,7 @@ def _kernels(at: Array, nodes: Array, sigma: float) -> Array:
 
 
 def _blur_matrices(grid: Grid, width: Sequence[float], steps: int = 1) -> list[Array]:
-    """Along z, y, x: Gaussian blur of FWHM `width` [mm] of samples, `steps` a voxel, and their mean over each voxel."""
+    """Matrices along z, y, x: Gaussian blur of FWHM `width` [mm] of samples, `steps` per voxel, then the voxel mean."""
     return [
         blur_matrix(n * steps, w * steps / size / FWHM).reshape(n, steps, -1).mean(axis=1)
         for n, size, w in zip(grid.shape, grid.voxel_size, width, strict=True)

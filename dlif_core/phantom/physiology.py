@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.convolution import FrameConvolution
@@ -66,7 +66,7 @@ class OrganKinetics:
 
     @property
     def impulse_response(self) -> tuple[Array, Array]:
-        """Heights [mL·cm⁻³·min⁻¹] and rates [min⁻¹] of the two exponentials whose sum C_T convolves with C_p."""
+        """Amplitudes [mL·cm⁻³·min⁻¹] and rates [min⁻¹] of the two exponentials whose sum C_T convolves with C_p."""
         if self.transfer:
             return np.array([self.transfer, -self.transfer]), np.array([0.0, self.k2])
         total = self.k2 + self.k3 + self.k4
@@ -79,9 +79,9 @@ class OrganKinetics:
 
 
 _URINE_TRANSIT = 0.3
-_RATE_VARIATION = 0.25
+_RATE_CV = 0.25
 _FASTED_SHARE = 0.2
-_FENG_VARIATION = 0.22
+_FENG_CV = 0.22
 
 
 def draw_kinetics(
@@ -90,7 +90,7 @@ def draw_kinetics(
     irreversible: bool = False,
     tracer: Tracer = FDG,
     fasted_share: float = _FASTED_SHARE,
-    variation: float = _RATE_VARIATION,
+    variation: float = _RATE_CV,
 ) -> dict[str, OrganKinetics]:
     """Draw the kinetics of every organ of one animal.
 
@@ -107,7 +107,7 @@ def draw_kinetics(
     fasted_share
         Probability that the animal is fasted, which with FDG lowers the uptake of the myocardium.
     variation
-        Coefficient of variation.
+        Coefficient of variation of the parameters.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def draw_kinetics(
     return kinetics
 
 
-def draw_input(rng: np.random.Generator, tracer: Tracer = FDG, variation: float = _FENG_VARIATION) -> FengInput:
+def draw_input(rng: np.random.Generator, tracer: Tracer = FDG, variation: float = _FENG_CV) -> FengInput:
     """Draw a bolus input function [SUV]; curves wider than 120 s at half height or above 13 SUV are drawn again.
 
     Parameters
@@ -189,8 +189,8 @@ def organ_curves(kinetics: Mapping[str, OrganKinetics], curve: InputFunction, ti
     whole_blood, _ = curve.frame_average(timing)
     tissue = []
     for organ in kinetics.values():
-        heights, rates = organ.impulse_response
-        tissue.append(heights @ plasma.exponential(rates))
+        amplitudes, rates = organ.impulse_response
+        tissue.append(amplitudes @ plasma.exponential(rates))
     blood_volume = np.array([organ.vB for organ in kinetics.values()])[:, None]
     return (1.0 - blood_volume) * np.stack(tissue) + blood_volume * whole_blood
 

@@ -1,4 +1,4 @@
-"""Populations: the domains from which animals, injections and scans are drawn."""
+"""Populations: ranges of animals, injections and scans from which simulated scans are drawn at random."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _exactly(grid: Grid) -> tuple[Span, Span, Span]:
 
 @dataclass(frozen=True)
 class AcquisitionRanges:
-    """What scanners, protocols and fields of view are drawn from.
+    """Ranges from which scanners, protocols and fields of view are drawn at random.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class AcquisitionRanges:
     slice_ratio
         Edge length along the body relative to that.
     field_of_view
-        Along z, y, x [mm].
+        Lengths along z, y, x [mm].
     native_voxel
         Voxel to which the noise level refers, along z, y, x [mm].
     finest_sample
@@ -93,7 +93,7 @@ class Population:
     Attributes
     ----------
     name
-        For reports.
+        Name in reports.
     stream
         Number that keeps the seeds of populations apart.
     species
@@ -113,7 +113,7 @@ class Population:
     irreversible
         Set k4 = 0 in every organ, so that irreversible models have an exact truth.
     anatomy, injection, acquisition
-        What these are drawn from.
+        Ranges of anatomy, injection and acquisition.
     """
 
     name: str
@@ -270,7 +270,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     ((10, 3.0), (12, 5.0), (9, 10.0), (6, 30.0), (4, 60.0), (7, 300.0)),
 )
 
-#: What networks are trained on.
+#: Population on which networks are trained.
 TRAINING = Population(
     name="training",
     stream=1,
@@ -305,8 +305,8 @@ TRAINING = Population(
     ),
 )
 
-#: What networks are judged on: the usual injection, frames and voxels, but anatomy, noise and resolution on either
-#: side of what they were trained on.
+#: Population on which networks are tested: the usual injection, frames and voxels, but anatomy, noise and resolution
+#: outside the ranges of training, on either side.
 HELD_OUT = Population(
     name="held-out",
     stream=2,
@@ -317,7 +317,7 @@ HELD_OUT = Population(
         vena_cava=Span((0.5, 0.55), (0.85, 0.9)),
         aorta=Span((0.35, 0.38), (0.52, 0.55)),
         wall=Span((0.78, 0.85), (1.15, 1.25)),
-        turn=Span((-10.0, -8.0), (8.0, 10.0)),
+        rotation=Span((-10.0, -8.0), (8.0, 10.0)),
         shift=Span((-3.2, -2.5), (2.5, 3.2)),
         tilt=Span((-14.0, -10.0), (10.0, 14.0)),
         position=Span((-0.9, -0.6), (0.6, 0.9)),

@@ -80,7 +80,7 @@ class Grid:
 
     @property
     def voxel_volume(self) -> float:
-        """[mm³]."""
+        """Volume of a voxel [mm³]."""
         return float(np.prod(self.voxel_size))
 
     @property
@@ -108,14 +108,14 @@ def frame_timing(schedule: Schedule, end: float = np.inf) -> FrameTiming:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How the scan is acquired.
+    """Acquisition of a scan: frames, resolution, texture and motion.
 
     Attributes
     ----------
     timing
         Frames; by default 1×30, 24×5, 9×20 and 8×300 s.
     half_life
-        Of the radionuclide [s].
+        Half-life of the radionuclide [s].
     blood_end
         End of the arterial record [s].
     resolution
@@ -150,7 +150,7 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.motion and len(self.motion) != len(self.timing):
             raise ConfigurationError(
-                f"the body moves in {len(self.motion)} frames of {len(self.timing)}.",
+                f"expected {len(self.timing)} displacements of the body, one for each frame, got {len(self.motion)}.",
                 hint="Give one displacement for each frame, or none.",
             )
 

@@ -32,7 +32,7 @@ _NEGLIGIBLE = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is true of a simulated scan.
+    """The truth about a simulated scan.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class SimulatedScan:
     activity
         Shape (frames, z, y, x) [Bq/mL], decay-corrected to injection.
     truth
-        What a perfect analysis finds.
+        True input function, kinetics and maps.
     """
 
     mouse: Mouse
@@ -100,7 +100,7 @@ class SimulatedScan:
 
     @property
     def scan(self) -> DynamicScan:
-        """The scan as any other, with region curves from the true labels."""
+        """The scan as a `DynamicScan`, with region curves from the true labels."""
         labels, names = self.truth.labels, self.truth.label_names
         present = {name: labels == label for label, name in names.items() if (labels == label).any()}
         regions = RegionCurves(
@@ -128,7 +128,7 @@ def simulate(
     Parameters
     ----------
     mouse
-        From `draw_mouse`. Texture and noise are drawn from its seed: on one device, the same mouse, grid and
+        Result of `draw_mouse`. Texture and noise are drawn from its seed: on one device, the same mouse, grid and
         protocol give the same scan to the last bit.
     grid, protocol
         Voxels and acquisition.

@@ -1,4 +1,4 @@
-"""Ranges that the numbers of a simulated scan are drawn from."""
+"""Ranges from which the numbers of a simulated scan are drawn at random."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Span:
     share
         Probability that the number is drawn from the intervals at all.
     otherwise
-        Its value in the other cases.
+        Value in the other cases.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class Span:
     def __init__(self, *intervals: tuple[float, float], share: float = 1.0, otherwise: float = 0.0) -> None:
         if not intervals or any(high < low for low, high in intervals) or not 0.0 <= share <= 1.0:
             raise ConfigurationError(
-                f"nothing can be drawn from {intervals} with probability {share}.",
+                f"no number can be drawn from {intervals} with probability {share}.",
                 hint="Give intervals as (low, high) and a share from 0 to 1.",
             )
         object.__setattr__(self, "intervals", tuple(intervals))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlif_core.blood.plasma import mouse_fdg_ratio
+from dlif_core.blood_samples.plasma import mouse_fdg_ratio
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class Tracer:
     Attributes
     ----------
     name
-        As metadata name it.
+        Name in the metadata of a scan.
     radionuclide, half_life
         The radionuclide and its half-life [s].
     tissue

@@ -1,4 +1,4 @@
-"""Input functions: figure and table."""
+"""Figure and table of the input functions of a scan."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.report.figure import GREY, colours, draw, legend_above, logarithmic
-from dlif_core.report.numbers import ABSENT, ActivityScale, Cell, Heading, Table, decimals, number
-from dlif_core.statistics.curves import common_end, curve_figures
+from dlif_core.report.numbers import ABSENT, ActivityScale, Cell, Heading, ReportTable, decimals, number
+from dlif_core.statistics.curves import common_end, curve_metrics
 
 Curves = Mapping[str, InputFunction]
 
@@ -85,14 +85,14 @@ def _top(curves: Curves, scale: ActivityScale) -> float:
 
 
 def show_logarithmic(axes: Axes, top: float) -> None:
-    """Logarithmic from a thousandth of the peak `top`: what lies below is before arrival."""
+    """Use a logarithmic scale from a thousandth of the peak `top`; lower values are before arrival."""
     if top > 0:
         logarithmic(axes, "y")
         axes.set_ylim(top / 1000, 1.5 * top)
 
 
-def input_function_table(curves: Curves, scale: ActivityScale) -> Table:
-    """Figures of every input function of a scan; areas up to the last time that all of them reach."""
+def input_function_table(curves: Curves, scale: ActivityScale) -> ReportTable:
+    """Peak, width and area of every input function of a scan; areas up to the last time that all of them reach."""
     end = common_end(list(curves.values()))
     headings = (
         Heading("Method", numeric=False),
@@ -106,14 +106,14 @@ def input_function_table(curves: Curves, scale: ActivityScale) -> Table:
         Heading("Warnings", numeric=False),
     )
     rows = tuple(_row(method, curve, end, scale) for method, curve in curves.items())
-    return Table(
+    return ReportTable(
         headings, rows, f"Areas run from injection to {end / 60:.1f} min, the last time that all curves reach."
     )
 
 
 def _row(method: str, curve: InputFunction, end: float, scale: ActivityScale) -> tuple[Cell, ...]:
-    blood = curve_figures(curve.time, curve.whole_blood, end)
-    plasma = curve_figures(curve.time, curve.plasma, end)
+    blood = curve_metrics(curve.time, curve.whole_blood, end)
+    plasma = curve_metrics(curve.time, curve.plasma, end)
     numbers = (
         (scale.factor * blood.peak, 2),
         (blood.time_to_peak, 1),

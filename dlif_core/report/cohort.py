@@ -19,7 +19,7 @@ from dlif_core.report.numbers import (
     ActivityScale,
     Cell,
     Heading,
-    Table,
+    ReportTable,
     counted,
     decimals,
     number,
@@ -27,10 +27,10 @@ from dlif_core.report.numbers import (
     unit_text,
 )
 from dlif_core.report.regions import MOST_PANELS, fit_facts
-from dlif_core.report.scan import Verdict
+from dlif_core.report.scan import Finding
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.agreement import bland_altman, concordance, relative_error
-from dlif_core.statistics.curves import input_function_figures
+from dlif_core.statistics.curves import input_function_metrics
 from dlif_core.statistics.tables import parameter_names, parameter_summary, summarise
 
 #: Statuses of a scan, in the order in which a report counts them, with their tone.
@@ -51,7 +51,7 @@ class Comparison:
     unit
         Unit of the parameter.
     table
-        From `dlif_core.statistics`: `session_ratio`, `summarise` of it, `retest_reliability` …
+        Result of `session_ratio`, of `summarise` on it, or of `retest_reliability` (`dlif_core.statistics`).
     note
         How to read it.
     """
@@ -64,7 +64,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class CohortReport:
-    """What the report of a cohort is made from.
+    """Content of the report of a cohort.
 
     Attributes
     ----------
@@ -114,14 +114,14 @@ class _FitSection:
     parameter: str
     facts: tuple[tuple[str, str], ...]
     figure: Markup
-    summaries: tuple[tuple[str, Table], ...]
+    summaries: tuple[tuple[str, ReportTable], ...]
 
 
 @dataclass(frozen=True)
 class _TruthSection:
     title: str
     figure: Markup
-    table: Table
+    table: ReportTable
 
 
 def cohort_report(report: CohortReport) -> str:
@@ -131,7 +131,7 @@ def cohort_report(report: CohortReport) -> str:
         "cohort.html",
         report=report,
         facts=_facts(report),
-        verdicts=_verdicts(report),
+        findings=_findings(report),
         scan_table=_scan_table(report.scans),
         fits=[_fit_section(report, name, table) for name, table in report.tables.items()],
         comparisons=[(comparison, comparison_tables(comparison)) for comparison in report.comparisons],
@@ -159,16 +159,16 @@ def _facts(report: CohortReport) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in facts if value)
 
 
-def _verdicts(report: CohortReport) -> tuple[Verdict, ...]:
+def _findings(report: CohortReport) -> tuple[Finding, ...]:
     counts = report.scans["status"].value_counts()
     total = len(report.scans)
     found = [
-        Verdict(tone, f"{counts[status]} of {total} {status}") for status, tone in STATUSES.items() if status in counts
+        Finding(tone, f"{counts[status]} of {total} {status}") for status, tone in STATUSES.items() if status in counts
     ]
-    return (*found, Verdict("warn", counted(len(report.warnings), "warning"))) if report.warnings else tuple(found)
+    return (*found, Finding("warn", counted(len(report.warnings), "warning"))) if report.warnings else tuple(found)
 
 
-def _scan_table(scans: pd.DataFrame) -> Table:
+def _scan_table(scans: pd.DataFrame) -> ReportTable:
     headings = [Heading(text, numeric=False) for text in ("Scan", "Subject", "Session", "Status", "Reason")]
     rows = [
         (
@@ -180,7 +180,7 @@ def _scan_table(scans: pd.DataFrame) -> Table:
         )
         for row in scans.itertuples()
     ]
-    return Table(tuple(headings), tuple(rows))
+    return ReportTable(tuple(headings), tuple(rows))
 
 
 def outcome_parameter(table: xr.Dataset) -> str:
@@ -205,8 +205,8 @@ def _fit_section(report: CohortReport, name: str, table: xr.Dataset) -> _FitSect
     )
 
 
-def summary_table(table: xr.Dataset, parameter: str) -> Table:
-    """Mean ± SD, CV and count of a parameter: a row a region, a group of columns a session."""
+def summary_table(table: xr.Dataset, parameter: str) -> ReportTable:
+    """Mean ± SD, CV and count of a parameter: one row for each region, a group of columns for each session."""
     summary = parameter_summary(table, parameter)
     unit = unit_text(table[parameter].attrs["units"])
     sessions = list(dict.fromkeys(summary["session"]))
@@ -224,7 +224,7 @@ def summary_table(table: xr.Dataset, parameter: str) -> Table:
         )
         for region in regions
     )
-    return Table(
+    return ReportTable(
         tuple(headings), tuple(rows), "Mean ± standard deviation over scans; only fits that ended at an optimum count."
     )
 
@@ -234,7 +234,8 @@ def _summary_cells(row: pd.Series, places: int) -> tuple[Cell, Cell, Cell]:
     return Cell(number(row["mean"], places), error), Cell(number(row["cv_percent"], 1)), Cell(str(int(row["n"])))
 
 
-# Columns of the statistics room: heading, unit ("*" the parameter's own), decimals (None: as the values ask for).
+# Columns of tables from `dlif_core.statistics`: heading, unit ("*": that of the parameter), decimals (None: chosen from
+# the values).
 _COLUMNS: dict[str, tuple[str, str, int | None]] = {
     "subject": ("Subject", "", None),
     "session": ("Session", "", None),
@@ -259,8 +260,8 @@ _COLUMNS: dict[str, tuple[str, str, int | None]] = {
 }
 
 
-def comparison_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Tables of a comparison, the one that answers it first: ratios are summarised over subjects."""
+def comparison_tables(comparison: Comparison) -> tuple[ReportTable, ...]:
+    """Tables of a comparison, the summary first: ratios are summarised over subjects."""
     own = _frame_table(comparison.table, comparison.unit, comparison.note)
     if "ratio" not in comparison.table or comparison.table.empty:
         return (own,)
@@ -271,11 +272,11 @@ def comparison_tables(comparison: Comparison) -> tuple[Table, ...]:
     )
 
 
-def _frame_table(frame: pd.DataFrame, unit: str, caption: str) -> Table:
-    """A data frame of the statistics room with headings and units."""
+def _frame_table(frame: pd.DataFrame, unit: str, caption: str) -> ReportTable:
+    """A data frame from `dlif_core.statistics` with headings and units."""
     headings = tuple(_heading(str(name), frame[name], unit) for name in frame.columns)
     columns = [_cells(str(name), frame[name]) for name in frame.columns]
-    return Table(headings, tuple(zip(*columns, strict=True)), caption)
+    return ReportTable(headings, tuple(zip(*columns, strict=True)), caption)
 
 
 def _heading(name: str, values: pd.Series, unit: str) -> Heading:
@@ -291,8 +292,8 @@ def _cells(name: str, values: pd.Series) -> list[Cell]:
     return [Cell(number(float(value), places)) for value in values]
 
 
-def _curve_table(report: CohortReport) -> Table:
-    """Figures of every input function, in SUV where dose and weight are known."""
+def _curve_table(report: CohortReport) -> ReportTable:
+    """Peak, width and area of every input function, in SUV where dose and weight are known."""
     unit = common_unit(report.input_functions, report.scales)
     headings = (
         Heading("Scan", numeric=False),
@@ -304,9 +305,9 @@ def _curve_table(report: CohortReport) -> Table:
         Heading("AUC parent plasma", f"{unit}·min"),
         Heading("AUC to", "min"),
     )
-    figures = input_function_figures(report.input_functions)
-    rows = tuple(_curve_row(row, report.scales[str(row["scan_id"])], unit) for _, row in figures.iterrows())
-    return Table(headings, rows, "Areas run to the last time that all input functions of a scan reach.")
+    metrics = input_function_metrics(report.input_functions)
+    rows = tuple(_curve_row(row, report.scales[str(row["scan_id"])], unit) for _, row in metrics.iterrows())
+    return ReportTable(headings, rows, "Areas run to the last time that all input functions of a scan reach.")
 
 
 def _curve_row(row: pd.Series, scale: ActivityScale, unit: str) -> tuple[Cell, ...]:
@@ -336,15 +337,15 @@ def _truth_section(title: str, rows: pd.DataFrame) -> _TruthSection:
     return _TruthSection(title, truth_figure(rows, unit), truth_table(rows, unit))
 
 
-def truth_table(rows: pd.DataFrame, unit: str) -> Table:
-    """Agreement of estimates with the truth, a row a region and one for all.
+def truth_table(rows: pd.DataFrame, unit: str) -> ReportTable:
+    """Agreement of estimates with the truth, one row for each region and one for all.
 
     Parameters
     ----------
     rows
         Columns region, truth, estimate, standard_error.
     unit
-        Of the values.
+        Unit of the values.
     """
     headings = (
         Heading("Region", numeric=False),
@@ -358,7 +359,7 @@ def truth_table(rows: pd.DataFrame, unit: str) -> Table:
         Heading("Concordance", note="Lin's concordance correlation coefficient"),
     )
     groups = [(str(region), own) for region, own in rows.groupby("region", sort=False)]
-    return Table(headings, tuple(_truth_row(name, own) for name, own in [*groups, ("all", rows)]))
+    return ReportTable(headings, tuple(_truth_row(name, own) for name, own in [*groups, ("all", rows)]))
 
 
 def _truth_row(name: str, rows: pd.DataFrame) -> tuple[Cell, ...]:

@@ -24,7 +24,7 @@ _SPREAD = 0.56
 
 
 def parameter_figure(table: xr.Dataset, parameter: str, regions: Sequence[str]) -> Markup:
-    """A parameter in every scan: a column a region, a colour a session, lines joining the scans of a subject."""
+    """A parameter in every scan: a column per region, a colour per session, lines joining the scans of a subject."""
     values = usable(table, parameter)
     sessions = list(dict.fromkeys(table["session"].to_numpy().tolist()))
     unit = unit_text(table[parameter].attrs["units"])
@@ -69,7 +69,7 @@ def _offsets(count: int) -> list[float]:
 
 
 def curves_figure(curves: Curves, scales: Mapping[str, ActivityScale], sessions: Mapping[str, str]) -> Markup:
-    """Whole blood of all scans, a row a method: the peak, and the whole on a logarithmic scale.
+    """Whole blood of all scans, one row per method: the peak, and the whole scan on a logarithmic scale.
 
     Scans that can't be shown in SUV are left out where others can.
     """
@@ -121,14 +121,14 @@ def _method_row(
 
 
 def truth_figure(truth: pd.DataFrame, unit: str) -> Markup:
-    """Estimated against true values with the line of identity; one colour a region.
+    """Estimated against true values with the line of identity; one colour per region.
 
     Parameters
     ----------
     truth
         Columns region, truth, estimate.
     unit
-        Of both.
+        Unit of both values.
     """
     positive = truth[(truth["truth"] > 0) & (truth["estimate"] > 0)]
 

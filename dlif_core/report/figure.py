@@ -74,24 +74,24 @@ def draw(width: float, height: float, paint: Callable[[Figure], None], title: st
 
 
 def save(path: Path, width: float, height: float, paint: Callable[[Figure], None]) -> None:
-    """Write a figure as a file of its own, SVG or PNG by its name; parameters as of `draw`."""
+    """Write a figure as a file of its own, SVG or PNG by its name; the parameters are those of `draw`."""
     with matplotlib.rc_context(_STYLE | {"savefig.transparent": False}):
         figure = Figure(figsize=(width, height), layout="constrained")
         paint(figure)
         figure.savefig(path, dpi=150)
 
 
-_drawing = re.compile(r'<svg[^>]*viewBox="([^"]+)"[^>]*>(.*)</svg>', re.DOTALL)
+_svg = re.compile(r'<svg[^>]*viewBox="([^"]+)"[^>]*>(.*)</svg>', re.DOTALL)
 _element_id = re.compile(r' id="[A-Za-z]+[\w.]*_\d+"')
 _definition = re.compile(r'<clipPath id="(\w+)">(.*?)</clipPath>|<path id="(\w+)"(.*?)/>', re.DOTALL)
 
 
 def _inline(document: str, title: str, width: float) -> Markup:
-    """The drawing without prologue and namespaces, which HTML doesn't need, and without ids that repeat on a page.
+    """The SVG element without prologue and namespaces, which HTML doesn't need, and without ids that repeat on a page.
 
-    The ids left over are digests of what they name: where two figures share one, they share its content.
+    The ids left over are digests of what they name: where two figures share an id, they share its content.
     """
-    match = _drawing.search(document)
+    match = _svg.search(document)
     assert match is not None, "matplotlib's SVG has no viewBox"
     body = _with_stable_ids(_element_id.sub("", match[2]))
     pixels = round(width * _PIXELS_PER_INCH)

@@ -1,4 +1,4 @@
-"""Templates to text."""
+"""Rendering of the page templates."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def _environment() -> Environment:
 
 
 def render(template: str, **content: Any) -> str:
-    """A page from a template; every text in `content` is escaped unless it is Markup."""
+    """Render a page from a template; every text in `content` is escaped unless it is Markup."""
     return _environment().get_template(template).render(version=version("dlif"), **content)

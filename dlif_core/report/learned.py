@@ -1,4 +1,4 @@
-"""The learned input function: scope, where it came from, and what it does to Ki."""
+"""Section of a report on the learned input function: scope, explanation and effect on Ki."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlif_core.blood.plasma import is_fdg
+from dlif_core.blood_samples.plasma import is_fdg
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.report.figure import GREY, INK, PALETTE, draw
-from dlif_core.report.numbers import ABSENT, Cell, Heading, Table, decimals, number, significant
-from dlif_core.scan import Acquisition, RegionCurves
+from dlif_core.report.numbers import ABSENT, Cell, Heading, ReportTable, decimals, number, significant
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 Array = NDArray[np.float64]
 
@@ -29,30 +29,30 @@ Array = NDArray[np.float64]
 T_STAR = 10.0
 _TONES = {"in scope": "good", "doubtful": "warn", "out of scope": "bad"}
 _PLANES = (("axial", 0, "x", "y"), ("coronal", 1, "x", "z"), ("sagittal", 2, "y", "z"))
-# overlays are drawn above this part of their limit
-_SEEN = 0.08
+# overlays are shown above this part of their limit
+_VISIBLE = 0.08
 # the body shows more than this part of the 99th percentile of the mean image
 _BODY = 0.05
-# figures with intervals, for people
-_FIGURES = {"auc": "AUC [SUV·min]", "peak": "Peak [SUV]"}
+# metrics with intervals, as a report names them
+_METRICS = {"auc": "AUC [SUV·min]", "peak": "Peak [SUV]"}
 # regions with a bar: those that change the curve most
 _MOST_BARS = 9
 
 
 @dataclass(frozen=True)
 class LearnedSection:
-    """What a report shows of the learned input function.
+    """Content of the section on the learned input function.
 
     Attributes
     ----------
     tone, verdict, reasons
-        Scope.
+        State of the scope check: its tone, name and reasons.
     facts
         (Name, value): model, calibration, intervals.
     pictures, course
         Figures of the explanation, or None where there is none.
     explained
-        Figures of the curve that were explained: value, completeness, most relevant region and window.
+        Metrics of the curve that were explained: value, completeness, most relevant region and window.
     ki
         Ki of every region with each input function, or None where Patlak's plot does not apply.
     """
@@ -63,23 +63,23 @@ class LearnedSection:
     facts: tuple[tuple[str, str], ...]
     pictures: Markup | None
     course: Markup | None
-    explained: Table | None
-    ki: Table | None
+    explained: ReportTable | None
+    ki: ReportTable | None
 
 
 def learned_section(
     curve: InputFunction, explanation: xr.Dataset | None = None, ki: xr.Dataset | None = None
 ) -> LearnedSection:
-    """What a report shows of the learned input function.
+    """Collect what a report shows of the learned input function.
 
     Parameters
     ----------
     curve
-        Of the method ``learned``.
+        Curve of the method ``learned``.
     explanation
-        As of `dlif_core.networks.explanation.attribution.explain_scan`.
+        Result of `dlif_core.networks.explanation.attribution.explain_scan`.
     ki
-        As of `ki_by_input_function`.
+        Result of `ki_by_input_function`.
     """
     scope = curve.provenance.get("scope", {})
     state = str(scope.get("state", "scope not checked"))
@@ -105,7 +105,7 @@ def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     kind = f"{100 * provenance['level']:.0f} % interval" if "level" in provenance else "interval"
     facts += [
         (
-            f"{_FIGURES.get(name, f'{name} over that by the true curve')}, {kind}",
+            f"{_METRICS.get(name, f'{name} over that by the true curve')}, {kind}",
             " to ".join(map(significant, interval)),
         )
         for name, interval in provenance.get("intervals", {}).items()
@@ -114,7 +114,7 @@ def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def explanation_pictures(explanation: xr.Dataset) -> Markup:
-    """Slices where most of the curve was read: weight map, and relevance of the first figure, over the mean image."""
+    """Slices through the most relevant voxel: weight map, and relevance for the first metric, over the mean image."""
     return draw(11.6, 6.6, lambda figure: paint_pictures(figure, explanation), "Where the learned curve came from")
 
 
@@ -124,7 +124,7 @@ def paint_pictures(figure: Figure, explanation: xr.Dataset) -> None:
         ("Weight map [SUV per SUV]", np.where(_in_body(explanation), explanation["weight_map"].to_numpy(), 0.0)),
         (f"Relevance for the {_title(explanation, 0)} [{_unit(explanation, 0)}]", steady_relevance(explanation, 0)),
     ]
-    position = reading_place(explanation)
+    position = most_relevant_voxel(explanation)
     for panel, (title, overlay) in zip(figure.subfigures(len(rows), 1, squeeze=False).ravel(), rows, strict=True):
         panel.suptitle(title, x=0.01, ha="left", fontsize=8.5, fontweight="bold")
         _paint_row(panel, explanation["mean_activity"].to_numpy(), overlay, position)
@@ -145,8 +145,8 @@ def steady_relevance(explanation: xr.Dataset, index: int) -> Array:
     return np.where(np.abs(mean) > deviation, mean, 0.0)
 
 
-def reading_place(explanation: xr.Dataset) -> tuple[int, int, int]:
-    """Indices along z, y, x of the voxel with most relevance around it: where most of the curve was read."""
+def most_relevant_voxel(explanation: xr.Dataset) -> tuple[int, int, int]:
+    """Indices along z, y, x of the voxel around which relevance is highest."""
     from scipy.ndimage import uniform_filter
 
     pooled = uniform_filter(explanation["relevance"].to_numpy()[0].astype(float), 3)
@@ -155,7 +155,7 @@ def reading_place(explanation: xr.Dataset) -> tuple[int, int, int]:
 
 
 def _in_body(explanation: xr.Dataset) -> NDArray[np.bool_]:
-    """Voxels with activity, shape (z, y, x): weights outside the body read nothing."""
+    """Voxels with activity, shape (z, y, x): weights outside the body contribute nothing."""
     image = explanation["mean_activity"].to_numpy()
     return np.asarray(image > _BODY * np.percentile(image, 99))
 
@@ -169,7 +169,7 @@ def _paint_row(panel: Any, image: Array, overlay: Array, position: tuple[int, in
     for one, (plane, axis, across, up) in zip(axes, _PLANES, strict=True):
         below, above = (np.take(volume, position[axis], axis=axis) for volume in (image, overlay))
         one.imshow(below, cmap="gray", origin="lower", vmin=0.0, vmax=bright, interpolation="nearest")
-        visible = np.ma.masked_where(np.abs(above) < _SEEN * size, above)
+        visible = np.ma.masked_where(np.abs(above) < _VISIBLE * size, above)
         shown = one.imshow(
             visible, cmap="RdBu_r", origin="lower", norm=Normalize(-size, size), interpolation="nearest", alpha=0.8
         )
@@ -181,7 +181,7 @@ def _paint_row(panel: Any, image: Array, overlay: Array, position: tuple[int, in
 
 
 def explanation_course(explanation: xr.Dataset) -> Markup:
-    """Relevance over time, and what hiding a region or a time window changes, for the first figure."""
+    """Relevance over time, and what hiding a region or a time window changes, for the first metric."""
     return draw(11.6, 3.4, lambda figure: paint_course(figure, explanation), "When the learned curve came from")
 
 
@@ -227,7 +227,7 @@ def _bars(axes: Axes, names: list[str], values: Array, title: str) -> None:
 
 
 def paint_matrix(figure: Figure, explanation: xr.Dataset) -> None:
-    """What every frame of the image contributes to every frame of the curve, on a scale that shows small parts."""
+    """Draw the contribution of every frame of the image to every frame of the curve, on a symmetric log scale."""
     matrix = explanation["frame_matrix"].to_numpy()
     size = float(np.abs(matrix).max())
     axes = figure.subplots()
@@ -239,18 +239,18 @@ def paint_matrix(figure: Figure, explanation: xr.Dataset) -> None:
     figure.colorbar(shown, ax=axes)
 
 
-def explanation_table(explanation: xr.Dataset) -> Table:
-    """Every figure that was explained: its value, what the relevance misses of it, and what mattered most."""
+def explanation_table(explanation: xr.Dataset) -> ReportTable:
+    """Every metric that was explained: its value, the part that relevance misses, and what mattered most."""
     headings = (
-        Heading("Figure", numeric=False),
+        Heading("Metric", numeric=False),
         Heading("Value"),
         Heading("Unit", numeric=False),
-        Heading("Completeness gap", "%", "part of the figure that the relevance does not add up to"),
-        Heading("Most relevance", numeric=False, note="region, and its share of the figure"),
-        Heading("Most telling window", numeric=False),
+        Heading("Completeness gap", "%", "part of the metric that the relevance does not add up to"),
+        Heading("Most relevance", numeric=False, note="region, and its share of the metric"),
+        Heading("Most influential window", numeric=False),
     )
     rows = tuple(_explained(explanation.isel(target=index)) for index in range(explanation.sizes["target"]))
-    return Table(headings, rows)
+    return ReportTable(headings, rows)
 
 
 def _explained(one: xr.Dataset) -> tuple[Cell, ...]:
@@ -281,7 +281,7 @@ def ki_by_input_function(
     curves: Mapping[str, InputFunction],
     acquisition: Acquisition,
 ) -> xr.Dataset | None:
-    """Patlak Ki of every region with every input function: what the choice does to it.
+    """Patlak Ki of every region with every input function, to show the effect of the choice.
 
     Returns
     -------
@@ -290,13 +290,11 @@ def ki_by_input_function(
     """
     if not is_fdg(acquisition.tracer):
         return None
-    settings = FitSettings("patlak", t_star=T_STAR)
+    scan, settings = DynamicScan(timing, acquisition, regions), FitSettings("patlak", t_star=T_STAR)
     fits = {}
     for method, curve in curves.items():
         try:
-            fits[method] = fit_regions(regions, timing, curve, settings, acquisition.half_life, acquisition.suv_factor)[
-                ["Ki", "Ki_se"]
-            ]
+            fits[method] = fit_regions(scan, curve, settings)[["Ki", "Ki_se"]]
         except (InputError, ConfigurationError):
             continue
     if not fits:
@@ -304,8 +302,8 @@ def ki_by_input_function(
     return xr.concat(list(fits.values()), dim=xr.Variable("method", list(fits)), combine_attrs="drop")
 
 
-def ki_table(ki: xr.Dataset) -> Table:
-    """Ki of each region with every input function, and how far it lies from that with the first."""
+def ki_table(ki: xr.Dataset) -> ReportTable:
+    """Ki of each region with every input function, and its difference from that with the first."""
     methods = [str(name) for name in ki["method"].to_numpy()]
     first = ki["Ki"].to_numpy()[0]
     places = decimals(ki["Ki"].to_numpy().ravel(), ki["Ki_se"].to_numpy().ravel())
@@ -322,7 +320,7 @@ def ki_table(ki: xr.Dataset) -> Table:
             for value in values[1:]
         ]
         rows.append((Cell(str(region)), *cells))
-    return Table(
+    return ReportTable(
         headings,
         tuple(rows),
         f"Patlak plot, t* = {T_STAR:g} min, no correction for blood. Percentages: difference from {methods[0]}.",

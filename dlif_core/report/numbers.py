@@ -1,4 +1,4 @@
-"""Numbers, units and tables as people read them."""
+"""Text of numbers, units and tables in reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import median
 
 from dlif_core.scan import Acquisition
 
-#: What stands for a number that is not there.
+#: Text for a number that is missing.
 ABSENT = "–"
 
 _UNITS = {
@@ -22,7 +22,7 @@ _UNITS = {
 
 
 def unit_text(unit: str) -> str:
-    """A unit of a data set in print; "" for a plain number."""
+    """A unit attribute of a dataset as text for a report; "" for a plain number."""
     return _UNITS.get(unit, unit)
 
 
@@ -39,7 +39,7 @@ def decimals(values: Iterable[float], errors: Iterable[float] = ()) -> int:
 
 
 def number(value: float | None, places: int) -> str:
-    """A number with given decimals; with three significant digits where those would hide or bloat it."""
+    """A number with given decimals; with two significant digits where the value is too small or too large for them."""
     if value is None or not math.isfinite(value):
         return ABSENT
     if abs(value) >= 1e7 or (value != 0 and abs(value) < 0.5 * 10.0**-places):
@@ -71,7 +71,7 @@ class ActivityScale:
     Attributes
     ----------
     factor
-        From Bq/mL to the unit.
+        Factor from Bq/mL to the unit.
     unit
         ``SUV`` where dose and weight are known, else ``kBq/mL``.
     """
@@ -88,7 +88,7 @@ class ActivityScale:
 
 @dataclass(frozen=True)
 class Heading:
-    """Head of a column: what it holds, in what unit, and what that means."""
+    """Head of a column: its text, unit and explanation."""
 
     text: str
     unit: str = ""
@@ -108,7 +108,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """A table; the first column heads the rows."""
 
     headings: tuple[Heading, ...]

@@ -22,7 +22,7 @@ from dlif_core.report.numbers import (
     ActivityScale,
     Cell,
     Heading,
-    Table,
+    ReportTable,
     decimals,
     number,
     significant,
@@ -34,7 +34,7 @@ from dlif_core.statistics.tables import error_name, parameter_names
 Array = NDArray[np.float64]
 Fits = Mapping[str, xr.Dataset]
 
-#: Most regions that a figure shows; the table has all.
+#: Largest number of regions in a figure; the table has all.
 MOST_PANELS = 12
 _COLUMNS = 4
 
@@ -59,7 +59,7 @@ def shown_regions(regions: RegionCurves, primary: Sequence[str] = ()) -> tuple[s
     Parameters
     ----------
     regions
-        Of the scan.
+        Region curves of the scan.
     primary
         Regions that the study is about; those that the scan lacks are passed over.
     """
@@ -124,7 +124,7 @@ def _panel(above: Axes, below: Axes, panel: _RegionPanel) -> None:
 
 
 def fit_facts(fit: xr.Dataset) -> tuple[tuple[str, str], ...]:
-    """What a reader must know of a fit beside its numbers: (name, value).
+    """Model, settings and input function of a fit, as (name, value).
 
     A cohort's table has no attribute in which its scans differ; the facts say so.
     """
@@ -153,7 +153,7 @@ _DELAYS = {"none": "none", "image": "one for the scan", "region": "one for each 
 
 
 def _settled(fit: xr.Dataset, name: str, unit: str) -> str:
-    """A number or range of the settings with its unit, and whether it was found on the leading region."""
+    """A number or range of the settings with its unit, and whether it was found on the pilot region."""
     settings = _settings(fit)
     found = json.loads(fit.attrs.get("found", "{}"))
     value = found.get(name, settings[name])
@@ -180,7 +180,7 @@ def _blood_volume(fit: xr.Dataset, volume: float | None) -> str:
     return "fitted" if "vB" in fit else "not corrected for"
 
 
-def parameter_table(fit: xr.Dataset) -> Table:
+def parameter_table(fit: xr.Dataset) -> ReportTable:
     """All regions of a fit: value ± standard error of each parameter, status and AIC."""
     names = [name for name in parameter_names(fit) if _shown(fit, name)]
     columns = [[Cell(status_text(code), tone=TONES[FitStatus(code)]) for code in fit["status"].to_numpy()]]
@@ -191,11 +191,11 @@ def parameter_table(fit: xr.Dataset) -> Table:
         headings.append(Heading("AIC", note="Akaike information criterion; fixed parameters do not count"))
         columns.append([Cell(number(float(value), 1)) for value in fit["aic"].to_numpy()])
     regions = (Cell(str(region)) for region in fit["region"].to_numpy())
-    return Table(tuple(headings), tuple(zip(regions, *columns, strict=True)))
+    return ReportTable(tuple(headings), tuple(zip(regions, *columns, strict=True)))
 
 
 def _shown(fit: xr.Dataset, name: str) -> bool:
-    """A delay that is zero everywhere was not asked for."""
+    """Whether the table shows a parameter: a delay that is zero everywhere was not fitted."""
     return name != "delay" or bool((np.nan_to_num(fit["delay"]) != 0).any())
 
 
@@ -227,7 +227,7 @@ def _error_text(value: float, error: float, places: int) -> str:
 
 
 def count_statuses(fits: Fits) -> dict[FitStatus, int]:
-    """How many region fits, over all analyses, ended with each status; statuses that don't occur are left out."""
+    """Count the region fits of all analyses by status; statuses that don't occur are left out."""
     codes = [fit["status"].to_numpy().astype(int) for fit in fits.values()]
     found, counts = np.unique(np.concatenate(codes) if codes else np.array([], int), return_counts=True)
     return {FitStatus(code): int(count) for code, count in zip(found, counts, strict=True)}

@@ -18,7 +18,7 @@ from dlif_core.kinetics import FitStatus
 from dlif_core.report.blood import input_function_figure, input_function_table
 from dlif_core.report.html import render
 from dlif_core.report.learned import LearnedSection, ki_by_input_function, learned_section
-from dlif_core.report.numbers import ActivityScale, Table, counted, significant
+from dlif_core.report.numbers import ActivityScale, ReportTable, counted, significant
 from dlif_core.report.regions import count_statuses, fit_facts, parameter_table, region_figure, shown_regions
 from dlif_core.report.selection import selection_table, selection_views
 from dlif_core.report.slices import Viewport, VolumeView, busiest, map_views, status_table, view
@@ -30,14 +30,14 @@ _LEARNED = "learned"
 
 @dataclass(frozen=True, eq=False)
 class ScanReport:
-    """What the report of a scan is made from.
+    """Content of the report of a scan.
 
     Attributes
     ----------
     scan_id
         Identity of the scan.
     acquisition, timing, regions
-        Of the scan.
+        Metadata, frames and region curves of the scan.
     input_functions
         Method → curve, in order of preference.
     unavailable
@@ -54,7 +54,7 @@ class ScanReport:
     labels
         Region labels, shape (z, y, x), or None.
     voxel_size
-        Along z, y, x [mm], or None.
+        Edge lengths along z, y, x [mm], or None.
     warnings
         (Where, what) for everything that was assumed or repaired.
     provenance
@@ -62,7 +62,8 @@ class ScanReport:
     primary_regions
         Regions that get a figure; by default the largest.
     explanation
-        Of the learned input function, as of `dlif_core.networks.explanation.attribution.explain_scan`, or None.
+        Explanation of the learned input function, the result of
+        `dlif_core.networks.explanation.attribution.explain_scan`, or None.
     """
 
     scan_id: str
@@ -90,7 +91,7 @@ class ScanReport:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Finding:
     """One finding at the head of a report, with its tone ("good", "warn", "bad")."""
 
     tone: str
@@ -101,7 +102,7 @@ class Verdict:
 class _FitSection:
     name: str
     facts: tuple[tuple[str, str], ...]
-    table: Table
+    table: ReportTable
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def scan_report(report: ScanReport) -> str:
         report=report,
         scale=report.scale,
         facts=_facts(report),
-        verdicts=verdicts(report),
+        findings=findings(report),
         warnings=_all_warnings(report),
         input_figure=_input_figure(report),
         input_table=input_function_table(report.input_functions, report.scale) if report.input_functions else None,
@@ -135,21 +136,21 @@ def scan_report(report: ScanReport) -> str:
     )
 
 
-def verdicts(report: ScanReport) -> tuple[Verdict, ...]:
-    """The findings that a reader must see first."""
+def findings(report: ScanReport) -> tuple[Finding, ...]:
+    """Findings shown at the head of a report: fits, unavailable products, warnings."""
     warnings = len(_all_warnings(report))
-    found = [_fit_verdict(report)]
+    found = [_fit_finding(report)]
     if report.unavailable:
-        found.append(Verdict("warn", f"{counted(len(report.unavailable), 'product')} unavailable"))
-    found.append(Verdict("warn", counted(warnings, "warning")) if warnings else Verdict("good", "no warnings"))
+        found.append(Finding("warn", f"{counted(len(report.unavailable), 'product')} unavailable"))
+    found.append(Finding("warn", counted(warnings, "warning")) if warnings else Finding("good", "no warnings"))
     return tuple(found)
 
 
-def _fit_verdict(report: ScanReport) -> Verdict:
+def _fit_finding(report: ScanReport) -> Finding:
     counts = count_statuses(report.region_fits)
     total = sum(counts.values())
     if not total:
-        return Verdict("bad", "no region was fitted")
+        return Finding("bad", "no region was fitted")
     converged = counts.get(FitStatus.CONVERGED, 0)
     optimum = converged + counts.get(FitStatus.AT_BOUND, 0)
     text = f"{converged} of {counted(total, 'region fit')} converged"
@@ -157,11 +158,11 @@ def _fit_verdict(report: ScanReport) -> Verdict:
         text += f", {optimum - converged} at a bound"
     if total > optimum:
         text += f", {total - optimum} failed or undetermined"
-    return Verdict("good" if converged == total else "bad" if optimum == 0 else "warn", text)
+    return Finding("good" if converged == total else "bad" if optimum == 0 else "warn", text)
 
 
 def _all_warnings(report: ScanReport) -> tuple[tuple[str, str], ...]:
-    """The warnings given and those that the curves carry, each once."""
+    """The warnings of the report and those of its curves, without duplicates."""
     of_curves = [
         (f"input function {method}", text)
         for method, curve in report.input_functions.items()

@@ -1,24 +1,24 @@
-"""Which model describes each region best, and which the voxels."""
+"""Table and maps of the best model of each region and voxel."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
 
-from dlif_core.report.numbers import ABSENT, Cell, Heading, Table, number
+from dlif_core.report.numbers import ABSENT, Cell, Heading, ReportTable, number
 from dlif_core.report.slices import Viewport, VolumeView, view
 
 
-def selection_table(selection: xr.Dataset) -> Table:
+def selection_table(selection: xr.Dataset) -> ReportTable:
     """Criterion and Akaike weight of every model in every region, the best one named.
 
     Parameters
     ----------
     selection
-        As `dlif_core.kinetics.selection.compare_regions` gives it.
+        Result of `dlif_core.kinetics.selection.compare_regions`.
     """
     criterion, models = str(selection.attrs["criterion"]), [str(name) for name in selection["model"].to_numpy()]
-    note = "Akaike weight: the share of the evidence that is this model's"
+    note = "Akaike weight: relative probability of this model among those compared"
     headings = (
         Heading("Region", numeric=False),
         Heading("Best model", numeric=False),
@@ -30,7 +30,7 @@ def selection_table(selection: xr.Dataset) -> Table:
         values = zip(one[criterion].to_numpy(), one["akaike_weight"].to_numpy(), strict=True)
         cells = [Cell(number(float(value), 1), number(float(weight), 2)) for value, weight in values]
         rows.append((Cell(str(one["region"].item())), Cell(models[best] if best >= 0 else ABSENT), *cells))
-    return Table(headings, tuple(rows))
+    return ReportTable(headings, tuple(rows))
 
 
 def selection_views(maps: xr.Dataset, viewport: Viewport) -> tuple[VolumeView, ...]:
@@ -41,7 +41,7 @@ def selection_views(maps: xr.Dataset, viewport: Viewport) -> tuple[VolumeView, .
     maps
         ``best_model``, an index with the models as its flags, and ``akaike_weight``; dimensions z, y, x.
     viewport
-        Which slices.
+        Slices that are shown.
     """
     best = maps["best_model"]
     names = str(best.attrs["flag_meanings"]).split()[1:]

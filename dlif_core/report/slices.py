@@ -1,4 +1,4 @@
-"""Orthogonal slices of volumes as small paletted PNG, and what their status codes say."""
+"""Orthogonal slices of volumes as small paletted PNG, and a table of voxel status codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from dlif_core.kinetics import FitStatus
-from dlif_core.report.numbers import Cell, Heading, Table, significant, unit_text
+from dlif_core.report.numbers import Cell, Heading, ReportTable, significant, unit_text
 from dlif_core.report.regions import TONES, status_text
 from dlif_core.statistics.tables import error_name, parameter_names
 
@@ -32,12 +32,12 @@ _AXES = ("z", "y", "x")
 
 @dataclass(frozen=True)
 class Pane:
-    """One slice: its plane, where it lies and its picture.
+    """One slice: its plane, position and picture.
 
     Attributes
     ----------
     plane, place
-        ``axial`` and so on; slice index and position.
+        Name of the plane, such as ``axial``; slice index and position.
     picture
         Data URI.
     width, height
@@ -62,7 +62,7 @@ class VolumeView:
     Attributes
     ----------
     title, unit
-        What is shown.
+        Name and unit of the volume.
     panes
         Axial, coronal, sagittal; empty where no voxel has a value.
     bar
@@ -88,14 +88,14 @@ class VolumeView:
 
 @dataclass(frozen=True)
 class Viewport:
-    """Which slices are shown and how large.
+    """Position and size of the slices that are shown.
 
     Attributes
     ----------
     position
         Indices along z, y, x.
     voxel_size
-        Along z, y, x [mm].
+        Edge lengths of a voxel along z, y, x [mm].
     width, height
         Room for the three slices side by side, and for the tallest [px].
     """
@@ -107,9 +107,9 @@ class Viewport:
 
 
 def busiest(image: ArrayLike | None, labels: NDArray[np.int32] | None, shape: Position) -> Position:
-    """Where to cut: in each direction the plane with most activity, within the regions if there are any.
+    """Indices of the planes with most activity, within the regions if there are any.
 
-    Activity above the 99th percentile counts as that, so that the bladder does not draw the planes to itself.
+    Activity above the 99th percentile counts as that, so that the bladder does not decide the planes.
     """
     weight = np.ones(shape) if image is None else np.nan_to_num(np.clip(np.asarray(image, float), 0.0, None))
     weight = np.minimum(weight, np.percentile(weight, 99))
@@ -139,9 +139,9 @@ def view(
     volume
         Values; NaN is shown as having none.
     title, unit
-        What they are.
+        Name and unit of the values.
     viewport
-        Which slices, how large.
+        Position and size of the slices.
     colours
         A matplotlib colour map.
     inside
@@ -209,7 +209,7 @@ def _pixels_per_mm(shape: tuple[int, ...], viewport: Viewport) -> float:
 
 
 def _edges(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels of a region that touch, to the right or below, one of another region."""
+    """Pixels whose right or lower neighbour is in another region."""
     edge = np.zeros(labels.shape, bool)
     edge[:-1] |= labels[:-1] != labels[1:]
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
@@ -234,7 +234,7 @@ def _bar(palette: NDArray[np.uint8]) -> str:
 
 
 def map_views(maps: xr.Dataset, labels: NDArray[np.int32] | None, viewport: Viewport) -> tuple[VolumeView, ...]:
-    """Every parameter of a fit, its standard error after it."""
+    """Slices of every parameter of a fit, each followed by its standard error."""
     status = maps["status"].to_numpy() if "status" in maps else None
     inside = _inside(status, labels)
     names = parameter_names(maps)
@@ -252,19 +252,19 @@ def _map_title(maps: xr.Dataset, name: str) -> str:
 
 
 def _inside(status: NDArray[np.uint8] | None, labels: NDArray[np.int32] | None) -> NDArray[np.bool_] | None:
-    """Voxels whose values can be trusted with the colour limits: fitted, and in a region if there are any."""
+    """Voxels whose values set the colour limits: fitted, and in a region if there are any."""
     inside = None if status is None else status <= FitStatus.DEGENERATE
     if labels is None or not (labels > 0).any():
         return inside
     return labels > 0 if inside is None else inside & (labels > 0)
 
 
-def status_table(maps: Mapping[str, xr.Dataset]) -> Table:
-    """How many voxels of each fit ended with each status."""
+def status_table(maps: Mapping[str, xr.Dataset]) -> ReportTable:
+    """Number of voxels of each fit with each status."""
     shown = list(FitStatus)
     headings = (Heading("Maps", numeric=False), *(Heading(status_text(code), "voxels") for code in shown))
     rows = tuple(_status_row(fit, dataset["status"].to_numpy(), shown) for fit, dataset in maps.items())
-    return Table(headings, rows, "Percentages are of the voxels that are not masked.")
+    return ReportTable(headings, rows, "Percentages are of the voxels that are not masked.")
 
 
 def _status_row(fit: str, status: NDArray[np.uint8], shown: list[FitStatus]) -> tuple[Cell, ...]:

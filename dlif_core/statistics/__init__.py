@@ -1,1 +1,1 @@
-"""Cohort statistics."""
+"""Cohort tables, metrics of curves, agreement, sessions and resampling."""

@@ -1,4 +1,4 @@
-"""Figures of input functions and the cohort's table of them."""
+"""Metrics of input functions (peak, width, area) and the cohort's table of them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _UNIT = "Bq/mL"
 
 
 @dataclass(frozen=True)
-class CurveFigures:
-    """What one curve is described by.
+class CurveMetrics:
+    """Metrics that describe one curve.
 
     Attributes
     ----------
@@ -44,8 +44,8 @@ class CurveFigures:
     auc_end: float
 
 
-def curve_figures(time: ArrayLike, values: ArrayLike, until: float | None = None) -> CurveFigures:
-    """Figures of a piecewise linear curve.
+def curve_metrics(time: ArrayLike, values: ArrayLike, until: float | None = None) -> CurveMetrics:
+    """Compute peak, width and area of a piecewise linear curve.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def curve_figures(time: ArrayLike, values: ArrayLike, until: float | None = None
     end = float(time[-1] if until is None else min(until, time[-1]))
     top = int(np.argmax(values))
     area = float(integral_at(time, values, [end])[0])
-    return CurveFigures(float(values[top]), float(time[top]), _width(time, values, top), area, end)
+    return CurveMetrics(float(values[top]), float(time[top]), _width(time, values, top), area, end)
 
 
 def _width(time: Array, values: Array, top: int) -> float:
@@ -85,7 +85,7 @@ def common_end(curves: Sequence[InputFunction]) -> float:
 
 
 def common_grid(end: float) -> Array:
-    """Time grid that all input functions of a cohort are drawn on.
+    """Time grid onto which all input functions of a cohort are interpolated.
 
     Step 1 s up to 3 min, where the peak is; 5 s up to 10 min; 30 s from there, up to `end` [s].
 
@@ -99,11 +99,11 @@ def common_grid(end: float) -> Array:
 
 
 def input_function_table(curves: Curves) -> xr.Dataset:
-    """All input functions of a cohort on one time grid, with the figures of each.
+    """All input functions of a cohort on one time grid, with the metrics of each.
 
     Curves are interpolated linearly, which is what an input function is between its points, onto
     `common_grid`. They are zero before their first point and NaN after the last: nothing is extrapolated.
-    The figures come from the curves themselves, not from the grid. Areas run to `auc_end`, the last time
+    The metrics come from the curves themselves, not from the grid. Areas run to `auc_end`, the last time
     that all methods of the scan reach.
 
     Parameters
@@ -129,7 +129,7 @@ def input_function_table(curves: Curves) -> xr.Dataset:
             for method, curve in curves[scan].items():
                 values[i, methods.index(method)] = _resampled(curve, name, time)
         table[name] = (("scan", "method", "time"), values, _describe(long_name, _UNIT))
-    return table.assign(_figure_variables(input_function_figures(curves), scans, methods))
+    return table.assign(_metric_variables(input_function_metrics(curves), scans, methods))
 
 
 _CURVES = {
@@ -138,7 +138,7 @@ _CURVES = {
     "lower": "lower band of whole blood",
     "upper": "upper band of whole blood",
 }
-_FIGURES = {
+_METRICS = {
     "peak": ("peak of whole blood", _UNIT),
     "time_to_peak": ("time to peak of whole blood", "s"),
     "fwhm": ("full width at half maximum of whole blood", "s"),
@@ -148,24 +148,24 @@ _FIGURES = {
 }
 
 
-def input_function_figures(curves: Curves) -> pd.DataFrame:
-    """Figures of every curve, one row a scan and method.
+def input_function_metrics(curves: Curves) -> pd.DataFrame:
+    """Metrics of every curve, one row for each scan and method.
 
     Returns
     -------
     Columns scan_id, method, peak [Bq/mL], time_to_peak [s], fwhm [s], auc and plasma_auc [Bq/mL·s] up to auc_end [s].
     """
     rows = [
-        {"scan_id": scan, "method": method} | _figures_of(curve, common_end(list(methods.values())))
+        {"scan_id": scan, "method": method} | _metrics_of(curve, common_end(list(methods.values())))
         for scan, methods in curves.items()
         for method, curve in methods.items()
     ]
-    return pd.DataFrame(rows, columns=["scan_id", "method", *_FIGURES])
+    return pd.DataFrame(rows, columns=["scan_id", "method", *_METRICS])
 
 
-def _figures_of(curve: InputFunction, end: float) -> dict[str, float]:
-    blood = curve_figures(curve.time, curve.whole_blood, end)
-    plasma = curve_figures(curve.time, curve.plasma, end)
+def _metrics_of(curve: InputFunction, end: float) -> dict[str, float]:
+    blood = curve_metrics(curve.time, curve.whole_blood, end)
+    plasma = curve_metrics(curve.time, curve.plasma, end)
     return {
         "peak": blood.peak,
         "time_to_peak": blood.time_to_peak,
@@ -176,10 +176,10 @@ def _figures_of(curve: InputFunction, end: float) -> dict[str, float]:
     }
 
 
-def _figure_variables(figures: pd.DataFrame, scans: list[str], methods: list[str]) -> dict[str, xr.DataArray]:
-    square = figures.set_index(["scan_id", "method"])
+def _metric_variables(metrics: pd.DataFrame, scans: list[str], methods: list[str]) -> dict[str, xr.DataArray]:
+    square = metrics.set_index(["scan_id", "method"])
     variables = {}
-    for name, (long_name, unit) in _FIGURES.items():
+    for name, (long_name, unit) in _METRICS.items():
         values = square[name].unstack("method").reindex(index=scans, columns=methods)
         variables[name] = xr.DataArray(
             values.to_numpy(float), dims=("scan", "method"), attrs=_describe(long_name, unit)

@@ -14,7 +14,7 @@ from scipy import stats
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
 
-#: How many times animals are drawn again.
+#: Number of bootstrap samples.
 RESAMPLES = 2000
 
 _SEED = 0
@@ -24,12 +24,12 @@ _UNKNOWN: Interval = (np.nan, np.nan)
 def bootstrap_interval(
     columns: Sequence[ArrayLike], statistic: Callable[..., Any], *, confidence: float = 0.95, vectorized: bool = True
 ) -> Interval:
-    """Percentile bootstrap interval of a figure of a cohort; animals are drawn as a whole.
+    """Percentile bootstrap interval of a statistic of a cohort; whole animals are resampled.
 
     Parameters
     ----------
     columns
-        One or more arrays of shape (animals,): what the figure is computed from.
+        One or more arrays of shape (animals,): what the statistic is computed from.
     statistic
         Takes the columns, and where it is vectorized an `axis`.
     confidence
@@ -49,7 +49,7 @@ def bootstrap_interval(
     if len(data[0]) < 2:
         return _UNKNOWN
     with warnings.catch_warnings():
-        # drawn cohorts for which the figure is not defined are left out below
+        # resampled cohorts for which the statistic is not defined are left out below
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         drawn = stats.bootstrap(
             data,
@@ -78,7 +78,7 @@ class PairedDifference:
     median
         Median of first − second.
     interval
-        Its 95 % bootstrap interval.
+        95 % bootstrap interval of the median.
     p_value
         Two-sided, Wilcoxon's signed-rank test; NaN for no pairs or no differences.
     """
@@ -90,7 +90,7 @@ class PairedDifference:
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike) -> PairedDifference:
-    """Compare two methods by animal, arrays of shape (animals,); pairs with a value that is not finite are left out."""
+    """Compare two methods on the same animals, shape (animals,); pairs with a value that is not finite are left out."""
     difference = np.asarray(first, float) - np.asarray(second, float)
     difference = difference[np.isfinite(difference)]
     if not len(difference):

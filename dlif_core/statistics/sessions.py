@@ -17,7 +17,7 @@ def paired_sessions(table: xr.Dataset, parameter: str, sessions: tuple[str, str]
     Parameters
     ----------
     table
-        As `dlif_core.statistics.tables.region_table` gives it.
+        Result of `dlif_core.statistics.tables.region_table`.
     parameter
         Name of the parameter.
     sessions

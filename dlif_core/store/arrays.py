@@ -22,7 +22,7 @@ from dlif_core.errors import StoreError
 from dlif_core.store.chunking import Region, blocks, is_aligned
 from dlif_core.store.folder import FSSPEC_OPTIONS, LocalFolder, open_folder
 
-# Chunks of nothing but fill value are written too: a shard that is not there was never computed.
+# Chunks of fill value are written too, so that a missing shard always means that it was never computed.
 _WRITE_EMPTY: ArrayConfigParams = {"write_empty_chunks": True}
 
 
@@ -43,7 +43,7 @@ def _zarr_store(uri: str) -> LocalStore | FsspecStore:
 
 @contextmanager
 def _known_warnings_silenced() -> Iterator[None]:
-    """Silence what is on purpose: consolidated metadata and types that Zarr v3 has yet to specify, and plain files."""
+    """Silence Zarr's warnings about consolidated metadata, types not specified in v3, and plain files in a store."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Consolidated metadata", category=ZarrUserWarning)
         warnings.filterwarnings("ignore", "Object at .* is not recognized", category=ZarrUserWarning)
@@ -57,7 +57,7 @@ def create_group(uri: str) -> None:
 
 
 def write_dataset(uri: str, dataset: xr.Dataset, group: str) -> None:
-    """Write a dataset into a group, beside the arrays that are there; text becomes UTF-8 of any length."""
+    """Write a dataset into a group, in addition to its arrays; text becomes UTF-8 of any length."""
     plain = dataset.drop_encoding()
     fixed_text = [name for name, variable in plain.variables.items() if variable.dtype.kind == "U"]
     plain = plain.assign_coords({name: plain[name].astype(object) for name in fixed_text if name in plain.coords})
@@ -163,7 +163,7 @@ def require_complete(uri: str, executor: Executor | None = None) -> None:
     Parameters
     ----------
     uri
-        Of the product.
+        URI of the product.
     executor
         Where it is read, part by part; in this process if left out.
 

@@ -1,4 +1,4 @@
-"""Chunks and shards of images, and the blocks of voxels that are worked on at a time."""
+"""Chunks and shards of images, and the blocks of voxels that one task works on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 
 Region = tuple[slice, ...]
 
-# Inner chunks are read alone by whoever looks at a small volume; they hold all frames of 16³ voxels.
+# Inner chunks can be read one by one for a small volume; they hold all frames of 16³ voxels.
 _CHUNK_EDGE = 16
 _BYTES_PER_VALUE = 4
 # Halving anything larger gives shards of 20 to 40 MB: few files, and enough blocks for many workers.
@@ -44,7 +44,7 @@ def blocks(shape: tuple[int, ...], shards: tuple[int, ...]) -> tuple[Region, ...
     Parameters
     ----------
     shape, shards
-        Of the array; a shard that reaches beyond the array is cut to it.
+        Shapes of the array and of its shards; a shard that reaches beyond the array is cut to it.
 
     Returns
     -------

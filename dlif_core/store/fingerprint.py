@@ -13,7 +13,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a product was, or would be, computed from.
+    """All inputs, settings and versions from which a product was, or would be, computed.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Fingerprint:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def changes(self, committed: Mapping[str, str]) -> tuple[str, ...]:
-        """What changed since a product was committed, one readable line a part.
+        """List what changed since a product was committed, one readable line for each part.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""A folder on any filesystem, and the few operations that the commit protocol is made of.
+"""A folder on any filesystem, with the few operations that the commit protocol needs.
 
 `Folder` works over everything that fsspec reaches; `LocalFolder` does the same with the atomic rename and the fsync
 that a local filesystem has. Credentials and endpoints come from fsspec's own configuration
@@ -106,7 +106,7 @@ class Folder:
         return hashlib.sha256(listing.encode()).hexdigest()
 
     def flush(self, key: str) -> None:
-        """Make sure that all files below a key outlive a power failure; an object store does so by itself."""
+        """Make sure that all files below a key survive a power failure; an object store does so by itself."""
 
     def withdraw(self, key: str, aside: str) -> None:
         """Make a product invisible, marker first."""
@@ -130,7 +130,7 @@ class LocalFolder(Folder):
         return self._at(key)
 
     def write(self, key: str, data: bytes) -> None:
-        """Write and fsync a file beside its place, then rename it into it."""
+        """Write and fsync a temporary file in the same folder, then rename it to its name."""
         target = Path(self._at(key))
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")

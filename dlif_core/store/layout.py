@@ -1,4 +1,4 @@
-"""Names and versions of what lies in a store.
+"""Layout of a store: names of its files and folders, and the schema version.
 
 ::
 
@@ -9,8 +9,8 @@
             zarr.json  activity/ …
             commit.json                  the marker: without it the product is not there
     reports/<scan>/  cohort/…            products of plain files, or Zarr groups of their own
-    .staging/<product>/                  what is being written; never read
-    .cache/                              what can be thrown away
+    .staging/<product>/                  products that are being written; never read
+    .cache/                              files that can be deleted at any time
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ GROUP_FILE = "zarr.json"
 STAGING = ".staging"
 DIGEST_CACHE = ".cache/digests.json"
 
-# Letters that mean the same in a local path, an S3 key and a shell; "!" is left for staging names.
+# Characters that mean the same in a local path, an S3 key and a shell; "!" is left for staging names.
 _PATH = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)*")
 
 
 @dataclass(frozen=True)
 class Area:
-    """Where a product is written before it is published. The name is fixed, so a re-run leaves no trace.
+    """Folder in which a product is written before it is published; its name depends on the product only.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ def require_path(path: str, *, where: object = "") -> str:
     Raises
     ------
     StoreError
-        If it is empty, absolute, hidden, climbs upwards or holds letters that some filesystem can't keep.
+        If it is empty, absolute, hidden, climbs upwards or has characters that some filesystem can't store.
     """
     if not _PATH.fullmatch(path) or MARKER_FILE in path.split("/"):
         raise StoreError(
@@ -106,5 +106,5 @@ def parent_groups(name: str) -> tuple[str, ...]:
 
 
 def is_in_zarr(name: str) -> bool:
-    """Whether the product lies in a Zarr hierarchy and so must be a Zarr group itself."""
+    """Whether the product is in a Zarr hierarchy and so must be a Zarr group itself."""
     return any(part.endswith(".zarr") for part in name.split("/"))

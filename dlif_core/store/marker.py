@@ -1,4 +1,4 @@
-"""The commit marker: a product is there when its marker is, and the marker says what it is."""
+"""The commit marker: a product exists if its marker does, and the marker describes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Status = Literal["success", "excluded", "unavailable", "failed"]
 
 @dataclass(frozen=True)
 class Marker:
-    """What was committed.
+    """Record of a committed product.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Marker:
         ``success``; ``excluded``: the scan can't be used; ``unavailable``: this scan has nothing of the kind;
         ``failed``: a record of a step that broke.
     reason, where, hint
-        Why there is no result, where the fault lies and what to do about it.
+        Why there is no result, which file or setting is at fault, and what to do about it.
     warnings
         What a reader of the result must know.
     schema_version
@@ -56,7 +56,7 @@ class Marker:
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> bytes:
-        """The marker as it stands in the store."""
+        """The marker as stored in the file."""
         return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
 
     @classmethod
@@ -91,7 +91,7 @@ def require_schema(version: object, *, where: object) -> None:
     if version != SCHEMA_VERSION:
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         raise SchemaVersionError(
-            f"this has schema version {version}; this program reads version {SCHEMA_VERSION}.",
+            f"it has schema version {version}; this program reads version {SCHEMA_VERSION}.",
             where=where,
             hint="Update dlif." if newer else "Run the study again into a new store.",
         )

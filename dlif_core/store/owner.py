@@ -1,4 +1,4 @@
-"""Which process writes in a staging area, and whether it still lives."""
+"""The process that writes in a staging area, and whether it is still alive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
-# A process on another machine can't be asked; no product takes longer than this.
+# Whether a process on another machine is alive is not known; no product takes longer than this.
 _PATIENCE_S = 24 * 3600.0
 
 
@@ -35,17 +35,17 @@ class Owner:
 
     @classmethod
     def current(cls) -> Owner:
-        """The process that asks, now."""
+        """The present process."""
         pid = os.getpid()
         return cls(socket.gethostname(), pid, psutil.Process(pid).create_time(), time.time())
 
     def to_json(self) -> bytes:
-        """The owner as it stands in the staging area."""
+        """The owner as stored in the staging area."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Owner | None:
-        """Read an owner; None if the file was cut off, which only a dead process leaves behind."""
+        """Read an owner; None if the file is incomplete, which happens only if its process was killed."""
         try:
             return cls(**json.loads(data))
         except (ValueError, TypeError):
@@ -63,7 +63,7 @@ class Owner:
 
     @property
     def may_be_alive(self) -> bool:
-        """Whether the process lives; of one on another machine, whether it might."""
+        """Whether the process is alive; for one on another machine, whether it could be."""
         if not self.is_here:
             return time.time() - self.since < _PATIENCE_S
         try:

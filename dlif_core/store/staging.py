@@ -1,9 +1,9 @@
 """Writing a product: a staging area, and the protocol that makes its content a product.
 
-A product is written in its staging area, checked, sealed there with its marker, and only then put in place. From
-the moment the staged product has its marker, publishing can be finished by anyone: `recover` does. On a local
-filesystem the old product is renamed away and the new one renamed into its place. Elsewhere the old one is removed
-marker first, and the new one copied marker last, from a staged product that stays complete until the copy is.
+A product is written in its staging area, checked, sealed there with its marker, and only then put in place. As soon
+as the staged product has its marker, any process can finish the publication (`recover`). On a local filesystem the old
+product is renamed away and the new one renamed into its place. On other filesystems the old one is removed marker
+first, and the new one copied marker last, from a staged product that stays complete until the copy is.
 """
 
 from __future__ import annotations
@@ -164,9 +164,9 @@ class Staging:
         fingerprint
             Everything the product was computed from.
         status, reason, where, hint
-            For a record of why there is no result; see `Marker`.
+            Given if there is no result; see `Marker`.
         warnings
-            What a reader of the result must know.
+            Warnings that a user of the result must know.
         seconds
             How long it took [s]; by default since `Store.stage`.
         executor
@@ -216,7 +216,7 @@ def _put_in_place(folder: Folder, area: Area) -> None:
 
 
 def recover(folder: Folder, area: Area) -> None:
-    """Finish what a dead process left: publish a complete product, throw away the rest."""
+    """Finish what a killed process left: publish a complete product, delete anything else."""
     if folder.exists(f"{area.product}/{MARKER_FILE}"):
         _put_in_place(folder, area)
     else:
@@ -224,7 +224,7 @@ def recover(folder: Folder, area: Area) -> None:
 
 
 def discard(folder: Folder, area: Area) -> None:
-    """Empty a staging area, marker first, so that what is half removed is never published."""
+    """Empty a staging area, marker first, so that a half-removed product is never published."""
     folder.remove(f"{area.product}/{MARKER_FILE}")
     folder.remove(area.root)
 
@@ -243,7 +243,7 @@ def require_free(folder: Folder, area: Area) -> None:
     Raises
     ------
     StoreError
-        If that process lives.
+        If that process is alive.
     """
     owner = owner_of(folder, area)
     if owner and owner.is_here and not owner.is_this_process and owner.may_be_alive:

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Products by name; made by `open_store` or `create_store`. It travels between processes.
+    """Products by name; made by `open_store` or `create_store`. It can be pickled.
 
     Parameters
     ----------
     folder
-        The folder that the store is.
+        Root folder of the store.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -76,7 +76,7 @@ class Store:
         Raises
         ------
         StoreError
-            If the name is impossible, lies in or around another product, or another live process of this machine
+            If the name is impossible, another product is above or below it, or another live process of this machine
             writes the same product.
         """
         area = Area(require_path(name, where=self.uri))
@@ -90,7 +90,7 @@ class Store:
         inner = [found for found in self.folder.products(name) if found != name]
         if outer or inner:
             raise StoreError(
-                f"product {(outer + inner)[0]} is in the way; a product can't lie in another.",
+                f"product {(outer + inner)[0]} is in the way; a product can't contain another.",
                 where=self.uri_of(name),
                 hint="Choose another name.",
             )
@@ -109,7 +109,7 @@ class Store:
         discard(self.folder, area)
 
     def sweep(self) -> tuple[str, ...]:
-        """Finish or throw away what dead processes left in staging.
+        """Publish or delete what killed processes left in staging.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class Store:
         """
         if self.folder.digest(name) != self._require(name).content:
             raise ProductDamagedError(
-                "its files are not those that were committed.",
+                "its files differ from those that were committed.",
                 where=self.uri_of(name),
                 hint="Delete the product and run again.",
             )
@@ -242,12 +242,21 @@ def open_store(uri: str) -> Store:
         If there is no store.
     SchemaVersionError
         If another schema version wrote it.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> store = dlif.open_store("results")
+    >>> list(store.products())
+    ['scans/sub-01.zarr/regions/patlak']
+    >>> store.open_dataset("scans/sub-01.zarr/regions/patlak")["Ki"].values.tolist()
+    [0.029, 0.022]
     """
     folder = open_folder(uri)
     try:
         about = json.loads(folder.read(ROOT_FILE))
     except FileNotFoundError as error:
-        raise StoreError("there is no dlif store.", where=uri, hint="`dlif run` makes one.") from error
+        raise StoreError("there is no dlif store.", where=uri, hint="`dlif run` creates one.") from error
     except ValueError:
         about = None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
@@ -264,7 +273,7 @@ def create_store(uri: str) -> Store:
     Parameters
     ----------
     uri
-        As of `open_store`.
+        Local path or fsspec URL, see `open_store`.
 
     Raises
     ------

@@ -2,24 +2,74 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.ingest import READERS, ReaderOptions
+from dlif_core.input_function import METHODS, Options
+from dlif_core.input_function.learned import LearnedOptions
 from dlif_core.kinetics import MODELS, FitSettings, Model
-from dlif_core.kinetics.settings import Delay, Find, Pair, Weighting
+from dlif_core.registry import named
+from dlif_core.validation import Section, unknown_key, validated, validated_each
+
+_SETTINGS = tuple(field.name for field in fields(FitSettings))
+# settings of a fit that files and products name otherwise
+_KEYS = {"pilot_region": "leading_region"}
+_FIELDS = {_KEYS.get(name, name): name for name in _SETTINGS}
 
 
-class Section(BaseModel):
-    """A part of the study file; keys that it does not know are refused."""
+class DataSource(Section):
+    """Where the scans are and how they are stored; a path or URL alone gives the `uri`.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    Attributes
+    ----------
+    uri
+        Folder, file or URL. A relative path is relative to the study file.
+    format
+        Name of a reader, one of `dlif_core.ingest.READERS`; left out, the one that recognises what lies there.
+    options
+        Options of the reader. In a study file they are keys of their own beside `uri` and `format`.
+    """
+
+    uri: str
+    format: str | None = None
+    options: ReaderOptions | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_study_file(cls, value: Any) -> Any:
+        if isinstance(value, DataSource):
+            return value
+        if isinstance(value, str):
+            return {"uri": value}
+        if not isinstance(value, dict):
+            raise ValueError("give a path, a URL, or a section with `uri`")
+        source = {key: value[key] for key in ("uri", "format") if key in value}
+        options = {key: setting for key, setting in value.items() if key not in source}
+        if source.get("format"):
+            kind = READERS.named(source["format"]).options
+            return source | {"options": kind.model_validate(options)}
+        if options:
+            raise ValueError(f"{', '.join(map(repr, options))}: options need a `format` beside them")
+        return source
+
+    @model_serializer
+    def _as_in_study_file(self) -> dict[str, Any]:
+        options = self.options.model_dump(mode="json") if self.options else {}
+        return {"uri": self.uri, "format": self.format, **options}
 
 
 class Regions(Section):
@@ -40,16 +90,16 @@ class Regions(Section):
 class Kinetics(Section):
     """One kinetic analysis.
 
+    A study file gives the settings of the fit beside the other keys.
+
     Attributes
     ----------
-    model
-        One of `dlif_core.kinetics.MODELS`; ``dlif models`` lists them with the settings that each takes.
+    settings
+        Model, delay, weights and all else that the fit depends on.
     name
         Name of the result; the model's name if left out.
     input_function
         Method that gives the input function; left out, the first of the study's list that the scan has.
-    blood_volume, delay, t_star, reference, k2_prime, rates, window, leading_region, weights, weight_limits, intervals
-        See `dlif_core.kinetics.FitSettings`. With a delay of ``region``, voxels use the image's.
     maps
         Whether to make parametric maps of scans with an image.
     denoise
@@ -57,32 +107,56 @@ class Kinetics(Section):
         out, of the image as it is.
     """
 
-    model: str
+    settings: FitSettings
     name: str = ""
     input_function: str | None = None
-    blood_volume: float | None = None
-    delay: Delay = "none"
-    t_star: float | Find | None = None
-    reference: str | None = None
-    k2_prime: float | Find | None = None
-    rates: Pair | Find | None = None
-    window: Pair | None = None
-    leading_region: str | None = None
-    weights: Weighting | tuple[float, ...] = "duration-decay"
-    weight_limits: Pair = (0.01, 100.0)
-    intervals: bool = False
     maps: bool = True
     denoise: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def title(self) -> str:
         """Name under which the result is stored."""
-        return self.name or self.model
+        return self.name or self.settings.model
 
     @property
     def kinetic_model(self) -> Model:
-        """The model that `model` names."""
-        return MODELS[self.model]
+        """The model that the settings name."""
+        return self.settings.kinetic_model
+
+    def deciding_settings(self, *, maps: bool) -> dict[str, Any]:
+        """Settings that decide the maps, or the results of the regions, as plain values by name."""
+        dumped = self.model_dump(mode="json", exclude={"name", "maps"} if maps else {"name", "maps", "denoise"})
+        return {f"kinetics.{self.title}.{name}": value for name, value in dumped.items()}
+
+    @classmethod
+    def valid_keys(cls) -> tuple[str, ...]:
+        """Keys that a study file may give: the settings of the fit and the other keys."""
+        return (*_FIELDS, *(name for name in cls.model_fields if name != "settings"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_settings(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or isinstance(values.get("settings"), FitSettings):
+            return values
+        if "settings" in values:
+            raise unknown_key("settings", cls.valid_keys())
+        if isinstance(values.get("model"), str):
+            named(values["model"], MODELS, "kinetic model")
+        known = {*_FIELDS, *_SETTINGS}
+        settings = {_FIELDS.get(key, key): value for key, value in values.items() if key in known}
+        return {**{key: value for key, value in values.items() if key not in known}, "settings": settings}
+
+    @model_serializer(mode="wrap")
+    def _as_in_the_file(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped = handler(self)
+        settings = dumped.pop("settings")
+        return {**{_KEYS.get(name, name): value for name, value in settings.items()}, **dumped}
+
+    @model_validator(mode="after")
+    def _input_is_needed(self) -> Kinetics:
+        if self.input_function and not self.kinetic_model.needs_input:
+            raise ConfigurationError(f"{self.settings.model} needs none.", where="input_function", hint="Leave it out.")
+        return self
 
 
 class ModelSelection(Section):
@@ -115,12 +189,12 @@ class SessionComparison(Section):
     sessions: tuple[str, str]
 
 
-def _default_input_functions() -> dict[str, dict[str, Any]]:
-    return {"learned": {}, "arterial": {}, "image-derived": {}, "population": {}}
+def _default_input_functions() -> dict[str, SerializeAsAny[Options]]:
+    return {name: METHODS[name].options() for name in ("learned", "arterial", "image-derived", "population")}
 
 
 def _default_kinetics() -> tuple[Kinetics, ...]:
-    return (Kinetics(model="2tcm-irreversible"),)
+    return (Kinetics(settings=FitSettings("2tcm-irreversible")),)
 
 
 class StudyConfig(Section):
@@ -131,40 +205,43 @@ class StudyConfig(Section):
     name
         Short name; stands in reports and in the Prefect UI.
     data
-        Folder or URL of the PET-BIDS data set. A relative path is relative to the study file.
+        Where the scans are: a path or URL, or a section with ``uri``, ``format`` and options of its reader.
     output
         Folder or URL for everything that is made.
     scans
         Patterns of scan names to include.
     regions, input_functions, kinetics, select, compare
-        See the sections. `input_functions` maps methods to their options, in order of preference.
+        See the sections. `input_functions` maps methods to their options, in order of preference; a study file may
+        leave out the options of a method.
     """
 
     name: str
-    data: str
+    data: DataSource
     output: str
     scans: tuple[str, ...] = ("*",)
     regions: Regions = Regions()
-    input_functions: dict[str, dict[str, Any]] = Field(default_factory=_default_input_functions)
+    input_functions: dict[str, SerializeAsAny[Options]] = Field(default_factory=_default_input_functions)
     kinetics: tuple[Kinetics, ...] = Field(default_factory=_default_kinetics)
     select: ModelSelection | None = None
     compare: tuple[SessionComparison, ...] = ()
 
-    @model_validator(mode="before")
+    @field_validator("input_functions", mode="before")
     @classmethod
-    def _options_may_be_empty(cls, values: Any) -> Any:
-        """``arterial:`` without options is ``arterial: {}``."""
-        if isinstance(values, dict) and isinstance(values.get("input_functions"), dict):
-            methods = {key: options or {} for key, options in values["input_functions"].items()}
-            values = {**values, "input_functions": methods}
-        return values
+    def _parse_options(cls, methods: Any) -> Any:
+        return validated_each(methods, _options, "input_functions") if isinstance(methods, Mapping) else methods
 
     @model_validator(mode="after")
-    def _names_are_unique(self) -> StudyConfig:
+    def _names_fit_together(self) -> StudyConfig:
         titles = [fit.title for fit in self.kinetics]
         double = {title for title in titles if titles.count(title) > 1}
         if double:
             raise ValueError(f"two kinetic analyses are called {sorted(double)[0]!r}; give each a `name`")
+        for fit in self.kinetics:
+            where = f"kinetics, input_function of {fit.title!r}"
+            for method in self.methods_for(fit):
+                named(method, self.input_functions, "input function of the study", where=where)
+        if self.select:
+            _require_comparable(self.select.of, {fit.title: fit for fit in self.kinetics})
         return self
 
     def methods_for(self, fit: Kinetics) -> tuple[str, ...]:
@@ -172,6 +249,18 @@ class StudyConfig(Section):
         if not fit.kinetic_model.needs_input:
             return ()
         return (fit.input_function,) if fit.input_function else tuple(self.input_functions)
+
+
+def _options(method: str, values: Any) -> Options:
+    """Options of a method from an object or plain values; None stands for the defaults."""
+    kind: type[Options] = METHODS.named(method).options
+    return kind.model_validate({} if values is None else values)
+
+
+def learned_model(config: StudyConfig) -> str | None:
+    """Name or folder of the model that the study sets for its learned input function; None for the one in use."""
+    options = config.input_functions.get("learned")
+    return options.model if isinstance(options, LearnedOptions) else None
 
 
 def load_study(path: str | Path) -> StudyConfig:
@@ -204,110 +293,27 @@ def load_study(path: str | Path) -> StudyConfig:
 
 def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
     """Validate the content of a study file; relative paths in it are relative to the file `where`."""
-    try:
-        config = StudyConfig.model_validate(dict(content))
-    except ValidationError as faults:
-        raise ConfigurationError(_explain(faults, content), where=where, hint="Correct the study file.") from faults
-    _check_names(config, where)
-    return config.model_copy(
-        update={"data": _absolute(config.data, where.parent), "output": _absolute(config.output, where.parent)}
-    )
+    config = validated(StudyConfig, content, where=where, hint="Correct the study file.")
+    data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent)})
+    return config.model_copy(update={"data": data, "output": _absolute(config.output, where.parent)})
 
 
 def _absolute(uri: str, folder: Path) -> str:
     return uri if "://" in uri else str((folder / uri).resolve())
 
 
-def _check_names(config: StudyConfig, where: Path) -> None:
-    """Methods and models exist, their options are valid."""
-    from dlif_core.input_function import METHODS, check_options
-
-    for fit in config.kinetics:
-        _require_known(fit.model, MODELS, f"kinetics, model of {fit.title!r}", where)
-        fit_settings(fit)
-        if fit.input_function and not fit.kinetic_model.needs_input:
+def _require_comparable(names: tuple[str, ...], fits: Mapping[str, Kinetics]) -> None:
+    chosen = [named(name, fits, "kinetic analysis", where="select, of") for name in names]
+    for fit in chosen:
+        if math.isnan(fit.kinetic_model.fitted_numbers):
             raise ConfigurationError(
-                f"kinetics, input_function of {fit.title!r}: {fit.model} needs none.", where=where, hint="Leave it out."
-            )
-        for method in config.methods_for(fit):
-            _require_known(method, config.input_functions, f"kinetics, input_function of {fit.title!r}", where)
-    if config.select:
-        _require_comparable(config.select.of, {fit.title: fit for fit in config.kinetics}, where)
-    for method, options in config.input_functions.items():
-        _require_known(method, METHODS, "input_functions", where)
-        check_options(method, options)
-
-
-def _require_known(name: str, known: Mapping[str, Any], setting: str, where: Path) -> None:
-    if name not in known:
-        raise ConfigurationError(
-            f"{setting}: {name!r} is unknown.{_nearest(name, list(known))}",
-            where=where,
-            hint=f"Known: {', '.join(known)}.",
-        )
-
-
-def _require_comparable(names: tuple[str, ...], fits: Mapping[str, Kinetics], where: Path) -> None:
-    for name in names:
-        _require_known(name, fits, "select, of", where)
-        if math.isnan(fits[name].kinetic_model.fitted_numbers):
-            raise ConfigurationError(
-                f"select, of: {name!r} has no information criterion: its residuals are not those of the curves.",
-                where=where,
+                f"{fit.title!r} has no information criterion: its residuals are not those of the curves.",
+                where="select, of",
                 hint="Name compartment analyses.",
             )
-    if len({(fits[name].weights, fits[name].weight_limits) for name in names}) > 1:
+    if len({(fit.settings.weights, fit.settings.weight_limits) for fit in chosen}) > 1:
         raise ConfigurationError(
-            "select, of: the analyses have different weights, so their residuals can't be compared.",
-            where=where,
+            "the analyses have different weights, so their residuals can't be compared.",
+            where="select, of",
             hint="Give them the same weights and weight_limits.",
         )
-
-
-def fit_settings(fit: Kinetics) -> FitSettings:
-    """The kinetics room's settings of one analysis."""
-    return FitSettings(**{field.name: getattr(fit, field.name) for field in fields(FitSettings)})
-
-
-def _explain(faults: ValidationError, content: Any) -> str:
-    """Every faulty place of a study file with what is wrong there."""
-    reasons: dict[str, list[str]] = {}
-    for fault in faults.errors():
-        reasons.setdefault(_place(fault["loc"], content), []).append(_reason(fault))
-    return " ".join(f"{place}: {', or: '.join(texts)}." for place, texts in reasons.items())
-
-
-def _place(location: tuple[int | str, ...], content: Any) -> str:
-    """The place as far as the file has it; where a value may be of several kinds, pydantic adds the kind."""
-    place: list[str] = []
-    for part in location:
-        inner = dict(enumerate(content)) if isinstance(content, list) else content
-        if not isinstance(inner, dict):
-            break
-        place.append(str(part))
-        content = inner.get(part)
-    return ".".join(place) or "study"
-
-
-def _reason(fault: Any) -> str:
-    if fault["type"] != "extra_forbidden":
-        return str(fault["msg"]).removeprefix("Value error, ")
-    key = str(fault["loc"][-1])
-    return f"unknown key {key!r}.{_nearest(key, _keys_at(fault['loc'][:-1]))}".removesuffix(".")
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else f" Valid are: {', '.join(known)}."
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    """Valid keys of the section at a place of the study file."""
-    sections: dict[str, type[Section]] = {
-        "regions": Regions,
-        "kinetics": Kinetics,
-        "select": ModelSelection,
-        "compare": SessionComparison,
-    }
-    section = sections.get(str(location[0]), StudyConfig) if location else StudyConfig
-    return list(section.model_fields)

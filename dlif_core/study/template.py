@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 _TEMPLATE = """\
 # A dlif study. `dlif plan` shows what a run would do, `dlif run` does it; only what has changed is done again.
-name: {name}
+{name}
 
 # PET-BIDS folder or URL, and where everything that is made goes. Relative paths are relative to this file.
-data: {data}
-output: {output}
+{data}
+{output}
 
 # Scans to include, by pattern of their names (sub-01_ses-baseline).
 scans: ["*"]
@@ -72,4 +74,11 @@ def study_template(name: str, data: str, output: str) -> str:
     data, output
         Folders or URLs.
     """
-    return _TEMPLATE.format(name=name, data=data, output=output)
+    return _TEMPLATE.format(name=_line("name", name), data=_line("data", data), output=_line("output", output))
+
+
+def _line(key: str, text: str) -> str:
+    """A key and its text in YAML, quoted where YAML would read something else: ``[data]`` is a list without quotes."""
+    import yaml
+
+    return yaml.safe_dump({key: text}, allow_unicode=True, width=math.inf).rstrip("\n")

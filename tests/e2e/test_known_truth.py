@@ -38,7 +38,7 @@ def errors(request: pytest.FixtureRequest) -> dict[str, list[float]]:
 def organ_errors(simulated: SimulatedScan, model: str) -> dict[str, float]:
     scan, truth = simulated.scan, simulated.truth
     settings = FitSettings(model=model)
-    weights = frame_weights(scan.regions, scan.timing, settings, scan.acquisition.half_life)
+    weights = frame_weights(scan, settings)
     fit = VoxelFit(FitContext(scan.timing, weights, truth.input_function), settings)
     result = {}
     for label, organ in truth.label_names.items():
@@ -71,7 +71,7 @@ def test_mean_ki_of_organs_is_within_five_percent(errors: dict[str, list[float]]
 def test_unblurred_noise_free_curves_give_the_rate_constants_back(model: str) -> None:
     """The organs' own curves, before the scanner: K1, k2, k3 within 0.5 %."""
     from dlif_core.phantom.physiology import organ_curves
-    from dlif_core.scan import RegionCurves
+    from dlif_core.scan import DynamicScan, RegionCurves
 
     simulated = simulate(draw_mouse(7, irreversible=model == "2tcm-irreversible"), GRID, noise=False)
     truth, timing = simulated.truth, simulated.protocol.timing
@@ -79,7 +79,7 @@ def test_unblurred_noise_free_curves_give_the_rate_constants_back(model: str) ->
     curves = organ_curves(kinetics, truth.input_function, timing)
     regions = RegionCurves(tuple(kinetics), np.asarray(curves), np.ones(len(kinetics)))
     settings = FitSettings(model=model)
-    fitted = fit_regions(regions, timing, truth.input_function, settings, simulated.protocol.half_life)
+    fitted = fit_regions(DynamicScan(timing, simulated.scan.acquisition, regions), truth.input_function, settings)
     for organ, true in kinetics.items():
         for parameter in ("K1", "k2", "k3"):
             found = float(fitted[parameter].sel(region=organ))

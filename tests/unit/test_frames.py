@@ -96,9 +96,12 @@ def test_a_gap_names_the_frame_before_it() -> None:
 @pytest.mark.parametrize(
     ("start", "duration", "word"),
     [
-        ([0, 10], [10], "2 frame start times stand beside 1"),
+        ([0, 10], [10], r"2 frame start times \(shape \(2,\)\) for 1 durations"),
         ([], [], "0 frame start"),
         ([[0, 10]], [[10, 10]], "frame start times"),
+        (["zero", "ten"], [10, 10], "frame start times are not numbers"),
+        ([0, 10], [[10], [10, 20]], "frame duration times are not numbers"),
+        (0.0, 10.0, "frame start times"),
         ([0, np.nan], [10, 10], "finite"),
         ([0, 10], [10, np.inf], "finite"),
         ([0, 10], [10, 0], "frame 2 has a duration of 0"),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from dlif_core.errors import CurveError, ImageError
+from dlif_core.errors import CurveError, ImageError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves, voxel_size
 
@@ -25,11 +25,28 @@ def test_no_suv_without_dose_and_weight(dose: float | None, weight: float | None
     assert Acquisition("FDG", 1, dose, weight).suv_factor is None
 
 
+@pytest.mark.parametrize("half_life", [0, -1, np.nan, None, "F18", True])
+def test_a_half_life_is_above_zero(half_life: object) -> None:
+    with pytest.raises(InputError, match="half_life") as caught:
+        Acquisition("FDG", half_life)
+    assert "seconds" in caught.value.hint
+
+
+@pytest.mark.parametrize("value", [-1, np.nan, np.inf, "10 MBq"])
+@pytest.mark.parametrize("name", ["injected_activity", "body_weight"])
+def test_dose_and_weight_are_numbers(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=name):
+        Acquisition("FDG", 6586.2, **{name: value})
+
+
 @pytest.mark.parametrize(
     ("names", "activity", "volume", "word"),
     [
         (("a", "a"), np.ones((2, 3)), np.ones(2), "not unique"),
-        (("a",), np.ones((2, 3)), np.ones(2), "1 region names"),
+        (("a",), np.ones((2, 3)), np.ones(2), "1 region names, but curves of shape"),
+        ((), np.ones((0, 3)), np.ones(0), "there is no region"),
+        (("a",), [["high", "low"]], np.ones(1), "activity does not hold numbers"),
+        (("a", "b"), [[1.0, 2.0], [1.0]], np.ones(2), "activity does not hold numbers"),
         (("a", "b"), np.ones((2, 3)), np.ones(3), "2 region names"),
         (("a",), np.ones(3), np.ones(1), "shape"),
         (("a", "b"), np.array([[1, 2], [1, np.nan]]), np.ones(2), "region 'b' holds values that are not finite"),

@@ -1,9 +1,8 @@
-"""Region curves: from tables of derivatives, and groups of regions."""
+"""Region curves from the tables of a PET-BIDS dataset's derivatives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,10 @@ from numpy.typing import NDArray
 
 from dlif_core.errors import CurveError, FrameTimingError, InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.ingest.bids.files import Table, is_given, read_sidecar, read_table
-from dlif_core.ingest.bids.find import ScanFiles
 from dlif_core.ingest.bids.metadata import Metadata
+from dlif_core.ingest.bids.sidecar import read_sidecar
+from dlif_core.ingest.reader import ScanFiles
+from dlif_core.ingest.tables import TextTable, is_given, read_table
 from dlif_core.scan import RegionCurves
 from dlif_core.units import Dimension, factor
 
@@ -23,7 +23,7 @@ _TIMES = ("frame_start", "frame_end")
 
 
 def the_only(uris: Sequence[str], what: str, hint: str) -> str:
-    """The one file in a role.
+    """Return the only file in a role.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tup
 
 
 def _unit(fields: Mapping[str, Any], image_unit: str, uri: str, warnings: list[str]) -> float:
-    """Factor of the curves; a sidecar states the unit at its top level, else it is the image's."""
+    """Return the factor from the curves' unit to Bq/mL; the image's unit if no sidecar states one at its top level."""
     unit = fields.get("Units")
     if not is_given(unit):
         warnings.append(
@@ -88,7 +88,7 @@ def _scale(fields: Mapping[str, Any], column: str, dimension: Dimension, otherwi
     return factor(str(unit) if is_given(unit) else otherwise, dimension, where=f"{uri}, column {column}")
 
 
-def _require_same_frames(table: Table, scale: float, metadata: Metadata) -> None:
+def _require_same_frames(table: TextTable, scale: float, metadata: Metadata) -> None:
     start, end = (table.numbers(name) * scale - metadata.injection_start for name in _TIMES)
     timing: FrameTiming = metadata.timing
     hint = f"Extract the curves again, or correct the frame times in {metadata.where}."
@@ -109,7 +109,7 @@ def _require_same_frames(table: Table, scale: float, metadata: Metadata) -> None
 
 
 def _region_names(columns: Sequence[str], files: ScanFiles) -> list[str]:
-    """Names of the columns; those that are label numbers are looked up."""
+    """Return the region name of each column; a column named by a label number is looked up."""
     table = label_names(files.role("dseg"))
     return [table.get(int(name), name) if name.isdigit() else name for name in columns]
 
@@ -125,7 +125,7 @@ def _finite_regions(names: Sequence[str], activity: Array, uri: str, warnings: l
 
 
 def label_names(uris: Sequence[str]) -> dict[int, str]:
-    """Region name of each label from a ``*_dseg.tsv``; empty without a file."""
+    """Read the region name of each label from a ``*_dseg.tsv``; return nothing without a file."""
     if not uris:
         return {}
     table = read_table(uris[0], required=("index", "name"))
@@ -136,7 +136,7 @@ def label_names(uris: Sequence[str]) -> dict[int, str]:
 
 
 def _volumes(files: ScanFiles) -> dict[str, float]:
-    """Region volumes [mm³] by name, from a ``*_morph.tsv``; empty without a file."""
+    """Read region volumes [mm³] by name from a ``*_morph.tsv``; return nothing without a file."""
     if not files.role("morph"):
         return {}
     table = read_table(files.role("morph")[0])
@@ -144,58 +144,3 @@ def _volumes(files: ScanFiles) -> dict[str, float]:
     if column is None or "name" not in table.columns:
         return {}
     return dict(zip(table.columns["name"], table.numbers(column).tolist(), strict=True))
-
-
-def with_groups(regions: RegionCurves, groups: Mapping[str, Sequence[str]]) -> tuple[RegionCurves, tuple[str, ...]]:
-    """Put groups of regions first, each the volume-weighted mean of its members.
-
-    Parameters
-    ----------
-    regions
-        Curves of single regions.
-    groups
-        Patterns (as in file names) over the region names, by the name of the group.
-
-    Returns
-    -------
-    The groups followed by the regions, and warnings: a pattern that matches nothing, volumes that are unknown.
-
-    Raises
-    ------
-    InputError
-        If a group has the name of a region.
-    """
-    warnings: list[str] = []
-    names: list[str] = []
-    curves, volumes = [], []
-    for group, patterns in groups.items():
-        members = _members(regions.names, group, patterns, warnings)
-        if group in regions.names:
-            raise InputError(f"the group {group!r} has the name of a region.", where=regions.source, hint="Rename it.")
-        if members:
-            weight = _weights(regions.volume[members], group, warnings)
-            names.append(group)
-            curves.append(weight @ regions.activity[members])
-            volumes.append(regions.volume[members].sum())
-    grouped = RegionCurves(
-        names=(*names, *regions.names),
-        activity=np.array([*curves, *regions.activity]),
-        volume=np.array([*volumes, *regions.volume]),
-        source=regions.source,
-    )
-    return grouped, tuple(warnings)
-
-
-def _members(names: Sequence[str], group: str, patterns: Sequence[str], warnings: list[str]) -> list[int]:
-    matches = {pattern: {i for i, name in enumerate(names) if fnmatchcase(name, pattern)} for pattern in patterns}
-    for pattern, found in matches.items():
-        if not found:
-            warnings.append(f"Region group {group!r}: {pattern!r} matches no region.")
-    return sorted(set().union(*matches.values()))
-
-
-def _weights(volume: Array, group: str, warnings: list[str]) -> Array:
-    if not (np.isfinite(volume).all() and volume.sum() > 0):
-        warnings.append(f"Region group {group!r}: volumes are unknown, so its curve is the plain mean of its members.")
-        volume = np.ones(len(volume))
-    return np.asarray(volume / volume.sum())

@@ -5,8 +5,7 @@ Only the fields named here are read; names of persons, dates and free text never
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,26 +13,24 @@ from numpy.typing import NDArray
 
 from dlif_core.errors import DlifError, FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
-from dlif_core.ingest.bids.files import Faults, is_given, number
+from dlif_core.ingest.faults import Faults
+from dlif_core.ingest.tables import is_given, number, read_json
+from dlif_core.radionuclides import HALF_LIVES, nuclide
 from dlif_core.units import factor
 
 Array = NDArray[np.float64]
 _Value = TypeVar("_Value")
 
-#: Physical half-lives [s] from the Evaluated Nuclear Structure Data File (ENSDF, nndc.bnl.gov).
-HALF_LIVES = {
-    "O15": 122.24,
-    "N13": 597.9,
-    "C11": 1221.84,
-    "F18": 6586.2,
-    "Ga68": 4062.6,
-    "Cu64": 45721.0,
-    "Zr89": 282276.0,
-    "I124": 360806.0,
-}
-
 #: Published half-lives differ by less than 1 %; a wider gap means another nuclide or another unit of time.
 _HALF_LIFE_TOLERANCE = 0.02
+
+
+def read_sidecar(uris: Sequence[str]) -> dict[str, Any]:
+    """Read JSON sidecars and merge them by the BIDS inheritance principle: later files override earlier ones."""
+    merged: dict[str, Any] = {}
+    for uri in uris:
+        merged |= read_json(uri)
+    return merged
 
 
 class Sidecar:
@@ -58,7 +55,7 @@ class Sidecar:
         self.warnings: list[str] = []
 
     def attempt(self, read: Callable[[], _Value], otherwise: _Value) -> _Value:
-        """What `read` returns; a fault is collected and `otherwise` stands in until all faults are raised."""
+        """Return what `read` returns; on a fault, collect it and return `otherwise`, until all are raised."""
         try:
             return read()
         except DlifError as error:
@@ -66,16 +63,16 @@ class Sidecar:
             return otherwise
 
     def text(self, name: str) -> str:
-        """A short text field, "" if it is absent."""
+        """Return a text field cut to 100 characters, "" if it is absent."""
         value = self.fields.get(name)
         return str(value).strip()[:100] if is_given(value) else ""
 
     def injection_start(self) -> float:
-        """Time of injection on the files' time axis [s]; zero is assumed with a warning where it isn't given."""
+        """Return the time of injection on the files' time axis [s]; zero, with a warning, where it isn't given."""
         return self._seconds("InjectionStart", "injection is taken to be at time zero")
 
     def timing(self, injection: float) -> FrameTiming:
-        """Frames in seconds from injection.
+        """Return the frames in seconds from injection.
 
         Raises
         ------
@@ -89,7 +86,7 @@ class Sidecar:
         if scan_start is not None and abs(scan_start - start[0]) > 0.5:
             self.warnings.append(
                 f"ScanStart is {scan_start:g} s but the first frame starts at {start[0]:g} s; "
-                "FrameTimesStart is used as it stands, relative to TimeZero."
+                "FrameTimesStart is used unchanged, relative to TimeZero."
             )
         self.warnings.extend(f"There is a {gap}." for gap in timing.gaps)
         return timing
@@ -102,15 +99,15 @@ class Sidecar:
             )
 
     def half_life(self) -> float:
-        """Half-life [s] from RadionuclideHalfLife, checked against TracerRadionuclide, or from the table.
+        """Return the half-life [s] from RadionuclideHalfLife, checked against TracerRadionuclide, or from the table.
 
         Raises
         ------
         InputError
             If neither field serves, or they contradict each other.
         """
-        nuclide = _nuclide(self.text("TracerRadionuclide"))
-        stated, listed = number(self.fields.get("RadionuclideHalfLife")), HALF_LIVES.get(nuclide)
+        name = nuclide(self.text("TracerRadionuclide"))
+        stated, listed = number(self.fields.get("RadionuclideHalfLife")), HALF_LIVES.get(name)
         if stated is None and listed is None:
             raise InputError(
                 "the half-life is unknown.",
@@ -121,7 +118,7 @@ class Sidecar:
             assert listed is not None
             return listed
         if stated <= 0 or (listed is not None and abs(stated / listed - 1) > _HALF_LIFE_TOLERANCE):
-            expected = f"; {nuclide} has {listed:g} s" if listed else ""
+            expected = f"; {name} has {listed:g} s" if listed else ""
             raise InputError(
                 f"RadionuclideHalfLife is {stated:g}{expected}.",
                 where=self.where,
@@ -130,7 +127,7 @@ class Sidecar:
         return stated
 
     def unit(self) -> str:
-        """Unit of the image as it is spelled.
+        """Return the unit of the image as it is spelled.
 
         Raises
         ------
@@ -142,7 +139,7 @@ class Sidecar:
         return unit
 
     def decay_reference(self, injection: float) -> float:
-        """Time to which the image is decay-corrected, on the files' time axis [s].
+        """Return the time to which the image is decay-corrected, on the files' time axis [s].
 
         Raises
         ------
@@ -165,7 +162,7 @@ class Sidecar:
         return self._seconds("ImageDecayCorrectionTime", "decay correction is taken to be to injection", injection)
 
     def injected_activity(self) -> float | None:
-        """Injected activity [Bq]; None, with a warning, if it can't be read with certainty."""
+        """Return the injected activity [Bq]; None, with a warning, if it can't be read with certainty."""
         value, unit = number(self.fields.get("InjectedRadioactivity")), self.text("InjectedRadioactivityUnits")
         if value is None or value <= 0:
             self.warnings.append("InjectedRadioactivity is not given; SUV is unavailable.")
@@ -179,7 +176,7 @@ class Sidecar:
             return None
 
     def body_weight(self) -> float | None:
-        """Body weight [kg] if the sidecar states it with its unit, else None."""
+        """Return the body weight [kg] if the sidecar states it with its unit, else None."""
         value, unit = number(self.fields.get("BodyWeight")), self.text("BodyWeightUnits")
         if value is None or value <= 0 or not unit:
             return None
@@ -199,9 +196,3 @@ def _fault_of_times(value: object) -> str:
     if not isinstance(value, list) or not value or any(number(entry) is None for entry in value):
         return "is not a list of numbers"
     return ""
-
-
-def _nuclide(text: str) -> str:
-    """``C11`` from ``11C``, ``[11C]``, ``C-11``."""
-    letters, digits = re.search(r"[A-Za-z]+", text), re.search(r"\d+", text)
-    return f"{letters[0].capitalize()}{digits[0]}" if letters and digits else ""

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel, Model
+from dlif_core.kinetics.model import RATE_BOUNDS, CompartmentModel, Model
 
 #: Volumes of distribution and their ratios, which need a tissue that comes to rest.
 _VOLUMES = ("VT", "BPND")

@@ -22,9 +22,9 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics.compartment.bounded import Optimum, best_fit, derivatives
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.two_tissue import two_tissue_response
-from dlif_core.kinetics.context import Array, Estimates, FitContext
-from dlif_core.kinetics.models import RATE_BOUNDS
-from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.context import Array, Estimates, FitContext, FitStatus
+from dlif_core.kinetics.model import RATE_BOUNDS
+from dlif_core.kinetics.settings import FitSettings
 
 #: Bounds of VND [mL cm⁻³].
 VND_BOUNDS = (0.02, 50.0)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dlif_core.kinetics.compartment.active_set import Face, kinetic_parameters
-from dlif_core.kinetics.models import Model
+from dlif_core.kinetics.model import Model
 
 Matrix = list[list[Tensor]]
 

@@ -13,7 +13,7 @@ from dlif_core.kinetics.compartment.active_set import Face, faces_of
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.solver import CompartmentSolver, Optimum
 from dlif_core.kinetics.context import Array, Estimates, FitContext
-from dlif_core.kinetics.models import CompartmentModel
+from dlif_core.kinetics.model import CompartmentModel
 from dlif_core.kinetics.settings import FitSettings
 
 

@@ -18,9 +18,9 @@ from dlif_core.kinetics.compartment.bounded import Optimum, best_fit, derivative
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.reference_tissue import reference_curve
 from dlif_core.kinetics.compartment.two_tissue import two_tissue_rates
-from dlif_core.kinetics.context import Array, Estimates, FitContext
-from dlif_core.kinetics.models import RATE_BOUNDS
-from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.context import Array, Estimates, FitContext, FitStatus
+from dlif_core.kinetics.model import RATE_BOUNDS
+from dlif_core.kinetics.settings import FitSettings
 
 #: Bounds of ln R1, ln k2, k3 and ln k4.
 _LOW = np.array([np.log(0.02), np.log(RATE_BOUNDS[0]), 0.0, np.log(RATE_BOUNDS[0])])

@@ -21,7 +21,7 @@ from dlif_core.kinetics.compartment.active_set import Face
 from dlif_core.kinetics.compartment.refinement import Refinement
 from dlif_core.kinetics.compartment.two_tissue import two_tissue_response
 from dlif_core.kinetics.context import Array
-from dlif_core.kinetics.models import RATE_BOUNDS
+from dlif_core.kinetics.model import RATE_BOUNDS
 from dlif_core.kinetics.settings import FitSettings
 
 _PROBABILITY = 0.95

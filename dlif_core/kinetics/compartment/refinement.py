@@ -19,7 +19,6 @@ from dlif_core.kinetics.compartment.active_set import Face
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.estimator import model_curve
 from dlif_core.kinetics.context import FitContext
-from dlif_core.kinetics.input_model import fitted_inputs, tissue_input
 from dlif_core.kinetics.settings import FitSettings
 
 Array = NDArray[np.float64]
@@ -79,7 +78,7 @@ class Refinement:
 
     def __init__(self, context: FitContext, settings: FitSettings) -> None:
         assert context.input_function is not None
-        self.inputs = fitted_inputs(settings)
+        self.inputs = settings.fitted_inputs
         self._timing, self._settings = context.timing, settings
         self._measured = replace(context.input_function, lower=None, upper=None, samples=None)
         self._root = np.sqrt(context.weights)
@@ -124,7 +123,7 @@ class Refinement:
         """The columns that the model is a sum of, for numbers of the input function of shape (inputs,)."""
         if self._columns is None or not np.array_equal(self._columns[0], inputs):
             values = {parameter.name: float(value) for parameter, value in zip(self.inputs, inputs, strict=True)}
-            curve = tissue_input(self._measured, self._settings.kinetic_model, values)
+            curve = self._settings.kinetic_model.tissue_input(self._measured, values)
             self._columns = np.array(inputs), FrameColumns(self._timing, curve)
         return self._columns[1]
 

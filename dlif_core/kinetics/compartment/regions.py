@@ -21,10 +21,10 @@ from dlif_core.kinetics.compartment.estimator import require_frames
 from dlif_core.kinetics.compartment.intervals import Intervals, RegionOptimum
 from dlif_core.kinetics.compartment.refinement import Refined, Refinement
 from dlif_core.kinetics.compartment.solver import CompartmentSolver, Start
-from dlif_core.kinetics.context import Array, FitContext
+from dlif_core.kinetics.context import Array, FitContext, FitStatus
 from dlif_core.kinetics.input_model import DELAY, InputParameter
-from dlif_core.kinetics.models import CompartmentModel
-from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.model import CompartmentModel
+from dlif_core.kinetics.settings import FitSettings
 
 _ROUNDS = 4
 #: Starts by how many input parameters the model has: two and the rates of the tissue make for several minima.

@@ -26,7 +26,7 @@ from torch import Tensor
 from dlif_core.kinetics.compartment.active_set import Face, faces_of, kinetic_parameters
 from dlif_core.kinetics.compartment.design import FrameColumns, ModelSpace, dot, polynomial, tile_size
 from dlif_core.kinetics.compartment.solver import Optimum
-from dlif_core.kinetics.models import CompartmentModel
+from dlif_core.kinetics.model import CompartmentModel
 from dlif_core.kinetics.settings import FitSettings
 
 Array = NDArray[np.float64]

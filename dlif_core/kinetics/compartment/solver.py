@@ -26,8 +26,8 @@ from dlif_core.kinetics.compartment.covariance import propagate
 from dlif_core.kinetics.compartment.design import Curves, FrameColumns, ModelSpace, RateAxis
 from dlif_core.kinetics.compartment.newton import ascend
 from dlif_core.kinetics.compartment.projection import Bounds, Projection
-from dlif_core.kinetics.models import RATE_BOUNDS, CompartmentModel, Model
-from dlif_core.kinetics.settings import FitStatus
+from dlif_core.kinetics.context import FitStatus
+from dlif_core.kinetics.model import RATE_BOUNDS, CompartmentModel, Model
 
 Array = NDArray[np.float64]
 

@@ -16,15 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.kinetics.context import Array
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics.linear.regression import Backend
+from dlif_core.kinetics.linear.backend import Backend
 
 #: Share of the largest part of the operators below which a part of them is rounding.
 _ROUNDING = 1e-9

@@ -26,9 +26,9 @@ from dlif_core.errors import ConfigurationError, CurveError, InputError
 from dlif_core.frames import FrameTiming, integral_at
 from dlif_core.kinetics.context import Array, Estimates, FitContext
 from dlif_core.kinetics.convolution import FrameConvolution
+from dlif_core.kinetics.linear.backend import Backend
 from dlif_core.kinetics.linear.equation_error import Lines, PlotError
 from dlif_core.kinetics.linear.regression import (
-    Backend,
     BloodCorrection,
     CurveRegression,
     LinearEstimator,
@@ -353,7 +353,7 @@ def find_t_star(context: FitContext, settings: FitSettings, curve: Array, limit:
 def _deviation(context: FitContext, settings: FitSettings, curve: Array) -> float:
     """Largest deviation for one t*; infinite where the plot can't be made or has too few points."""
     try:
-        plot = cast("Plot", settings.kinetic_model.estimator(context, settings))
+        plot = cast("Plot", settings.estimator(context))
     except (ConfigurationError, InputError):
         return np.inf
     return plot.deviation(curve) if plot.freedom >= _SPARE_FRAMES else np.inf

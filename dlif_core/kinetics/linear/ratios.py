@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError, CurveError, InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics.context import Estimates, FitContext
+from dlif_core.kinetics.context import Estimates, FitContext, FitStatus
 from dlif_core.kinetics.convolution import FrameConvolution
-from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.settings import FitSettings
 
 Array = NDArray[np.float64]
 

@@ -21,91 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import InputError
-from dlif_core.kinetics.context import Array, Estimates, FitContext
+from dlif_core.kinetics.context import Array, Estimates, FitContext, FitStatus
+from dlif_core.kinetics.linear.backend import Backend
 from dlif_core.kinetics.linear.equation_error import EquationError, Noise, noise_variance
-from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.settings import FitSettings
 
 #: Parameters from coefficients or the other way round, each of shape (numbers, curves).
 Conversion = Callable[[Array], Sequence[Array]]
 
-#: Curves that a processor works on at once, so that they stay in its cache, and that another device does.
-_TILE, _TILE_ON_DEVICE = 8192, 1 << 20
 #: Share of the length of a column below which what is left of it is rounding.
 _ROUNDING = 1e-10
 #: Step of the complex-step derivative, exact to rounding (Squire & Trapp, SIAM Rev 1998;40:110).
 _STEP = 1e-50
 _SOUND, _UNDETERMINED = np.uint8(FitStatus.CONVERGED), np.uint8(FitStatus.DEGENERATE)
-
-
-class Backend:
-    """NumPy on a processor, torch elsewhere; what is written in operators and functions of `lib` runs on both.
-
-    NumPy is about a third faster for matrices that have so few rows.
-
-    Parameters
-    ----------
-    device
-        ``cpu`` or a torch device.
-
-    Attributes
-    ----------
-    lib
-        The module numpy or torch.
-    tile
-        Curves that are worked on at once.
-    """
-
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self.lib: Any = np
-        self.tile = _TILE
-        if device != "cpu":
-            import torch
-
-            self.lib, self.tile = torch, _TILE_ON_DEVICE
-
-    @property
-    def _on_host(self) -> bool:
-        return self.lib is np
-
-    def constant(self, array: NDArray[Any]) -> Any:
-        """An array, where the computation is."""
-        return array if self._on_host else self.lib.as_tensor(np.ascontiguousarray(array), device=self._device)
-
-    def tiles(self, activity: NDArray[Any]) -> Iterator[tuple[slice, Any]]:
-        """Curves of shape (frames, curves) part by part: float32 as it is, all else as float64."""
-        for first in range(0, activity.shape[1], self.tile):
-            part = slice(first, first + self.tile)
-            tile = activity[:, part]
-            yield part, self.constant(tile if tile.dtype == np.float32 else np.asarray(tile, np.float64))
-
-    def rooms(self, curves: int, *rows: int) -> list[Any]:
-        """Room for float64 of that many rows of one part of the curves, made once since making it takes time."""
-        width = min(curves, self.tile)
-        if self._on_host:
-            return [np.empty((count, width)) for count in rows]
-        return [self.lib.empty((count, width), dtype=self.lib.float64, device=self._device) for count in rows]
-
-    def in_single(self, room: Any) -> Any:
-        """The same room for float32 of twice as many rows."""
-        return room.view(self.lib.float32).reshape(2 * len(room), -1)
-
-    def single(self, values: Any) -> Any:
-        """The values as float32."""
-        return values.astype(np.float32) if self._on_host else values.float()
-
-    def combine(self, weights: Any, values: Any) -> Any:
-        """Linear combination of the rows of values, in their precision."""
-        like = weights.astype(values.dtype) if self._on_host else weights.to(values.dtype)
-        return like @ values
-
-    def products(self, first: Any, second: Any) -> Any:
-        """Scalar products along the first axis of arrays of shape (rows, curves)."""
-        return self.lib.einsum("rc,rc->c", first, second)
-
-    def numpy(self, values: Any) -> Array:
-        """The values on the host."""
-        return np.asarray(values if self._on_host else values.cpu().numpy())
 
 
 @dataclass(frozen=True, eq=False)

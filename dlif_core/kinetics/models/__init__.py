@@ -1,7 +1,8 @@
-"""The registry of kinetic models. A model is one module with a `MODEL`; it is entered here."""
+"""The built-in kinetic models. A model is one module with a `MODEL`, which is entered here into `MODELS`."""
 
 from __future__ import annotations
 
+from dlif_core.kinetics.model import MODELS
 from dlif_core.kinetics.models import (
     common_volume,
     frtm,
@@ -26,11 +27,10 @@ from dlif_core.kinetics.models import (
     suvr,
     water,
 )
-from dlif_core.kinetics.models.base import RATE_BOUNDS, CompartmentModel, Model, Option, Parameter
 
-__all__ = ["MODELS", "RATE_BOUNDS", "CompartmentModel", "Model", "Option", "Parameter"]
+__all__ = ["MODELS"]
 
-_MODULES = (
+for _module in (
     patlak,
     relative_patlak,
     logan,
@@ -53,7 +53,5 @@ _MODULES = (
     fur,
     suv,
     suvr,
-)
-
-#: Every kinetic model by name.
-MODELS: dict[str, Model] = {module.MODEL.name: module.MODEL for module in _MODULES}
+):
+    MODELS.register(_module.MODEL)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlif_core.kinetics.model import K1, K2, K3, KI, VB, CompartmentModel
 from dlif_core.kinetics.models import one_tissue
-from dlif_core.kinetics.models.base import K1, K2, K3, KI, VB, CompartmentModel
+from dlif_core.kinetics.models.engines import least_squares
 
 
 def microparameters(rates: list[Any], gains: list[Any], trapped: Any, like: Any) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def microparameters(rates: list[Any], gains: list[Any], trapped: Any, like: Any)
 MODEL = CompartmentModel(
     name="2tcm-irreversible",
     title="irreversible two-tissue compartment model",
+    engine=least_squares,
     parameters=(K1, K2, K3, VB, KI),
     options=frozenset({"blood_volume", "delay", "rates"}),
     fitted_numbers=4,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dlif_core.curve import InputFunction
 from dlif_core.kinetics.input_model import InputParameter, dual_input
-from dlif_core.kinetics.models import reversible
-from dlif_core.kinetics.models.base import (
+from dlif_core.kinetics.model import (
     BPND,
     FRACTION,
     K1,
@@ -17,6 +16,8 @@ from dlif_core.kinetics.models.base import (
     VT,
     CompartmentModel,
 )
+from dlif_core.kinetics.models import reversible
+from dlif_core.kinetics.models.engines import least_squares
 
 ARTERIAL_FRACTION = InputParameter(
     "fA",
@@ -46,6 +47,7 @@ def transform(measured: InputFunction, arterial_fraction: float, rate: float) ->
 MODEL = CompartmentModel(
     name="2tcm-liver",
     title="reversible two-tissue compartment model of the liver with dual input",
+    engine=least_squares,
     parameters=(K1, K2, K3, K4, VB, VT, BPND),
     options=frozenset({"blood_volume", "delay", "rates"}),
     fitted_numbers=5,

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from dlif_core.kinetics.models.base import TIME, VOLUME, Model, Parameter
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.model import TIME, VOLUME, Model, Parameter
+from dlif_core.kinetics.settings import FitSettings
+
+
+def _engine(context: FitContext, settings: FitSettings) -> Estimator:
+    from dlif_core.kinetics.linear.graphical import logan
+
+    return logan(context, settings)
+
 
 MODEL = Model(
     name="logan",
@@ -13,7 +22,7 @@ MODEL = Model(
         Parameter("VT", VOLUME, "VT, total distribution volume", lower=-math.inf),
         Parameter("intercept", TIME, "intercept of the Logan plot", lower=-math.inf),
     ),
-    engine="linear.graphical:logan",
+    engine=_engine,
     options=frozenset({"blood_volume", "delay", "t_star"}),
     needed_options=frozenset({"t_star"}),
     rss_units="min2",

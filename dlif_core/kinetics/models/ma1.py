@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from dlif_core.kinetics.models.base import TIME, VOLUME, Model, Parameter
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.model import TIME, VOLUME, Model, Parameter
+from dlif_core.kinetics.settings import FitSettings
+
+
+def _engine(context: FitContext, settings: FitSettings) -> Estimator:
+    from dlif_core.kinetics.linear.multilinear import ma1
+
+    return ma1(context, settings)
+
 
 MODEL = Model(
     name="ma1",
@@ -13,7 +22,7 @@ MODEL = Model(
         Parameter("VT", VOLUME, "VT, total distribution volume", lower=-math.inf, derived=True),
         Parameter("intercept", TIME, "b, intercept of the Logan plot", lower=-math.inf, derived=True),
     ),
-    engine="linear.multilinear:ma1",
+    engine=_engine,
     options=frozenset({"blood_volume", "delay", "t_star"}),
     needed_options=frozenset({"t_star"}),
     delay_model="2tcm-reversible",

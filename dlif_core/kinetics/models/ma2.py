@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from dlif_core.kinetics.models.base import CLEARANCE, RATE, VOLUME, Model, Parameter
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.model import CLEARANCE, RATE, VOLUME, Model, Parameter
+from dlif_core.kinetics.settings import FitSettings
+
+
+def _engine(context: FitContext, settings: FitSettings) -> Estimator:
+    from dlif_core.kinetics.linear.multilinear import ma2
+
+    return ma2(context, settings)
+
 
 MODEL = Model(
     name="ma2",
@@ -16,7 +25,7 @@ MODEL = Model(
         Parameter("k3", RATE, "k3, rate constant into the second tissue compartment", lower=-math.inf, derived=True),
         Parameter("k4", RATE, "k4, rate constant out of the second tissue compartment", lower=-math.inf, derived=True),
     ),
-    engine="linear.multilinear:ma2",
+    engine=_engine,
     options=frozenset({"blood_volume", "delay", "t_star"}),
     delay_model="2tcm-reversible",
 )

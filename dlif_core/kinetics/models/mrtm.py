@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from dlif_core.kinetics.models.base import FRACTION, RATE, Model, Parameter
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.model import FRACTION, RATE, Model, Parameter
+from dlif_core.kinetics.settings import FitSettings
+
+
+def _engine(context: FitContext, settings: FitSettings) -> Estimator:
+    from dlif_core.kinetics.linear.multilinear import mrtm
+
+    return mrtm(context, settings)
+
 
 MODEL = Model(
     name="mrtm",
@@ -15,7 +24,7 @@ MODEL = Model(
         Parameter("k2", RATE, "k2, rate constant from tissue to plasma", lower=-math.inf),
         Parameter("k2_prime", RATE, "k2′, rate constant of the reference region", lower=-math.inf, derived=True),
     ),
-    engine="linear.multilinear:mrtm",
+    engine=_engine,
     options=frozenset({"t_star"}),
     needs_input=False,
     needs_reference=True,

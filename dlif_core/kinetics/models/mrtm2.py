@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from dlif_core.kinetics.models.base import FRACTION, RATE, Model, Parameter
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.model import FRACTION, RATE, Model, Parameter
+from dlif_core.kinetics.settings import FitSettings
+
+
+def _engine(context: FitContext, settings: FitSettings) -> Estimator:
+    from dlif_core.kinetics.linear.multilinear import mrtm2
+
+    return mrtm2(context, settings)
+
 
 MODEL = Model(
     name="mrtm2",
@@ -16,7 +25,7 @@ MODEL = Model(
         ),
         Parameter("k2", RATE, "k2, rate constant from tissue to plasma", lower=-math.inf),
     ),
-    engine="linear.multilinear:mrtm2",
+    engine=_engine,
     options=frozenset({"t_star", "k2_prime"}),
     needed_options=frozenset({"k2_prime"}),
     needs_input=False,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlif_core.kinetics.models.base import K1, K2, VB, VT, CompartmentModel
+from dlif_core.kinetics.model import K1, K2, VB, VT, CompartmentModel
+from dlif_core.kinetics.models.engines import least_squares
 
 
 def microparameters(rates: list[Any], gains: list[Any], trapped: Any, like: Any) -> dict[str, Any]:
@@ -17,6 +18,7 @@ def microparameters(rates: list[Any], gains: list[Any], trapped: Any, like: Any)
 MODEL = CompartmentModel(
     name="1tcm",
     title="one-tissue compartment model",
+    engine=least_squares,
     parameters=(K1, K2, VB, VT),
     options=frozenset({"blood_volume", "delay", "rates"}),
     fitted_numbers=3,

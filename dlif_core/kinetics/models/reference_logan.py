@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from dlif_core.kinetics.models.base import FRACTION, TIME, Model, Parameter
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.model import FRACTION, TIME, Model, Parameter
+from dlif_core.kinetics.settings import FitSettings
+
+
+def _engine(context: FitContext, settings: FitSettings) -> Estimator:
+    from dlif_core.kinetics.linear.graphical import reference_logan
+
+    return reference_logan(context, settings)
+
 
 MODEL = Model(
     name="reference-logan",
@@ -14,7 +23,7 @@ MODEL = Model(
         Parameter("BPND", FRACTION, "BPND, non-displaceable binding potential DVR − 1", lower=-math.inf, derived=True),
         Parameter("intercept", TIME, "intercept of the reference Logan plot", lower=-math.inf),
     ),
-    engine="linear.graphical:reference_logan",
+    engine=_engine,
     options=frozenset({"t_star", "k2_prime"}),
     needed_options=frozenset({"t_star", "k2_prime"}),
     needs_input=False,

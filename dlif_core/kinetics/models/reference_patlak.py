@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from dlif_core.kinetics.models.base import FRACTION, RATE, Model, Parameter
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.model import FRACTION, RATE, Model, Parameter
+from dlif_core.kinetics.settings import FitSettings
+
+
+def _engine(context: FitContext, settings: FitSettings) -> Estimator:
+    from dlif_core.kinetics.linear.graphical import reference_patlak
+
+    return reference_patlak(context, settings)
+
 
 MODEL = Model(
     name="reference-patlak",
@@ -13,7 +22,7 @@ MODEL = Model(
         Parameter("Ki_ref", RATE, "Ki′, net influx rate relative to the reference region", lower=-math.inf),
         Parameter("intercept", FRACTION, "intercept of the reference Patlak plot", lower=-math.inf),
     ),
-    engine="linear.graphical:reference_patlak",
+    engine=_engine,
     options=frozenset({"t_star"}),
     needed_options=frozenset({"t_star"}),
     needs_input=False,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlif_core.kinetics.model import BPND, K1, K2, K3, K4, VB, VT, CompartmentModel
 from dlif_core.kinetics.models import one_tissue
-from dlif_core.kinetics.models.base import BPND, K1, K2, K3, K4, VB, VT, CompartmentModel
+from dlif_core.kinetics.models.engines import least_squares
 
 
 def microparameters(rates: list[Any], gains: list[Any], trapped: Any, like: Any) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def microparameters(rates: list[Any], gains: list[Any], trapped: Any, like: Any)
 MODEL = CompartmentModel(
     name="2tcm-reversible",
     title="reversible two-tissue compartment model",
+    engine=least_squares,
     parameters=(K1, K2, K3, K4, VB, VT, BPND),
     options=frozenset({"blood_volume", "delay", "rates"}),
     fitted_numbers=5,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dlif_core.kinetics.models.base import FRACTION, K1, KI, VB, VT, Model, Parameter
+from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.model import FRACTION, K1, KI, VB, VT, Model, Parameter
+from dlif_core.kinetics.settings import FitSettings
+
+
+def _engine(context: FitContext, settings: FitSettings) -> Estimator:
+    from dlif_core.kinetics.spectral.analysis import SpectralEstimator
+
+    return SpectralEstimator(context, settings)
+
 
 MODEL = Model(
     name="spectral",
     title="spectral analysis",
     parameters=(K1, VT, KI, VB, Parameter("components", FRACTION, "number of components", derived=True)),
-    engine="spectral.analysis:SpectralEstimator",
+    engine=_engine,
     options=frozenset({"blood_volume", "delay", "rates"}),
     delay_model="2tcm-reversible",
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dlif_core.kinetics.models.base import FRACTION, RATE, RATE_BOUNDS, Model, Parameter
+from dlif_core.kinetics.model import FRACTION, RATE, RATE_BOUNDS, Model, Parameter
+from dlif_core.kinetics.models.engines import simplified_reference_tissue
 
 MODEL = Model(
     name="srtm",
@@ -14,7 +15,7 @@ MODEL = Model(
         Parameter("k2a", RATE, "k2a, apparent rate constant to plasma, k2/(1 + BPND)", upper=RATE_BOUNDS[1]),
         Parameter("k2_prime", RATE, "k2′, rate constant of the reference region", derived=True),
     ),
-    engine="compartment.reference_tissue:ReferenceTissueEstimator",
+    engine=simplified_reference_tissue,
     options=frozenset({"rates"}),
     needs_input=False,
     needs_reference=True,

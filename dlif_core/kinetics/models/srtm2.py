@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dlif_core.kinetics.models.base import FRACTION, RATE, RATE_BOUNDS, Model, Parameter
+from dlif_core.kinetics.model import FRACTION, RATE, RATE_BOUNDS, Model, Parameter
+from dlif_core.kinetics.models.engines import simplified_reference_tissue
 
 MODEL = Model(
     name="srtm2",
@@ -13,7 +14,7 @@ MODEL = Model(
         Parameter("BPND", FRACTION, "BPND, non-displaceable binding potential", lower=-1.0, derived=True),
         Parameter("k2a", RATE, "k2a, apparent rate constant to plasma, k2/(1 + BPND)", upper=RATE_BOUNDS[1]),
     ),
-    engine="compartment.reference_tissue:ReferenceTissueEstimator",
+    engine=simplified_reference_tissue,
     options=frozenset({"k2_prime", "rates"}),
     needed_options=frozenset({"k2_prime"}),
     needs_input=False,

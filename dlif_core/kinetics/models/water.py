@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dlif_core.curve import InputFunction
 from dlif_core.kinetics.input_model import InputParameter, dispersed
-from dlif_core.kinetics.models import one_tissue
-from dlif_core.kinetics.models.base import (
+from dlif_core.kinetics.model import (
     CLEARANCE,
     FRACTION,
     RATE,
@@ -14,6 +13,8 @@ from dlif_core.kinetics.models.base import (
     CompartmentModel,
     Parameter,
 )
+from dlif_core.kinetics.models import one_tissue
+from dlif_core.kinetics.models.engines import least_squares
 
 TAU = InputParameter(
     "tau",
@@ -33,6 +34,7 @@ def transform(measured: InputFunction, tau: float) -> InputFunction:
 MODEL = CompartmentModel(
     name="1tcm-water",
     title="one-tissue compartment model of water with dispersion",
+    engine=least_squares,
     parameters=(
         Parameter("K1", CLEARANCE, "K1, blood flow"),
         Parameter("k2", RATE, "k2, rate constant from tissue to blood", upper=RATE_BOUNDS[1]),

@@ -20,9 +20,9 @@ from torch import Tensor
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.compartment.design import FrameColumns, ModelSpace
-from dlif_core.kinetics.context import Estimates, FitContext
-from dlif_core.kinetics.models import RATE_BOUNDS
-from dlif_core.kinetics.settings import FitSettings, FitStatus
+from dlif_core.kinetics.context import Estimates, FitContext, FitStatus
+from dlif_core.kinetics.model import RATE_BOUNDS
+from dlif_core.kinetics.settings import FitSettings
 from dlif_core.kinetics.spectral.nonnegative import NonNegativeSolver, Solution
 
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import CurveError
 from dlif_core.kinetics.context import FitContext
 from dlif_core.kinetics.convolution import FrameConvolution
-from dlif_core.kinetics.models import RATE_BOUNDS
+from dlif_core.kinetics.model import RATE_BOUNDS
 
 Array = NDArray[np.float64]
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
 from dlif_core.kinetics.context import Estimates, Estimator, FitContext
-from dlif_core.kinetics.input_model import InputParameter, input_parameters, tissue_input
+from dlif_core.kinetics.input_model import InputParameter
 from dlif_core.kinetics.settings import FitSettings
 from dlif_core.kinetics.uncertainty.input_factors import InputFactors, input_factors
 
@@ -79,10 +79,10 @@ class RefitPropagation:
     """
 
     def __init__(self, context: FitContext, settings: FitSettings, factors: InputFactors) -> None:
-        make = settings.kinetic_model.estimator
-        self._estimator = make(context, settings)
+        make = settings.estimator
+        self._estimator = make(context)
         self._moved: list[tuple[Estimator, ...]] = [
-            tuple(make(replace(context, input_function=factors.moved(factor, by)), settings) for by in (_STEP, -_STEP))
+            tuple(make(replace(context, input_function=factors.moved(factor, by))) for by in (_STEP, -_STEP))
             for factor in range(len(factors))
         ]
 
@@ -115,7 +115,7 @@ class CompartmentPropagation:
         from dlif_core.kinetics.compartment.estimator import CompartmentEstimator
 
         arriving = _Arriving(context, settings, inputs)
-        curve = tissue_input(factors.curve, settings.kinetic_model, inputs)
+        curve = settings.kinetic_model.tissue_input(factors.curve, inputs)
         self._estimator = CompartmentEstimator(replace(context, input_function=curve), settings)
         self._moves = arriving.moves(factors)
 
@@ -155,14 +155,14 @@ class _Arriving:
 
     def _free(self) -> list[InputParameter]:
         """Numbers of the input function that can move to both sides."""
-        parameters = (p for p in input_parameters(self.settings.kinetic_model) if p.name in self.inputs)
+        parameters = (p for p in self.settings.kinetic_model.all_input_parameters if p.name in self.inputs)
         return [p for p in parameters if min(self.inputs[p.name] - p.lower, p.upper - self.inputs[p.name]) > _step(p)]
 
     def _columns(self, curve: InputFunction, inputs: Mapping[str, float]) -> Columns:
         from dlif_core.kinetics.compartment.design import FrameColumns
         from dlif_core.kinetics.compartment.sensitivity import Columns
 
-        arriving = tissue_input(curve, self.settings.kinetic_model, inputs)
+        arriving = self.settings.kinetic_model.tissue_input(curve, inputs)
         return Columns.of(FrameColumns(self.context.timing, arriving), self.settings)
 
     def _slope(self, curve: InputFunction, parameter: InputParameter) -> Columns:

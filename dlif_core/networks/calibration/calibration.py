@@ -31,7 +31,7 @@ from dlif_core.networks.training.run import Source
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.phantom.physiology import OrganKinetics, organ_curves
 from dlif_core.phantom.tracers import FDG
-from dlif_core.scan import RegionCurves
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 Array = NDArray[np.float64]
 
@@ -368,10 +368,11 @@ def _influx_ratios(curve: ContinuousCurve, truth: ContinuousCurve, timing: Frame
     true = InputFunction(truth.time, truth.values, truth.values, "truth")
     tissues = organ_curves({name: _usual(name) for name in KI_TISSUES}, true, timing)
     regions = RegionCurves(KI_TISSUES, tissues, np.full(len(tissues), np.nan))
+    scan = DynamicScan(timing, Acquisition("FDG", math.inf), regions)
     own = InputFunction(curve.time, curve.values, curve.values, "learned")
     settings = FitSettings("patlak", t_star=T_STAR, weights="uniform")
     try:
-        found, expected = (fit_regions(regions, timing, each, settings, math.inf)["Ki"].values for each in (own, true))
+        found, expected = (fit_regions(scan, each, settings)["Ki"].values for each in (own, true))
     except (ConfigurationError, CurveError):
         return {f"Ki {tissue}": math.nan for tissue in KI_TISSUES}
     ratios = np.where(found > 0.0, found / expected, np.nan)

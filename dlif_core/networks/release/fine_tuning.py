@@ -31,13 +31,14 @@ from dlif_core.networks.release.build import (
     trained_facts,
     training_log,
 )
-from dlif_core.networks.release.recipe import Section, Seeds, read_yaml, validated
+from dlif_core.networks.release.recipe import Seeds, read_yaml
 from dlif_core.networks.training.examples import Example, Examples
 from dlif_core.networks.training.run import Source
 from dlif_core.networks.training.scan_work import in_turn
 from dlif_core.networks.training.splits import SplitManifest, animal_folds, simulated_animals
 from dlif_core.networks.training.tissue_network import Recipe, Training
 from dlif_core.phantom import TRAINING
+from dlif_core.validation import Section, validated
 
 # animals that train are divided into so many folds at most, and there must be two
 _MOST_FOLDS, _FEWEST_FOLDS = 5, 2
@@ -179,7 +180,7 @@ def load_tuning_recipe(path: Path | None = None, steps: int | None = None) -> Tu
         If the file is missing, is not YAML, or has an unknown key or a wrong value.
     """
     content = {} if path is None else read_yaml(path)
-    recipe = validated(TuningRecipe, content, where=path or "recipe")
+    recipe = validated(TuningRecipe, content, where=path or "recipe", hint="Correct the recipe.")
     return recipe if steps is None else recipe.model_copy(update={"steps": steps})
 
 

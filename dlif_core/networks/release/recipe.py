@@ -9,7 +9,7 @@ from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.training.fc_dlif import PublishedRecipe
@@ -17,24 +17,19 @@ from dlif_core.networks.training.populations import CALIBRATION, EDGES
 from dlif_core.networks.training.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training.tissue_network import Recipe
 from dlif_core.phantom import TRAINING, Population
+from dlif_core.validation import Section, validated
 
 #: The recipe of the model that is shipped.
 SHIPPED_RECIPE = Path(__file__).parents[1] / "models" / "recipe.yaml"
 
 
-class Section(BaseModel):
-    """A part of a recipe; keys that it does not know are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-SectionKind = TypeVar("SectionKind", bound=Section)
 RecipeKind = TypeVar("RecipeKind", Recipe, PublishedRecipe)
 
 #: Name of a model: it is the name of a folder too.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PopulationName = Literal["training", "edges", "calibration"]
 
+_CORRECT = "Correct the recipe."
 # settings of a run that say how long it is
 _LENGTHS = ("steps", "stop")
 
@@ -255,10 +250,7 @@ def _parsed(kind: type[RecipeKind], settings: Mapping[str, Any]) -> RecipeKind:
             where="training",
             hint=f"Known: {', '.join(known)}.",
         )
-    try:
-        return TypeAdapter(kind).validate_python({**known, **settings})
-    except ValidationError as faults:
-        raise _explained(faults, "training") from faults
+    return validated(kind, {**known, **settings}, where="training", hint=_CORRECT)
 
 
 def load_recipe(path: Path | None = None) -> ModelRecipe | PublishedModelRecipe:
@@ -274,7 +266,7 @@ def load_recipe(path: Path | None = None) -> ModelRecipe | PublishedModelRecipe:
     content = read_yaml(path)
     if not isinstance(content, dict) or "kind" not in content:
         return parse_recipe(content, where=path)
-    published = validated(PublishedModelRecipe, content, where=path)
+    published = validated(PublishedModelRecipe, content, where=path, hint=_CORRECT)
     with _faults_in(path):
         published.network_recipe()
     return published
@@ -282,7 +274,7 @@ def load_recipe(path: Path | None = None) -> ModelRecipe | PublishedModelRecipe:
 
 def parse_recipe(content: Any, *, where: object) -> ModelRecipe:
     """Validate the content of a recipe; errors as of `load_recipe`."""
-    recipe = validated(ModelRecipe, content, where=where)
+    recipe = validated(ModelRecipe, content, where=where, hint=_CORRECT)
     with _faults_in(where):
         recipe.in_order()
         recipe.splits()
@@ -308,19 +300,6 @@ def read_yaml(path: Path) -> Any:
         raise ConfigurationError("there is no such recipe.", where=path, hint=f"Copy {SHIPPED_RECIPE}.") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"this is not YAML: {error}", where=path, hint="Correct the line named.") from error
-
-
-def validated(kind: type[SectionKind], content: Any, *, where: object) -> SectionKind:
-    """Content of a recipe as an object; ConfigurationError that names every faulty place."""
-    try:
-        return kind.model_validate(content)
-    except ValidationError as faults:
-        raise _explained(faults, where) from faults
-
-
-def _explained(faults: ValidationError, where: object) -> ConfigurationError:
-    reasons = [f"{'.'.join(map(str, fault['loc'])) or 'recipe'}: {fault['msg']}" for fault in faults.errors()]
-    return ConfigurationError(f"{'; '.join(reasons)}.", where=where, hint="Correct the recipe.")
 
 
 def shortened(recipe: ModelRecipe, *, members: int | None, scans: int | None, steps: int | None) -> ModelRecipe:

@@ -23,7 +23,7 @@ MARGIN = 0.25
 EDGE = 0.2
 
 _EDGES_STREAM, _CALIBRATION_STREAM = 8, 7
-_ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "turn", "shift", "tilt", "position")
+_ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "rotation", "shift", "tilt", "position")
 _SCANNER = ("resolution", "heart_resolution", "noise_level")
 
 

@@ -16,7 +16,7 @@ from dlif_core.kinetics import MODELS, FitContext, VoxelFit, frame_weights
 from dlif_core.store import Fingerprint, create_store
 from dlif_core.store.arrays import write_shard
 from dlif_core.study.maps import MapJob
-from tests.unit.kinetics.truth import F18, MOUSE, FilterColumns, many_regions, mouse_input, settings_for
+from tests.unit.kinetics.truth import MOUSE, FilterColumns, many_regions, mouse_input, scan_of, settings_for
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="peak memory is measured as Linux tells it"
@@ -47,7 +47,7 @@ def curves(voxels: int) -> np.ndarray:
 def voxel_fit(model: str, activity: np.ndarray) -> VoxelFit:
     settings = settings_for(model)
     mean = activity.mean(1, dtype=float)
-    weights = frame_weights(many_regions(mean[None]), MOUSE, settings, F18)
+    weights = frame_weights(scan_of(many_regions(mean[None])), settings)
     return VoxelFit(FitContext(MOUSE, weights, BLOOD, reference=mean), settings)
 
 

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from dlif_core.blood import BloodRecording
+from dlif_core.blood_samples import BloodRecording
 from dlif_core.curve import InputFunction
-from dlif_core.errors import BloodError, ConfigurationError, InputError
+from dlif_core.errors import BloodError, InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.input_function import METHODS, check_options, estimate
+from dlif_core.input_function import estimate
+from dlif_core.input_function.arterial import ArterialOptions
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 END = 5400.0
@@ -44,7 +45,7 @@ def at(curve: InputFunction, name: str, time: np.ndarray) -> np.ndarray:
 
 
 def test_parent_plasma_is_total_plasma_times_the_parent_fraction() -> None:
-    found = estimate("arterial", scan(), (manual(),), {})
+    found = estimate("arterial", scan(), (manual(),))
     np.testing.assert_allclose(at(found, "whole_blood", SAMPLES), blood(SAMPLES), rtol=1e-9)
     np.testing.assert_allclose(at(found, "plasma", SAMPLES), 1.3 * blood(SAMPLES) * parent(SAMPLES), rtol=1e-4)
     between = np.linspace(0, END, 3001)
@@ -63,17 +64,17 @@ def test_autosampler_whole_blood_becomes_plasma_by_the_measured_ratio() -> None:
         BloodRecording("autosampler", True, seconds, blood(seconds)),
         manual(plasma=ratio * blood(SAMPLES), parent_fraction=None),
     )
-    found = estimate("arterial", scan(FDG), recordings, {})
+    found = estimate("arterial", scan(FDG), recordings)
     expected = blood(seconds) * np.interp(seconds, SAMPLES, ratio)
     np.testing.assert_allclose(at(found, "plasma", seconds), expected, rtol=1e-9)
     assert found.provenance["total plasma"]["from"] == "whole blood times measured ratio (interpolation)"
-    constant = estimate("arterial", scan(FDG), recordings, {"plasma_ratio": "constant"})
+    constant = estimate("arterial", scan(FDG), recordings, ArterialOptions(plasma_ratio="constant"))
     np.testing.assert_allclose(at(constant, "plasma", seconds), blood(seconds) * np.median(ratio), rtol=1e-9)
 
 
 def test_venous_samples_change_nothing() -> None:
     venous = BloodRecording("venous", False, np.array([1.0, 5000.0]), np.array([1e9, 1e9]))
-    with_venous, without = (estimate("arterial", scan(), r, {}) for r in ((venous, manual()), (manual(),)))
+    with_venous, without = (estimate("arterial", scan(), r) for r in ((venous, manual()), (manual(),)))
     np.testing.assert_array_equal(with_venous.plasma, without.plasma)
 
 
@@ -83,10 +84,10 @@ def test_extrapolation_is_recorded_and_limited(last: float, works: bool) -> None
     recordings = (manual(time),)
     if not works:
         with pytest.raises(BloodError, match="the scan ends at 5400 s: 22% of the scan") as error:
-            estimate("arterial", scan(), recordings, {})
+            estimate("arterial", scan(), recordings)
         assert error.value.where == "sub-01_blood.tsv"
         assert "max_extrapolation" in error.value.hint
-    found = estimate("arterial", scan(), recordings, {"max_extrapolation": 0.25})
+    found = estimate("arterial", scan(), recordings, ArterialOptions(max_extrapolation=0.25))
     beyond = np.array([4600.0, 5000.0, 5400.0])
     np.testing.assert_allclose(at(found, "whole_blood", beyond), 1e4 * np.exp(-beyond / 6000), rtol=1e-3)
     assert any(f"extrapolated log-linearly from {last:g} s" in warning for warning in found.warnings)
@@ -94,35 +95,35 @@ def test_extrapolation_is_recorded_and_limited(last: float, works: bool) -> None
 
 
 def test_delay_shifts_the_curve_and_still_reaches_the_scan_end() -> None:
-    plain, late = (estimate("arterial", scan(), (manual(),), {"delay_s": delay}) for delay in (0.0, 12.0))
+    plain, late = (estimate("arterial", scan(), (manual(),), ArterialOptions(delay_s=delay)) for delay in (0.0, 12.0))
     time = np.linspace(20, 5000, 400)
     np.testing.assert_allclose(at(late, "whole_blood", time + 12), at(plain, "whole_blood", time), rtol=1e-9)
     assert late.time[-1] == END
-    early = estimate("arterial", scan(), (manual(),), {"delay_s": -12.0})
+    early = estimate("arterial", scan(), (manual(),), ArterialOptions(delay_s=-12.0))
     assert early.time[-1] == END
 
 
 def test_mouse_fdg_whole_blood_alone_becomes_plasma_by_the_formula() -> None:
-    found = estimate("arterial", scan(MOUSE), (manual(plasma=None, parent_fraction=None),), {})
+    found = estimate("arterial", scan(MOUSE), (manual(plasma=None, parent_fraction=None),))
     expected = found.whole_blood * (0.386 * np.exp(-0.191 * found.time / 60) + 1.165)
     np.testing.assert_allclose(found.plasma, expected, rtol=1e-12)
     assert found.warnings == ()
 
 
 def test_what_was_not_measured_is_warned_of() -> None:
-    found = estimate("arterial", scan(), (manual(plasma=None, parent_fraction=None),), {})
+    found = estimate("arterial", scan(), (manual(plasma=None, parent_fraction=None),))
     np.testing.assert_array_equal(found.plasma, found.whole_blood)
     assert any("taken as equal" in warning for warning in found.warnings)
     assert any("no parent fraction was measured" in warning for warning in found.warnings)
 
 
 def test_a_unit_mistake_between_the_columns_is_warned_of() -> None:
-    found = estimate("arterial", scan(), (manual(whole_blood=1000 * blood(SAMPLES)),), {})
+    found = estimate("arterial", scan(), (manual(whole_blood=1000 * blood(SAMPLES)),))
     assert any("check the units" in warning for warning in found.warnings)
 
 
 def test_a_late_first_sample_is_warned_of() -> None:
-    found = estimate("arterial", scan(), (manual(SAMPLES[2:]),), {})
+    found = estimate("arterial", scan(), (manual(SAMPLES[2:]),))
     assert any("straight line from injection" in warning for warning in found.warnings)
 
 
@@ -136,25 +137,11 @@ def test_a_late_first_sample_is_warned_of() -> None:
 )
 def test_blood_that_gives_no_curve_is_an_input_error(recordings: tuple[BloodRecording, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        estimate("arterial", scan(), recordings, {})
-
-
-def test_unknown_options_are_refused_with_the_nearest_valid_one() -> None:
-    with pytest.raises(ConfigurationError, match=r"'parent_fractoin' is unknown\. Did you mean 'parent_fraction'"):
-        check_options("arterial", {"parent_fractoin": "hill"})
-    with pytest.raises(ConfigurationError, match=r"parent_fraction = 'hyll'.*max_extrapolation = 3"):
-        check_options("arterial", {"parent_fraction": "hyll", "max_extrapolation": 3})
-    with pytest.raises(ConfigurationError, match="method 'arteriel' is unknown"):
-        check_options("arteriel", {})
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_has_defaults(method: str) -> None:
-    check_options(method, {})
+        estimate("arterial", scan(), recordings)
 
 
 def test_a_curve_survives_its_dataset() -> None:
-    found = estimate("arterial", scan(), (manual(),), {})
+    found = estimate("arterial", scan(), (manual(),))
     again = InputFunction.from_dataset(found.to_dataset())
     np.testing.assert_array_equal(again.plasma, found.plasma)
     assert json.loads(json.dumps(again.provenance)) == found.provenance

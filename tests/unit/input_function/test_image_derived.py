@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate, image_derived
@@ -49,7 +49,7 @@ def scan(image: np.ndarray | None, acquisition: Acquisition = MOUSE, timing: Fra
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_blood_is_found_and_its_curve_is_true_without_blur(noise: float) -> None:
     image, blood = heart(blur=0.0, noise=noise)
-    found = estimate("image-derived", scan(image), (), {})
+    found = estimate("image-derived", scan(image), ())
     pool = image_derived.find_blood_pool(image, TIMING)
     assert not (pool.mask & ~blood).any()
     truth = TIMING.average(TIME, TRUE)
@@ -62,7 +62,7 @@ def test_blood_is_found_and_its_curve_is_true_without_blur(noise: float) -> None
 def test_spill_in_from_myocardium_is_warned_of() -> None:
     """In a blurred heart the tail is too high: the warning says so, nothing is corrected."""
     image, _ = heart(blur=1.7)
-    found = estimate("image-derived", scan(image), (), {})
+    found = estimate("image-derived", scan(image), ())
     assert found.whole_blood[-1] > 2 * TRUE[-1]
     assert any("times as active" in warning for warning in found.warnings)
     assert any("not corrected" in warning for warning in found.warnings)
@@ -92,15 +92,15 @@ def test_an_image_on_disk_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> 
     plane = 4 * 42 * 24 * 24
     monkeypatch.setattr(image_derived, "_SLAB_BYTES", 5 * plane)
     reads = Reads(image)
-    estimate("image-derived", scan(reads), (), {})
+    estimate("image-derived", scan(reads), ())
     assert reads.largest <= (5 + 2 * 3) * plane  # a slab and its margin
 
 
 def test_plasma_follows_the_mouse_fdg_formula_and_metabolites_are_warned_of() -> None:
     image, _ = heart(blur=0.0)
-    mouse = estimate("image-derived", scan(image), (), {})
+    mouse = estimate("image-derived", scan(image), ())
     np.testing.assert_allclose(mouse.plasma, mouse.whole_blood * (0.386 * np.exp(-0.191 * mouse.time / 60) + 1.165))
-    other = estimate("image-derived", scan(image, Acquisition("MC1", 1220.0, species="human")), (), {})
+    other = estimate("image-derived", scan(image, Acquisition("MC1", 1220.0, species="human")), ())
     np.testing.assert_array_equal(other.plasma, other.whole_blood)
     assert any("parent fraction" in warning for warning in other.warnings)
     assert any("taken as equal" in warning for warning in other.warnings)
@@ -127,7 +127,7 @@ def test_curve_reproduces_frame_averages() -> None:
 )
 def test_images_that_show_no_blood_are_unavailable(image: np.ndarray | None, timing: FrameTiming, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        estimate("image-derived", scan(image, timing=timing), (), {})
+        estimate("image-derived", scan(image, timing=timing), ())
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_a_simulated_mouse_gives_a_curve_near_its_truth() -> None:
     from dlif_core.phantom import draw_mouse, simulate
 
     simulated = simulate(draw_mouse(13))
-    found = estimate("image-derived", simulated.scan, (), {})
+    found = estimate("image-derived", simulated.scan, ())
     truth, timing = simulated.truth.input_function, simulated.protocol.timing
     error = (found.frame_average(timing)[0] - truth.frame_average(timing)[0]) / simulated.mouse.activity_per_suv
     assert np.sqrt(np.mean(error**2)) < 0.5

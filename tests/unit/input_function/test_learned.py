@@ -9,6 +9,7 @@ import torch
 
 from dlif_core.errors import InputError, OutOfScopeError
 from dlif_core.input_function import METHODS, estimate
+from dlif_core.input_function.learned import LearnedOptions
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.networks.calibration.calibration import Calibration
 from dlif_core.networks.calibration.error_scale import FEATURES, PARTS, ErrorScale
@@ -77,7 +78,7 @@ def use(model, monkeypatch):
 def found(simulated, model):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dlif_core.networks.bundle.model.load_model", lambda name: model)
-        return estimate("learned", simulated.scan, (), {"samples": 32})
+        return estimate("learned", simulated.scan, (), LearnedOptions(samples=32))
 
 
 def judged(verdict):
@@ -107,9 +108,7 @@ class TestCurve:
     def test_samples_reach_the_kinetics(self, found, simulated):
         """Errors common to the whole curve make Ki uncertain by as much, relative to itself."""
         scan = simulated.scan
-        fits = fit_regions(
-            scan.regions, scan.timing, found, FitSettings("patlak", t_star=10.0), scan.acquisition.half_life
-        ).sel(region="brain")
+        fits = fit_regions(scan, found, FitSettings("patlak", t_star=10.0)).sel(region="brain")
         relative = float(fits["Ki_input_se"] / fits["Ki"])
         area = np.trapezoid(found.samples, found.time, axis=1)
         assert relative == pytest.approx(area.std() / area.mean(), rel=0.6)
@@ -129,22 +128,22 @@ class TestScope:
     def test_out_of_scope_is_not_fitted(self, simulated, use):
         use(scope=judged(Verdict("out of scope", ("the tissues look strange.",), 2.0)))
         with pytest.raises(OutOfScopeError, match="the tissues look strange"):
-            estimate("learned", simulated.scan, (), {})
+            estimate("learned", simulated.scan, ())
 
     def test_another_tracer_is_refused_before_the_networks_run(self, simulated, use):
         scan = replace(simulated.scan, acquisition=replace(simulated.scan.acquisition, tracer="FLT"))
         use(networks=())
         with pytest.raises(OutOfScopeError, match="FLT"):
-            estimate("learned", scan, (), {})
+            estimate("learned", scan, ())
 
     def test_wrong_units_are_refused_before_the_networks_run(self, simulated, use):
         use(networks=())
         with pytest.raises(OutOfScopeError, match="unit"):
-            estimate("learned", replace(simulated.scan, activity=1000 * simulated.scan.activity), (), {})
+            estimate("learned", replace(simulated.scan, activity=1000 * simulated.scan.activity), ())
 
     def test_doubt_is_a_warning(self, simulated, use):
         use(scope=judged(Verdict("doubtful", ("the noise is high.",), 1.2)))
-        curve = estimate("learned", simulated.scan, (), {})
+        curve = estimate("learned", simulated.scan, ())
         assert curve.warnings == ("the scan is doubtful for the learned input function: the noise is high.",)
         assert curve.provenance["scope"]["state"] == "doubtful"
 
@@ -152,7 +151,7 @@ class TestScope:
 class TestSmallCalibration:
     def test_no_band_is_said(self, simulated, use, model):
         use(calibration=replace(model.calibration, scores={"band": np.arange(5.0)}))
-        curve = estimate("learned", simulated.scan, (), {})
+        curve = estimate("learned", simulated.scan, ())
         assert curve.lower is None
         assert curve.provenance["intervals"] == {}
         assert "5 calibration scans are too few" in curve.warnings[0]

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dlif_core.blood import BloodRecording
+from dlif_core.blood_samples import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError, FrameTimingError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate
+from dlif_core.input_function.arterial import ArterialOptions
 from dlif_core.input_function.population import FDG_SHAPES
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 from dlif_core.units import factor
@@ -68,7 +69,7 @@ def read_scan(folder: Path) -> DynamicScan:
 
 
 def arterial(folder: Path, **options: object) -> InputFunction:
-    return estimate("arterial", read_scan(folder), read_blood(folder), options)
+    return estimate("arterial", read_scan(folder), read_blood(folder), ArterialOptions.model_validate(options))
 
 
 @pytest.mark.parametrize("name", MC1)
@@ -146,7 +147,7 @@ def test_venous_recordings_beside_arterial_ones_never_enter(real_data: Path, ses
     folder = real_data / f"import_traps/ds004230_ps13/sub-PS42/ses-{session}/pet"
     curve = arterial(folder)
     blood = tuple(recording for recording in read_blood(folder) if recording.arterial)
-    np.testing.assert_array_equal(curve.plasma, estimate("arterial", read_scan(folder), blood, {}).plasma)
+    np.testing.assert_array_equal(curve.plasma, estimate("arterial", read_scan(folder), blood).plasma)
     assert curve.provenance["venous recordings left out"] == ["manualvenous"]
     assert curve.provenance["samples"]["plasma"] == {"manual": 9}
 

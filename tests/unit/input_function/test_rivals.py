@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from dlif_core.blood import BloodRecording
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples import BloodRecording
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import BloodError, InputError, MissingInputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate
-from dlif_core.input_function.factor_analysis import blood_factor, bolus_scale, factorise
-from dlif_core.input_function.gaussian_process import Covariance, Table, load_table, predict_ratio
+from dlif_core.input_function.factor_analysis import FactorAnalysisOptions, blood_factor, bolus_scale, factorise
+from dlif_core.input_function.gaussian_process import Covariance, TrainingTable, load_table, predict_ratio
 from dlif_core.input_function.gaussian_process_training import SEEDS, fit_covariance, simulated_row
 from dlif_core.input_function.heart import Level, find_heart
+from dlif_core.input_function.image_derived import ImageDerivedOptions
 from dlif_core.input_function.region_curves import FoundRegions
-from dlif_core.input_function.simultaneous import fit_jointly
+from dlif_core.input_function.simultaneous import SimultaneousOptions, fit_jointly
 from dlif_core.input_function.voxel_curves import voxel_curves
 from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.phantom import TRAINING, draw, simulate
@@ -119,22 +120,22 @@ def test_no_heart_is_found_where_nothing_spills_in() -> None:
 
 
 def test_image_derived_curve_corrects_the_heart_by_the_vein() -> None:
-    found = estimate("image-derived", scan(body()), (), {})
+    found = estimate("image-derived", scan(body()), ())
     assert error(found.frame_average(TIMING)[0]) < 0.25
     assert found.provenance["heart, spill-over from its wall"] > 0.1
     assert any("tail of the other pool" in warning for warning in found.warnings)
 
 
 def test_a_late_sample_sets_the_level_that_the_heart_is_corrected_to() -> None:
-    right = estimate("image-derived", scan(body()), (sample(2500.0),), {"late_sample": 2500})
-    high = estimate("image-derived", scan(body()), (sample(2500.0, 2.0),), {"late_sample": 2500})
+    right = estimate("image-derived", scan(body()), (sample(2500.0),), ImageDerivedOptions(late_sample=2500))
+    high = estimate("image-derived", scan(body()), (sample(2500.0, 2.0),), ImageDerivedOptions(late_sample=2500))
     assert error(right.frame_average(TIMING)[0]) < 0.25
     assert np.interp(2500, high.time, high.whole_blood) > 1.2 * np.interp(2500, right.time, right.whole_blood)
     assert right.provenance["late sample"]["time [s]"] == 2500
     with pytest.raises(BloodError, match="near 1200 s; the nearest is at 2500 s"):
-        estimate("image-derived", scan(body()), (sample(2500.0),), {"late_sample": 1200})
+        estimate("image-derived", scan(body()), (sample(2500.0),), ImageDerivedOptions(late_sample=1200))
     with pytest.raises(MissingInputError, match="no blood was recorded"):
-        estimate("image-derived", scan(body()), (), {"late_sample": 2500})
+        estimate("image-derived", scan(body()), (), ImageDerivedOptions(late_sample=2500))
 
 
 def mixtures(pure: np.ndarray, number: int = 400) -> np.ndarray:
@@ -155,7 +156,7 @@ def test_factors_of_separable_mixtures_are_the_pure_curves() -> None:
 
 
 def test_factor_analysis_finds_blood_in_an_image() -> None:
-    found = estimate("factor-analysis", scan(body()), (), {"factors": 5})
+    found = estimate("factor-analysis", scan(body()), (), FactorAnalysisOptions(factors=5))
     assert error(found.frame_average(TIMING)[0]) < 0.35
 
 
@@ -183,9 +184,9 @@ def test_joint_fit_finds_the_input_function_of_noise_free_tissues() -> None:
 
 
 def test_simultaneous_estimation_from_regions_takes_its_scale_from_a_sample_or_the_population() -> None:
-    by_sample = estimate("simultaneous", scan(None), (sample(1500.0),), {"scale_sample": 1500})
+    by_sample = estimate("simultaneous", scan(None), (sample(1500.0),), SimultaneousOptions(scale_sample=1500))
     assert np.interp(1500, by_sample.time, by_sample.whole_blood) == pytest.approx(np.interp(1500, TIME, TRUE))
-    by_dose = estimate("simultaneous", scan(None), (), {})
+    by_dose = estimate("simultaneous", scan(None), ())
     area = np.trapezoid(POPULATION.curve(TIME), TIME) * SUV
     assert np.trapezoid(by_dose.whole_blood, by_dose.time) == pytest.approx(area, rel=0.01)
     ratio = by_dose.whole_blood[1:] / by_sample.whole_blood[1:].clip(1e-9)
@@ -193,7 +194,7 @@ def test_simultaneous_estimation_from_regions_takes_its_scale_from_a_sample_or_t
 
 
 def test_simultaneous_estimation_in_an_image() -> None:
-    found = estimate("simultaneous", scan(body()), (), {})
+    found = estimate("simultaneous", scan(body()), ())
     assert error(found.frame_average(TIMING)[0]) < 0.5
     assert found.provenance["scaling"]["by"] == "the peak in the image"
 
@@ -212,7 +213,7 @@ def test_gaussian_process_regression_recovers_a_linear_law_and_knows_how_sure_it
 
     weight = np.full(300, 0.025)
     ratio = law(features)
-    table = Table(features, weight, ratio, fit_covariance(features, weight, ratio), (0, 299))
+    table = TrainingTable(features, weight, ratio, fit_covariance(features, weight, ratio), (0, 299))
     measured = np.arange(10) < 10
     given = [FoundRegions(np.empty(0), one, np.empty(0), measured, 0.0) for one in asked]
     predicted = [predict_ratio(table, one, 0.025) for one in given]
@@ -225,7 +226,7 @@ def test_gaussian_process_regression_recovers_a_linear_law_and_knows_how_sure_it
 def test_regression_at_a_point_of_a_table_without_noise_gives_its_value() -> None:
     rng = np.random.default_rng(6)
     features, ratio = features_of(40, rng), rng.normal(size=(40, 10))
-    table = Table(features, np.full(40, 0.03), ratio, Covariance(1.0, 0.5, 1e-10), (0, 39))
+    table = TrainingTable(features, np.full(40, 0.03), ratio, Covariance(1.0, 0.5, 1e-10), (0, 39))
     measured = np.arange(10) < 8  # the last windows are missing
     mean, spread = predict_ratio(table, FoundRegions(np.empty(0), features[7], np.empty(0), measured, 0.0), 0.03)
     np.testing.assert_allclose(mean, ratio[7, :8], atol=1e-6)
@@ -234,7 +235,9 @@ def test_regression_at_a_point_of_a_table_without_noise_gives_its_value() -> Non
 
 def test_a_table_survives_its_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
-    table = Table(features_of(4, rng), np.full(4, 0.025), rng.normal(size=(4, 10)), Covariance(1.0, 2.0, 0.1), (3, 6))
+    table = TrainingTable(
+        features_of(4, rng), np.full(4, 0.025), rng.normal(size=(4, 10)), Covariance(1.0, 2.0, 0.1), (3, 6)
+    )
     table.save(tmp_path / "table.safetensors")
     again = load_table(tmp_path / "table.safetensors")
     np.testing.assert_allclose(again.features, table.features, rtol=1e-3)
@@ -256,7 +259,7 @@ def test_gaussian_process_finds_the_blood_of_a_simulated_mouse_in_any_schedule()
     mouse, grid, protocol = draw(3, TRAINING)
     for schedule in (SCHEDULES[0], SCHEDULES[3]):
         simulated = simulate(mouse, grid, replace(protocol, timing=frame_timing(schedule, np.inf), motion=()))
-        found, truth = estimate("gaussian-process", simulated.scan, (), {}), simulated.truth.input_function
+        found, truth = estimate("gaussian-process", simulated.scan, ()), simulated.truth.input_function
         timing = simulated.protocol.timing
         difference = found.frame_average(timing)[0] - truth.frame_average(timing)[0]
         assert np.sqrt(np.mean(difference**2)) / simulated.mouse.activity_per_suv < 0.7
@@ -277,7 +280,7 @@ def test_gaussian_process_finds_the_blood_of_a_simulated_mouse_in_any_schedule()
 )
 def test_scans_that_a_method_does_not_know_are_refused(method: str, acquisition: Acquisition, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        estimate(method, scan(body(), acquisition), (), {})
+        estimate(method, scan(body(), acquisition), ())
 
 
 @pytest.mark.parametrize(
@@ -290,10 +293,10 @@ def test_scans_that_a_method_does_not_know_are_refused(method: str, acquisition:
 )
 def test_a_scan_without_image_is_refused(method: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        estimate(method, scan(None, regions=TISSUES[:1]), (), {})
+        estimate(method, scan(None, regions=TISSUES[:1]), ())
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_image_that_shows_no_bolus_is_refused(method: str) -> None:
     with pytest.raises(InputError):
-        estimate(method, scan(np.zeros((42, 56, 28, 28), np.float32)), (), {})
+        estimate(method, scan(np.zeros((42, 56, 28, 28), np.float32)), ())

@@ -10,7 +10,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, FitStatus, VoxelFit, fit_regions, frame_weights, prepare
 from dlif_core.kinetics.input_model import dispersed, dual_input
-from tests.unit.kinetics.truth import F18, MOUSE, many_regions, mouse_input, one_region, schedule
+from tests.unit.kinetics.truth import MOUSE, many_regions, mouse_input, one_region, scan_of, schedule
 
 BLOOD = mouse_input()
 WATER = schedule((1, 10), (8, 5), (4, 10), (2, 15), (3, 20), (2, 30), (6, 60))
@@ -108,7 +108,7 @@ def test_water_with_delay_and_dispersion(tau: float, delay: float) -> None:
     tight = {"share": 1.0, "kpv": 1.0} if tau == 0 else {"share": 0.0, "kpv": 60 / tau}
     curves = np.array([ode_scan(WATER, blood, k, **tight) for k in truth])
     settings = FitSettings("1tcm-water", delay="region" if delay else "none")
-    found = fit_regions(many_regions(curves), WATER, blood.shifted(-delay), settings, F18)
+    found = fit_regions(scan_of(many_regions(curves), WATER), blood.shifted(-delay), settings)
     for name in ("K1", "k2", "vB"):
         np.testing.assert_allclose(found[name], [k[name] for k in truth], rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(found["tau"], tau, atol=0.005)
@@ -122,7 +122,7 @@ def test_a_measured_curve_that_is_the_more_dispersed_one_gives_a_negative_tau() 
     blood, k = water_input(), {"K1": 0.5, "k2": 0.55, "vB": 0.05}
     curve = ode_scan(WATER, blood, k, share=1.0, kpv=1.0)
     behind = dispersed(blood, 6.0, 20.0)
-    found = fit_regions(one_region(curve), WATER, behind, FitSettings("1tcm-water"), F18).isel(region=0)
+    found = fit_regions(scan_of(one_region(curve), WATER), behind, FitSettings("1tcm-water")).isel(region=0)
     assert float(found["tau"]) == pytest.approx(-6, abs=0.1)
     assert float(found["K1"]) == pytest.approx(0.5, rel=1e-3)
 
@@ -133,7 +133,7 @@ def test_standard_errors_are_those_of_the_spread() -> None:
     rng = np.random.default_rng(2)
     noise = 0.003 * true.max() * rng.standard_normal((40, len(true))) / np.sqrt(WATER.duration / 5)
     settings = FitSettings("1tcm-water", weights="duration")
-    found = fit_regions(many_regions(true + noise), WATER, blood, settings, F18)
+    found = fit_regions(scan_of(many_regions(true + noise), WATER), blood, settings)
     for name in ("tau", "K1", "k2", "VT"):
         assert float(found[name].std()) == pytest.approx(float(found[f"{name}_se"].median()), rel=0.3)
 
@@ -144,17 +144,17 @@ def test_voxels_get_the_numbers_of_the_leading_region() -> None:
     curves = np.array([ode_scan(WATER, blood, k, share=0.0, kpv=12.0) for k in truth])
     early, regions = blood.shifted(-6), many_regions(curves)
     settings = FitSettings("1tcm-water", delay="image", leading_region="region 1")
-    prepared = prepare(regions, WATER, early, settings, F18)
+    prepared = prepare(scan_of(regions, WATER), early, settings)
     assert prepared.found["tau"] == pytest.approx(5, abs=0.01)
     assert prepared.delay == pytest.approx(6, abs=0.01)
     voxels = VoxelFit(prepared.context, prepared.settings).fit(curves.T)
     np.testing.assert_allclose(voxels["K1"], [0.5, 0.2], rtol=1e-3)
-    whole = fit_regions(regions, WATER, early, settings, F18)
+    whole = fit_regions(scan_of(regions, WATER), early, settings)
     np.testing.assert_allclose(whole["K1"], voxels["K1"], rtol=1e-6)
     np.testing.assert_allclose(whole["tau"], prepared.found["tau"])
     assert np.isnan(whole["tau_se"]).all()
     assert json.loads(whole.attrs["found"])["tau"] == pytest.approx(5, abs=0.01)
-    undelayed = prepare(regions, WATER, blood, FitSettings("1tcm-water"), F18)
+    undelayed = prepare(scan_of(regions, WATER), blood, FitSettings("1tcm-water"))
     assert set(undelayed.found) == {"tau"}
 
 
@@ -167,7 +167,7 @@ LIVER = [
 def test_liver_with_artery_and_portal_vein() -> None:
     """Noise-free: a misfit of 3e-4 stands between this optimum and others, so noise moves the numbers far more."""
     curves = np.array([ode_scan(MOUSE, BLOOD, k, share=0.25, kpv=1.0) for k in LIVER])
-    found = fit_regions(many_regions(curves), MOUSE, BLOOD, FitSettings("2tcm-liver"), F18)
+    found = fit_regions(scan_of(many_regions(curves)), BLOOD, FitSettings("2tcm-liver"))
     for name in RATES:
         np.testing.assert_allclose(found[name], [k[name] for k in LIVER], rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(found["fA"], 0.25, rtol=1e-3)
@@ -179,7 +179,7 @@ def test_liver_with_artery_and_portal_vein() -> None:
 
 def test_liver_without_portal_blood_does_not_tell_its_rate() -> None:
     curve = ode_scan(MOUSE, BLOOD, LIVER[0], share=1.0, kpv=1.0)
-    found = fit_regions(one_region(curve), MOUSE, BLOOD, FitSettings("2tcm-liver"), F18).isel(region=0)
+    found = fit_regions(scan_of(one_region(curve)), BLOOD, FitSettings("2tcm-liver")).isel(region=0)
     assert int(found["status"]) == FitStatus.DEGENERATE
     assert float(found["fA"]) == pytest.approx(1, abs=1e-3)
     assert np.isnan(found["kPV"])
@@ -193,11 +193,11 @@ def test_liver_is_fitted_at_the_optimum_of_noisy_curves() -> None:
     true = ode_scan(MOUSE, BLOOD, LIVER[0], share=0.25, kpv=1.0)
     curve = true + 0.02 * true.max() * rng.standard_normal(42) / np.sqrt(MOUSE.duration / 20)
     settings = FitSettings("2tcm-liver")
-    found = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18)
-    weights = frame_weights(one_region(curve), MOUSE, settings, F18)
+    found = fit_regions(scan_of(one_region(curve)), BLOOD, settings)
+    weights = frame_weights(scan_of(one_region(curve)), settings)
     assert float((weights * (found["fitted"][0] - curve) ** 2).sum()) == pytest.approx(float(found["rss"][0]))
     for share in (0.05, 0.25, 0.6):
         for kpv in np.geomspace(0.15, 6, 5):
             mixed = dual_input(BLOOD, share, kpv, 0.1)
-            other = fit_regions(one_region(curve), MOUSE, mixed, FitSettings("2tcm-reversible"), F18)
+            other = fit_regions(scan_of(one_region(curve)), mixed, FitSettings("2tcm-reversible"))
             assert float(found["rss"][0]) <= float(other["rss"][0]) * (1 + 1e-6)

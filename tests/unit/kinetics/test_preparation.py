@@ -6,7 +6,7 @@ import pytest
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.kinetics import FitSettings, fit_regions, prepare
 from dlif_core.scan import RegionCurves
-from tests.unit.kinetics.truth import F18, MOUSE, many_regions, mouse_input, ode_curve
+from tests.unit.kinetics.truth import MOUSE, many_regions, mouse_input, ode_curve, scan_of
 
 BLOOD = mouse_input()
 TISSUES = {
@@ -18,7 +18,7 @@ REGIONS = RegionCurves(tuple(TISSUES), CURVES, np.array([1.0, 3.0]))
 
 
 def prepared(regions: RegionCurves = REGIONS, **settings: object):
-    return prepare(regions, MOUSE, BLOOD, FitSettings(**settings), F18)
+    return prepare(scan_of(regions), BLOOD, FitSettings(**settings))
 
 
 @pytest.mark.parametrize("region", TISSUES)
@@ -32,9 +32,9 @@ def test_rates_are_those_of_the_leading_region(region: str) -> None:
 
 def test_t_star_is_found_on_the_leading_region_and_holds_for_all() -> None:
     found = prepared(model="patlak", t_star="find", leading_region="slow")
-    fits = fit_regions(REGIONS, MOUSE, BLOOD, found.asked, F18)
+    fits = fit_regions(scan_of(REGIONS), BLOOD, found.asked)
     assert fits.attrs["t_star"] == found.settings.t_star == found.found["t_star"]
-    fixed = fit_regions(REGIONS, MOUSE, BLOOD, FitSettings("patlak", t_star=found.found["t_star"]), F18)
+    fixed = fit_regions(scan_of(REGIONS), BLOOD, FitSettings("patlak", t_star=found.found["t_star"]))
     np.testing.assert_array_equal(fits["Ki"], fixed["Ki"])
 
 
@@ -61,7 +61,7 @@ def test_a_model_without_a_rate_to_be_found_refuses_to_find_it() -> None:
 
 def test_a_model_that_needs_blood_says_so() -> None:
     with pytest.raises(InputError, match="no input function"):
-        prepare(REGIONS, MOUSE, None, FitSettings("1tcm"), F18)
+        prepare(scan_of(REGIONS), None, FitSettings("1tcm"))
 
 
 def test_the_mean_of_all_regions_leads_by_default() -> None:

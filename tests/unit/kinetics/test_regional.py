@@ -14,7 +14,6 @@ from dlif_core.kinetics import MODELS, FitSettings, FitStatus, VoxelFit, fit_reg
 from dlif_core.scan import RegionCurves
 from tests.unit.kinetics.truth import (
     DERIVED,
-    F18,
     MOUSE,
     NAMES,
     FilterColumns,
@@ -24,6 +23,7 @@ from tests.unit.kinetics.truth import (
     noisy_mouse_curves,
     ode_curve,
     one_region,
+    scan_of,
     schedule,
     scipy_fit,
     settings_for,
@@ -56,7 +56,7 @@ def test_ode_truth_is_recovered(model: str, schedule_name: str, delay: float) ->
     both = [truth_of(model, TRUTH), truth_of(model, FAST)]
     curves = many_regions(np.array([ode_curve(timing, BLOOD, k) for k in both]))
     settings = FitSettings(model, delay="region" if delay else "none")
-    found = fit_regions(curves, timing, BLOOD.shifted(-delay), settings, F18)
+    found = fit_regions(scan_of(curves, timing), BLOOD.shifted(-delay), settings)
     for name in NAMES[model]:
         np.testing.assert_allclose(found[name], [k[name] for k in both], rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(found["delay"], delay, atol=0.01)
@@ -67,14 +67,14 @@ def test_image_delay_is_one_for_all_regions() -> None:
     curves = np.array([ode_curve(MOUSE, BLOOD, TRUTH | {"vB": vb}) for vb in (0.02, 0.05, 0.1)])
     early = BLOOD.shifted(-11)
     settings = FitSettings("2tcm-reversible", delay="image")
-    found = fit_regions(many_regions(curves), MOUSE, early, settings, F18)
+    found = fit_regions(scan_of(many_regions(curves)), early, settings)
     np.testing.assert_allclose(found["delay"], 11, atol=0.01)
     np.testing.assert_allclose(found["K1"], TRUTH["K1"], rtol=1e-3)
     assert np.isnan(found["delay_se"]).all()
-    assert prepare(many_regions(curves), MOUSE, early, settings, F18).delay == pytest.approx(11, abs=0.01)
+    assert prepare(scan_of(many_regions(curves)), early, settings).delay == pytest.approx(11, abs=0.01)
     for plot in ("patlak", "logan"):
         settings = FitSettings(plot, delay="image", t_star=15)
-        assert prepare(many_regions(curves), MOUSE, early, settings, F18).delay == pytest.approx(11, abs=1)
+        assert prepare(scan_of(many_regions(curves)), early, settings).delay == pytest.approx(11, abs=1)
 
 
 @pytest.mark.parametrize("model", NAMES)
@@ -82,8 +82,8 @@ def test_image_delay_is_one_for_all_regions() -> None:
 def test_regional_and_voxelwise_fit_are_the_same(model: str, blood_volume: float | None) -> None:
     curves, _ = noisy_mouse_curves(FilterColumns(MOUSE, BLOOD), MOUSE, 60, seed=2, alpha=1.0)
     regions, settings = many_regions(curves.T), FitSettings(model, blood_volume=blood_volume)
-    regional = fit_regions(regions, MOUSE, BLOOD, settings, F18)
-    prepared = prepare(regions, MOUSE, BLOOD, settings, F18)
+    regional = fit_regions(scan_of(regions), BLOOD, settings)
+    prepared = prepare(scan_of(regions), BLOOD, settings)
     voxelwise = VoxelFit(prepared.context, prepared.settings).fit(curves)
     np.testing.assert_array_equal(regional["status"], voxelwise["status"])
     np.testing.assert_allclose(regional["rss"], voxelwise["rss"], rtol=1e-7)
@@ -102,7 +102,7 @@ def test_agrees_with_an_independent_scipy_fit(model: str) -> None:
     true = curve_by_filter(columns, truth_of(model, TRUTH))
     curve = true + 0.02 * true.max() * rng.standard_normal(len(true)) / np.sqrt(MOUSE.duration / 20)
     settings = FitSettings(model, weights="duration")
-    found = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18).isel(region=0)
+    found = fit_regions(scan_of(one_region(curve)), BLOOD, settings).isel(region=0)
     start = np.array([TRUTH[name] for name in NAMES[model]])
     best, rss = scipy_fit(
         lambda _: columns, model, curve, MOUSE.duration / MOUSE.duration.mean(), start * [[1.0], [0.5]]
@@ -117,7 +117,7 @@ def test_standard_errors_are_those_of_the_rate_constants() -> None:
     true = ode_curve(MOUSE, BLOOD, truth_of("2tcm-irreversible", TRUTH))
     curve = true + 0.01 * true.max() * rng.standard_normal(len(true))
     settings = FitSettings("2tcm-irreversible", delay="region", weights="uniform")
-    found = fit_regions(one_region(curve), MOUSE, BLOOD.shifted(-6), settings, F18).isel(region=0)
+    found = fit_regions(scan_of(one_region(curve)), BLOOD.shifted(-6), settings).isel(region=0)
     names = NAMES["2tcm-irreversible"]
     x = np.array([float(found[name]) for name in (*names, "delay")])
 
@@ -141,7 +141,7 @@ def test_information_criteria_count_only_what_is_fitted() -> None:
     region = one_region(true * (1 + 0.05 * rng.standard_normal(len(true))))
     options = [({}, 4), ({"blood_volume": 0.05}, 3), ({"delay": "image"}, 4), ({"delay": "region"}, 5)]
     for changes, numbers in options:
-        found = fit_regions(region, MOUSE, BLOOD, FitSettings("2tcm-irreversible", **changes), F18).isel(region=0)
+        found = fit_regions(scan_of(region), BLOOD, FitSettings("2tcm-irreversible", **changes)).isel(region=0)
         misfit = 42 * np.log(float(found["rss"]) / 42)
         assert float(found["aic"]) == pytest.approx(misfit + 2 * numbers)
         assert float(found["bic"]) == pytest.approx(misfit + numbers * np.log(42))
@@ -154,8 +154,7 @@ def test_criteria_prefer_the_model_that_made_the_curve() -> None:
         true = ode_curve(MOUSE, BLOOD, k)
         region = one_region(true + 0.01 * true.max() * rng.standard_normal(len(true)))
         aicc = {
-            m: float(fit_regions(region, MOUSE, BLOOD, FitSettings(m, weights="uniform"), F18)["aicc"][0])
-            for m in NAMES
+            m: float(fit_regions(scan_of(region), BLOOD, FitSettings(m, weights="uniform"))["aicc"][0]) for m in NAMES
         }
         assert min(aicc, key=lambda name: aicc[name]) == maker
 
@@ -165,7 +164,7 @@ def test_the_dataset_says_what_it_holds(model: str) -> None:
     curve = ode_curve(MOUSE, BLOOD, TRUTH)
     regions = many_regions(np.array([curve, 0 * curve]))
     settings = settings_for(model)
-    found = fit_regions(regions, MOUSE, BLOOD, settings, F18, suv_factor=4e-6)
+    found = fit_regions(scan_of(regions, suv_factor=4e-6), BLOOD, settings)
     assert list(found["status"].values)[1] == FitStatus.MASKED
     assert found["status"].attrs["flag_meanings"].split()[5] == "masked"
     for parameter in MODELS[model].parameters:
@@ -183,7 +182,7 @@ def test_the_dataset_says_what_it_holds(model: str) -> None:
 def test_vanishing_tissue_reports_a_degenerate_region() -> None:
     vessel = 0.4 * FilterColumns(MOUSE, BLOOD).whole_blood
     for model in NAMES:
-        found = fit_regions(one_region(vessel), MOUSE, BLOOD, FitSettings(model, delay="region"), F18).isel(region=0)
+        found = fit_regions(scan_of(one_region(vessel)), BLOOD, FitSettings(model, delay="region")).isel(region=0)
         assert int(found["status"]) == FitStatus.DEGENERATE
         assert float(found["vB"]) == pytest.approx(0.4, rel=1e-4)
         assert float(found["K1"]) == 0
@@ -214,8 +213,8 @@ def test_measured_curves_agree_with_an_independent_scipy_fit(real_data: Path) ->
     regions, timing, blood = measured_scan(real_data, "sub-01", "ses-baseline")
     some = RegionCurves(regions.names[::9], regions.activity[::9], regions.volume[::9])
     settings = FitSettings("2tcm-reversible")
-    found = fit_regions(some, timing, blood, settings, C11)
-    weights = frame_weights(some, timing, settings, C11)
+    found = fit_regions(scan_of(some, timing, C11), blood, settings)
+    weights = frame_weights(scan_of(some, timing, C11), settings)
     columns = FilterColumns(timing, blood)
     rng = np.random.default_rng(0)
     for index, curve in enumerate(some.activity):
@@ -237,9 +236,9 @@ def test_measured_scan_with_delay_by_region(real_data: Path) -> None:
     """Delays are found for every region of a whole scan, and no delay of a dense SciPy scan fits better."""
     regions, timing, blood = measured_scan(real_data, "sub-01", "ses-baseline")
     settings = FitSettings("1tcm", delay="region")
-    found = fit_regions(regions, timing, blood, settings, C11)
+    found = fit_regions(scan_of(regions, timing, C11), blood, settings)
     assert (found["status"] <= FitStatus.DEGENERATE).all()
-    root = np.sqrt(frame_weights(regions, timing, settings, C11))
+    root = np.sqrt(frame_weights(scan_of(regions, timing, C11), settings))
     for index in range(0, len(regions.names), 40):
         curve = regions.activity[index]
         for delay in range(-29, 30, 2):
@@ -256,8 +255,8 @@ def test_rates_stay_in_the_range_that_is_given() -> None:
     """The regional fit keeps the same range as the voxels', and VT of a rate on the range's end is no estimate."""
     curve = ode_curve(MOUSE, BLOOD, TRUTH)
     settings = FitSettings("2tcm-reversible", rates=(0.05, 1.0))
-    found = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18).isel(region=0)
-    prepared = prepare(one_region(curve), MOUSE, BLOOD, settings, F18)
+    found = fit_regions(scan_of(one_region(curve)), BLOOD, settings).isel(region=0)
+    prepared = prepare(scan_of(one_region(curve)), BLOOD, settings)
     voxel = VoxelFit(prepared.context, prepared.settings).fit(curve[:, None])
     assert int(found["status"]) == voxel["status"][0] == FitStatus.AT_BOUND
     assert float(found["rss"]) == pytest.approx(voxel["rss"][0], rel=1e-6)

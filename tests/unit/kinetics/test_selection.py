@@ -17,7 +17,7 @@ from dlif_core.kinetics.selection import (
     information_criteria,
     sound,
 )
-from tests.unit.kinetics.truth import F18, MOUSE, many_regions, mouse_input, ode_curve
+from tests.unit.kinetics.truth import MOUSE, many_regions, mouse_input, ode_curve, scan_of
 
 BLOOD = mouse_input()
 MODELS = ("1tcm", "2tcm-irreversible", "2tcm-reversible")
@@ -111,7 +111,7 @@ def fits() -> dict[str, object]:
     )
     true = np.repeat([ode_curve(MOUSE, BLOOD, k) for k in rates], 10, axis=0)
     regions = many_regions(true + 0.01 * true.max(axis=1, keepdims=True) * rng.standard_normal(true.shape))
-    return {m: fit_regions(regions, MOUSE, BLOOD, FitSettings(m, weights="uniform"), F18) for m in MODELS}
+    return {m: fit_regions(scan_of(regions), BLOOD, FitSettings(m, weights="uniform")) for m in MODELS}
 
 
 def test_the_model_that_made_a_curve_is_chosen(fits: dict) -> None:

@@ -7,7 +7,7 @@ import pytest
 from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics import MODELS, FitSettings, FitStatus, frame_weights
 from dlif_core.scan import RegionCurves
-from tests.unit.kinetics.truth import F18, MOUSE, many_regions
+from tests.unit.kinetics.truth import F18, MOUSE, many_regions, scan_of
 
 FLAT = many_regions(np.full((2, len(MOUSE)), 5.0))
 
@@ -48,7 +48,7 @@ def test_settings_that_contradict_are_refused(changes: dict, where: str) -> None
 
 
 def test_duration_decay_weights_are_the_inverse_poisson_variance() -> None:
-    weights = frame_weights(FLAT, MOUSE, FitSettings("1tcm"), F18)
+    weights = frame_weights(scan_of(FLAT), FitSettings("1tcm"))
     expected = MOUSE.duration * np.exp(-np.log(2) * MOUSE.mid / F18)
     np.testing.assert_allclose(weights, expected / expected.mean(), rtol=1e-12)
 
@@ -57,7 +57,7 @@ def test_duration_decay_weights_are_the_inverse_poisson_variance() -> None:
 def test_weights_have_mean_one_and_bounded_spread(kind: str) -> None:
     curves = np.vstack([np.r_[0, 0, np.linspace(1e-9, 9e4, 40)], np.r_[0, 1, np.zeros(40)]])
     regions = RegionCurves(("large", "small"), curves, np.array([100.0, 1.0]))
-    weights = frame_weights(regions, MOUSE, FitSettings("1tcm", weights=kind), F18)
+    weights = frame_weights(scan_of(regions), FitSettings("1tcm", weights=kind))
     assert weights.mean() == pytest.approx(1)
     assert weights.min() >= 0.01 * np.median(weights) * 0.999
     assert weights.max() <= 100 * np.median(weights) * 1.001
@@ -65,22 +65,22 @@ def test_weights_have_mean_one_and_bounded_spread(kind: str) -> None:
 
 def test_given_weights_are_taken_as_they_are() -> None:
     given = FitSettings("1tcm", weights=tuple(np.arange(42.0)))
-    np.testing.assert_allclose(frame_weights(FLAT, MOUSE, given, F18), np.arange(42) / 20.5, rtol=1e-12)
+    np.testing.assert_allclose(frame_weights(scan_of(FLAT), given), np.arange(42) / 20.5, rtol=1e-12)
     with pytest.raises(ConfigurationError, match="3 weights"):
-        frame_weights(FLAT, MOUSE, FitSettings("1tcm", weights=(1.0, 2.0, 3.0)), F18)
+        frame_weights(scan_of(FLAT), FitSettings("1tcm", weights=(1.0, 2.0, 3.0)))
 
 
 def test_weights_follow_the_volume_weighted_mean_curve() -> None:
     rising, falling = np.linspace(1, 2, 42), np.linspace(2, 1, 42)
     settings = FitSettings("1tcm")
     both = RegionCurves(("large", "small"), np.array([rising, falling]), np.array([1e9, 1.0]))
-    alone = frame_weights(many_regions(rising[None]), MOUSE, settings, F18)
-    np.testing.assert_allclose(frame_weights(both, MOUSE, settings, F18), alone, rtol=1e-6)
+    alone = frame_weights(scan_of(many_regions(rising[None])), settings)
+    np.testing.assert_allclose(frame_weights(scan_of(both), settings), alone, rtol=1e-6)
 
 
 def test_dead_image_still_has_weights() -> None:
     dead = many_regions(np.zeros((1, len(MOUSE))))
-    assert np.isfinite(frame_weights(dead, MOUSE, FitSettings("1tcm"), F18)).all()
+    assert np.isfinite(frame_weights(scan_of(dead), FitSettings("1tcm"))).all()
 
 
 def test_registry_loads_without_heavy_libraries() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from scipy.signal import lfilter
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import MODELS, FitSettings, VoxelFit
-from dlif_core.scan import RegionCurves
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 torch.set_num_threads(1)  # the matrices are small: more threads would wait for each other
 
@@ -51,17 +52,25 @@ def mouse_input(time: np.ndarray | None = None) -> InputFunction:
     return InputFunction(time=time.astype(float), whole_blood=whole_blood, plasma=plasma, method="simulated")
 
 
+def scan_of(
+    regions: RegionCurves, timing: FrameTiming = MOUSE, half_life: float = F18, *, suv_factor: float | None = None
+) -> DynamicScan:
+    """Scan of region curves alone; the SUV factor is that of a mouse of 25 g [g/Bq]."""
+    weight, injected = (None, None) if suv_factor is None else (0.025, 25.0 / suv_factor)
+    return DynamicScan(timing, Acquisition("FDG", half_life, injected, weight), regions)
+
+
 def one_region(curve: np.ndarray) -> RegionCurves:
     return many_regions(curve[None])
 
 
 def settings_for(model: str, **changes: object) -> FitSettings:
     """Settings with all that the model needs."""
-    values = {"t_star": 10.0, "k2_prime": 0.1, "window": (20.0, 40.0)}
-    needed = {name: values[name] for name in MODELS[model].needed_options}
+    values: dict[str, object] = {"t_star": 10.0, "k2_prime": 0.1, "window": (20.0, 40.0)}
+    needed: dict[str, Any] = {str(name): values[name] for name in MODELS[model].needed_options}
     if MODELS[model].needs_reference:
         needed["reference"] = "region 0"
-    return FitSettings(model, **(needed | changes))
+    return FitSettings(model, **needed | changes)
 
 
 def many_regions(curves: np.ndarray) -> RegionCurves:
@@ -80,7 +89,14 @@ def ode_curve(timing: FrameTiming, blood: InputFunction, k: dict[str, float]) ->
         vessel = np.interp(ends, blood.time, blood.whole_blood / scale, left=0.0)
         rise = (plasma[1] - plasma[0]) / (right - left), (vessel[1] - vessel[0]) / (right - left)
 
-        def flow(t: float, c: np.ndarray, left=left, plasma=plasma, vessel=vessel, rise=rise) -> list[float]:
+        def flow(
+            t: float,
+            c: np.ndarray,
+            left: float = left,
+            plasma: np.ndarray = plasma,
+            vessel: np.ndarray = vessel,
+            rise: tuple[float, float] = rise,
+        ) -> list[float]:
             supply = k1 * (plasma[0] + rise[0] * (t - left))
             free = supply - (k2 + k3) * c[0] + k4 * c[1]
             return [free, k3 * c[0] - k4 * c[1], c[0] + c[1], vessel[0] + rise[1] * (t - left)]
@@ -90,7 +106,7 @@ def ode_curve(timing: FrameTiming, blood: InputFunction, k: dict[str, float]) ->
         integral[right] = state[2:]
     pairs = zip(timing.start, timing.end, strict=True)
     tissue, vessel = scale * np.array([(integral[e] - integral[s]) / (e - s) for s, e in pairs]).T
-    return (1 - k["vB"]) * tissue + k["vB"] * vessel
+    return np.asarray((1 - k["vB"]) * tissue + k["vB"] * vessel)
 
 
 class FilterColumns:
@@ -113,7 +129,7 @@ class FilterColumns:
         return np.concatenate([[0.0], np.cumsum(curve[1:] + curve[:-1]) / 120])
 
     def _average(self, cumulative: np.ndarray) -> np.ndarray:
-        return (cumulative[self.edges[1]] - cumulative[self.edges[0]]) / self.minutes
+        return np.asarray((cumulative[self.edges[1]] - cumulative[self.edges[0]]) / self.minutes)
 
     def exponential(self, rate: float) -> np.ndarray:
         z = rate / 60
@@ -207,7 +223,7 @@ def scipy_fit(
     at = columns(0.0)
 
     def residual(trial: np.ndarray) -> np.ndarray:
-        return (curve_by_filter(at, dict(zip(names, trial, strict=True))) - curve) * root
+        return np.asarray((curve_by_filter(at, dict(zip(names, trial, strict=True))) - curve) * root)
 
     fits = [least_squares(residual, x, bounds=(low, high), x_scale="jac", xtol=1e-12, ftol=1e-12) for x in starts]
     best = min(fits, key=lambda fit: fit.cost)

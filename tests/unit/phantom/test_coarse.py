@@ -173,7 +173,7 @@ def test_body_moves_as_told(run: Callable[..., Any]) -> None:
 
 
 def test_motion_needs_a_displacement_for_every_frame() -> None:
-    with pytest.raises(ConfigurationError, match="moves in 1 frames"):
+    with pytest.raises(ConfigurationError, match="expected 42 displacements"):
         Protocol(motion=((0.0, 0.0, 0.0),))
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError
 from dlif_core.phantom import HELD_OUT, HUMAN, TRACERS, TRAINING, Draw, Injection, Population, Span, draw, write_cohort
 from dlif_core.phantom.anatomy import ORGANS, Ellipsoid, organ_volume
@@ -64,7 +64,7 @@ def test_span_excludes_what_it_only_touches() -> None:
 
 
 def test_impossible_span_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="nothing can be drawn"):
+    with pytest.raises(ConfigurationError, match="no number can be drawn"):
         Span((2.0, 1.0))
 
 
@@ -121,7 +121,7 @@ def test_organs_grow_with_body_weight_but_the_brain_hardly() -> None:
 
 
 def test_held_out_ranges_lie_outside_those_of_training() -> None:
-    for name in ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "turn", "shift", "tilt", "position"):
+    for name in ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "rotation", "shift", "tilt", "position"):
         assert getattr(HELD_OUT.anatomy, name).excludes(getattr(TRAINING.anatomy, name)), name
     for name in ("resolution", "heart_resolution", "noise_level"):
         assert getattr(HELD_OUT.acquisition, name).excludes(getattr(TRAINING.acquisition, name)), name
@@ -215,7 +215,7 @@ def test_slow_injections_lower_the_peak_and_two_make_two() -> None:
 
 
 def test_impossible_injection_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="not an injection"):
+    with pytest.raises(ConfigurationError, match="injection is impossible"):
         Injection(BOLUS, paravenous=1.5)
 
 

@@ -9,7 +9,13 @@ import xarray as xr
 from dlif_core.curve import InputFunction
 from dlif_core.networks.prediction.features import WINDOW_EDGES
 from dlif_core.report import ScanReport, scan_report
-from dlif_core.report.learned import explanation_table, ki_by_input_function, ki_table, reading_place, steady_relevance
+from dlif_core.report.learned import (
+    explanation_table,
+    ki_by_input_function,
+    ki_table,
+    most_relevant_voxel,
+    steady_relevance,
+)
 from dlif_core.scan import Acquisition, RegionCurves
 from tests.unit.report.examples import ACQUISITION, TIMING, input_function, region_curves, region_fit
 from tests.unit.report.page import Page
@@ -113,7 +119,7 @@ def test_a_scan_without_labels_has_no_regions_to_hide():
 
 def test_cuts_where_the_blood_is_and_hides_what_networks_do_not_agree_on():
     given = explanation()
-    assert reading_place(given) == HEART
+    assert most_relevant_voxel(given) == HEART
     assert steady_relevance(given, 0).max() == pytest.approx(0.8)
     assert not steady_relevance(given, 1).any()
 

@@ -18,7 +18,7 @@ from dlif_core.report.numbers import decimals, number, significant
 from dlif_core.report.regions import shown_regions
 from dlif_core.report.scan import frame_schedule
 from dlif_core.report.slices import Viewport, busiest, view
-from dlif_core.scan import Acquisition, RegionCurves
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 from tests.unit.report.examples import (
     ACQUISITION,
     TIMING,
@@ -261,7 +261,7 @@ def test_report_of_real_fits() -> None:
         "patlak": FitSettings("patlak", t_star=5.0),
         "2tcm": FitSettings("2tcm-irreversible", blood_volume=0.05),
     }
-    fits = {name: fit_regions(regions, TIMING, curve, one, ACQUISITION.half_life) for name, one in settings.items()}
+    fits = {name: fit_regions(DynamicScan(TIMING, ACQUISITION, regions), curve, one) for name, one in settings.items()}
     found = page(regions=regions, region_fits=fits, maps={}, mean_image=None, labels=None)
     assert [row[0] for row in found.rows if row[0] in regions.names] == ["fast", "slow"] * 2
     estimate = float(next(row for row in found.rows if row[0] == "fast")[2].partition("±")[0])
@@ -278,9 +278,9 @@ def test_report_of_a_measured_scan_has_all_its_regions(real_data: Path) -> None:
     files = next(one for one in find_scans(str(real_data / "ds004869_mc1")) if one.scan_id == "sub-01_ses-baseline")
     with open_scan(files) as ingested:
         scan, blood = ingested.scan, ingested.blood
-    curve = estimate("arterial", scan, blood, {})
+    curve = estimate("arterial", scan, blood)
     settings = FitSettings("logan", t_star=20.0)
-    fit = fit_regions(scan.regions, scan.timing, curve, settings, scan.acquisition.half_life)
+    fit = fit_regions(scan, curve, settings)
     content = ScanReport(
         files.scan_id, scan.acquisition, scan.timing, scan.regions, {"arterial": curve}, region_fits={"logan": fit}
     )

@@ -8,7 +8,7 @@ import xarray as xr
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics import FitStatus
-from dlif_core.statistics.curves import common_grid, curve_figures, input_function_figures, input_function_table
+from dlif_core.statistics.curves import common_grid, curve_metrics, input_function_metrics, input_function_table
 from dlif_core.statistics.sessions import retest_differences, retest_reliability, session_ratio
 from dlif_core.statistics.tables import TIDY_COLUMNS, parameter_summary, region_table, summarise, to_tidy
 from tests.unit.report.examples import input_function, region_fit
@@ -119,11 +119,11 @@ def test_a_comparison_without_pairs_is_empty() -> None:
     assert retest_reliability(cohort(), "Ki", ("a", "elsewhere")).empty
 
 
-def test_curve_figures_of_a_triangle() -> None:
-    found = curve_figures([10, 20, 40, 60], [0.0, 8.0, 0.0, 0.0])
+def test_curve_metrics_of_a_triangle() -> None:
+    found = curve_metrics([10, 20, 40, 60], [0.0, 8.0, 0.0, 0.0])
     assert (found.peak, found.time_to_peak, found.fwhm, found.auc, found.auc_end) == (8.0, 20.0, 15.0, 120.0, 60.0)
-    assert curve_figures([10, 20, 40, 60], [0.0, 8.0, 0.0, 0.0], until=20).auc == 40.0
-    assert np.isnan(curve_figures([0, 10, 20], [0.0, 8.0, 7.0]).fwhm)
+    assert curve_metrics([10, 20, 40, 60], [0.0, 8.0, 0.0, 0.0], until=20).auc == 40.0
+    assert np.isnan(curve_metrics([0, 10, 20], [0.0, 8.0, 7.0]).fwhm)
 
 
 def test_input_function_table_is_the_curves_and_never_extrapolates() -> None:
@@ -141,7 +141,7 @@ def test_input_function_table_is_the_curves_and_never_extrapolates() -> None:
     fine = np.union1d(long.time[long.time < 1500], np.linspace(0, 1500, 999))
     area = np.trapezoid(np.interp(fine, long.time, long.plasma), fine)
     assert float(table["plasma_auc"].sel({"scan": "s1", "method": "image-derived"})) == pytest.approx(area, rel=1e-6)
-    assert len(input_function_figures({"s1": {"arterial": short}})) == 1
+    assert len(input_function_metrics({"s1": {"arterial": short}})) == 1
 
 
 def test_grid_is_fine_at_the_peak_and_ends_at_the_end() -> None:
@@ -154,4 +154,4 @@ def test_grid_is_fine_at_the_peak_and_ends_at_the_end() -> None:
 
 def test_a_curve_that_starts_at_its_peak_has_a_width() -> None:
     curve = InputFunction(np.array([5.0, 15.0, 25.0]), np.array([8.0, 2.0, 0.0]), np.array([8.0, 2.0, 0.0]), "x")
-    assert curve_figures(curve.time, curve.whole_blood).fwhm == pytest.approx(20 / 3)
+    assert curve_metrics(curve.time, curve.whole_blood).fwhm == pytest.approx(20 / 3)

@@ -8,7 +8,15 @@ from scipy.optimize import least_squares
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics import FitSettings, FitStatus, VoxelFit, fit_regions, frame_weights, prepare
-from tests.unit.kinetics.truth import F18, MOUSE, FilterColumns, curve_by_filter, many_regions, mouse_input, ode_curve
+from tests.unit.kinetics.truth import (
+    MOUSE,
+    FilterColumns,
+    curve_by_filter,
+    many_regions,
+    mouse_input,
+    ode_curve,
+    scan_of,
+)
 
 BLOOD = mouse_input()
 COLUMNS = FilterColumns(MOUSE, BLOOD)
@@ -38,7 +46,7 @@ def test_ode_truth_is_recovered(blood_volume: float | None) -> None:
     truth = [full(k | ({} if blood_volume is None else {"vB": blood_volume})) for k in TRUTH[:3]]
     curves = many_regions(np.array([ode_curve(MOUSE, BLOOD, k) for k in truth]))
     settings = FitSettings("2tcm-common-k1k2", blood_volume=blood_volume)
-    found = fit_regions(curves, MOUSE, BLOOD, settings, F18)
+    found = fit_regions(scan_of(curves), BLOOD, settings)
     for name in ("K1", "k2", "k3", "k4", "vB"):
         np.testing.assert_allclose(found[name], [k[name] for k in truth], rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(found["VND"], VND, rtol=1e-3)
@@ -51,8 +59,8 @@ def test_ode_truth_is_recovered(blood_volume: float | None) -> None:
 def test_it_is_the_joint_optimum() -> None:
     """17 numbers of 4 regions by SciPy from several starts, standard errors from its joint Jacobian."""
     curves = noisy(0)
-    found = fit_regions(many_regions(curves), MOUSE, BLOOD, SETTINGS, F18)
-    root = np.sqrt(frame_weights(many_regions(curves), MOUSE, SETTINGS, F18))
+    found = fit_regions(scan_of(many_regions(curves)), BLOOD, SETTINGS)
+    root = np.sqrt(frame_weights(scan_of(many_regions(curves)), SETTINGS))
 
     def residual(x: np.ndarray) -> np.ndarray:
         rows = [dict(zip(NUMBERS, part, strict=True)) for part in x[1:].reshape(4, 4)]
@@ -71,7 +79,7 @@ def test_it_is_the_joint_optimum() -> None:
 
 
 def test_standard_errors_are_those_of_the_spread() -> None:
-    fits = [fit_regions(many_regions(noisy(seed)), MOUSE, BLOOD, SETTINGS, F18) for seed in range(6)]
+    fits = [fit_regions(scan_of(many_regions(noisy(seed))), BLOOD, SETTINGS) for seed in range(6)]
     for name in ("VND", "K1", "BPND", "VT"):
         values = np.array([fit[name] for fit in fits])
         errors = np.array([fit[f"{name}_se"] for fit in fits])
@@ -83,7 +91,7 @@ def test_regions_without_binding_and_without_tissue() -> None:
     alone = curve_by_filter(COLUMNS, {"K1": 0.2, "k2": 0.2 / VND, "vB": 0.05})
     blood = 0.4 * COLUMNS.whole_blood
     curves = np.array([curve_by_filter(COLUMNS, full(TRUTH[0])), alone, blood])
-    found = fit_regions(many_regions(curves), MOUSE, BLOOD, SETTINGS, F18)
+    found = fit_regions(scan_of(many_regions(curves)), BLOOD, SETTINGS)
     np.testing.assert_allclose(found["VND"], VND, rtol=1e-3)
     assert list(found["status"].values[1:]) != [FitStatus.CONVERGED] * 2
     assert float(found["BPND"][1]) == pytest.approx(0, abs=1e-3)
@@ -95,6 +103,6 @@ def test_regions_without_binding_and_without_tissue() -> None:
 
 
 def test_it_is_for_regions_only() -> None:
-    prepared = prepare(many_regions(noisy(0)), MOUSE, BLOOD, SETTINGS, F18)
+    prepared = prepare(scan_of(many_regions(noisy(0))), BLOOD, SETTINGS)
     with pytest.raises(ConfigurationError, match="regions only"):
         VoxelFit(prepared.context, prepared.settings)

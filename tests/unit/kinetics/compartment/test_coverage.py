@@ -19,6 +19,7 @@ from tests.unit.kinetics.truth import (
     curve_by_filter,
     many_regions,
     mouse_input,
+    scan_of,
     settings_for,
 )
 
@@ -114,7 +115,7 @@ def test_interval_covers_though_the_noise_is_in_the_columns_too(model, k, settin
 def test_interval_of_a_region_covers(model):
     simulated = Simulated.of(ONE_TISSUE, REGION, 1000, 3)
     settings = settings_for(model, **LATE, weights=tuple(simulated.weights))
-    found = fit_regions(many_regions(simulated.activity.T), MOUSE, mouse_input(TIME), settings, F18)
+    found = fit_regions(scan_of(many_regions(simulated.activity.T)), mouse_input(TIME), settings)
     limit = stats.t.ppf(0.975, degrees_of_freedom(model, LATE))
     errors = (found["VT"] - truth(ONE_TISSUE)["VT"]) / found["VT_se"]
     assert BAND[0] < float((np.abs(errors) < limit).mean()) < BAND[1]

@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 
 from dlif_core.kinetics import FitSettings, FitStatus, fit_regions
 from dlif_core.kinetics.compartment.reference_tissue import reference_curve
-from tests.unit.kinetics.truth import F18, MOUSE, FilterColumns, curve_by_filter, many_regions, mouse_input
+from tests.unit.kinetics.truth import MOUSE, FilterColumns, curve_by_filter, many_regions, mouse_input, scan_of
 
 REFERENCE = curve_by_filter(FilterColumns(MOUSE, mouse_input()), {"K1": 0.3, "k2": 0.35, "vB": 0.0})
 SETTINGS = FitSettings("frtm", reference="region 0")
@@ -43,7 +43,7 @@ def ode_curve(k: dict[str, float]) -> np.ndarray:
 
 def test_ode_truth_is_recovered() -> None:
     curves = np.array([REFERENCE, *(ode_curve(k) for k in TRUTH)])
-    found = fit_regions(many_regions(curves), MOUSE, None, SETTINGS, F18).isel(region=slice(1, None))
+    found = fit_regions(scan_of(many_regions(curves)), None, SETTINGS).isel(region=slice(1, None))
     for name in ("R1", "k2", "k3", "k4"):
         np.testing.assert_allclose(found[name], [k[name] for k in TRUTH], rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(found["BPND"], [k["k3"] / k["k4"] for k in TRUTH], rtol=1e-3)
@@ -53,7 +53,7 @@ def test_ode_truth_is_recovered() -> None:
 
 def test_the_reference_against_itself_is_no_number_that_looks_sound() -> None:
     """R1 = 1 and no binding; k2 has no effect then."""
-    found = fit_regions(many_regions(REFERENCE[None]), MOUSE, None, SETTINGS, F18).isel(region=0)
+    found = fit_regions(scan_of(many_regions(REFERENCE[None])), None, SETTINGS).isel(region=0)
     assert int(found["status"]) != FitStatus.CONVERGED
     assert float(found["R1"]) == pytest.approx(1, rel=1e-3)
 
@@ -65,6 +65,6 @@ def test_standard_errors_are_those_of_the_spread() -> None:
     noise = 0.001 * true.max() * rng.standard_normal((30, 42)) / np.sqrt(MOUSE.duration / 20)
     settings = FitSettings("frtm", reference="region 0", weights="duration")
     curves = many_regions(np.vstack([REFERENCE, true + noise]))
-    found = fit_regions(curves, MOUSE, None, settings, F18).isel(region=slice(1, None))
+    found = fit_regions(scan_of(curves), None, settings).isel(region=slice(1, None))
     for name in ("R1", "BPND"):
         assert float(found[name].std()) == pytest.approx(float(found[f"{name}_se"].median()), rel=0.35)

@@ -8,7 +8,6 @@ from scipy.stats import f as f_distribution
 from dlif_core.kinetics import FitSettings, fit_regions
 from tests.unit.kinetics.truth import (
     DERIVED,
-    F18,
     MOUSE,
     NAMES,
     FilterColumns,
@@ -16,6 +15,7 @@ from tests.unit.kinetics.truth import (
     many_regions,
     mouse_input,
     one_region,
+    scan_of,
 )
 
 BLOOD = mouse_input()
@@ -38,7 +38,7 @@ def noisy(model: str, seed: int, alpha: float = 0.02) -> np.ndarray:
 def test_limits_are_where_the_profile_reaches_the_level(model: str) -> None:
     curve = noisy(model, 1)
     settings = FitSettings(model, intervals=True, weights="duration")
-    fit = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18).isel(region=0)
+    fit = fit_regions(scan_of(one_region(curve)), BLOOD, settings).isel(region=0)
     root, freedom = np.sqrt(fit["weight"].values), 42 - len(NAMES[model])
     level = float(fit["rss"]) * (1 + f_distribution.ppf(0.95, 1, freedom) / freedom)
     for name in (*NAMES[model], *DERIVED[model]):
@@ -63,18 +63,18 @@ def test_what_is_not_bounded_is_nan() -> None:
     """A tissue without binding fitted by two compartments, a dead region, and a vB that is fixed."""
     alone = curve_by_filter(COLUMNS, {"K1": 0.2, "k2": 0.4, "vB": 0.05})
     settings = FitSettings("2tcm-reversible", intervals=True, blood_volume=0.05)
-    found = fit_regions(many_regions(np.array([alone, 0 * alone])), MOUSE, BLOOD, settings, F18)
+    found = fit_regions(scan_of(many_regions(np.array([alone, 0 * alone]))), BLOOD, settings)
     assert np.isnan(found["vB_lower"]).all()
     assert np.isnan(found["k4_upper"]).all()
     assert np.isnan(found["K1_lower"][1])
     assert found["K1_upper"].attrs["units"] == found["K1"].attrs["units"]
-    plain = fit_regions(one_region(alone), MOUSE, BLOOD, FitSettings("1tcm"), F18)
+    plain = fit_regions(scan_of(one_region(alone)), BLOOD, FitSettings("1tcm"))
     assert "K1_lower" not in plain
 
 
 def test_a_fitted_delay_is_among_what_is_fitted_anew() -> None:
     """K1 enters nearly linearly, so its interval is close to 2.03 standard errors (t with 37 degrees of freedom)."""
     curve, settings = noisy("2tcm-irreversible", 2), FitSettings("2tcm-irreversible", intervals=True, delay="region")
-    fit = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18).isel(region=0)
+    fit = fit_regions(scan_of(one_region(curve)), BLOOD, settings).isel(region=0)
     width = float(fit["K1_upper"] - fit["K1_lower"])
     assert width == pytest.approx(2 * 2.026 * float(fit["K1_se"]), rel=0.1)

@@ -19,6 +19,7 @@ from tests.unit.kinetics.truth import (
     mouse_input,
     ode_curve,
     one_region,
+    scan_of,
     schedule,
 )
 
@@ -52,7 +53,7 @@ def noisy() -> tuple[np.ndarray, np.ndarray]:
     curves = true[rng.integers(len(true), size=5000)].T
     sigma = 1.5e4 * np.sqrt(np.maximum(curves / 1e4, 0.01) / (FINE.duration * np.exp2(-FINE.mid / F18))[:, None])
     curves = np.clip(curves + sigma * rng.standard_normal(curves.shape), 0, None)
-    return curves, frame_weights(many_regions(curves.T), FINE, FitSettings("1tcm"), F18)
+    return curves, frame_weights(scan_of(many_regions(curves.T), FINE), FitSettings("1tcm"))
 
 
 @pytest.mark.parametrize("timing", [FINE, EARLY, GAP], ids=["fine", "early", "gaps"])
@@ -172,7 +173,7 @@ def test_regions_get_what_voxels_get(noisy: tuple) -> None:
     curves = np.vstack([CURVE, noisy[0][:, :20].T])
     regions = RegionCurves(("reference", *(f"region {i}" for i in range(20))), curves, np.ones(21))
     settings = FitSettings("srtm", reference="reference", weights="uniform")
-    found = fit_regions(regions, FINE, None, settings, F18)
+    found = fit_regions(scan_of(regions, FINE), None, settings)
     voxelwise = fit("srtm", curves.T)
     for name in ("R1", "k2", "BPND", "BPND_se", "status", "rss"):
         np.testing.assert_allclose(found[name], voxelwise[name], rtol=1e-9, err_msg=name)
@@ -193,6 +194,6 @@ def test_too_few_frames_are_refused() -> None:
     short = schedule((3, 60))
     settings = FitSettings("srtm", reference="a")
     with pytest.raises(ConfigurationError, match="3 frames"):
-        fit_regions(one_region(np.ones(3)), short, None, FitSettings("srtm", reference="region 0"), F18)
+        fit_regions(scan_of(one_region(np.ones(3)), short), None, FitSettings("srtm", reference="region 0"))
     with pytest.raises(ConfigurationError, match="3 frames"):
         VoxelFit(FitContext(short, np.ones(3), None, np.ones(3)), settings).fit(np.ones((3, 2)))

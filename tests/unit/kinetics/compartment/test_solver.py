@@ -21,6 +21,7 @@ from tests.unit.kinetics.truth import (
     mouse_input,
     noisy_mouse_curves,
     ode_curve,
+    scan_of,
     schedule,
     scipy_fit,
 )
@@ -47,14 +48,14 @@ def fit_one(model: str, curve: np.ndarray, **options: float | None) -> dict[str,
 @pytest.fixture(scope="module")
 def noisy() -> tuple[np.ndarray, np.ndarray]:
     curves, _ = noisy_mouse_curves(COLUMNS, MOUSE, 2000, seed=11)
-    return curves, frame_weights(many_regions(curves.T), MOUSE, FitSettings("1tcm"), F18)
+    return curves, frame_weights(scan_of(many_regions(curves.T)), FitSettings("1tcm"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", NAMES)
 def test_residual_sum_is_the_optimum_under_bounds_in_5000_voxels(model: str) -> None:
     curves, _ = noisy_mouse_curves(COLUMNS, MOUSE, 5000, seed=11)
-    weights = frame_weights(many_regions(curves.T), MOUSE, FitSettings("1tcm"), F18)
+    weights = frame_weights(scan_of(many_regions(curves.T)), FitSettings("1tcm"))
     excess, sound = np.empty(5000), np.empty(5000, bool)
     for blood_volume, some in ((None, slice(2600)), (0.0, slice(2600, 3800)), (0.05, slice(3800, 5000))):
         settings = FitSettings(model, blood_volume=blood_volume)

@@ -5,7 +5,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitContext, FitSettings, FitStatus, VoxelFit, fit_regions
-from tests.unit.kinetics.truth import F18, MOUSE, FilterColumns, mouse_input, ode_curve, one_region, schedule
+from tests.unit.kinetics.truth import MOUSE, FilterColumns, mouse_input, ode_curve, one_region, scan_of, schedule
 
 BLOOD = mouse_input()
 COLUMNS = FilterColumns(MOUSE, BLOOD)
@@ -15,7 +15,7 @@ FDG = {"K1": 0.24, "k2": 0.4, "k3": 0.06, "vB": 0.0}
 
 def fit(curve: np.ndarray, model: str, t_star: float, **options: object) -> dict[str, float]:
     settings = FitSettings(model, t_star=t_star, **options)
-    found = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18).isel(region=0)
+    found = fit_regions(scan_of(one_region(curve)), BLOOD, settings).isel(region=0)
     return {name: float(found[name]) for name in found.data_vars if found[name].ndim == 0}
 
 
@@ -49,14 +49,16 @@ def test_logan_of_two_tissues_approaches_vt() -> None:
     long = schedule((24, 5), (9, 20), (20, 300), (20, 600))
     k = {"K1": 0.2, "k2": 0.2, "k3": 0.1, "k4": 0.05, "vB": 0.0}
     curve = ode_curve(long, BLOOD, k)
-    found = fit_regions(one_region(curve), long, BLOOD, FitSettings("logan", t_star=150, weights="uniform"), 1e9)
+    found = fit_regions(
+        scan_of(one_region(curve), long, 1e9), BLOOD, FitSettings("logan", t_star=150, weights="uniform")
+    )
     assert float(found["VT"][0]) == pytest.approx(3.0, rel=5e-3)
 
 
 def test_logan_bridges_a_gap_and_a_late_start() -> None:
     gap = FrameTiming([60, 120, 240, 600, 900, 1500, 1800, 2100, 2400], [60, 100, 300, 300, 300, 300, 300, 300, 300])
     curve = ode_curve(gap, BLOOD, {"K1": 0.3, "k2": 0.1, "vB": 0.0})
-    found = fit_regions(one_region(curve), gap, BLOOD, FitSettings("logan", t_star=20), F18)
+    found = fit_regions(scan_of(one_region(curve), gap), BLOOD, FitSettings("logan", t_star=20))
     assert float(found["VT"][0]) == pytest.approx(3.0, rel=0.01)
 
 
@@ -76,7 +78,7 @@ def test_standard_errors_are_those_of_weighted_regression() -> None:
     rng = np.random.default_rng(0)
     curve = ode_curve(MOUSE, BLOOD, FDG) * (1 + 0.03 * rng.standard_normal(42))
     settings = FitSettings("patlak", t_star=5)
-    found = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18).isel(region=0)
+    found = fit_regions(scan_of(one_region(curve)), BLOOD, settings).isel(region=0)
     used = MOUSE.start >= 300
     x, y = (COLUMNS.integral[used] / PLASMA[used], curve[used] / PLASMA[used])
     line, covariance = np.polyfit(x, y, 1, w=np.sqrt(found["weight"].to_numpy()[used]), cov=True)
@@ -88,7 +90,7 @@ def test_regional_and_voxelwise_are_the_same() -> None:
     curve = ode_curve(MOUSE, BLOOD, FDG)
     for model in ("patlak", "logan"):
         settings = FitSettings(model, t_star=10)
-        found = fit_regions(one_region(curve), MOUSE, BLOOD, settings, F18)
+        found = fit_regions(scan_of(one_region(curve)), BLOOD, settings)
         voxels = VoxelFit(FitContext(MOUSE, found["weight"].to_numpy(), BLOOD), settings).fit(
             np.repeat(curve[:, None], 3, 1)
         )
@@ -99,7 +101,7 @@ def test_regional_and_voxelwise_are_the_same() -> None:
 
 def test_fitted_curve_and_frames_before_t_star() -> None:
     curve = 0.02 * COLUMNS.integral + 0.4 * PLASMA
-    found = fit_regions(one_region(curve), MOUSE, BLOOD, FitSettings("patlak", t_star=10), F18).isel(region=0)
+    found = fit_regions(scan_of(one_region(curve)), BLOOD, FitSettings("patlak", t_star=10)).isel(region=0)
     late = MOUSE.start >= 600
     np.testing.assert_allclose(found["fitted"][late], curve[late], rtol=1e-9)
     assert np.isnan(found["fitted"][~late]).all()
@@ -123,4 +125,4 @@ def test_too_few_frames_after_t_star_are_refused() -> None:
 def test_patlak_needs_plasma_in_every_frame() -> None:
     short = InputFunction([0, 60, 600, 601], [0, 1, 1, 0], [0, 1, 1, 0], method="short")
     with pytest.raises(CurveError, match="not positive"):
-        fit_regions(one_region(COLUMNS.integral), MOUSE, short, FitSettings("patlak", t_star=10), F18)
+        fit_regions(scan_of(one_region(COLUMNS.integral)), short, FitSettings("patlak", t_star=10))

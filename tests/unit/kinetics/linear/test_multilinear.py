@@ -54,7 +54,7 @@ def context(timing: FrameTiming, weights: np.ndarray | None = None) -> FitContex
 
 
 def fit(model: str, timing: FrameTiming, curve: np.ndarray, **options: object) -> Estimates:
-    return MODELS[model].estimator(context(timing), settings_for(model, **options)).fit(curve[:, None])
+    return settings_for(model, **options).estimator(context(timing)).fit(curve[:, None])
 
 
 def named(model: str, rows: np.ndarray) -> dict[str, float]:
@@ -140,7 +140,7 @@ def test_values_and_errors_are_those_of_one_weighted_regression_each(model: str,
     weights = np.random.default_rng(0).uniform(0.5, 2, 42)
     weights[[3, 39]] = 0  # as if the frames were not there
     scan = context(MOUSE, weights)
-    found = MODELS[model].estimator(scan, settings_for(model)).fit(curves)
+    found = settings_for(model).estimator(scan).fit(curves)
     used = (MOUSE.start >= (600 if model == "ma1" else 0)) & (weights > 0)
     once = tissue_integral(MOUSE, np.eye(42))
     reference = once @ scan.reference
@@ -201,7 +201,7 @@ def test_double_integral_of_the_input_is_exact() -> None:
 def test_fitted_curves_are_those_of_the_regression(model: str) -> None:
     curve = truth(FINE, (TWO if model == "ma2" else ONE) | {"vB": 0.1 * model.startswith("ma")})
     options = {"blood_volume": 0.1} if model.startswith("ma") else {}
-    estimator = MODELS[model].estimator(context(FINE), settings_for(model, **options))
+    estimator = settings_for(model, **options).estimator(context(FINE))
     fitted = estimator.fitted(curve[:, None], estimator.fit(curve[:, None]))[:, 0]
     used = FINE.start >= (600 if model == "ma1" else 0)
     assert np.isnan(fitted[~used]).all()
@@ -237,17 +237,17 @@ def test_refusals() -> None:
     with pytest.raises(ConfigurationError, match="only 1 frames"):
         fit("ma1", MOUSE, curve[:, 0], t_star=40.0)
     with pytest.raises(InputError, match="reference region"):
-        MODELS["mrtm"].estimator(FitContext(MOUSE, np.ones(42)), settings_for("mrtm"))
+        settings_for("mrtm").estimator(FitContext(MOUSE, np.ones(42)))
     with pytest.raises(InputError, match="input function"):
-        MODELS["ma1"].estimator(FitContext(MOUSE, np.ones(42)), settings_for("ma1"))
+        settings_for("ma1").estimator(FitContext(MOUSE, np.ones(42)))
     with pytest.raises(InputError, match="too little shape"):
-        MODELS["mrtm"].estimator(FitContext(MOUSE, np.ones(42), None, np.zeros(42)), settings_for("mrtm"))
+        settings_for("mrtm").estimator(FitContext(MOUSE, np.ones(42), None, np.zeros(42)))
 
 
 @pytest.mark.parametrize("model", [*EXPECTED, "patlak", "logan"])
 def test_results_do_not_depend_on_the_block_and_repeat_bit_by_bit(model: str) -> None:
     curves = np.tile(NOISY, 160).astype(np.float32)
-    estimator = MODELS[model].estimator(context(MOUSE), settings_for(model))
+    estimator = settings_for(model).estimator(context(MOUSE))
     whole, again, part = estimator.fit(curves), estimator.fit(curves), estimator.fit(curves[:, 7:60])
     for name in ("values", "errors", "rss"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(again, name))
@@ -258,9 +258,7 @@ def test_results_do_not_depend_on_the_block_and_repeat_bit_by_bit(model: str) ->
 def test_torch_gives_what_numpy_gives(model: str) -> None:
     """A device by another name than cpu takes the way of accelerators; a Logan plot adds up float32 data there too."""
     curves, scan, settings = NOISY.astype(np.float32), context(MOUSE), settings_for(model)
-    host, device = (
-        MODELS[model].estimator(replace(scan, device=name), settings).fit(curves) for name in ("cpu", "cpu:0")
-    )
+    host, device = (settings.estimator(replace(scan, device=name)).fit(curves) for name in ("cpu", "cpu:0"))
     for name in ("values", "errors", "status", "rss"):
         np.testing.assert_allclose(getattr(device, name), getattr(host, name), rtol=1e-5)
 
@@ -272,9 +270,7 @@ def test_noise_biases_logan_but_not_ma1() -> None:
     sigma = 0.2 * np.sqrt(true[-8] * np.maximum(true, 0.01 * true.max()) * 300 / timing.duration)
     noisy = true[:, None] + sigma[:, None] * np.random.default_rng(0).standard_normal((len(true), 4000))
     volume = {
-        model: np.nanmedian(
-            MODELS[model].estimator(context(timing), settings_for(model, t_star=20.0)).fit(noisy).values[0]
-        )
+        model: np.nanmedian(settings_for(model, t_star=20.0).estimator(context(timing)).fit(noisy).values[0])
         for model in ("logan", "ma1")
     }
     assert volume["logan"] < 0.97 * 1.32

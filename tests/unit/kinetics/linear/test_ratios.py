@@ -6,7 +6,7 @@ import pytest
 from dlif_core.errors import ConfigurationError, CurveError, InputError
 from dlif_core.kinetics import FitSettings, FitStatus, fit_regions
 from dlif_core.kinetics.context import Estimates, FitContext
-from tests.unit.kinetics.truth import F18, MOUSE, FilterColumns, many_regions, mouse_input, ode_curve, schedule
+from tests.unit.kinetics.truth import MOUSE, FilterColumns, many_regions, mouse_input, ode_curve, scan_of, schedule
 
 BLOOD = mouse_input()
 COLUMNS = FilterColumns(MOUSE, BLOOD)
@@ -28,7 +28,7 @@ def context(**changes: object) -> FitContext:
 
 
 def fit(settings: FitSettings, curves: np.ndarray = CURVES, **changes: object) -> Estimates:
-    return settings.kinetic_model.estimator(context(**changes), settings).fit(curves)
+    return settings.estimator(context(**changes)).fit(curves)
 
 
 def average(values: np.ndarray, used: np.ndarray = LATE) -> np.ndarray:
@@ -85,7 +85,7 @@ def test_only_whole_frames_with_a_weight_count() -> None:
     weights = np.ones(42)
     weights[-1] = 0
     settings = SETTINGS["suv"]
-    estimator = settings.kinetic_model.estimator(FitContext(MOUSE, weights, suv_factor=2e-6), settings)
+    estimator = settings.estimator(FitContext(MOUSE, weights, suv_factor=2e-6))
     np.testing.assert_allclose(estimator.fit(CURVES).values[0], 2e-6 * average(CURVES, LATE & (MOUSE.start < 40 * 60)))
 
 
@@ -97,7 +97,7 @@ def test_fractional_uptake_approaches_ki_from_above() -> None:
     found = []
     for window in ((20.0, 40.0), (60.0, 100.0), (160.0, 205.0)):
         settings = FitSettings("fur", window=window)
-        estimator = settings.kinetic_model.estimator(FitContext(long, plain, BLOOD), settings)
+        estimator = settings.estimator(FitContext(long, plain, BLOOD))
         found.append(float(estimator.fit(curve[:, None]).values[0, 0]) / truth)
     assert found[0] > found[1] > found[2] > 1
     assert found[2] < 1.08
@@ -105,7 +105,7 @@ def test_fractional_uptake_approaches_ki_from_above() -> None:
 
 def test_fitted_curves_and_frames_outside_the_window() -> None:
     for settings in SETTINGS.values():
-        estimator = settings.kinetic_model.estimator(context(), settings)
+        estimator = settings.estimator(context())
         found = estimator.fit(CURVES)
         fitted = estimator.fitted(CURVES, found)
         assert np.isnan(fitted[~LATE]).all()
@@ -137,12 +137,12 @@ def test_a_denominator_that_is_not_positive_is_refused() -> None:
 
 def test_regions_of_a_scan() -> None:
     regions = many_regions(CURVES.T)
-    found = fit_regions(regions, MOUSE, None, SETTINGS["suv"], F18, suv_factor=2e-6)
+    found = fit_regions(scan_of(regions, suv_factor=2e-6), None, SETTINGS["suv"])
     np.testing.assert_allclose(found["SUV"], 2e-6 * average(CURVES))
     assert found["SUV"].attrs["units"] == "g mL-1"
     assert np.isnan(found["aic"]).all()
     ratio = FitSettings("suvr", window=WINDOW, reference="region 2")
-    found = fit_regions(regions, MOUSE, None, ratio, F18)
+    found = fit_regions(scan_of(regions), None, ratio)
     assert float(found["SUVR"][2]) == pytest.approx(1)
     assert float(found["SUVR_se"][2]) == pytest.approx(0, abs=1e-12)
-    assert fit_regions(regions, MOUSE, BLOOD, SETTINGS["fur"], F18)["FUR"].attrs["units"] == "mL cm-3 min-1"
+    assert fit_regions(scan_of(regions), BLOOD, SETTINGS["fur"])["FUR"].attrs["units"] == "mL cm-3 min-1"

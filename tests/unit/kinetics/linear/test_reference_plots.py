@@ -7,7 +7,7 @@ import pytest
 
 from dlif_core.errors import ConfigurationError, CurveError
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics import MODELS, FitContext, FitStatus
+from dlif_core.kinetics import FitContext, FitStatus
 from dlif_core.kinetics.linear.graphical import find_t_star, tissue_integral
 from tests.unit.kinetics.linear.test_multilinear import (
     BLOOD,
@@ -26,7 +26,7 @@ TRAPPED = {"K1": 0.12, "k2": 0.12, "k3": 0.03, "vB": 0.0}
 
 
 def values(model: str, scan: FitContext, curves: np.ndarray, **options: object) -> np.ndarray:
-    return MODELS[model].estimator(scan, settings_for(model, **options)).fit(curves.reshape(len(curves), -1)).values
+    return settings_for(model, **options).estimator(scan).fit(curves.reshape(len(curves), -1)).values
 
 
 def test_reference_logan_of_one_tissue_is_exact() -> None:
@@ -70,7 +70,7 @@ def test_values_and_errors_are_those_of_one_weighted_line_each(model: str, dtype
     options = {} if model.startswith("reference") else {"blood_volume": 0.04}
     if model == "relative-patlak":
         options["blood_volume"] = 0.0
-    found = MODELS[model].estimator(scan, settings_for(model, **options)).fit(curves)
+    found = settings_for(model, **options).estimator(scan).fit(curves)
     share = options.get("blood_volume", 0.0)
     tissues = (curves.astype(float) - share * COLUMNS.whole_blood[:, None]) / (1 - share)
     plasma = MOUSE.average(BLOOD.time, BLOOD.plasma)
@@ -107,7 +107,7 @@ def test_values_and_errors_are_those_of_one_weighted_line_each(model: str, dtype
 @pytest.mark.parametrize("model", ["relative-patlak", "reference-patlak", "reference-logan"])
 def test_fitted_curves(model: str) -> None:
     curve = truth(MOUSE, TRAPPED if "patlak" in model else ONE)
-    estimator = MODELS[model].estimator(context(MOUSE), settings_for(model, t_star=20.0))
+    estimator = settings_for(model, t_star=20.0).estimator(context(MOUSE))
     fitted = estimator.fitted(curve[:, None], estimator.fit(curve[:, None]))[:, 0]
     assert np.isnan(fitted[MOUSE.start < 1200]).all()
     np.testing.assert_allclose(fitted[MOUSE.start >= 1200], curve[MOUSE.start >= 1200], rtol=1e-2)
@@ -136,7 +136,7 @@ def test_t_star_is_the_earliest_start_within_the_limit(limit: float) -> None:
 def test_every_method_finds_a_t_star_after_which_points_lie_near_the_line(model: str) -> None:
     curve = truth(MOUSE, ONE)
     found = find_t_star(context(MOUSE), settings_for(model, t_star="find"), curve)
-    estimator = MODELS[model].estimator(context(MOUSE), settings_for(model, t_star=found))
+    estimator = settings_for(model, t_star=found).estimator(context(MOUSE))
     assert estimator.deviation(curve) <= 0.1
     assert estimator.freedom >= 3
 
@@ -154,7 +154,7 @@ def test_a_reference_that_is_not_positive_is_refused() -> None:
     scan = replace(context(MOUSE), reference=np.linspace(1, -1, 42))
     for model in ("reference-patlak", "reference-logan"):
         with pytest.raises(CurveError, match="not positive"):
-            MODELS[model].estimator(replace(scan, reference=-np.ones(42)), settings_for(model))
+            settings_for(model).estimator(replace(scan, reference=-np.ones(42)))
 
 
 def test_integrals_of_polynomials_are_exact_in_contiguous_frames() -> None:

@@ -13,13 +13,13 @@ from dlif_core.kinetics.uncertainty.propagation import leading_dims, propagation
 from dlif_core.kinetics.uncertainty.region_means import region_means
 from tests.unit.kinetics.inputs import FENG, TIME, uncertain_input
 from tests.unit.kinetics.truth import (
-    F18,
     MOUSE,
     FilterColumns,
     curve_by_filter,
     many_regions,
     mouse_input,
     noisy_mouse_curves,
+    scan_of,
     settings_for,
 )
 
@@ -31,7 +31,7 @@ SMOOTH = [name for name in WITH_INPUT if name != "spectral"]
 def context(spread: float = 0.1) -> FitContext:
     curve = uncertain_input(FENG, spread, 40, np.random.default_rng(3))
     activity = tissue(0.3)[0]
-    weights = frame_weights(many_regions(activity.T), MOUSE, FitSettings("1tcm"), F18)
+    weights = frame_weights(scan_of(many_regions(activity.T)), FitSettings("1tcm"))
     return FitContext(MOUSE, weights, curve)
 
 
@@ -42,7 +42,7 @@ def tissue(alpha: float, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
 
 def values(model: str, curve, activity: np.ndarray) -> np.ndarray:
     settings = settings_for(model)
-    return settings.kinetic_model.estimator(replace(context(), input_function=curve), settings).fit(activity).values
+    return settings.estimator(replace(context(), input_function=curve)).fit(activity).values
 
 
 class TestFactors:
@@ -182,11 +182,11 @@ class TestRegions:
         mixture = np.random.default_rng(0).standard_normal((30, 2))
         curve = replace(base, samples=base.whole_blood + mixture @ np.stack([late, shape]))
         settings = settings_for(model, delay=delay)
-        found = fit_regions(regions, MOUSE, curve, settings, F18)
-        factors = input_factors(FitContext(MOUSE, frame_weights(regions, MOUSE, settings, F18), curve))
+        found = fit_regions(scan_of(regions), curve, settings)
+        factors = input_factors(FitContext(MOUSE, frame_weights(scan_of(regions), settings), curve))
         for index in range(len(factors)):
             above, below = (
-                fit_regions(regions, MOUSE, factors.moved(index, by), settings, F18)["K1"][0] for by in (0.1, -0.1)
+                fit_regions(scan_of(regions), factors.moved(index, by), settings)["K1"][0] for by in (0.1, -0.1)
             )
             expected = float(above - below) / 0.2
             size = float(found["K1_input_se"][0])
@@ -204,7 +204,7 @@ class TestRegions:
             curve_by_filter(columns, k | {"K1": 0.2, "k2": 0.15}),
         ]
         settings = settings_for("2tcm-common-k1k2", blood_volume=0.0)
-        found = fit_regions(many_regions(np.array(activity)), MOUSE, curve, settings, F18)
+        found = fit_regions(scan_of(many_regions(np.array(activity))), curve, settings)
         expected = -np.std(scales, ddof=1) * found["K1"].to_numpy()
         assert found["K1_input_factor"].to_numpy()[0] == pytest.approx(expected, rel=0.01)
         assert (found["BPND_input_se"] / found["BPND"]).max() < 1e-3
@@ -213,7 +213,7 @@ class TestRegions:
         activity = tissue(0.1)[0][:, :3].T.copy()
         activity[1] = 0
         found = fit_regions(
-            many_regions(activity), MOUSE, context().input_function, settings_for("2tcm-irreversible"), F18
+            scan_of(many_regions(activity)), context().input_function, settings_for("2tcm-irreversible")
         )
         assert found["Ki_input_factor"].dims == ("factor", "region")
         assert found["Ki_total_se"].dims == ("region",)
@@ -223,7 +223,7 @@ class TestRegions:
 
     def test_without_samples_nothing_is_added(self):
         activity = tissue(0.1)[0][:, :2].T
-        found = fit_regions(many_regions(activity), MOUSE, mouse_input(TIME), settings_for("patlak"), F18)
+        found = fit_regions(scan_of(many_regions(activity)), mouse_input(TIME), settings_for("patlak"))
         assert not [name for name in found if "input" in str(name)]
 
 

@@ -81,9 +81,7 @@ class TestTargets:
         target = make_target("ki:brain", scan.scan)
         factor = scan.scan.acquisition.suv_factor
         whole_blood = torch.from_numpy(factor * scan.truth.input_function.frame_average(scan.scan.timing)[0])
-        fitted = fit_regions(
-            scan.scan.regions, scan.scan.timing, scan.truth.input_function, FitSettings("patlak", t_star=10.0), 6586.2
-        )
+        fitted = fit_regions(scan.scan, scan.truth.input_function, FitSettings("patlak", t_star=10.0))
         expected = float(fitted["Ki"].sel(region="brain"))
         assert float(target.value(whole_blood[None])) == pytest.approx(expected, rel=0.03)
 

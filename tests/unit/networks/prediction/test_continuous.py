@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import InputError
 from dlif_core.networks.prediction.continuous import continuous_curve
 from dlif_core.phantom import HELD_OUT, TRAINING, draw
 from dlif_core.phantom.injection import Injection
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
-from dlif_core.statistics.curves import curve_figures
+from dlif_core.statistics.curves import curve_metrics
 
 TIMING = frame_timing(MOUSE_FRAMES, np.inf)
 USUAL = FengInput(0.613, 102.8, 1.82, 1.85, -5.55, -0.227, -0.0333, 0.18)
@@ -27,7 +27,7 @@ def figures(blood, timing, share=0.0, rng=None):
     noise = share * (averages + 0.4)
     seen = averages + (noise * rng.standard_normal(len(noise)) if rng else 0.0)
     curve = continuous_curve(timing, seen, noise)
-    own, true = curve_figures(curve.time, curve.values), curve_figures(time, values)
+    own, true = curve_metrics(curve.time, curve.values), curve_metrics(time, values)
     area = timing.average(curve.time, curve.values) @ timing.duration / (averages @ timing.duration)
     return own.peak / true.peak, abs(own.fwhm - true.fwhm) / 60, area
 

@@ -1,0 +1,153 @@
+"""Registry of the readers, and the calls that pick the right one.
+
+A reader is one line in `READERS`. Other packages add theirs by an entry point of the group ``dlif.readers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
+
+from dlif_core.errors import ConfigurationError, MissingInputError
+from dlif_core.ingest.bids.reader import PetBids
+from dlif_core.ingest.reader import (
+    DEFAULT_CURVES,
+    ImageGeometry,
+    IngestedScan,
+    Reader,
+    ReaderOptions,
+    ScanFiles,
+    ScanSource,
+)
+from dlif_core.registry import Registry
+from dlif_core.validation import validated
+
+#: Readers by name.
+READERS: Registry[Reader] = Registry("data format", "dlif.readers", [PetBids()])
+
+#: Reader and version that ingested every scan before readers had names; those products name neither.
+_FIRST_READER = ("pet-bids", 1)
+
+_NO_GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
+def find_scans(
+    uri: str, curves: str = DEFAULT_CURVES, *, format: str | None = None, options: ReaderOptions | None = None
+) -> list[ScanFiles]:
+    """List the scans at a URI.
+
+    Parameters
+    ----------
+    uri
+        A local path or any fsspec URL.
+    curves
+        Pattern for the names of region-curve tables, for formats that keep them in files of their own. For PET-BIDS
+        see `dlif_core.ingest.bids.find.find_scans`.
+    format
+        Name of a reader; left out, the one that recognises what lies there.
+    options
+        Options of that reader, an object of its `Reader.options`; left out, its defaults.
+
+    Returns
+    -------
+    Scans in the order of their ids; none if no reader recognises what lies there.
+
+    Raises
+    ------
+    MissingInputError
+        If there is nothing at the URI.
+    ConfigurationError
+        If there is no such reader, several recognise what lies there, or the reader has no default for an option.
+    """
+    reader = READERS.named(format, where="data, format") if format else _recognising(uri)
+    if reader is None:
+        return []
+    if options is None:
+        hint = f"Give them in a study file beside format: {reader.name}."
+        options = validated(reader.options, {}, where=f"data, options of {reader.name}", hint=hint)
+    return reader.find(ScanSource(uri, options, curves))
+
+
+def _recognising(uri: str) -> Reader | None:
+    from dlif_core.ingest.uris import exists
+
+    if not exists(uri):
+        raise MissingInputError("there is no such folder or file.", where=uri, hint="Correct the path or restore it.")
+    found = [reader for reader in READERS.values() if reader.recognises(uri)]
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"several formats lie there: {' and '.join(reader.title for reader in found)}.",
+            where=uri,
+            hint=f"Choose one with `format`: {', '.join(reader.name for reader in found)}.",
+        )
+    return found[0] if found else None
+
+
+def looked_for(format: str | None = None) -> str:
+    """Say which scans were looked for where none was found.
+
+    Parameters
+    ----------
+    format
+        Name of the only reader that was asked; left out, all were.
+
+    Returns
+    -------
+    For example ``PET-BIDS scan (sub-*/[ses-*/]pet/*_pet.json)``.
+    """
+    asked = [READERS.named(format)] if format else READERS.values()
+    return " or ".join(f"{reader.title} scan ({reader.looks_for})" for reader in asked)
+
+
+@contextmanager
+def open_scan(files: ScanFiles, region_groups: Mapping[str, Sequence[str]] = _NO_GROUPS) -> Iterator[IngestedScan]:
+    """Read and validate one scan.
+
+    Parameters
+    ----------
+    files
+        One of the scans that `find_scans` lists.
+    region_groups
+        Patterns over region names by the name of a group. Each group becomes a region before the others, whose curve
+        is the volume-weighted mean of its members.
+
+    Yields
+    ------
+    The scan; its image can be sliced until the context ends.
+
+    Raises
+    ------
+    InputError
+        Of the kind that names the fault, with the file and what to do about it.
+    """
+    from dlif_core.ingest.groups import with_groups
+
+    with READERS.named(files.reader).open(files) as read:
+        regions, warnings = with_groups(read.scan.regions, region_groups)
+        yield replace(read, scan=replace(read.scan, regions=regions), warnings=(*read.warnings, *warnings))
+
+
+def image_geometry(files: ScanFiles) -> ImageGeometry | None:
+    """Read the grid of a scan's image from its header; None for a scan without image.
+
+    Raises
+    ------
+    InputError
+        If the header can't be read.
+    """
+    return READERS.named(files.reader).geometry(files)
+
+
+def deciding_facts(files: ScanFiles) -> dict[str, str]:
+    """Return what decides an ingested scan beside its files: the reader with its version, and its options.
+
+    Options at their defaults are left out, so that an option that a later reader adds doesn't make products stale.
+    """
+    reader = READERS.named(files.reader)
+    given = files.options.model_dump(mode="json", exclude_defaults=True)
+    facts = {f"data.{name}": str(value) for name, value in given.items()}
+    if (reader.name, reader.version) != _FIRST_READER:
+        facts["reader"] = f"{reader.name} {reader.version}"
+    return facts

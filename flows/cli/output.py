@@ -1,0 +1,25 @@
+"""What the verbs print: results on standard output; progress and messages go to standard error."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def print_json(content: object) -> None:
+    """Print a value as JSON for other programs."""
+    typer.echo(json.dumps(content, indent=1))
+
+
+def print_rich(*shown: RenderableType) -> None:
+    """Print tables or formatted text, as wide as the terminal."""
+    from rich.console import Console
+
+    console = Console()
+    for one in shown:
+        console.print(one)

@@ -1,0 +1,88 @@
+"""Names of products, schema versions, and the catalog of a store."""
+
+import pytest
+import zarr
+
+from dlif_core.errors import SchemaVersionError, StoreError
+from dlif_core.store import Store, create_store, open_store
+from dlif_core.store.catalog import build_catalog
+from tests.contract.products import MAPS, NEW, OLD, SOURCE, overwrite, publish_curve
+
+
+def test_a_scan_is_a_zarr_group_of_its_products(store: Store) -> None:
+    publish_curve(store, [1, 2])
+    publish_curve(store, [3, 4], name=MAPS)
+    store.stage("scans/sub-01.zarr/input_functions/arterial").publish(OLD, status="unavailable", reason="no blood.")
+    scan = zarr.open_group(f"{store.uri}/scans/sub-01.zarr", mode="r")
+    assert scan["source"]["plasma"][:].tolist() == [1, 2]
+    assert scan["kinetics/patlak/maps/plasma"][:].tolist() == [3, 4]
+    assert sorted(scan.group_keys()) == ["input_functions", "kinetics", "source"]
+    assert store.uri_of(SOURCE) == f"{store.uri}/{SOURCE}"
+
+
+def test_products_are_found_by_prefix(store: Store) -> None:
+    for name in ("scans/sub-01.zarr/source", "scans/sub-01.zarr/kinetics/a/maps", "scans/sub-010.zarr/source"):
+        store.stage(name).publish(OLD)
+    assert list(store.products("scans/sub-01.zarr")) == [
+        "scans/sub-01.zarr/kinetics/a/maps",
+        "scans/sub-01.zarr/source",
+    ]
+    assert list(store.products(SOURCE)) == [SOURCE]
+    assert store.products("scans/sub-99.zarr") == {}
+    assert len(store.products("scans/")) == len(store.products()) == 3
+
+
+def test_a_product_cannot_lie_in_another(store: Store) -> None:
+    publish_curve(store, [1, 2], name=MAPS)
+    for name in (f"{MAPS}/inner", "scans/sub-01.zarr/kinetics"):
+        with pytest.raises(StoreError, match="in the way"):
+            store.stage(name)
+
+
+@pytest.mark.parametrize("name", ["", "/a", "../a", "a/../b", "a//b", ".staging/a", "a b", "a/commit.json", "a!b", "ü"])
+def test_impossible_names_are_refused(store: Store, name: str) -> None:
+    with pytest.raises(StoreError, match="can't be a name"):
+        store.stage(name)
+
+
+def test_a_store_must_be_made_before_it_is_opened(uri: str) -> None:
+    with pytest.raises(StoreError, match=r"no dlif store.*dlif"):
+        open_store(uri)
+    create_store(uri)
+    assert open_store(uri).products() == {}
+    assert create_store(uri).products() == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ('{"format": "dlif-store", "schema_version": 99}', "Update dlif"),
+        ('{"format": "dlif-store"}', "new store"),
+        ("[]", "Restore it"),
+        ("{", "Restore it"),
+    ],
+)
+def test_another_schema_version_is_refused(store: Store, content: str, hint: str) -> None:
+    overwrite(f"{store.uri}/dlif-store.json", content.encode())
+    with pytest.raises(SchemaVersionError, match=hint):
+        open_store(store.uri)
+
+
+def test_the_catalog_lists_scans_and_products(store: Store) -> None:
+    publish_curve(store, [1, 2])
+    store.stage("scans/sub-02.zarr/source").publish(NEW, status="excluded", reason="no dose.")
+    store.stage("reports/sub-01").publish(OLD)
+    store.stage("cohort/regions").publish(OLD)
+    catalog = build_catalog(store)
+    assert catalog[["scan", "product", "status", "reason"]].to_numpy().tolist() == [
+        ["", "cohort/regions", "success", ""],
+        ["sub-01", "report", "success", ""],
+        ["sub-01", "source", "success", ""],
+        ["sub-02", "source", "excluded", "no dose."],
+    ]
+    assert catalog["fingerprint"].iloc[3] == NEW.digest
+    assert str(catalog["created"].dtype).endswith("UTC]")
+
+
+def test_the_catalog_of_an_empty_store_is_empty(store: Store) -> None:
+    assert len(build_catalog(store)) == 0

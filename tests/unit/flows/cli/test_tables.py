@@ -1,0 +1,56 @@
+"""What the terminal shows is what was said: Rich takes words in square brackets for markup unless told otherwise."""
+
+import io
+
+import pandas as pd
+from rich.console import Console
+
+from dlif_core.evaluation.candidates import candidates
+from dlif_core.evaluation.conditions import conditions
+from dlif_core.evaluation.runner import evaluate
+from dlif_core.evaluation.tables import results
+from dlif_core.study.states import ScanState, ScanStatus
+from dlif_core.study.status import StudyStatus
+from dlif_core.study.step import Plan, PlannedStep, State, Step
+from flows.cli.tables import _metrics_table, _reached_table, plan_table, status_table, truth_table
+
+#: A unit, a list of names and a folder: the first two vanish as markup, the third is an error.
+REASON = "no durations [s] in [/data/sub-01]; regions: [brain] → [heart, liver]"
+
+
+def shown(table) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_reasons_of_a_plan() -> None:
+    step = Step("sub-01", "maps", "patlak", "product", None)
+    planned = PlannedStep(step, State.RUN, (REASON,))
+    assert REASON in shown(plan_table(Plan((planned,), {})))
+
+
+def test_reasons_of_a_status() -> None:
+    status = StudyStatus((ScanState("sub-01", ScanStatus.FAILED, (REASON,)),))
+    assert REASON in shown(status_table(status))
+
+
+def test_units_of_an_evaluation(tmp_path) -> None:
+    methods, scans = candidates(["population"]), conditions(2)[:1]
+    found = results(evaluate(methods, scans, tmp_path), methods, scans)
+    assert "FWHM error, median size [min]" in shown(_reached_table(found))
+    assert "FWHM [min]" in shown(_metrics_table(found))
+
+
+def test_unit_and_regions_of_the_truth() -> None:
+    row = {
+        "fit": "patlak",
+        "region": "lobe [left]",
+        "truth": 0.02,
+        "estimate": 0.021,
+        "error_percent": 5.0,
+        "scan": "a",
+    }
+    text = shown(truth_table(pd.DataFrame([row])))
+    assert "[mL/cm³/min]" in text
+    assert "lobe [left]" in text
