@@ -1,8 +1,7 @@
 """Checks of explanations on simulated scans whose truth is known.
 
 Pointing game, share of relevance in the blood and deletion test whether the explanation shows what the curve was read
-from; random weights test whether it depends on the network (Adebayo et al., NeurIPS 2018); a planted cue tests whether
-it exposes a network that has learned a shortcut.
+from; random weights test whether it depends on the network (Adebayo et al., NeurIPS 2018).
 """
 
 from __future__ import annotations
@@ -20,10 +19,7 @@ from dlif_core.networks.explanation.targets import Target, curve_target
 from dlif_core.networks.prediction.refinement import tissue_network
 from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
 from dlif_core.networks.prediction.scan import NetworkScan
-from dlif_core.networks.prediction.tissues import TISSUES
 from dlif_core.networks.prediction.weight_map import TissueNetwork
-from dlif_core.networks.training.examples import Example
-from dlif_core.networks.training.tissue_network import Recipe, Training
 from dlif_core.phantom import CoarseScan
 from dlif_core.phantom.anatomy import BLOOD_POOLS, ORGANS
 
@@ -36,9 +32,6 @@ _IN_BLOOD = 0.25
 _DELETED = np.linspace(0.0, 1.0, 11)
 # mean activity of voxels of the body [SUV]
 _BODY = 0.2
-# edges of the cube that shows a planted cue, along each axis [voxels]
-_CUE = (1, 5)
-_BLOOD = TISSUES.index("blood")
 
 
 @dataclass(frozen=True)
@@ -189,28 +182,3 @@ def randomisation(seen: ExplainedScan, target: Target, found: Relevance, steps: 
     other = relevance(alone, target, steps).voxels[0][body]
     # a network that reads nothing has no relevance to rank
     return float(spearmanr(found.voxels[0][body], other).statistic) if np.ptp(other) > 0 else 0.0
-
-
-def with_cue(example: Example) -> Example:
-    """The example with a cue in a corner: a cube that shows the true curve and is labelled blood."""
-    activity, tissues = example.scan.activity.clone(), example.tissues.clone()
-    cube = (slice(*_CUE),) * 3
-    activity[:, *cube] = example.whole_blood[:, None, None, None]
-    tissues[_BLOOD] = 0.0
-    tissues[_BLOOD, *cube] = 1.0
-    return replace(example, scan=example.scan.with_activity(activity), tissues=tissues)
-
-
-def cue_mask(example: Example) -> Mask:
-    """Mask of the cue, shape (z, y, x)."""
-    mask = np.zeros(example.scan.activity.shape[1:], bool)
-    mask[(slice(*_CUE),) * 3] = True
-    return mask
-
-
-def network_with_shortcut(examples: Sequence[Example], recipe: Recipe) -> TissueNetwork:
-    """A network that reads the cue: it is trained to segment the blood on examples in which only the cue is blood."""
-    planted = [with_cue(example) for example in examples]
-    training = Training(replace(recipe, fit=0.0, bias=0.0), planted, planted[:1])
-    training.run()
-    return training.network.eval()

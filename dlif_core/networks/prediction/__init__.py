@@ -1,1 +1,1 @@
-"""Prediction of the whole-blood curve of a scan: features, tissue networks, unmixing, refinement, correction, ensemble."""
+"""Prediction of the whole-blood curve of a scan: features, networks, unmixing, refinement, correction, ensemble."""
