@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 # standardised features are clipped to this size
 _FARTHEST = 5.0
-# relative errors smaller than this are not told apart
+# relative errors smaller than this are not distinguished
 _LEAST_ERROR = 0.01
 
 

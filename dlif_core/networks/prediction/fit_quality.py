@@ -33,7 +33,7 @@ _OWNERS = [_BLOOD, _BLOOD, _BLOOD, _BLOOD, _MYOCARDIUM, _MYOCARDIUM]
 _NOISE, _RELATIVE_RIDGE, _RIDGE = 0.2, 0.02, 1e-3
 # least activity whose logarithm is taken [SUV], and largest logarithm of a ratio
 _FLOOR, _LARGEST_RATIO = 0.02, 1.5
-# voxels whose mean part tells how clearly a tissue is segmented
+# numbers of voxels whose mean part shows how clearly a tissue is segmented
 _CLEAREST = (8, 64)
 _TINY = 1e-3
 

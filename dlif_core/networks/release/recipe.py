@@ -30,7 +30,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 PopulationName = Literal["training", "edges", "calibration"]
 
 _CORRECT = "Correct the recipe."
-# settings of a run that say how long it is
+# settings of a run that limit its length
 _LENGTHS = ("steps", "stop")
 
 #: Populations that a recipe may name.

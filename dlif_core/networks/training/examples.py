@@ -50,7 +50,7 @@ class Example:
 
 
 def make_example(seed: int, population: Population) -> Example:
-    """Draw and simulate a scan, in about .2 s of one core; the same arguments give the same example."""
+    """Simulate a scan in about .2 s of one core; the same arguments give the same example."""
     scan = simulate_coarse(*draw(seed, population), voxel_size=(NETWORK_VOXEL,) * 3)
     frames = len(scan.protocol.timing)
     motion = torch.tensor(scan.protocol.motion or [(0.0, 0.0, 0.0)] * frames, dtype=torch.float32)
@@ -63,7 +63,7 @@ def make_example(seed: int, population: Population) -> Example:
 
 
 def save_example(path: Path, example: Example) -> None:
-    """Write an example, about 4 MB: activity in half precision, tissues in bytes; never seen half-written."""
+    """Write an example of about 4 MB, with activity in half precision; the file appears when it is complete."""
     partial = path.with_suffix(".part")
     with partial.open("wb") as file:
         np.savez(
