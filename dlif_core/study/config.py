@@ -21,7 +21,7 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import ReaderOptions, reader_options
 from dlif_core.input_function import METHODS, Options
 from dlif_core.input_function.learned import LearnedOptions
-from dlif_core.kinetics import MODELS, FitSettings, Model
+from dlif_core.kinetics import FitSettings, Model
 from dlif_core.registry import named
 from dlif_core.validation import Section, unknown_key, validated, validated_each
 
@@ -146,8 +146,6 @@ class Kinetics(Section):
             return values
         if "settings" in values:
             raise unknown_key("settings", cls.valid_keys())
-        if isinstance(values.get("model"), str):
-            named(values["model"], MODELS, "kinetic model")
         known = {*_FIELDS, *_SETTINGS}
         settings = {_FIELDS.get(key, key): value for key, value in values.items() if key in known}
         return {**{key: value for key, value in values.items() if key not in known}, "settings": settings}
