@@ -62,6 +62,13 @@ class FitSettings:
     ------
     ConfigurationError
         If a value is unknown, out of range, needed and missing, or not one that the model takes.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> settings = dlif.FitSettings("logan", t_star=30, blood_volume=0.05)
+    >>> settings.kinetic_model.title
+    'Logan plot'
     """
 
     model: str

@@ -14,7 +14,7 @@ from flows.cli.output import print_rich
 if TYPE_CHECKING:
     from dlif_core.store import Store
     from dlif_core.study.config import StudyConfig
-    from dlif_core.study.plan import Plan
+    from dlif_core.study.step import Plan
 
 _WHERE = "Where the work is done"
 _LOCAL = "local"
@@ -108,14 +108,14 @@ def _run_shard(config: StudyConfig, part: tuple[int, int], workers: int) -> None
 
 def _print_results(config: StudyConfig, planned: Plan, store: Store) -> None:
     """Print the status of every scan, the comparison with a simulated truth and the report; exit by the status."""
-    from dlif_core.study.plan import COHORT
-    from dlif_core.study.status import status_of
+    from dlif_core.study.products import COHORT
+    from dlif_core.study.status import results, status_of
     from dlif_core.study.truth import compare_with_truth
     from flows.cli.tables import status_table, truth_table
 
     result = status_of(planned, store)
     print_rich(status_table(result))
-    truth = compare_with_truth(config, planned, store)
+    truth = compare_with_truth(config, store, planned.files, results(planned, store))
     if truth is not None:
         print_rich(truth_table(truth))
     if store.marker(COHORT) is not None:

@@ -15,12 +15,16 @@ ROOT = Path(__file__).parents[2]
 ROOMS = (
     "dlif_core/compute",
     "dlif_core/errors.py",
+    "dlif_core/input_function",
     "dlif_core/phantom",
     "dlif_core/registry.py",
     "dlif_core/report",
     "dlif_core/separable.py",
     "dlif_core/statistics",
     "dlif_core/store",
+    "dlif_core/study/config.py",
+    "dlif_core/study/template.py",
+    "dlif_core/validation.py",
 )
 
 #: Words with which a fragment begins: prepositions and pronouns that point at something said elsewhere.
