@@ -45,7 +45,10 @@ def test_the_template_is_a_valid_study(tmp_path: Path) -> None:
         ({"kinetics": [{"model": "1tcm", "blood_volume": 2}]}, "blood_volume"),
         ({"kinetics": [{"model": "patlak", "t_star": "auto"}]}, "kinetics.0.t_star: Input should be a valid number"),
         ({"kinetics": [{"model": "suv", "window": [1, 9], "input_function": "arterial"}]}, "suv needs none"),
-        ({"select": {"of": ["1tcm", "2tcm-irreversible"]}, "kinetics": [{"model": "1tcm"}]}, "no kinetic analysis '2tcm-irreversible'"),
+        (
+            {"select": {"of": ["1tcm", "2tcm-irreversible"]}, "kinetics": [{"model": "1tcm"}]},
+            "no kinetic analysis '2tcm-irreversible'",
+        ),
         ({"select": {"of": [FLAT["name"], "1tcm"]}, "kinetics": [FLAT, {"model": "1tcm"}]}, "different weights"),
         ({"select": {"of": ["suv", "1tcm"]}, "kinetics": [SUV, {"model": "1tcm"}]}, "no information criterion"),
         ({"regions": {"group": {}}}, "Did you mean 'groups'?"),
