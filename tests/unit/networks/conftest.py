@@ -25,7 +25,7 @@ def members() -> list[RevisingNetwork]:
 
 
 @pytest.fixture(scope="session")
-def hearts(examples) -> list[Example]:
+def hearts(examples: list[Example]) -> list[Example]:
     """The examples cut to 16 voxels about the heart along every axis, to be quick."""
     return [about_heart(example) for example in examples]
 
