@@ -4,6 +4,13 @@
 >>> scan = dlif.read_curves("tacs.tsv", blood="blood.tsv")
 >>> fit = dlif.fit(scan, "2tcm-irreversible", delay="region")
 
+What there is to choose from, other packages' parts included, is in three registries:
+
+>>> list(dlif.MODELS)[:3], dlif.MODELS["patlak"].title
+(['patlak', 'relative-patlak', 'logan'], 'Patlak plot')
+>>> list(dlif.METHODS)[:3], list(dlif.READERS)
+(['arterial', 'learned', 'image-derived'], ['pet-bids'])
+
 The names below are the public API. Each is loaded when it is first used, so that importing this package costs next to
 nothing. The library stands alone: it knows neither Prefect nor the command line.
 """
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from dlif_core.api.inputs import estimate_input_function
     from dlif_core.api.pet_scan import PetScan
     from dlif_core.curve import InputFunction
-    from dlif_core.errors import ConfigurationError, DlifError, InputError
+    from dlif_core.errors import ConfigurationError, DlifError, DlifWarning, InputError
     from dlif_core.frames import FrameTiming
     from dlif_core.ingest import READERS
     from dlif_core.input_function.registry import METHODS
@@ -38,6 +45,7 @@ __all__ = [
     "Acquisition",
     "ConfigurationError",
     "DlifError",
+    "DlifWarning",
     "DynamicScan",
     "FitSettings",
     "FitStatus",
@@ -65,6 +73,7 @@ _HOME = {
     "Acquisition": "scan",
     "ConfigurationError": "errors",
     "DlifError": "errors",
+    "DlifWarning": "errors",
     "DynamicScan": "scan",
     "FitSettings": "kinetics",
     "FitStatus": "kinetics",

@@ -54,7 +54,8 @@ def _stated(fields: Mapping[str, Any], where: str) -> tuple[Acquisition, tuple[s
     if not {"RadionuclideHalfLife", "TracerRadionuclide"} & fields.keys():
         raise InputError("the half-life of the radionuclide is unknown.", where=where, hint=_HINT)
     sidecar = Sidecar(fields, where)
-    dose, weight = sidecar.injected_activity(), sidecar.body_weight()
+    dose = sidecar.injected_activity() if "InjectedRadioactivity" in fields else None
+    weight = sidecar.body_weight()
     return Acquisition(
         sidecar.text("TracerName"), sidecar.half_life(), dose, weight, species=sidecar.text("Species").lower()
     ), tuple(sidecar.warnings)

@@ -83,7 +83,7 @@ def blood(
     ...     scan_end=60,
     ...     tracer="FDG",
     ... )
-    >>> aif.time[[0, -1]].tolist(), aif.whole_blood[0]
+    >>> aif.time[[0, -1]].tolist(), float(aif.whole_blood[0])
     ([0.0, 3600.0], 0.0)
     """
     from dlif_core.input_function.arterial import METHOD, arterial_curve

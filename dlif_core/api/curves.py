@@ -78,7 +78,7 @@ def read_curves(
     >>> scan = dlif.read_curves("tacs.tsv", blood="blood.tsv")
     >>> fit = dlif.fit(scan, "2tcm-irreversible")
     >>> fit["Ki"].round(4).values.tolist()
-    [0.0286, 0.0222]
+    [0.0286, 0.0218]
 
     A pandas table is read likewise; what it can't state is given.
 

@@ -117,7 +117,7 @@ def compare_models(
     >>> import dlif_core as dlif
     >>> scan = dlif.read_curves("tacs.tsv", blood="blood.tsv")
     >>> compared = dlif.compare_models(scan, ["1tcm", "2tcm-irreversible"])
-    >>> [compared["model"].values[i] for i in compared["best_model"].values]
+    >>> compared["model"][compared["best_model"]].values.tolist()
     ['2tcm-irreversible', '2tcm-irreversible']
     """
     from dlif_core.kinetics.selection import compare_regions

@@ -78,7 +78,7 @@ def fit_image(
     >>> import dlif_core as dlif
     >>> maps = dlif.fit_image(image, "patlak", t_star=15)
     >>> maps["Ki"].dims, maps["Ki"].attrs["units"], maps["Ki"].round(3).values.ravel().tolist()
-    (('z', 'y', 'x'), 'mL cm-3 min-1', [0.028, 0.022])
+    (('z', 'y', 'x'), 'mL cm-3 min-1', [0.027, 0.021])
 
     Of a dask image the maps are lazy.
 

@@ -54,7 +54,7 @@ def estimate_input_function(scan: PetScan | DynamicScan, method: str = "arterial
     >>> import dlif_core as dlif
     >>> scan = dlif.read_curves("tacs.tsv", blood="blood.tsv")
     >>> aif = dlif.estimate_input_function(scan, "arterial")
-    >>> aif.method, aif.time[-1]
+    >>> aif.method, float(aif.time[-1])
     ('arterial', 2730.0)
     """
     from dlif_core.input_function.registry import METHODS, estimate

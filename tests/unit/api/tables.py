@@ -1,6 +1,7 @@
 """Tables of a scan whose truth is known from an ODE solver, as a notebook user has them on disk."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,12 @@ def volume(k: dict[str, float]) -> float:
 
 def curves(truth: dict[str, dict[str, float]] = TRUTH) -> dict[str, np.ndarray]:
     """Frame averages of every region [Bq/mL]."""
-    return {name: ode_curve(MOUSE, BLOOD, k) for name, k in truth.items()}
+    return {name: _curve(tuple(k.items())) for name, k in truth.items()}
+
+
+@lru_cache
+def _curve(rates: tuple[tuple[str, float], ...]) -> np.ndarray:
+    return ode_curve(MOUSE, BLOOD, dict(rates))
 
 
 def tac_table(truth: dict[str, dict[str, float]] = TRUTH, scale: float = 1e-3) -> pd.DataFrame:
