@@ -18,6 +18,14 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.service, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
+#: A command as pip writes it.
+SCRIPT = """\
+#!{python}
+import sys
+from {module} import {function}
+if __name__ == "__main__":
+    sys.exit({function}())
+"""
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install"
 
 
@@ -30,7 +38,9 @@ def first_steps() -> str:
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", first_steps(), re.DOTALL | re.MULTILINE)
+    """Code blocks of a language in the section."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", first_steps(), re.DOTALL | re.MULTILINE)
+    return [content for name, content in found if name == language]
 
 
 @dataclass(frozen=True)
@@ -72,9 +82,7 @@ def make_environment(place: Path) -> None:
     for name, target in scripts.items():
         module, function = target.split(":")
         script = place / "bin" / name
-        script.write_text(f"#!{place / 'bin' / 'python'}\nimport sys\nfrom {module} import {function}\n")
-        with script.open("a") as stream:
-            stream.write(f"sys.exit({function}())\n")
+        script.write_text(SCRIPT.format(python=place / "bin" / "python", module=module, function=function))
         script.chmod(0o755)
 
 
