@@ -126,7 +126,7 @@ def test_a_file_that_cannot_be_written_is_named_without_a_traceback(dlif, tmp_pa
 
 def test_explain_takes_the_model_of_the_study(dlif, tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(
-        "name: a\ndata: .\noutput: out\ninput_functions: {learned: {model: my-own-model}}\nkinetics: [{model: patlak, t_star: 10}]\n"
+        "{name: a, data: ., output: out, input_functions: {learned: {model: my-own-model}}, kinetics: [{model: 1tcm}]}"
     )
     code, _, said = dlif("explain", "study.yaml", "sub-01")
     assert code == ExitCode.CONFIGURATION
