@@ -215,7 +215,7 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     """
     import xarray as xr
 
-    if criterion not in get_args(Criterion):
+    if not isinstance(criterion, str) or criterion not in get_args(Criterion):
         hint = f"Use one of {', '.join(get_args(Criterion))}."
         raise ConfigurationError(f"there is no criterion {criterion!r}.", where=_COMPARISON, hint=hint)
     _require_models(fits)

@@ -126,7 +126,18 @@ class FitSettings:
         ----------
         context
             What the curves share.
+
+        Raises
+        ------
+        ConfigurationError
+            If a number is still to be found, or there are too few frames for the model.
         """
+        if self.to_be_found:
+            hint = "Give a number, or let `prepare` find it."
+            raise ConfigurationError("it is still to be found.", where=f"fit setting {self.to_be_found[0]}", hint=hint)
+        if len(context.timing) < 2 and "window" not in self.kinetic_model.options:
+            hint = "Models of the time course need several frames; with one there is the SUV or a ratio."
+            raise ConfigurationError("one frame is not enough.", where=f"model {self.model}", hint=hint)
         return self.kinetic_model.engine(context, self)
 
     def _require_known_kinds(self) -> None:
