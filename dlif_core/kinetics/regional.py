@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -121,7 +120,7 @@ def fit_attributes(prepared: Preparation) -> dict[str, Any]:
     settings, curve = prepared.settings, prepared.context.input_function
     attributes: dict[str, Any] = {
         "model": settings.model,
-        "settings": json.dumps(asdict(prepared.asked), sort_keys=True),
+        "settings": json.dumps(prepared.asked.as_record(), sort_keys=True),
         "found": json.dumps(prepared.found, sort_keys=True),
         "input_function": "" if curve is None else curve.method,
     }

@@ -41,7 +41,7 @@ _OPTIMAL = (*_SOUND, FitStatus.DEGENERATE)
 def fitted_numbers(settings: FitSettings) -> float:
     """Numbers that are fitted to a curve; NaN for a model without information criteria.
 
-    What is fixed does not count, be it given or found on the leading region. A delay and other numbers of the input
+    What is fixed does not count, be it given or found on the pilot region. A delay and other numbers of the input
     function count where they are fitted for each region, and a number counts though it ends on a bound.
     """
     fixed = settings.blood_volume is not None
@@ -267,7 +267,7 @@ def _f_tests(fits: Mapping[str, xr.Dataset]) -> dict[str, Any]:
 
 
 def _settings(fit: xr.Dataset) -> FitSettings:
-    return FitSettings(**json.loads(fit.attrs["settings"]))
+    return FitSettings.from_record(json.loads(fit.attrs["settings"]))
 
 
 def _is_nested(simple: xr.Dataset, full: xr.Dataset) -> bool:

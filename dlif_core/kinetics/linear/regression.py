@@ -187,8 +187,8 @@ class CurveRegression:
         backend, count = self._backend, len(self._shared)
         along = self._unmix @ backend.numpy(coordinates[:, :count])
         left = coordinates[0, count:]
-        triangle, heights, units = self._orthogonalise(coordinates[1:], left)
-        own = _back_substitution(triangle, heights)
+        triangle, components, units = self._orthogonalise(coordinates[1:], left)
+        own = _back_substitution(triangle, components)
         spread = [_back_substitution(triangle, list(unit)) for unit in np.eye(len(own))]
         values = np.stack([*_less(along[0], own, along[1:]), *own])
         directions = _directions(self._unmix, spread, along[1:])
@@ -204,7 +204,7 @@ class CurveRegression:
         directions.
         """
         backend, count = self._backend, len(self._shared)
-        triangle, heights, units = [], [], []
+        triangle, components, units = [], [], []
         for index, column in enumerate(columns):
             length = self._length(column)
             unit = column[count:] / length
@@ -212,11 +212,11 @@ class CurveRegression:
             shares = [backend.products(unit, other) for other in later] + [backend.products(unit, left)]
             for other, share in zip([*later, left], shares, strict=True):
                 other -= share * unit
-            *between, height = map(backend.numpy, shares)
+            *between, component = map(backend.numpy, shares)
             triangle.append([backend.numpy(length), *between])
-            heights.append(height)
+            components.append(component)
             units.append(unit)
-        return triangle, heights, units
+        return triangle, components, units
 
     def _length(self, column: Any) -> Any:
         """Length of a column without the shared ones; NaN where nothing but rounding is left."""

@@ -115,7 +115,7 @@ class TestSettings:
             ("weight_limits", (0.1,)),
             ("weight_limits", ("a", "b")),
             ("intervals", "yes"),
-            ("leading_region", 3),
+            ("pilot_region", 3),
             ("window", 3.0),
             ("rates", ("a", "b")),
         ],
