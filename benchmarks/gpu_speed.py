@@ -1,7 +1,7 @@
-"""Voxels per second on a GPU, and whether its results are those of the CPU.
+"""Voxels per second on a GPU, and whether its results agree with those of the CPU.
 
-For each compartment model the same noisy curves are fitted on both. The share of voxels is told whose parameters and
-standard errors agree within 1e-3 of each other, or lie below 1e-3 of the median in both.
+For each compartment model the same noisy curves are fitted on both. Printed is the share of voxels whose parameters and
+standard errors agree to a relative 1e-3, or are below 1e-3 of the median in both.
 
     python benchmarks/gpu_speed.py [--device cuda] [--voxels 2000000]
 """
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--voxels", type=int, default=2_000_000)
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
-        print("no GPU here: nothing measured on one")
+        print("no GPU found: nothing measured")
         return
     curves = simulated(options.voxels)
     name = torch.cuda.get_device_name() if options.device == "cuda" else options.device

@@ -1,8 +1,8 @@
-"""Voxels per second of every model, beside lmfit, petpal and a plain copy of the same memory, on one pinned core.
+"""Voxels per second of every model, compared with lmfit, petpal and a copy of the same memory, on one pinned core.
 
-All fit the same curves of a simulated mouse (FDG, 42 frames), one after the other; time is that of the processor, so
-that other work on the machine counts little. Every figure is a median of repeats. Each fit of ours has bounds and
-standard errors, with the memory settings of a worker. Of the peers:
+All fit the same curves of a simulated mouse (FDG, 42 frames), one after the other. Processor time is measured, so that
+other work on the machine matters little. Every number is a median of repeats. Fits of dlif have bounds and standard
+errors, and the memory settings of a worker. The peers:
 
 * lmfit: a fit of each voxel with exact convolution, the same parameters and bounds, one start.
 * petpal: its own fit of each voxel (see petpal_fits.py) in its own environment (see peers.py) on the same core. It
@@ -10,7 +10,7 @@ standard errors, with the memory settings of a worker. Of the peers:
   column); targets are against the number at which it finds about the same parameters.
 * copy: np.copyto of the array of curves.
 
-At the end, what each finds for the same curve without noise.
+At the end the results of each for the same curve without noise are printed.
 
     python benchmarks/kinetics_speed.py [MODEL ...]
 """
@@ -96,7 +96,7 @@ TARGETS = {
 
 
 class Scan:
-    """The curves, and what all models know of them."""
+    """The curves, and what all models share."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
@@ -120,7 +120,7 @@ class Scan:
         return self.with_reference if MODELS[model].needs_reference else self.with_plasma
 
     def exact(self, model: str) -> tuple[dict[str, float], np.ndarray]:
-        """What a perfect fit finds, and the curve."""
+        """The true parameters, and the curve."""
         k = EXACT[exact_kind(model)]
         return expected(k, MODELS[model].needs_reference), tissue_curve(self.response, self.whole_blood, k)
 
@@ -202,7 +202,7 @@ def lmfit_fit(scan: Scan, model: str, root: np.ndarray, curve: np.ndarray) -> di
 
 
 def lmfit_rate(fit: Callable[[np.ndarray], object], curves: np.ndarray) -> float:
-    """Voxels per second, the median of batches of ten until the time is over."""
+    """Voxels per second, the median over batches of ten until the time is up."""
     rates: list[float] = []
     began = time.process_time()
     for first in range(0, curves.shape[1] - 10, 10):
@@ -216,9 +216,9 @@ def lmfit_rate(fit: Callable[[np.ndarray], object], curves: np.ndarray) -> float
 
 
 def petpal(scan: Scan, models: list[str]) -> dict[str, dict[str, Any]]:
-    """What petpal says by number of samples, ``default`` or ``fine``, and model; empty where it is not installed."""
+    """Results of petpal by number of samples, ``default`` or ``fine``, and model; empty where it is not installed."""
     if not peers.READY.exists():
-        print("petpal is not installed (benchmarks/peers.py does it where it can); it is left out")
+        print("petpal is not installed (benchmarks/peers.py installs it where possible); it is left out")
         return {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -243,13 +243,13 @@ def judged(model: str, rate: float, peer: float | None, copies: float) -> str:
     target = TARGETS.get(model)
     if target is None:
         return ""
-    said = [f"≥ {target.rate:,.0f}/s {'met' if rate >= target.rate else 'NOT MET'}"]
+    verdicts = [f"≥ {target.rate:,.0f}/s {'met' if rate >= target.rate else 'NOT MET'}"]
     if target.petpal:
         ratio = "not measured" if peer is None else "met" if rate / peer >= target.petpal else "NOT MET"
-        said.append(f"≥ {target.petpal:,.0f} x petpal {ratio}")
+        verdicts.append(f"≥ {target.petpal:,.0f} x petpal {ratio}")
     if np.isfinite(target.copies):
-        said.append(f"≤ {target.copies:g} copies {'met' if copies <= target.copies else 'NOT MET'}")
-    return "; ".join(said)
+        verdicts.append(f"≤ {target.copies:g} copies {'met' if copies <= target.copies else 'NOT MET'}")
+    return "; ".join(verdicts)
 
 
 def number(value: float | None, digits: int = 0) -> str:

@@ -1,7 +1,7 @@
 """What limits the learned curve: noise, or animals unlike those of the training?
 
-Simulated mice are shown twice, with other noise. Errors that noise makes differ between the two, errors in how the
-animal is drawn agree. Mice at the edges of the training's ranges are put beside mice just beyond them.
+Every simulated mouse is predicted twice, with different noise. Errors due to noise differ between the two, errors of
+the segmentation agree. Mice at the edges of the ranges of training are compared with mice just beyond them.
 
     python benchmarks/learned_repeat.py [--mice 40]
 """

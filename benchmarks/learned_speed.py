@@ -1,8 +1,8 @@
 """The learned input function of one mouse at the scanner's own voxels (96 x 48 x 48 x 42), against its limits.
 
-In a process of its own for each number of threads: the first curve after the start, models loaded, with image, scope
-check, all networks, band and samples. Limits: 10 s on two cores and 1.5 GB at the peak. Where there is a GPU, the
-networks alone are timed on it too (limit .2 s), and their curve is compared with that of the CPU.
+In a separate process for each number of threads: time of the first curve after the start, including loading of the
+model, scope check, all networks, band and samples. Limits: 10 s on two cores and 1.5 GB at the peak. If there is a GPU,
+the networks alone are timed on it too (limit .2 s), and their curve is compared with that of the CPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The peers' own environment, `benchmarks/.peers`: made once, or a line that says why it can't be.
+"""Make the environment of the peers, `benchmarks/.peers`, or print why it can't be made.
 
 python benchmarks/peers.py
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / ".peers"
 READY = FOLDER / ".ready"
 PYTHON = FOLDER / "bin" / "python"
-# petpal asks for Python 3.12 but runs on 3.11; its own list of dependencies holds documentation tools.
+# petpal asks for Python 3.12 but runs on 3.11; its dependencies include documentation tools.
 PETPAL = ["--ignore-requires-python", "--no-deps", "petpal==0.7.1"]
 NEEDED_BY_PETPAL = [
     "numba",
@@ -53,7 +53,7 @@ def main() -> None:
         make()
     except (subprocess.CalledProcessError, OSError) as fault:
         why = (getattr(fault, "stderr", "") or str(fault)).strip().splitlines()
-        print(f"petpal can't be installed here; benchmarks go on without it: {why[-1] if why else fault}")
+        print(f"petpal can't be installed here; benchmarks run without it: {why[-1] if why else fault}")
 
 
 if __name__ == "__main__":

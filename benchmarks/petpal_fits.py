@@ -1,9 +1,9 @@
-"""petpal's fits of given curves, timed where they run; for its own environment, see peers.py.
+"""Fits of given curves by petpal, timed; to be run in the environment that peers.py makes.
 
     benchmarks/.peers/bin/python benchmarks/petpal_fits.py FOLDER CORE
 
-FOLDER holds the .npy files that kinetics_speed.py writes and tasks.json; the answer, JSON, is printed. Of each curve
-everything that petpal does for it counts, compilation does not.
+FOLDER holds the .npy files that kinetics_speed.py writes and tasks.json; the results are printed as JSON. The time
+includes all that petpal does for a curve, but no compilation.
 """
 
 import json

@@ -14,14 +14,15 @@ import distributed
 import numpy as np
 
 from dlif_core.curve import InputFunction
-from dlif_core.ingest import IngestedScan
+from dlif_core.ingest import IngestedScan, ScanFiles
 from dlif_core.scan import DynamicScan
 from dlif_core.store import Fingerprint, Store, create_store
 from dlif_core.study.config import Kinetics, StudyConfig
-from dlif_core.study.job import Job
-from dlif_core.study.plan import Step, fit_name, input_function_name
-from dlif_core.study.source import source_name, write_source
-from dlif_core.study.stages import run_step
+from dlif_core.study.job import ScanJob
+from dlif_core.study.products import fit_name, input_function_name, source_name
+from dlif_core.study.running import run_step
+from dlif_core.study.source import write_source
+from dlif_core.study.step import Step
 
 SCAN, METHOD = "simulated", "arterial"
 _FINGERPRINT = Fingerprint({"made by": "benchmark"})
@@ -50,7 +51,8 @@ class Study:
             any_of=(input_function_name(SCAN, METHOD),),
         )
         started = time.perf_counter()
-        outcome = run_step(Job(self.config, step), executor)
+        files = ScanFiles(SCAN, root="", reader="", files={})
+        outcome = run_step(ScanJob(self.config, step, files), executor)
         assert outcome.status == "success", outcome
         return time.perf_counter() - started
 
@@ -89,12 +91,12 @@ def peak_memory() -> int:
 
 
 def processor_seconds(client: distributed.Client) -> float:
-    """Processor time of all workers so far, which other work on the machine hardly changes."""
+    """Processor time of all workers so far; other work on the machine hardly changes it."""
     return float(sum(client.run(time.process_time).values()))
 
 
 def workers_ready(client: distributed.Client) -> dict[str, int]:
-    """Import in every worker what a fit needs; peak memory of each before any work."""
+    """Import in every worker what a fit needs; return the peak memory of each before any work."""
     return client.run(_ready)
 
 
@@ -105,7 +107,7 @@ def _ready() -> int:
 
 
 def print_load() -> None:
-    """Wall seconds mean little while others compute."""
+    """Print the load of the machine: wall times mean little on a busy one."""
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
@@ -115,13 +117,13 @@ def verdict(value: float, limit: float, *, at_least: bool = False) -> str:
 
 
 def one_thread() -> None:
-    """For this process and those it starts; before NumPy or torch is used."""
+    """Set the number of threads of this process and those it starts; to be called before NumPy or torch is used."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
 
 
 def noise_in_air(image: np.ndarray, level: float, seed: int = 0) -> None:
-    """Give every voxel that is zero throughout noise of a mean level, in place, so that no voxel is masked."""
+    """Add noise of a mean level to every voxel that is zero in all frames, in place, so that no voxel is masked."""
     rng = np.random.default_rng(seed)
     empty = ~image.any(axis=0)
     count = int(empty.sum())

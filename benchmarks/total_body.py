@@ -1,7 +1,7 @@
 """A simulated total-body scan, 4.4 million voxels x 40 frames: maps of the irreversible model with standard errors.
 
-The scan is made and stored shard by shard, every voxel has noise, so that none is masked. Wall seconds of the maps on
-two workers of a cluster that is up, and the peak memory of a worker.
+The scan is simulated and stored shard by shard; every voxel has noise, so that none is masked. Printed are the wall
+time of the maps on two workers of a running cluster, and the peak memory of a worker.
 
     python benchmarks/total_body.py
 """
@@ -22,7 +22,7 @@ NOISE = 3.0  # [SUV^½ s^½]
 
 
 class LazyScan:
-    """Curves of labels with noise, made when a block is asked for."""
+    """Curves of labels with noise, computed block by block."""
 
     def __init__(self, labels: Any, curves: Any, timing: Any) -> None:
         self._labels, self._curves, self._timing = labels, curves, timing
@@ -39,7 +39,7 @@ class LazyScan:
 
 
 def body_labels(organs: int) -> Any:
-    """0 for air; the body is an ellipse in every slice, organs are slabs of it."""
+    """Labels, 0 for air: the body is an ellipse in every slice, organs are slabs of it."""
     import numpy as np
 
     z, y, x = np.ogrid[tuple(slice(0, length) for length in SHAPE)]

@@ -1,6 +1,6 @@
-"""Throughput of two worker processes against one, as a study makes maps: the same scan on one worker and on two.
+"""Throughput of two worker processes compared with one, for the maps of a study.
 
-Wall seconds, so that other work on the machine counts; one and two workers in turn, the median of each.
+Wall times, so that other work on the machine matters; one and two workers alternate, the median of each is printed.
 
     python benchmarks/two_cores.py
 """
@@ -29,7 +29,7 @@ def seconds_on(workers: int, study: Study) -> float:
 
 def main() -> None:
     if (os.cpu_count() or 1) < 2:
-        print("one core alone: nothing to compare")
+        print("only one core: nothing to compare")
         return
     one_thread()
     print_load()

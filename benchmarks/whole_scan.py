@@ -1,8 +1,8 @@
 """A whole mouse scan, 128 x 92 x 92 voxels x 42 frames: maps of Ki, K1, k2, k3 and vB with standard errors.
 
-Wall seconds on two workers of a cluster that is up, as a study makes maps: the store is read, the fits done, the maps
-written, checked, made durable and committed. Twice: with air as the simulator leaves it, four of five voxels being
-zero and so masked, and with noise in the air, so that every voxel is fitted.
+Wall times on two workers of a running cluster, as in a study: the image is read from the store, fitted, and the maps
+are written, checked, flushed to disk and committed. Twice: with the air of the simulator, where four of five voxels are
+zero and thus masked, and with noise in the air, so that every voxel is fitted.
 
     python benchmarks/whole_scan.py
 """

@@ -53,7 +53,9 @@ class InputFunction:
 
     Examples
     --------
-    >>> curve = InputFunction(time=[0, 20, 40, 3600], whole_blood=[0, 9e4, 4e4, 5e3], plasma=[0, 1e5, 4e4, 5e3], method="own")
+    >>> import dlif_core as dlif
+    >>> whole_blood, plasma = [0, 9e4, 4e4, 5e3], [0, 1e5, 4e4, 5e3]
+    >>> curve = dlif.InputFunction([0, 20, 40, 3600], whole_blood, plasma, method="own")
     >>> curve.shifted(10).time.tolist()
     [10.0, 30.0, 50.0, 3610.0]
     """

@@ -38,6 +38,15 @@ class DlifError(Exception):
         File, URI or setting that is at fault.
     hint
         What to do about it.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> try:
+    ...     dlif.read_curves("no-such-table.tsv")
+    ... except dlif.DlifError as fault:
+    ...     print(fault.where, fault.message, fault.hint, sep=" | ")
+    no-such-table.tsv | the file is not there. | Correct the path.
     """
 
     exit_code = ExitCode.UNEXPECTED
@@ -62,17 +71,45 @@ def _rebuild(kind: type[DlifError], message: str, where: str, hint: str) -> Dlif
 
 
 class DlifWarning(UserWarning):
-    """Data were repaired, or something was assumed; the result says so too, in its warnings."""
+    """Data were repaired, or something was assumed; the result says so too, in its warnings.
+
+    Examples
+    --------
+    Where such data must not pass, the warnings are made errors.
+
+    >>> import warnings
+    >>> import dlif_core as dlif
+    >>> warnings.simplefilter("error", dlif.DlifWarning)
+    >>> dlif.blood([0, 1, 2, 10, 60], [0, 9, 5, 3, 2], units="kBq/mL", time_unit="min", scan_end=60)
+    Traceback (most recent call last):
+    dlif_core.errors.DlifWarning: whole blood and plasma were not both measured; they are taken as equal.
+    """
 
 
 class ConfigurationError(DlifError, ValueError):
-    """A setting is unknown, out of range or contradicts another."""
+    """A setting is unknown, out of range or contradicts another.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> dlif.FitSettings("patlak", t_star=-5)
+    Traceback (most recent call last):
+    dlif_core.errors.ConfigurationError: fit setting t_star: -5 is not possible here. ...
+    """
 
     exit_code = ExitCode.CONFIGURATION
 
 
 class InputError(DlifError, ValueError):
-    """Input data can't be used as they are; the scan is excluded with this as its reason."""
+    """Input data can't be used as they are; a study excludes the scan with this as its reason.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> dlif.FrameTiming(start=[0, 60], duration=[60, -1])
+    Traceback (most recent call last):
+    dlif_core.errors.FrameTimingError: frame 2 has a duration of -1 s. Every duration must be positive.
+    """
 
     exit_code = ExitCode.INPUT
 

@@ -55,7 +55,8 @@ class FrameTiming:
 
     Examples
     --------
-    >>> timing = FrameTiming(start=[0, 30, 60], duration=[30, 30, 60])
+    >>> import dlif_core as dlif
+    >>> timing = dlif.FrameTiming(start=[0, 30, 60], duration=[30, 30, 60])
     >>> len(timing), timing.mid.tolist(), timing.gaps
     (3, [15.0, 45.0, 90.0], ())
     """

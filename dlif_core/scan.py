@@ -42,7 +42,8 @@ class Acquisition:
 
     Examples
     --------
-    >>> mouse = Acquisition("FDG", half_life=6586.2, injected_activity=10e6, body_weight=0.022, species="mouse")
+    >>> import dlif_core as dlif
+    >>> mouse = dlif.Acquisition("FDG", half_life=6586.2, injected_activity=10e6, body_weight=0.022, species="mouse")
     >>> round(1e6 * mouse.suv_factor, 3)
     2.2
     """
@@ -98,7 +99,8 @@ class RegionCurves:
 
     Examples
     --------
-    >>> curves = RegionCurves(("cortex", "cerebellum"), [[0, 900, 700], [0, 800, 400]], [400.0, 50.0])
+    >>> import dlif_core as dlif
+    >>> curves = dlif.RegionCurves(("cortex", "cerebellum"), [[0, 900, 700], [0, 800, 400]], [400.0, 50.0])
     >>> curves.activity.shape
     (2, 3)
     """
@@ -187,6 +189,17 @@ class DynamicScan:
     ------
     ImageError
         If shapes contradict each other. That values are finite is checked as they stream in, by ingest.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> scan = dlif.DynamicScan(
+    ...     timing=dlif.FrameTiming([0, 60], [60, 60]),
+    ...     acquisition=dlif.Acquisition("FDG", half_life=6586.2),
+    ...     regions=dlif.RegionCurves(("cortex",), [[3e3, 5e3]], [400.0]),
+    ... )
+    >>> scan.activity is None
+    True
     """
 
     timing: FrameTiming

@@ -52,6 +52,23 @@ _TABLE: dict[Dimension, dict[str, float]] = {
 }
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text beside a name is a unit; words that only say that a number has none don't count.
+
+    Examples
+    --------
+    >>> is_unit("kBq/mL"), is_unit("%"), is_unit("left"), is_unit("1")
+    (True, True, False, False)
+    """
+    measured = (known for dimension, known in _TABLE.items() if dimension != "fraction")
+    return _key(text) in ("%", "percent") or any(_key(text) in known for known in measured)
+
+
+def _key(unit: str) -> str:
+    """The spelling in which a unit is looked up, without blanks and in lower case."""
+    return "".join(unit.lower().split())
+
+
 def factor(unit: str | None, dimension: Dimension, *, where: object = "") -> float:
     """Factor that turns a value in `unit` into dlif's canonical unit of the dimension.
 
@@ -79,9 +96,9 @@ def factor(unit: str | None, dimension: Dimension, *, where: object = "") -> flo
         raise UnitError(
             f"no unit is given for this {dimension}.",
             where=where,
-            hint=f"State it in the file, for example {CANONICAL[dimension]!r}.",
+            hint=f"State it, for example {CANONICAL[dimension]!r}.",
         )
-    key = "".join(unit.lower().split())
+    key = _key(unit)
     if key not in known:
         raise UnitError(
             f"{unit!r} is not a known unit of {dimension}.",

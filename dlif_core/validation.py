@@ -16,15 +16,18 @@ Kind = TypeVar("Kind")
 Result = TypeVar("Result")
 
 _UNKNOWN_KEY = "unknown_key"
-# pydantic's words for these faults speak of Python classes
+# pydantic's words for these faults speak of Python
 _PLAIN_WORDS = {
     "missing": "it is needed",
     "dict_type": "keys and values belong here",
     "model_type": "keys and values belong here",
     "dataclass_type": "keys and values belong here",
+    "tuple_type": "a list belongs here",
+    "list_type": "a list belongs here",
+    "invalid_key": "keys are texts here",
 }
-# faults whose message says all there is to say, or whose value is a whole section
-_WITHOUT_VALUE = {*_PLAIN_WORDS, _UNKNOWN_KEY, "value_error"}
+# faults whose message says all that there is to say
+_WITHOUT_VALUE = ("missing", "invalid_key", "value_error", _UNKNOWN_KEY)
 
 
 class Section(BaseModel):
@@ -157,6 +160,9 @@ def _sentence(place: str, faults: list[ErrorDetails]) -> str:
 
 
 def _reason(fault: ErrorDetails) -> str:
-    if fault["type"] in _PLAIN_WORDS:
-        return _PLAIN_WORDS[fault["type"]]
-    return fault["msg"].removeprefix("Value error, ").removesuffix(".")
+    context = fault.get("ctx", {})
+    if fault["type"] == "too_short":
+        return f"at least {context['min_length']} belong here"
+    if fault["type"] == "too_long":
+        return f"at most {context['max_length']} belong here"
+    return _PLAIN_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, ").removesuffix("."))

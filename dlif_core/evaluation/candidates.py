@@ -13,8 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dlif_core
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.input_function import METHODS, estimate
@@ -191,7 +190,7 @@ def published_curve(
     """
     import numpy as np
 
-    from dlif_core.blood.plasma import assumed_ratio
+    from dlif_core.blood_samples.plasma import assumed_ratio
     from dlif_core.input_function.image_derived import curve_from_frames
     from dlif_core.networks.prediction.fc_dlif import predict_curve
     from dlif_core.networks.prediction.predict import network_image
@@ -215,7 +214,7 @@ def _digest(method: str, weights: str = "") -> str:
 @cache
 def code_digest() -> str:
     """sha256 of the code, and the numbers beside it, that curves and their figures may depend on; not of models."""
-    root = Path(dlif_core.__file__).parent
+    root = Path(__file__).parents[1]
     files = [*root.glob("*.py"), *(file for room in _ROOMS for file in (root / room).rglob("*") if file.is_file())]
     decisive = {file.relative_to(root).as_posix(): file for file in files if file.suffix in _DECISIVE}
     digest = hashlib.sha256()

@@ -1,6 +1,6 @@
 """Readers of scans: one protocol, one registry, a room or a module for each format."""
 
-from dlif_core.ingest.reader import ImageGeometry, IngestedScan, Reader, ReaderOptions, ScanFiles, Source
+from dlif_core.ingest.reader import ImageGeometry, IngestedScan, Reader, ReaderOptions, ScanFiles, ScanSource
 from dlif_core.ingest.registry import (
     READERS,
     deciding_facts,
@@ -8,7 +8,6 @@ from dlif_core.ingest.registry import (
     image_geometry,
     looked_for,
     open_scan,
-    reader_options,
 )
 
 __all__ = [
@@ -18,11 +17,10 @@ __all__ = [
     "Reader",
     "ReaderOptions",
     "ScanFiles",
-    "Source",
+    "ScanSource",
     "deciding_facts",
     "find_scans",
     "image_geometry",
     "looked_for",
     "open_scan",
-    "reader_options",
 ]

@@ -65,7 +65,7 @@ class NiftiImage:
     _stored: Any
 
     def __getitem__(self, key: Any, /) -> NDArray[np.float32]:
-        """Any block by integers, slices and ``...``; only that block is read."""
+        """Read a block, given by integers, slices and ``...``; nothing else is read."""
         given = key if isinstance(key, tuple) else (key,)
         if Ellipsis not in given:
             given = (*given, Ellipsis)
@@ -199,7 +199,7 @@ def _load(path: Path, uri: str) -> tuple[Any, Any, Any]:
 
 
 def _four_dimensions(shape: tuple[int, ...], uri: str) -> tuple[int, ...]:
-    """Shape (x, y, z, frames); an image of three dimensions is one frame."""
+    """Return the shape as (x, y, z, frames); an image of three dimensions is one frame."""
     four = (*shape, 1)[:4] if len(shape) == 3 else shape[:4]
     if len(four) != 4 or math.prod(shape) != math.prod(four) or min(four) < 1:
         raise ImageError(
@@ -237,7 +237,7 @@ def _without_free_text(header: Any) -> bytes:
 
 
 def read_labels(uri: str, image: NiftiImage) -> NDArray[np.int32]:
-    """Region labels on the grid of an image.
+    """Read region labels on the grid of an image.
 
     Returns
     -------

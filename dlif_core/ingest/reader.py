@@ -12,29 +12,31 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.scan import DynamicScan
+from dlif_core.validation import Section
 
 #: File names of region-curve tables, as PET-BIDS derivatives call them.
 DEFAULT_CURVES = "*_tacs.tsv"
 
 
-class ReaderOptions(BaseModel):
+class ReaderOptions(Section):
     """What ``data:`` in a study file may hold beside ``uri`` and ``format``; a reader's own options derive from it.
 
     Every option that is not at its default becomes part of what decides the ingested scan, so options are plain values.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    @classmethod
+    def valid_keys(cls) -> tuple[str, ...]:
+        """Keys that a study file may give in ``data:`` with the reader's format."""
+        return ("uri", "format", *cls.model_fields)
 
 
 NO_OPTIONS = ReaderOptions()
 
 
 @dataclass(frozen=True)
-class Source:
+class ScanSource:
     """Where a reader looks for scans, and for what.
 
     Attributes
@@ -162,7 +164,7 @@ class Reader(Protocol):
     def recognises(self, uri: str) -> bool:
         """Tell whether data of the format lie at a URI; it looks at names only and raises nothing for other data."""
 
-    def find(self, source: Source) -> list[ScanFiles]:
+    def find(self, source: ScanSource) -> list[ScanFiles]:
         """List the scans at a source in the order of their ids.
 
         Only names of files are looked at. What a scan needs is checked when it is opened, so that one bad scan doesn't

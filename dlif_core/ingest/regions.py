@@ -39,7 +39,7 @@ class LabelMeans:
 
 
 def label_means(image: ImageArray, labels: NDArray[np.int32], where: str) -> LabelMeans:
-    """Mean curve of each label.
+    """Average the image over each label, frame by frame.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def _require_finite(not_finite: NDArray[np.int_], where: str) -> None:
 def region_curves(
     means: LabelMeans, names: Mapping[int, str], voxel_volume: float, source: str
 ) -> tuple[RegionCurves, tuple[str, ...]]:
-    """Curves of all labels but the background 0.
+    """Make region curves of all labels but the background 0.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ def number(value: object) -> float | None:
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """A TSV file as columns of text.
 
     Attributes
@@ -91,7 +91,7 @@ class Table:
             ) from None
 
 
-def read_table(uri: str, required: Sequence[str] = ()) -> Table:
+def read_table(uri: str, required: Sequence[str] = ()) -> TextTable:
     """Read a TSV file with a header line.
 
     Parameters
@@ -117,7 +117,7 @@ def read_table(uri: str, required: Sequence[str] = ()) -> Table:
                 where=uri,
                 hint="Separate the cells by single tabs; write n/a where there is no value.",
             )
-    return Table({name: [row[i].strip() for row in rows[1:]] for i, name in enumerate(header)}, uri)
+    return TextTable({name: [row[i].strip() for row in rows[1:]] for i, name in enumerate(header)}, uri)
 
 
 def _require_sound_header(header: Sequence[str], required: Sequence[str], uri: str) -> None:

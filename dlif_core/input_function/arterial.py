@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood.merge import ArterialBlood, merge
-from dlif_core.blood.parent_fraction import ParentFractionModel, fit_parent_fraction
-from dlif_core.blood.plasma import assumed_ratio, is_fdg, measured_ratio
-from dlif_core.blood.recording import BloodRecording
-from dlif_core.blood.series import Interpolation, Series, time_grid
-from dlif_core.blood.tail import fit_tail, require_reach
+from dlif_core.blood_samples.merge import ArterialBlood, merge
+from dlif_core.blood_samples.parent_fraction import ParentFractionModel, fit_parent_fraction
+from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg, measured_ratio
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.blood_samples.series import Interpolation, Series, time_grid
+from dlif_core.blood_samples.tail import fit_tail, require_reach
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
 from dlif_core.input_function.method import Method, Options
@@ -46,12 +46,12 @@ class ArterialOptions(Options):
     parent_fraction
         Model of the parent fraction.
     parent_fraction_start
-        Its value at injection; None fits it where early samples determine it.
+        Value of the parent fraction at injection; None fits it where early samples determine it.
     plasma_ratio
         How the plasma to whole-blood ratio runs between its samples, where plasma was sampled less often than whole
         blood: ``interpolation`` joins them by lines, ``constant`` takes their median.
     interpolation
-        How activities run between samples.
+        How activities are interpolated between samples.
     delay_s
         Time by which blood arrives later in the image than at the sampling site [s]; shifts the curve.
     max_extrapolation
@@ -68,7 +68,7 @@ class ArterialOptions(Options):
 
 @dataclass(frozen=True, eq=False)
 class _Curve:
-    """Values on the time grid, how they came about and what is doubtful."""
+    """Values on the time grid, their provenance and warnings."""
 
     values: Array
     provenance: dict[str, Any]
@@ -85,11 +85,26 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: A
     BloodError
         If the blood data can't give a curve for the whole scan.
     """
+    return arterial_curve(recordings, float(scan.timing.end[-1]), scan.acquisition, options)
+
+
+def arterial_curve(
+    recordings: Sequence[BloodRecording], scan_end: float, acquisition: Acquisition, options: ArterialOptions
+) -> InputFunction:
+    """Arterial input function from injection to the end of a scan [s], without the scan itself.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no arterial recording.
+    BloodError
+        If the blood data can't give a curve for the whole scan.
+    """
     blood = merge(recordings)
-    end = float(scan.timing.end[-1]) - options.delay_s
+    end = scan_end - options.delay_s
     time = time_grid(end, *_sample_times(blood))
-    whole_blood, plasma = _activities(blood, time, end, scan.acquisition, options)
-    parent = _parent_fraction(blood, time, scan.acquisition, options)
+    whole_blood, plasma = _activities(blood, time, end, acquisition, options)
+    parent = _parent_fraction(blood, time, acquisition, options)
     warnings = blood.warnings + _late_start(blood) + whole_blood.warnings + plasma.warnings + parent.warnings
     provenance = {
         **blood.provenance,
@@ -120,10 +135,10 @@ def _activities(
     """Whole blood and total plasma."""
     if blood.whole_blood is None or blood.plasma is None:
         return _from_one(blood, time, end, acquisition, options)
-    whole_blood = _laid_out(blood, "whole_blood", time, end, options)
+    whole_blood = _on_grid(blood, "whole_blood", time, end, options)
     ratio = measured_ratio(blood)
     if _plasma_resolves_peak(blood):
-        plasma = _laid_out(blood, "plasma", time, end, options)
+        plasma = _on_grid(blood, "plasma", time, end, options)
     else:
         plasma = _plasma_by_ratio(ratio, whole_blood.values, time, options, blood.source)
     return whole_blood, replace(plasma, warnings=plasma.warnings + _implausible(ratio))
@@ -143,13 +158,13 @@ def _from_one(
     """Both curves from the only one that was measured."""
     ratio, name, warnings = assumed_ratio(time, acquisition)
     if blood.plasma is None:
-        whole_blood = _laid_out(blood, "whole_blood", time, end, options)
+        whole_blood = _on_grid(blood, "whole_blood", time, end, options)
         return whole_blood, _Curve(whole_blood.values * ratio, {"from": f"whole blood, ratio {name}"}, warnings)
-    plasma = _laid_out(blood, "plasma", time, end, options)
+    plasma = _on_grid(blood, "plasma", time, end, options)
     return _Curve(plasma.values / ratio, {"from": f"total plasma, ratio {name}"}, warnings), plasma
 
 
-def _laid_out(blood: ArterialBlood, column: str, time: Array, end: float, options: ArterialOptions) -> _Curve:
+def _on_grid(blood: ArterialBlood, column: str, time: Array, end: float, options: ArterialOptions) -> _Curve:
     """One measured activity on the time grid, extrapolated to the scan end."""
     series: Series = getattr(blood, column)
     quantity = column.replace("_", " ")

@@ -10,21 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood.feng import FengInput
-from dlif_core.blood.merge import merge
-from dlif_core.blood.plasma import assumed_ratio, is_fdg
-from dlif_core.blood.recording import BloodRecording
-from dlif_core.blood.series import time_grid
+from dlif_core.blood_samples.feng import FengInput
+from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.blood_samples.series import time_grid
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError, InputError
 from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.one_sample import Quantity, sample_near
 from dlif_core.scan import Acquisition, DynamicScan
 
 Array = NDArray[np.float64]
-
-# a sample may be this far from the asked time: 30 s, or 10 % of the time
-_NEAR_SECONDS, _NEAR_SHARE = 30.0, 0.1
-_OTHER = {"whole_blood": "plasma", "plasma": "whole_blood"}
 
 
 class PopulationOptions(Options):
@@ -54,7 +50,7 @@ class PopulationShape:
     """
 
     feng: FengInput
-    quantity: str
+    quantity: Quantity
     source: str
 
 
@@ -159,22 +155,18 @@ def _by_sample(
     recordings: Sequence[BloodRecording], at: float, shape: PopulationShape, acquisition: Acquisition
 ) -> tuple[float, dict[str, Any]]:
     """Bq/mL per SUV from the arterial sample nearest to a time."""
-    blood = merge(recordings)
-    measured = getattr(blood, shape.quantity)
-    quantity = shape.quantity if measured is not None else _OTHER[shape.quantity]
-    series = measured or getattr(blood, quantity)
-    nearest = int(np.abs(series.time - at).argmin())
-    time, value = float(series.time[nearest]), float(series.value[nearest])
-    curves, _, _ = _suv_curves(shape, np.array([time]), acquisition)
-    expected = float(curves[quantity][0])
-    if abs(time - at) > max(_NEAR_SECONDS, _NEAR_SHARE * at) or expected <= 0 or value <= 0:
+    sample = sample_near(recordings, at, acquisition, "scale_sample", prefer=shape.quantity)
+    curves, _, _ = _suv_curves(shape, np.array([sample.time]), acquisition)
+    expected = float(curves[sample.quantity][0])
+    if expected <= 0:
         raise BloodError(
-            f"no arterial sample with activity lies near {at:g} s; the nearest is at {time:g} s.",
-            where=blood.source,
+            f"the population curve is still zero at {sample.time:g} s, the time of the sample nearest to {at:g} s.",
+            where=sample.source,
             hint="Set scale_sample to the time of a sample after the peak.",
         )
-    scaling = {"by": "one arterial sample", "quantity": quantity, "time [s]": time, "Bq/mL": value}
-    return value / expected, {**scaling, "Bq/mL per SUV": value / expected}
+    factor = sample.value / expected
+    measured = {"quantity": sample.quantity, "time [s]": sample.time, "Bq/mL": sample.value}
+    return factor, {"by": "one arterial sample", **measured, "Bq/mL per SUV": factor}
 
 
 METHOD = Method("population", "Population", PopulationOptions, estimate)

@@ -165,6 +165,12 @@ class FitStatus(IntEnum):
     ``AT_BOUND``: the optimum lies on a bound of the feasible set; a parameter on its bound has no standard error.
     ``DEGENERATE``: the data don't determine every parameter; those undetermined are NaN.
     ``MASKED``: the curve is zero throughout.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> dlif.FitStatus(1).name
+    'AT_BOUND'
     """
 
     CONVERGED = 0

@@ -68,8 +68,10 @@ class FitSettings:
 
     Examples
     --------
-    >>> FitSettings("patlak", t_star=20).kinetic_model.title
-    'Patlak plot'
+    >>> import dlif_core as dlif
+    >>> settings = dlif.FitSettings("logan", t_star=30, blood_volume=0.05)
+    >>> settings.kinetic_model.title
+    'Logan plot'
     """
 
     model: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlif_core.blood.plasma import mouse_fdg_ratio
+from dlif_core.blood_samples.plasma import mouse_fdg_ratio
 
 Array = NDArray[np.float64]
 

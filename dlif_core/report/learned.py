@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlif_core.blood.plasma import is_fdg
+from dlif_core.blood_samples.plasma import is_fdg
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming

@@ -242,6 +242,15 @@ def open_store(uri: str) -> Store:
         If there is no store.
     SchemaVersionError
         If another schema version wrote it.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> store = dlif.open_store("results")
+    >>> list(store.products())
+    ['scans/sub-01.zarr/regions/patlak']
+    >>> store.open_dataset("scans/sub-01.zarr/regions/patlak")["Ki"].values.tolist()
+    [0.029, 0.022]
     """
     folder = open_folder(uri)
     try:

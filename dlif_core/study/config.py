@@ -18,14 +18,17 @@ from pydantic import (
 )
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.ingest import ReaderOptions, reader_options
+from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
 from dlif_core.input_function.learned import LearnedOptions
-from dlif_core.kinetics import MODELS, FitSettings, Model
+from dlif_core.kinetics import FitSettings, Model
 from dlif_core.registry import named
 from dlif_core.validation import Section, unknown_key, validated, validated_each
 
 _SETTINGS = tuple(field.name for field in fields(FitSettings))
+# settings of a fit that files and products name otherwise
+_KEYS = {"pilot_region": "leading_region"}
+_FIELDS = {_KEYS.get(name, name): name for name in _SETTINGS}
 
 
 class DataSource(Section):
@@ -48,15 +51,20 @@ class DataSource(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_study_file(cls, value: Any) -> Any:
+        if isinstance(value, DataSource):
+            return value
         if isinstance(value, str):
             return {"uri": value}
-        if not isinstance(value, dict) or (value.keys() <= {"uri", "format"} and not value.get("format")):
-            return value
+        if not isinstance(value, dict):
+            raise ValueError("give a path, a URL, or a section with `uri`")
         source = {key: value[key] for key in ("uri", "format") if key in value}
         options = {key: setting for key, setting in value.items() if key not in source}
-        if not source.get("format"):
+        if source.get("format"):
+            kind = READERS.named(source["format"]).options
+            return source | {"options": kind.model_validate(options)}
+        if options:
             raise ValueError(f"{', '.join(map(repr, options))}: options need a `format` beside them")
-        return source | {"options": reader_options(str(source["format"]), options)}
+        return source
 
     @model_serializer
     def _as_in_study_file(self) -> dict[str, Any]:
@@ -123,7 +131,7 @@ class Kinetics(Section):
     @classmethod
     def valid_keys(cls) -> tuple[str, ...]:
         """Keys that a study file may give: the settings of the fit and the other keys."""
-        return (*_SETTINGS, *(name for name in cls.model_fields if name != "settings"))
+        return (*_FIELDS, *(name for name in cls.model_fields if name != "settings"))
 
     @model_validator(mode="before")
     @classmethod
@@ -132,15 +140,15 @@ class Kinetics(Section):
             return values
         if "settings" in values:
             raise unknown_key("settings", cls.valid_keys())
-        if isinstance(values.get("model"), str):
-            named(values["model"], MODELS, "kinetic model")
-        settings = {key: value for key, value in values.items() if key in _SETTINGS}
-        return {**{key: value for key, value in values.items() if key not in settings}, "settings": settings}
+        known = {*_FIELDS, *_SETTINGS}
+        settings = {_FIELDS.get(key, key): value for key, value in values.items() if key in known}
+        return {**{key: value for key, value in values.items() if key not in known}, "settings": settings}
 
     @model_serializer(mode="wrap")
     def _as_in_the_file(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped = handler(self)
-        return {**dumped.pop("settings"), **dumped}
+        settings = dumped.pop("settings")
+        return {**{_KEYS.get(name, name): value for name, value in settings.items()}, **dumped}
 
     @model_validator(mode="after")
     def _input_is_needed(self) -> Kinetics:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.blood.recording import BloodRecording
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.errors import BloodError, MissingInputError, UnitError
 from dlif_core.ingest.bids.metadata import Metadata
 from dlif_core.ingest.bids.sidecar import read_sidecar
 from dlif_core.ingest.reader import ScanFiles
-from dlif_core.ingest.tables import Table, is_given, read_table
+from dlif_core.ingest.tables import TextTable, is_given, read_table
 from dlif_core.units import Dimension, factor
 
 Array = NDArray[np.float64]
@@ -73,7 +73,7 @@ def _read_recording(name: str, uri: str, sidecars: Sequence[str], metadata: Meta
             _require_venous_columns(table, uri)
 
 
-def _curves(table: Table, fields: Mapping[str, Any], prefix: str, sidecar: str, decay: float) -> dict[str, Array]:
+def _curves(table: TextTable, fields: Mapping[str, Any], prefix: str, sidecar: str, decay: float) -> dict[str, Array]:
     found = {}
     for field, column, dimension in _COLUMNS:
         name = prefix + column
@@ -96,7 +96,7 @@ def _factor(fields: Mapping[str, Any], column: str, dimension: Dimension, sideca
 
 
 def _is_described_as_venous(fields: Mapping[str, Any]) -> bool:
-    """Whether a column's description says venous; "arterialised venous" blood stands in for arterial."""
+    """Tell whether a column's description says venous; "arterialised venous" blood counts as arterial."""
     described = " ".join(str(fields.get(column)) for _, column, _ in _COLUMNS).lower()
     return _VENOUS in described and "arterial" not in described
 
@@ -109,7 +109,7 @@ def _require_times(time: Array, uri: str) -> None:
         raise BloodError(f"data row {row} has no time.", where=uri, hint="Give every sample a time or drop it.")
 
 
-def _require_venous_columns(table: Table, uri: str) -> None:
+def _require_venous_columns(table: TextTable, uri: str) -> None:
     if not any(f"{_VENOUS}_{column}" in table.columns for _, column, _ in _COLUMNS):
         raise BloodError(
             f"no column holds activity or parent fraction; the file has {', '.join(map(repr, table.columns))}.",

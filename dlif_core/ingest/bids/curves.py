@@ -13,7 +13,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.ingest.bids.metadata import Metadata
 from dlif_core.ingest.bids.sidecar import read_sidecar
 from dlif_core.ingest.reader import ScanFiles
-from dlif_core.ingest.tables import Table, is_given, read_table
+from dlif_core.ingest.tables import TextTable, is_given, read_table
 from dlif_core.scan import RegionCurves
 from dlif_core.units import Dimension, factor
 
@@ -23,7 +23,7 @@ _TIMES = ("frame_start", "frame_end")
 
 
 def the_only(uris: Sequence[str], what: str, hint: str) -> str:
-    """The one file in a role.
+    """Return the only file in a role.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tup
 
 
 def _unit(fields: Mapping[str, Any], image_unit: str, uri: str, warnings: list[str]) -> float:
-    """Factor of the curves; a sidecar states the unit at its top level, else it is the image's."""
+    """Return the factor from the curves' unit to Bq/mL; the image's unit if no sidecar states one at its top level."""
     unit = fields.get("Units")
     if not is_given(unit):
         warnings.append(
@@ -88,7 +88,7 @@ def _scale(fields: Mapping[str, Any], column: str, dimension: Dimension, otherwi
     return factor(str(unit) if is_given(unit) else otherwise, dimension, where=f"{uri}, column {column}")
 
 
-def _require_same_frames(table: Table, scale: float, metadata: Metadata) -> None:
+def _require_same_frames(table: TextTable, scale: float, metadata: Metadata) -> None:
     start, end = (table.numbers(name) * scale - metadata.injection_start for name in _TIMES)
     timing: FrameTiming = metadata.timing
     hint = f"Extract the curves again, or correct the frame times in {metadata.where}."
@@ -109,7 +109,7 @@ def _require_same_frames(table: Table, scale: float, metadata: Metadata) -> None
 
 
 def _region_names(columns: Sequence[str], files: ScanFiles) -> list[str]:
-    """Names of the columns; those that are label numbers are looked up."""
+    """Return the region name of each column; a column named by a label number is looked up."""
     table = label_names(files.role("dseg"))
     return [table.get(int(name), name) if name.isdigit() else name for name in columns]
 
@@ -125,7 +125,7 @@ def _finite_regions(names: Sequence[str], activity: Array, uri: str, warnings: l
 
 
 def label_names(uris: Sequence[str]) -> dict[int, str]:
-    """Region name of each label from a ``*_dseg.tsv``; empty without a file."""
+    """Read the region name of each label from a ``*_dseg.tsv``; return nothing without a file."""
     if not uris:
         return {}
     table = read_table(uris[0], required=("index", "name"))
@@ -136,7 +136,7 @@ def label_names(uris: Sequence[str]) -> dict[int, str]:
 
 
 def _volumes(files: ScanFiles) -> dict[str, float]:
-    """Region volumes [mm³] by name, from a ``*_morph.tsv``; empty without a file."""
+    """Read region volumes [mm³] by name from a ``*_morph.tsv``; return nothing without a file."""
     if not files.role("morph"):
         return {}
     table = read_table(files.role("morph")[0])

@@ -25,7 +25,7 @@ _PASSED_OVER = frozenset({"anat", "func", "dwi", "fmap", "perf", "eeg", "meg", "
 
 
 @dataclass(frozen=True)
-class File:
+class BidsFile:
     """One file of the dataset with its name taken apart.
 
     Attributes
@@ -94,12 +94,12 @@ class File:
         """Whether the file was made from others: it is in the folder ``derivatives``."""
         return self.path.startswith("derivatives/")
 
-    def applies_to(self, other: File) -> bool:
+    def applies_to(self, other: BidsFile) -> bool:
         """Tell whether this file's entities all hold for the other (BIDS inheritance) and its folder is at or above."""
         above = not self.folder or other.folder == self.folder or other.folder.startswith(f"{self.folder}/")
         return above and self.entities.items() <= other.entities.items()
 
-    def belongs_to(self, scan: File) -> bool:
+    def belongs_to(self, scan: BidsFile) -> bool:
         """Tell whether this derivative was made from the scan: no entity that tells scans apart contradicts it."""
         mine = {key: value for key, value in self.entities.items() if key in _SCAN_ENTITIES}
         same_visit = all(mine.get(key) == scan.entities.get(key) for key in ("sub", "ses"))
@@ -107,7 +107,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class BidsDataset:
     """The files of a PET-BIDS dataset that may concern a PET scan.
 
     Attributes
@@ -119,20 +119,20 @@ class Dataset:
     """
 
     root: str
-    files: tuple[File, ...]
+    files: tuple[BidsFile, ...]
 
     @cached_property
-    def _by_subject(self) -> dict[str, list[File]]:
-        groups: dict[str, list[File]] = {}
+    def _by_subject(self) -> dict[str, list[BidsFile]]:
+        groups: dict[str, list[BidsFile]] = {}
         for file in self.files:
             groups.setdefault(file.entities.get("sub", ""), []).append(file)
         return groups
 
-    def of(self, scan: File) -> list[File]:
+    def of(self, scan: BidsFile) -> list[BidsFile]:
         """Return the files that may concern a scan: those of its subject and those of the whole dataset."""
         return self._by_subject[scan.entities.get("sub", "")] + self._by_subject.get("", [])
 
-    def scans(self) -> list[File]:
+    def scans(self) -> list[BidsFile]:
         """Return one file for each scan, an image where there is one."""
         pet = [file for file in self.files if file.is_raw_pet]
         images = [file for file in pet if file.is_image]
@@ -140,7 +140,7 @@ class Dataset:
         heads = {file.scan_key: file for file in [*alone, *images]}
         return [heads[key] for key in sorted(heads)]
 
-    def sidecars(self, data: File) -> tuple[str, ...]:
+    def sidecars(self, data: BidsFile) -> tuple[str, ...]:
         """Return the JSON files that describe a data file, most general first."""
         found = [
             file
@@ -150,7 +150,7 @@ class Dataset:
         return uris(sorted(found, key=lambda file: (file.path.count("/"), len(file.entities), file.path)))
 
 
-def _serves_another(sidecar: File, pet: Iterable[File]) -> bool:
+def _serves_another(sidecar: BidsFile, pet: Iterable[BidsFile]) -> bool:
     """Tell whether a sidecar is inherited by a scan of a longer name in the same folder."""
     return any(
         sidecar.folder == other.folder and sidecar.entities.items() < other.entities.items()
@@ -159,7 +159,7 @@ def _serves_another(sidecar: File, pet: Iterable[File]) -> bool:
     )
 
 
-def uris(files: Iterable[File]) -> tuple[str, ...]:
+def uris(files: Iterable[BidsFile]) -> tuple[str, ...]:
     """Return the URIs of files."""
     return tuple(file.uri for file in files)
 
@@ -173,7 +173,7 @@ def has_subjects(uri: str) -> bool:
     return any(entry["name"].rstrip("/").rsplit("/", 1)[-1].startswith("sub-") for entry in entries)
 
 
-def read_dataset(root_uri: str) -> Dataset:
+def read_dataset(root_uri: str) -> BidsDataset:
     """List the files of a dataset that may concern a PET scan.
 
     Raises
@@ -186,10 +186,10 @@ def read_dataset(root_uri: str) -> Dataset:
         raise MissingInputError(
             "there is no such folder.", where=root_uri, hint="Give the root of a PET-BIDS dataset, where sub-* lie."
         )
-    return Dataset(uri_of(file_system, root), tuple(_list_files(file_system, root)))
+    return BidsDataset(uri_of(file_system, root), tuple(_list_files(file_system, root)))
 
 
-def _list_files(file_system: Any, root: str) -> Iterator[File]:
+def _list_files(file_system: Any, root: str) -> Iterator[BidsFile]:
     prefix = len(root.rstrip("/")) + 1
     for folder, subfolders, names in file_system.walk(root, on_error="raise"):
         subfolders[:] = sorted(name for name in subfolders if _is_of_interest(folder[prefix:], name))
@@ -203,11 +203,11 @@ def _is_of_interest(parent: str, name: str) -> bool:
     return name not in _PASSED_OVER and not name.startswith(".") and not name.endswith(".zarr")
 
 
-def _file(file_system: Any, path: str, prefix: int) -> File:
+def _file(file_system: Any, path: str, prefix: int) -> BidsFile:
     uri = uri_of(file_system, path)
     parts = _NAME.match(path.rsplit("/", 1)[-1])
     if parts is None:
-        return File(uri, path[prefix:], {}, "", "")
+        return BidsFile(uri, path[prefix:], {}, "", "")
     pairs = (part.partition("-") for part in (parts["stem"] or "").split("_"))
     entities = {key: value for key, dash, value in pairs if dash}
-    return File(uri, path[prefix:], entities, parts["suffix"], parts["extension"])
+    return BidsFile(uri, path[prefix:], entities, parts["suffix"], parts["extension"])

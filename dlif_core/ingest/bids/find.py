@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from dlif_core.ingest.bids.dataset import Dataset, File, read_dataset, uris
-from dlif_core.ingest.reader import ScanFiles, Source
+from dlif_core.ingest.bids.dataset import BidsDataset, BidsFile, read_dataset, uris
+from dlif_core.ingest.reader import ScanFiles, ScanSource
 
 
-def find_scans(source: Source, reader: str) -> list[ScanFiles]:
+def find_scans(source: ScanSource, reader: str) -> list[ScanFiles]:
     """List the PET scans of a PET-BIDS dataset.
 
     A scan is an image ``*_pet.nii[.gz]`` or a sidecar ``*_pet.json`` in ``sub-*/[ses-*/]pet``; what else it
@@ -54,7 +54,7 @@ def find_scans(source: Source, reader: str) -> list[ScanFiles]:
     ]
 
 
-def _files(head: File, dataset: Dataset, curves: str) -> dict[str, tuple[str, ...]]:
+def _files(head: BidsFile, dataset: BidsDataset, curves: str) -> dict[str, tuple[str, ...]]:
     """Return the URIs of a scan's files by role."""
     own = dataset.of(head)
     files = {
@@ -69,7 +69,7 @@ def _files(head: File, dataset: Dataset, curves: str) -> dict[str, tuple[str, ..
     return {role: found for role, found in files.items() if found}
 
 
-def _blood(head: File, own: Iterable[File], dataset: Dataset) -> dict[str, tuple[str, ...]]:
+def _blood(head: BidsFile, own: Iterable[BidsFile], dataset: BidsDataset) -> dict[str, tuple[str, ...]]:
     found = {}
     for file in own:
         if file.suffix != "blood" or file.extension != ".tsv" or file.folder != head.folder:
@@ -80,7 +80,7 @@ def _blood(head: File, own: Iterable[File], dataset: Dataset) -> dict[str, tuple
     return found
 
 
-def _curves(head: File, own: Iterable[File], dataset: Dataset, pattern: str) -> dict[str, tuple[str, ...]]:
+def _curves(head: BidsFile, own: Iterable[BidsFile], dataset: BidsDataset, pattern: str) -> dict[str, tuple[str, ...]]:
     matches = [file for file in own if _is_chosen(file, pattern) and file.belongs_to(head)]
     roles = {"curves": uris(matches)}
     if len(matches) == 1:
@@ -90,19 +90,19 @@ def _curves(head: File, own: Iterable[File], dataset: Dataset, pattern: str) -> 
     return roles
 
 
-def _is_chosen(file: File, pattern: str) -> bool:
+def _is_chosen(file: BidsFile, pattern: str) -> bool:
     if not file.is_derivative or ("_pvc-" in file.name and "pvc" not in pattern):
         return False
     return fnmatchcase(file.path if "/" in pattern else file.name, pattern)
 
 
-def _companion(data: File, suffix: str, own: Iterable[File]) -> tuple[str, ...]:
+def _companion(data: BidsFile, suffix: str, own: Iterable[BidsFile]) -> tuple[str, ...]:
     """Return the most specific table of that suffix for a derivative."""
     found = [file for file in own if file.suffix == suffix and file.extension == ".tsv" and file.applies_to(data)]
     return uris(sorted(found, key=lambda file: (file.path.count("/"), len(file.entities)))[-1:])
 
 
-def _labels(head: File, own: Iterable[File]) -> dict[str, tuple[str, ...]]:
+def _labels(head: BidsFile, own: Iterable[BidsFile]) -> dict[str, tuple[str, ...]]:
     images = [
         file
         for file in own

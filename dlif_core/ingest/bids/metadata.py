@@ -117,7 +117,7 @@ def _sidecar(files: ScanFiles) -> Sidecar:
 
 
 def _decay_to_injection(reference: float, half_life: float) -> float:
-    """Factor for values that are decay-corrected to `reference` seconds after injection; they were higher before."""
+    """Return the factor that brings values decay-corrected to `reference` [s from injection] to injection."""
     return float(2.0 ** (reference / half_life))
 
 
@@ -128,7 +128,7 @@ def _tracer(sidecar: Sidecar) -> str:
 
 
 def _participant(files: ScanFiles, weight: float | None, warnings: list[str]) -> tuple[float | None, str]:
-    """Body weight [kg] and species; the sidecar's own weight goes before the participant's."""
+    """Return body weight [kg] and species; the sidecar's own weight takes precedence over the participant's."""
     row = _participant_row(files)
     if weight is None:
         weight = _weight(row.get("weight"), files, warnings)
@@ -139,7 +139,7 @@ def _participant(files: ScanFiles, weight: float | None, warnings: list[str]) ->
 
 
 def _participant_row(files: ScanFiles) -> dict[str, str]:
-    """The participant's cells of weight and species; nothing else is taken from the table."""
+    """Return the participant's cells of weight and species; nothing else is taken from the table."""
     if not files.role("participants"):
         return {}
     table = read_table(files.role("participants")[0], required=("participant_id",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ReaderOptions, ScanFiles, Source
+from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ReaderOptions, ScanFiles, ScanSource
 
 
 class PetBids:
@@ -23,7 +23,7 @@ class PetBids:
 
         return has_subjects(uri)
 
-    def find(self, source: Source) -> list[ScanFiles]:
+    def find(self, source: ScanSource) -> list[ScanFiles]:
         """List the scans of a dataset; see `dlif_core.ingest.bids.find.find_scans`."""
         from dlif_core.ingest.bids.find import find_scans
 

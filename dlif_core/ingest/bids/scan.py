@@ -1,4 +1,4 @@
-"""Opening one scan: metadata, blood, region curves and a view of its image."""
+"""Opening one scan of a PET-BIDS dataset: metadata, blood, region curves and a view of its image."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Sidecar:
         self.warnings: list[str] = []
 
     def attempt(self, read: Callable[[], _Value], otherwise: _Value) -> _Value:
-        """What `read` returns; a fault is collected and `otherwise` stands in until all faults are raised."""
+        """Return what `read` returns; on a fault, collect it and return `otherwise`, until all are raised."""
         try:
             return read()
         except DlifError as error:
@@ -63,16 +63,16 @@ class Sidecar:
             return otherwise
 
     def text(self, name: str) -> str:
-        """A short text field, "" if it is absent."""
+        """Return a text field cut to 100 characters, "" if it is absent."""
         value = self.fields.get(name)
         return str(value).strip()[:100] if is_given(value) else ""
 
     def injection_start(self) -> float:
-        """Time of injection on the files' time axis [s]; zero is assumed with a warning where it isn't given."""
+        """Return the time of injection on the files' time axis [s]; zero, with a warning, where it isn't given."""
         return self._seconds("InjectionStart", "injection is taken to be at time zero")
 
     def timing(self, injection: float) -> FrameTiming:
-        """Frames in seconds from injection.
+        """Return the frames in seconds from injection.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Sidecar:
         if scan_start is not None and abs(scan_start - start[0]) > 0.5:
             self.warnings.append(
                 f"ScanStart is {scan_start:g} s but the first frame starts at {start[0]:g} s; "
-                "FrameTimesStart is used as it stands, relative to TimeZero."
+                "FrameTimesStart is used unchanged, relative to TimeZero."
             )
         self.warnings.extend(f"There is a {gap}." for gap in timing.gaps)
         return timing
@@ -99,7 +99,7 @@ class Sidecar:
             )
 
     def half_life(self) -> float:
-        """Half-life [s] from RadionuclideHalfLife, checked against TracerRadionuclide, or from the table.
+        """Return the half-life [s] from RadionuclideHalfLife, checked against TracerRadionuclide, or from the table.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class Sidecar:
         return stated
 
     def unit(self) -> str:
-        """Unit of the image as it is spelled.
+        """Return the unit of the image as it is spelled.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class Sidecar:
         return unit
 
     def decay_reference(self, injection: float) -> float:
-        """Time to which the image is decay-corrected, on the files' time axis [s].
+        """Return the time to which the image is decay-corrected, on the files' time axis [s].
 
         Raises
         ------
@@ -162,7 +162,7 @@ class Sidecar:
         return self._seconds("ImageDecayCorrectionTime", "decay correction is taken to be to injection", injection)
 
     def injected_activity(self) -> float | None:
-        """Injected activity [Bq]; None, with a warning, if it can't be read with certainty."""
+        """Return the injected activity [Bq]; None, with a warning, if it can't be read with certainty."""
         value, unit = number(self.fields.get("InjectedRadioactivity")), self.text("InjectedRadioactivityUnits")
         if value is None or value <= 0:
             self.warnings.append("InjectedRadioactivity is not given; SUV is unavailable.")
@@ -176,7 +176,7 @@ class Sidecar:
             return None
 
     def body_weight(self) -> float | None:
-        """Body weight [kg] if the sidecar states it with its unit, else None."""
+        """Return the body weight [kg] if the sidecar states it with its unit, else None."""
         value, unit = number(self.fields.get("BodyWeight")), self.text("BodyWeightUnits")
         if value is None or value <= 0 or not unit:
             return None

@@ -89,6 +89,11 @@ def _training(manifest: Manifest) -> Iterator[str]:
     header = ["member", "seed", "parameters", "updates of the last run", "kept", "validation RMSE, median [SUV]"]
     yield from _table(header, rows)
     yield ""
+    # models of earlier versions don't state it
+    arithmetics = list(dict.fromkeys(member["arithmetic"] for member in facts["members"] if member.get("arithmetic")))
+    if arithmetics:
+        yield f"Convolutions were computed in {' or '.join(arithmetics)} during training, all else in float32."
+        yield ""
     yield "`training.tsv` holds the log, `model.json` the recipe with all seeds."
 
 

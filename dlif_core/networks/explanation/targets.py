@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlif_core.blood.plasma import assumed_ratio
+from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 

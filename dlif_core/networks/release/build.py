@@ -370,6 +370,7 @@ def trained_facts(trainings: Sequence[TrainingRun[Any, Any]], population: str, l
                 "updates": training.step,
                 "best_update": training.best_entry.step,
                 "rmse": training.best_entry.rmse,
+                "arithmetic": ", then ".join(training.arithmetics),
             }
             for training in trainings
         ],

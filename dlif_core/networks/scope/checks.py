@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlif_core.blood.plasma import is_fdg
+from dlif_core.blood_samples.plasma import is_fdg
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.features import arrival
 from dlif_core.networks.scope.features import dose_share, missed_arrival

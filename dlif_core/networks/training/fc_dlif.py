@@ -2,7 +2,7 @@
 
 Published are Adam at a constant rate of 1e-4, 8 scans to an update, 1000 epochs of some 70 scans, flips in the plane,
 and voxels of the scanner. Here voxels are of 1 mm, which loses little at a resolution of about .9 mm and costs an
-eighth, convolutions are in half precision, and no noise is added to scans that are simulated with noise.
+eighth, convolutions are in bfloat16 where that is fast, and no noise is added to scans that are simulated with noise.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from dlif_core.networks.prediction.fc_dlif import FCDLIF, padded, predict_curve, published_loss
+from dlif_core.networks.training.arithmetic import convolving
 from dlif_core.networks.training.examples import Example
 from dlif_core.networks.training.run import TrainingRun
 from dlif_core.phantom import Population, draw
@@ -68,7 +69,7 @@ class PublishedTraining(TrainingRun[PublishedRecipe, FCDLIF]):
         """Published loss of an example that may be flipped along y and along x."""
         axes = [axis for axis in (2, 3) if rng.random() < 0.5]
         activity = padded(example.activity.flip(axes))[None]
-        with torch.autocast(activity.device.type, torch.bfloat16):
+        with convolving(self.arithmetic, activity.device):
             curve = self.network(activity)
         return published_loss(curve.float(), example.whole_blood[None])
 

@@ -19,6 +19,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.networks.training.arithmetic import Arithmetic, training_arithmetic
 from dlif_core.networks.training.examples import Example
 
 _CPU = torch.device("cpu")
@@ -96,6 +97,11 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         How and on what; the validation scans choose the weights that are kept.
     device
         On which it runs; examples are taken there.
+    arithmetic
+        Of the convolutions in updates from now on, see `training_arithmetic`.
+    arithmetics
+        Those of all updates so far, in the order in which they came; several if a training was resumed on a device that
+        computes another one fast.
     network, optimiser
         As they stand.
     averaged
@@ -112,6 +118,8 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     examples: Source
     validation: Source
     device: torch.device = _CPU
+    arithmetic: Arithmetic = field(init=False)
+    arithmetics: list[Arithmetic] = field(init=False, default_factory=list)
     network: NetworkKind = field(init=False)
     optimiser: torch.optim.Adam = field(init=False)
     averaged: AveragedModel = field(init=False)
@@ -121,6 +129,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     _losses: list[float] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
+        self.arithmetic = training_arithmetic(self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed)
             self.network = self.new_network().to(self.device)
@@ -193,6 +202,8 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
             group["lr"] = self.recipe.rate(self.step)
         self.optimiser.zero_grad()
         total = 0.0
+        if self.arithmetics[-1:] != [self.arithmetic]:
+            self.arithmetics.append(self.arithmetic)
         for index in rng.integers(len(self.examples), size=self.recipe.batch):
             loss = self.loss(self.examples[int(index)].to(self.device), rng)
             (loss / self.recipe.batch).backward()  # type: ignore[no-untyped-call]
@@ -218,7 +229,12 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         state = {
             f"{kind}.{name}": value for kind, tensors in self._tensors().items() for name, value in tensors.items()
         }
-        progress = {"step": self.step, "losses": self._losses, "log": [asdict(entry) for entry in self.log]}
+        progress = {
+            "step": self.step,
+            "losses": self._losses,
+            "log": [asdict(entry) for entry in self.log],
+            "arithmetics": self.arithmetics,
+        }
         partial = path.with_suffix(".part")
         metadata = {"recipe": json.dumps(asdict(self.recipe)), "progress": json.dumps(progress)}
         partial.write_bytes(save(state, metadata))
@@ -241,7 +257,11 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     def resume(
         cls, path: Path, recipe: RecipeKind, examples: Source, validation: Source, device: torch.device = _CPU
     ) -> Self:
-        """A training as it stood when its checkpoint was written; on a CPU it goes on to the same bits.
+        """A training as it stood when its checkpoint was written; on a CPU it resumes to the same bits.
+
+        It resumes in the arithmetic of this process. If that is another than the one of the updates before, then the
+        bits differ, and `arithmetics` tells both: a training that came from another processor would otherwise resume in
+        one that this processor only emulates.
 
         Raises
         ------
@@ -276,6 +296,8 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         self.averaged.load_state_dict(part("averaged"))
         self.best, self.step, self._losses = part("best"), progress["step"], progress["losses"]
         self.log = [Entry(**entry) for entry in progress["log"]]
+        # checkpoints that state no arithmetic are of a time when there was one
+        self.arithmetics = progress.get("arithmetics", ["bfloat16"] if self.step else [])
         first, second, step = part("first"), part("second"), torch.tensor(float(self.step))
         names = [name for name, _ in self.network.named_parameters()]
         moments = {

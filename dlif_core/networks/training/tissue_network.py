@@ -18,6 +18,7 @@ from dlif_core.networks.prediction.refinement import tissue_network
 from dlif_core.networks.prediction.tissues import TISSUES
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
+from dlif_core.networks.training.arithmetic import Arithmetic, convolving
 from dlif_core.networks.training.augmentation import varied
 from dlif_core.networks.training.examples import Example
 from dlif_core.networks.training.run import TrainingRun
@@ -91,7 +92,7 @@ class Training(TrainingRun[Recipe, TissueNetwork]):
 
     def loss(self, example: Example, rng: np.random.Generator) -> torch.Tensor:
         """Loss at the example as it might also have been."""
-        return example_loss(self.network, varied(example, rng), self.recipe, rng)
+        return example_loss(self.network, varied(example, rng), self.recipe, rng, self.arithmetic)
 
     def error(self, network: TissueNetwork, scan: Example) -> float:
         """Root mean square error of the whole-blood curve of a scan [SUV]."""
@@ -99,17 +100,19 @@ class Training(TrainingRun[Recipe, TissueNetwork]):
         return float((predicted - scan.whole_blood).square().mean().sqrt())
 
 
-def example_loss(network: TissueNetwork, example: Example, recipe: Recipe, rng: np.random.Generator) -> torch.Tensor:
+def example_loss(
+    network: TissueNetwork, example: Example, recipe: Recipe, rng: np.random.Generator, arithmetic: Arithmetic
+) -> torch.Tensor:
     """Error of the curve, its bias were the kinetics different, and the error of the drawn tissues.
 
-    Convolutions are done in half precision. An example that has no tissues, because nobody knows them, is judged by its
-    curve alone.
+    Only the network computes in `arithmetic`, all else is in float32. An example that has no tissues, because nobody
+    knows them, is judged by its curve alone.
     """
     activity, timing = example.activity, example.timing
     counting = noise_confidence(activity, torch.tensor(timing.duration))
     # a gradient goes through the last revision alone, so that each is the last at times
     revisions = int(rng.integers(1, network.revisions + 1)) if network.revisions else 0
-    with torch.autocast(activity.device.type, torch.bfloat16):
+    with convolving(arithmetic, activity.device):
         drawn = network.draw(activity, features(activity, timing, example.body_weight), counting, revisions)
     if not recipe.fit:
         return drawing_loss(drawn.logits, example.tissues)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dlif_core.blood.merge import merge
+from dlif_core.blood_samples.merge import merge
 from dlif_core.compute.cluster import open_mapper
 from dlif_core.errors import ConfigurationError, InputError, OutOfScopeError
 from dlif_core.evaluation.candidates import Candidate, candidates, published_curve

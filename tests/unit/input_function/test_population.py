@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlif_core.blood import BloodRecording
+from dlif_core.blood_samples import BloodRecording
 from dlif_core.errors import BloodError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate
@@ -44,6 +44,25 @@ def test_one_sample_scales_the_curve_through_itself(acquisition: Acquisition, qu
     ratio = found.whole_blood[1:] / shape.whole_blood[1:].clip(1e-9)
     late = shape.whole_blood[1:] > 0
     np.testing.assert_allclose(ratio[late], ratio[-1])
+
+
+@pytest.mark.parametrize(("acquisition", "taken"), [(MOUSE, "whole_blood"), (HUMAN, "plasma")])
+def test_of_two_measured_quantities_the_one_that_the_population_describes_is_taken(
+    acquisition: Acquisition, taken: str
+) -> None:
+    """Whole blood in mice, plasma in humans; the other of both does not agree with the population's ratio."""
+    both = sample(1200.0, whole_blood=7e5, plasma=9e5)
+    found = estimate("population", scan(acquisition), (both,), PopulationOptions(scale_sample=1200))
+    measured = {"whole_blood": 7e5, "plasma": 9e5}[taken]
+    assert np.interp(1200, found.time, getattr(found, taken)) == pytest.approx(measured, rel=1e-3)
+    scaling = found.provenance["scaling"]
+    assert (scaling["quantity"], scaling["time [s]"], scaling["Bq/mL"]) == (taken, 1200.0, measured)
+
+
+def test_a_sample_before_the_bolus_of_the_population_gives_no_scale() -> None:
+    """The mouse's bolus arrives 37 s after injection."""
+    with pytest.raises(BloodError, match="the population curve is still zero at 30 s"):
+        estimate("population", scan(MOUSE), (sample(30.0, whole_blood=3e5),), PopulationOptions(scale_sample=30))
 
 
 def test_scaling_by_a_sample_needs_no_dose() -> None:

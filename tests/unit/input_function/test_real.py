@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dlif_core.blood import BloodRecording
+from dlif_core.blood_samples import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError, FrameTimingError
 from dlif_core.frames import FrameTiming

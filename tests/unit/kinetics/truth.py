@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,11 +66,11 @@ def one_region(curve: np.ndarray) -> RegionCurves:
 
 def settings_for(model: str, **changes: object) -> FitSettings:
     """Settings with all that the model needs."""
-    values = {"t_star": 10.0, "k2_prime": 0.1, "window": (20.0, 40.0)}
-    needed = {name: values[name] for name in MODELS[model].needed_options}
+    values: dict[str, object] = {"t_star": 10.0, "k2_prime": 0.1, "window": (20.0, 40.0)}
+    needed: dict[str, Any] = {str(name): values[name] for name in MODELS[model].needed_options}
     if MODELS[model].needs_reference:
         needed["reference"] = "region 0"
-    return FitSettings(model, **(needed | changes))
+    return FitSettings(model, **needed | changes)
 
 
 def settled_fit(context: FitContext, settings: FitSettings, chunk: int = 32768) -> VoxelFit:
@@ -115,7 +116,14 @@ def ode_curve(timing: FrameTiming, blood: InputFunction, k: dict[str, float]) ->
         vessel = np.interp(ends, blood.time, blood.whole_blood / scale, left=0.0)
         rise = (plasma[1] - plasma[0]) / (right - left), (vessel[1] - vessel[0]) / (right - left)
 
-        def flow(t: float, c: np.ndarray, left=left, plasma=plasma, vessel=vessel, rise=rise) -> list[float]:
+        def flow(
+            t: float,
+            c: np.ndarray,
+            left: float = left,
+            plasma: np.ndarray = plasma,
+            vessel: np.ndarray = vessel,
+            rise: tuple[float, float] = rise,
+        ) -> list[float]:
             supply = k1 * (plasma[0] + rise[0] * (t - left))
             free = supply - (k2 + k3) * c[0] + k4 * c[1]
             return [free, k3 * c[0] - k4 * c[1], c[0] + c[1], vessel[0] + rise[1] * (t - left)]
@@ -125,7 +133,7 @@ def ode_curve(timing: FrameTiming, blood: InputFunction, k: dict[str, float]) ->
         integral[right] = state[2:]
     pairs = zip(timing.start, timing.end, strict=True)
     tissue, vessel = scale * np.array([(integral[e] - integral[s]) / (e - s) for s, e in pairs]).T
-    return (1 - k["vB"]) * tissue + k["vB"] * vessel
+    return np.asarray((1 - k["vB"]) * tissue + k["vB"] * vessel)
 
 
 class FilterColumns:
@@ -148,7 +156,7 @@ class FilterColumns:
         return np.concatenate([[0.0], np.cumsum(curve[1:] + curve[:-1]) / 120])
 
     def _average(self, cumulative: np.ndarray) -> np.ndarray:
-        return (cumulative[self.edges[1]] - cumulative[self.edges[0]]) / self.minutes
+        return np.asarray((cumulative[self.edges[1]] - cumulative[self.edges[0]]) / self.minutes)
 
     def exponential(self, rate: float) -> np.ndarray:
         z = rate / 60
@@ -242,7 +250,7 @@ def scipy_fit(
     at = columns(0.0)
 
     def residual(trial: np.ndarray) -> np.ndarray:
-        return (curve_by_filter(at, dict(zip(names, trial, strict=True))) - curve) * root
+        return np.asarray((curve_by_filter(at, dict(zip(names, trial, strict=True))) - curve) * root)
 
     fits = [least_squares(residual, x, bounds=(low, high), x_scale="jac", xtol=1e-12, ftol=1e-12) for x in starts]
     best = min(fits, key=lambda fit: fit.cost)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError
 from dlif_core.phantom import HELD_OUT, HUMAN, TRACERS, TRAINING, Draw, Injection, Population, Span, draw, write_cohort
 from dlif_core.phantom.anatomy import ORGANS, Ellipsoid, organ_volume
@@ -215,7 +215,7 @@ def test_slow_injections_lower_the_peak_and_two_make_two() -> None:
 
 
 def test_impossible_injection_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="not an injection"):
+    with pytest.raises(ConfigurationError, match="injection is impossible"):
         Injection(BOLUS, paravenous=1.5)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError, MissingInputError
 from dlif_core.frames import FrameTiming
 from dlif_core.phantom import Protocol, SimulatedScan, draw_mouse, read_truth, simulate, write_cohort

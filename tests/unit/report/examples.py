@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -43,7 +44,7 @@ def region_fit(
     regions = list(values)
     parameters = list(next(iter(values.values())))
     codes = [(status or {}).get(region, FitStatus.CONVERGED) for region in regions]
-    variables = {}
+    variables: dict[str, tuple[Any, ...]] = {}
     for name in parameters:
         column = np.array([values[region][name] for region in regions])
         label = {"units": UNITS.get(name, "1"), "long_name": NAMES.get(name, name)}
@@ -80,7 +81,7 @@ def status_attributes() -> dict[str, object]:
 
 def region_curves(fit: xr.Dataset) -> RegionCurves:
     names = tuple(fit["region"].to_numpy().tolist())
-    return RegionCurves(names, fit["measured"].to_numpy(), 10.0 * np.arange(1, len(names) + 1))
+    return RegionCurves(names, fit["measured"].to_numpy(), np.arange(10.0, 10.0 * len(names) + 1, 10.0))
 
 
 def maps(shape: tuple[int, int, int] = (12, 16, 20)) -> xr.Dataset:

@@ -9,7 +9,8 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.text, self.rows = "", []
+        self.text = ""
+        self.rows: list[list[str]] = []
         self.tags: Counter[str] = Counter()
         self.ids: set[str] = set()
         self.references: list[str] = []

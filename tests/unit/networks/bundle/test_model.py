@@ -302,10 +302,16 @@ class TestFurther:
 def test_log_and_facts_tell_of_every_network():
     entry = SimpleNamespace(step=4, loss=1.0, rmse=0.5)
     run = SimpleNamespace(
-        recipe=SimpleNamespace(seed=3), network=torch.nn.Linear(2, 1), step=5, best_entry=entry, log=[]
+        recipe=SimpleNamespace(seed=3),
+        network=torch.nn.Linear(2, 1),
+        step=5,
+        best_entry=entry,
+        log=[],
+        arithmetics=["float32"],
     )
     facts = trained_facts([run], "mice", [])
-    assert facts["members"] == [{"seed": 3, "parameters": 3, "updates": 5, "best_update": 4, "rmse": 0.5}]
+    expected = {"seed": 3, "parameters": 3, "updates": 5, "best_update": 4, "rmse": 0.5, "arithmetic": "float32"}
+    assert facts["members"] == [expected]
     assert json.dumps(facts)
     assert training_log([]).strip() in ("", '""')
     assert np.isfinite(facts["members"][0]["rmse"])

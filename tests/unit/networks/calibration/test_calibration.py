@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.calibration.calibration import Calibration, Case, fit_calibration
 from dlif_core.networks.calibration.conformal import conformal_quantile, fewest_scores

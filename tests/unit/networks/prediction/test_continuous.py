@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlif_core.blood.feng import FengInput
+from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import InputError
 from dlif_core.networks.prediction.continuous import continuous_curve
 from dlif_core.phantom import HELD_OUT, TRAINING, draw

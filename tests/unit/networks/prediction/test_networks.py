@@ -293,7 +293,7 @@ class TestTraining:
         training = Training(recipe, examples, examples)
         example, rng = examples[0], np.random.default_rng(0)
         changed = replace(example, whole_blood=3.0 * example.whole_blood)
-        losses = [example_loss(training.network, one, recipe, rng).item() for one in (example, changed)]
+        losses = [example_loss(training.network, one, recipe, rng, "float32").item() for one in (example, changed)]
         assert losses[0] == losses[1] > 0.0
 
 

@@ -60,7 +60,7 @@ def test_a_prediction_stays_on_its_device(example, gpu, revisions):
 @pytest.mark.parametrize("revisions", [0, 2])
 def test_gradients_come_from_the_device(example, gpu, revisions):
     trained = network(gpu, revisions)
-    example_loss(trained, example, Recipe(channels=CHANNELS), np.random.default_rng(0)).backward()
+    example_loss(trained, example, Recipe(channels=CHANNELS), np.random.default_rng(0), "bfloat16").backward()
     gradients = [part.grad for part in trained.parameters() if part.requires_grad]
     assert {gradient.device for gradient in gradients} == {gpu}
 

@@ -1,0 +1,61 @@
+"""Acquisition metadata from what the caller gives and what a table or array says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.radionuclides import half_life
+from dlif_core.scan import Acquisition
+
+_HINT = 'Give radionuclide="F18", or acquisition=dlif.Acquisition(tracer, half_life, …).'
+
+
+def acquisition_of(
+    acquisition: Acquisition | None, radionuclide: str | None, stated: Mapping[str, Any], where: str
+) -> tuple[Acquisition, tuple[str, ...]]:
+    """Acquisition of a scan that was given as a table or an array.
+
+    Parameters
+    ----------
+    acquisition, radionuclide
+        What the caller gives; one of them, or neither.
+    stated
+        Fields of PET-BIDS (``TracerName``, ``RadionuclideHalfLife`` …) beside the data.
+    where
+        File, for messages.
+
+    Returns
+    -------
+    The acquisition, and warnings of what is missing in the stated fields.
+
+    Raises
+    ------
+    ConfigurationError
+        If both are given, or one is of the wrong kind.
+    InputError
+        If the half-life is unknown: frame weights need it.
+    """
+    if acquisition is not None and radionuclide is not None:
+        raise ConfigurationError("acquisition and radionuclide are both given.", where=where, hint="Give one of them.")
+    if acquisition is not None:
+        if not isinstance(acquisition, Acquisition):
+            raise ConfigurationError(f"acquisition is {acquisition!r}.", where=where, hint=_HINT)
+        return acquisition, ()
+    if radionuclide is not None:
+        return Acquisition(str(stated.get("TracerName", "")), half_life(radionuclide)), ()
+    return _stated(stated, where)
+
+
+def _stated(fields: Mapping[str, Any], where: str) -> tuple[Acquisition, tuple[str, ...]]:
+    from dlif_core.ingest.bids.sidecar import Sidecar
+
+    if not {"RadionuclideHalfLife", "TracerRadionuclide"} & fields.keys():
+        raise InputError("the half-life of the radionuclide is unknown.", where=where, hint=_HINT)
+    sidecar = Sidecar(fields, where)
+    dose = sidecar.injected_activity() if "InjectedRadioactivity" in fields else None
+    weight = sidecar.body_weight()
+    return Acquisition(
+        sidecar.text("TracerName"), sidecar.half_life(), dose, weight, species=sidecar.text("Species").lower()
+    ), tuple(sidecar.warnings)

@@ -1,0 +1,98 @@
+"""The blood that a notebook gives along with a scan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from dlif_core.api.tables import QuantityTable, read_quantities
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.curve import InputFunction
+from dlif_core.errors import BloodError
+from dlif_core.units import Dimension
+
+#: Field of BloodRecording, its dimension and the names that a column may have; those of PET-BIDS come first.
+_COLUMNS: Mapping[str, tuple[Dimension, tuple[str, ...]]] = {
+    "whole_blood": ("concentration", ("whole_blood_radioactivity", "whole_blood")),
+    "plasma": ("concentration", ("plasma_radioactivity", "plasma")),
+    "parent_fraction": ("fraction", ("metabolite_parent_fraction", "parent_fraction")),
+}
+_VENOUS = "venous"
+
+
+def given_blood(
+    blood: object, units: str | None, time_unit: str | None
+) -> tuple[tuple[BloodRecording, ...], InputFunction | None]:
+    """Blood recordings and input function from what a caller gives as ``blood``.
+
+    Parameters
+    ----------
+    blood
+        An input function, a table (file or pandas), a recording, several of them, or None.
+    units, time_unit
+        Units of tables that don't state their own.
+
+    Raises
+    ------
+    InputError
+        If it is none of these, or a table can't be read.
+    """
+    if blood is None:
+        return (), None
+    if isinstance(blood, InputFunction):
+        return (), blood
+    several = blood if isinstance(blood, list | tuple) else [blood]
+    return tuple(_recording(each, units, time_unit) for each in several), None
+
+
+def _recording(blood: object, units: str | None, time_unit: str | None) -> BloodRecording:
+    if isinstance(blood, BloodRecording):
+        return blood
+    table = read_quantities(blood)
+    if "time" not in table.columns:
+        raise BloodError(
+            f"there is no column 'time'; the table has {', '.join(map(repr, table.columns))}.",
+            where=table.where,
+            hint="Name the columns time, whole_blood, plasma and parent_fraction.",
+        )
+    columns = {
+        name: table.values(column, dimension, _given_unit(table, column, dimension, units), "blood_units")
+        for name, (dimension, names) in _COLUMNS.items()
+        if (column := table.first_of(*names)) is not None
+    }
+    _require_columns(columns, table)
+    time = table.values("time", "time", time_unit or _otherwise_seconds(table), "blood_time_unit")
+    return BloodRecording(_name(table), not _is_venous(table), time, source=table.where, **columns)
+
+
+def _given_unit(table: QuantityTable, column: str, dimension: Dimension, units: str | None) -> str | None:
+    """Unit of a column that the table does not state: a fraction is one, an activity has what the caller gives."""
+    if dimension == "fraction":
+        return None if table.stated_unit(column) else "1"
+    return units
+
+
+def _otherwise_seconds(table: QuantityTable) -> str | None:
+    return None if table.stated_unit("time") else "s"
+
+
+def _require_columns(columns: Mapping[str, Any], table: QuantityTable) -> None:
+    if not {"whole_blood", "plasma"} & columns.keys():
+        raise BloodError(
+            f"no column holds blood activity; the table has {', '.join(map(repr, table.columns))}.",
+            where=table.where,
+            hint="Name the columns whole_blood and plasma, or as PET-BIDS does: whole_blood_radioactivity.",
+        )
+
+
+def _name(table: QuantityTable) -> str:
+    """Name of the recording: ``manual`` of ``sub-01_recording-manual_blood.tsv``, else the name of the file."""
+    named = re.search(r"recording-([^_/\\]+)_blood", table.where)
+    return named[1] if named else re.split(r"[/\\]", table.where)[-1].rpartition(".")[0] or table.where
+
+
+def _is_venous(table: QuantityTable) -> bool:
+    """Whether file name or column descriptions say venous; "arterialised venous" blood stands in for arterial."""
+    described = " ".join(str(table.sidecar.get(name)) for _, names in _COLUMNS.values() for name in names).lower()
+    return _VENOUS in _name(table).lower() or (_VENOUS in described and "arterial" not in described)

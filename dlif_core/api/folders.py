@@ -1,0 +1,78 @@
+"""Scans of a dataset on disk."""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import ExitStack
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from dlif_core.api.blood_curve import warn
+from dlif_core.api.pet_scan import PetScan
+from dlif_core.errors import InputError, MissingInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlif_core.ingest import IngestedScan, ScanFiles
+
+
+def open_scan(folder: str | PathLike[str], scan: str | None = None, *, curves: str = "*_tacs.tsv") -> PetScan:
+    """Open a scan of a PET-BIDS dataset with its image or region curves and its blood.
+
+    Everything is validated as in a study. The image stays on disk and is read where it is needed; a temporary copy of a
+    compressed image is deleted once nothing refers to it any more.
+
+    Parameters
+    ----------
+    folder
+        The dataset, a local folder or any fsspec URL.
+    scan
+        Name of the scan, such as ``sub-01_ses-baseline``, or of the subject where it has one scan; None for the only
+        scan of a dataset.
+    curves
+        Pattern of tables of region curves below its derivatives.
+
+    Raises
+    ------
+    InputError
+        If there is no such scan, or it can't be used; the message says why.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> dlif.open_scan("dataset", "sub-01")
+    <PetScan of FDG: 42 frames to 45.5 min, 2 regions, no image, blood recordings: manual>
+    """
+    from dlif_core.ingest import find_scans
+    from dlif_core.ingest import open_scan as open_files
+
+    root = str(folder)
+    files = _named(find_scans(root, curves), scan, root)
+    resources = ExitStack()
+    with resources:
+        ingested = resources.enter_context(open_files(files))
+        kept = resources.pop_all()
+    _close_with(ingested, kept)
+    warn(ingested.warnings)
+    return PetScan(ingested.scan, ingested.blood, warnings=ingested.warnings)
+
+
+def _close_with(ingested: IngestedScan, resources: ExitStack) -> None:
+    """Free what the image needs once the image is gone."""
+    image = ingested.scan.activity
+    if image is None:
+        resources.close()
+    else:
+        weakref.finalize(image, resources.close)
+
+
+def _named(found: Sequence[ScanFiles], name: str | None, root: str) -> ScanFiles:
+    names = [files.scan_id for files in found]
+    fitting = [files for files in found if name is None or name in (files.scan_id, files.subject)]
+    if len(fitting) == 1:
+        return fitting[0]
+    listed = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    if not fitting:
+        raise MissingInputError(f"there is no scan {name!r}.", where=root, hint=f"There are {listed or 'none'}.")
+    raise InputError(f"{len(fitting)} scans are meant.", where=root, hint=f"Name one of {listed}.")

@@ -1,0 +1,161 @@
+"""The input function of a scan: estimated, chosen for a fit, and compared with the tissue."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from dlif_core.api.blood_curve import warn
+from dlif_core.api.pet_scan import PetScan
+from dlif_core.api.scan_argument import as_scan
+from dlif_core.curve import InputFunction
+from dlif_core.errors import ConfigurationError, CurveError, DlifWarning, InputError, UnitError
+from dlif_core.frames import FrameTiming
+from dlif_core.kinetics import Model
+from dlif_core.scan import DynamicScan
+
+#: Limits of the mean activity of the median region over that of whole blood. Below the lower one, a region would hold
+#: less activity than the blood in its vessels (1 % of its volume at the least); above the upper one, it would take up
+#: more than urine of FDG does (about 50 times the mean blood). A unit that is wrong by 1000 lies beyond one of them.
+_PLAUSIBLE_UPTAKE = (0.005, 100.0)
+#: An input function may end this much before the scan, as files round [share of the scan].
+_END_TOLERANCE = 0.01
+#: A curve that begins after injection with more than this share of its peak has lost its rise.
+_MOST_AT_START = 0.05
+
+
+def estimate_input_function(scan: PetScan | DynamicScan, method: str = "arterial", **options: Any) -> InputFunction:
+    """Input function of a scan by one of the methods of `METHODS`.
+
+    Parameters
+    ----------
+    scan
+        From `read_curves`, `from_arrays` or `open_scan`; most methods but ``arterial`` and ``population`` need an image.
+    method
+        ``arterial``, ``learned``, ``image-derived``, ``population`` …
+    **options
+        Options of the method, as in a study file.
+
+    Returns
+    -------
+    The curve from injection to the end of the scan [Bq/mL]. Its warnings are also given as `DlifWarning`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the method or an option is unknown.
+    InputError
+        If the method can't serve this scan; the message is the reason.
+
+    Examples
+    --------
+    >>> import dlif_core as dlif
+    >>> scan = dlif.read_curves("tacs.tsv", blood="blood.tsv")
+    >>> aif = dlif.estimate_input_function(scan, "arterial")
+    >>> aif.method, float(aif.time[-1])
+    ('arterial', 2730.0)
+    """
+    from dlif_core.input_function.registry import METHODS, estimate
+
+    given = as_scan(scan)
+    if not isinstance(method, str):
+        raise ConfigurationError(f"{method!r} is no method.", where="method", hint="Give a name in dlif.METHODS.")
+    curve = estimate(method, given.dynamic, given.blood, METHODS.named(method).parse(options))
+    warn(curve.warnings)
+    return curve
+
+
+def input_of_fit(scan: PetScan, model: Model, given: InputFunction | str | None) -> InputFunction | None:
+    """The input function for a fit: the one that is given, else the scan's own, else from its arterial blood.
+
+    Raises
+    ------
+    InputError
+        If the model needs one and there is none, or it does not serve the scan.
+    """
+    if not model.needs_input:
+        return None
+    curve = _chosen(scan, model, given)
+    require_cover(curve, scan.timing)
+    require_plausible_units(scan, curve)
+    return curve
+
+
+def _chosen(scan: PetScan, model: Model, given: InputFunction | str | None) -> InputFunction:
+    if isinstance(given, InputFunction):
+        return given
+    if isinstance(given, str):
+        return estimate_quietly(scan, given)
+    if given is not None:
+        raise ConfigurationError(
+            f"this is no input function but a {type(given).__name__}.",
+            where="input_function",
+            hint="Give one from dlif.blood or dlif.estimate_input_function, or the name of a method.",
+        )
+    if scan.input_function is not None:
+        return scan.input_function
+    if not scan.blood:
+        raise InputError(
+            "there is no input function, and the scan has no blood.",
+            where=f"model {model.name}",
+            hint="Give blood= when the scan is read, or input_function= here: a curve from dlif.blood, or the name of "
+            "a method such as 'image-derived'.",
+        )
+    return estimate_quietly(scan, "arterial")
+
+
+def estimate_quietly(scan: PetScan, method: str) -> InputFunction:
+    """An estimate whose warnings the fit gives later, once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DlifWarning)
+        return estimate_input_function(scan, method)
+
+
+def require_cover(curve: InputFunction, timing: FrameTiming) -> None:
+    """Refuse an input function that does not serve the whole scan.
+
+    Raises
+    ------
+    CurveError
+        If it begins after the scan, begins late with a step, or ends early.
+    """
+    first, last, end = curve.time[0], curve.time[-1], timing.end[-1]
+    hint = "Make it with dlif.blood, which starts at zero and extrapolates to scan_end within limits."
+    if first >= end:
+        raise CurveError(f"it begins at {first:g} s, the scan ends at {end:g} s.", where="input function", hint=hint)
+    if last < end - _END_TOLERANCE * end:
+        raise CurveError(f"it ends at {last:g} s, the scan at {end:g} s.", where="input function", hint=hint)
+    shares = [float(values[0] / values.max()) for values in (curve.whole_blood, curve.plasma) if values.max() > 0]
+    if first > max(0.0, timing.start[0]) and shares and max(shares) > _MOST_AT_START:
+        raise CurveError(
+            f"it begins at {first:g} s with {max(shares):.0%} of its peak: the rise before is missing.",
+            where="input function",
+            hint=hint,
+        )
+
+
+def require_plausible_units(scan: PetScan, curve: InputFunction) -> None:
+    """Refuse curves of tissue and blood of which one must be in another unit than stated.
+
+    Raises
+    ------
+    UnitError
+        If the mean activity of the median region is out of all proportion to that of whole blood.
+    """
+    blood, _ = curve.frame_average(scan.timing)
+    duration = scan.timing.duration
+    of_blood = np.average(blood, weights=duration)
+    of_regions = np.average(scan.regions.activity, axis=1, weights=duration)
+    present = of_regions[of_regions > 0]
+    if of_blood <= 0 or not len(present):
+        return
+    ratio = float(np.median(present) / of_blood)
+    low, high = _PLAUSIBLE_UPTAKE
+    if not low <= ratio <= high:
+        raise UnitError(
+            f"the mean activity of the regions is {ratio:.2g} times that of whole blood; {low:g} to {high:g} is possible.",
+            where="tissue and blood",
+            hint="One of them is in another unit than stated: check kBq/mL against Bq/mL.",
+        )

@@ -1,0 +1,66 @@
+"""Blood samples as recorded, before anything is merged, corrected or repaired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlif_core.errors import BloodError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class BloodRecording:
+    """One recording of blood samples in canonical units; a cell without value is NaN.
+
+    Attributes
+    ----------
+    name
+        Recording name, as in PET-BIDS: ``autosampler``, ``manual`` …
+    arterial
+        False for venous samples, which never enter an arterial curve.
+    time
+        Shape (samples,) [s], in the order of the file.
+    whole_blood, plasma
+        Shape (samples,) [Bq/mL], or None where the recording has no such column. `plasma` is total plasma.
+    parent_fraction
+        Shape (samples,), 0 to 1, or None.
+    source
+        The file it came from.
+
+    Raises
+    ------
+    BloodError
+        If a column is not one number for each time.
+    """
+
+    name: str
+    arterial: bool
+    time: Array
+    whole_blood: Array | None = None
+    plasma: Array | None = None
+    parent_fraction: Array | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for column in ("time", "whole_blood", "plasma", "parent_fraction"):
+            if getattr(self, column) is not None or column == "time":
+                object.__setattr__(self, column, self._numbers(column))
+
+    def _numbers(self, column: str) -> Array:
+        try:
+            values = np.array(getattr(self, column), dtype=float)
+        except (TypeError, ValueError):
+            raise BloodError(
+                f"column {column} does not hold numbers.", where=self.source, hint="Write n/a for a lost sample."
+            ) from None
+        if values.ndim != 1 or values.shape != np.shape(self.time):
+            raise BloodError(
+                f"column {column} has {values.size} values for {np.size(self.time)} times.",
+                where=self.source,
+                hint="Give one value for each time.",
+            )
+        return values

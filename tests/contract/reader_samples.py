@@ -1,0 +1,108 @@
+"""A small sample of data for each reader, with known values, for the suite that every reader must pass."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlif_core.ingest import Reader
+from dlif_core.ingest.bids.reader import PetBids
+from tests.contract.toy_reader import VOXEL_SIZE, ToyReader
+from tests.unit.ingest.bids.dataset import (
+    DURATION,
+    SIDECAR,
+    START,
+    curve_table,
+    make_dataset,
+    voxels,
+    write,
+    write_image,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Data of one format.
+
+    Attributes
+    ----------
+    reader
+        The reader to test.
+    make
+        Writes the scans below an empty folder. Every file that is found for a scan must be needed to open it.
+    scans
+        Ids of the scans, in order, at least one with and one without an image.
+    image
+        The image of the first scan [Bq/mL], shape (frames, z, y, x).
+    voxel_size
+        Its edge lengths along z, y, x [mm].
+    tables
+        File whose damage makes the last scan unreadable, below the root.
+    """
+
+    reader: Reader
+    make: Callable[[Path], object]
+    scans: tuple[str, ...]
+    image: np.ndarray
+    voxel_size: tuple[float, float, float]
+    tables: str
+
+
+def _make_pet_bids(root: Path) -> None:
+    make_dataset(root)
+    labels = np.zeros((3, 4, 5), dtype=np.int16)
+    labels[0], labels[1, :2] = 4, 9
+    segmentation = root / "derivatives" / "seg" / "sub-01"
+    write_image(segmentation / "sub-01_dseg.nii.gz", labels)
+    write(segmentation / "sub-01_dseg.tsv", "index\tname\n4\tliver\n9\tbrain\n")
+    write(root / "sub-02" / "ses-a" / "pet" / "sub-02_ses-a_pet.json", SIDECAR)
+    write_image(root / "sub-02" / "ses-a" / "pet" / "sub-02_ses-a_pet.nii", voxels())
+    write(root / "sub-02" / "ses-b" / "pet" / "sub-02_ses-b_pet.json", SIDECAR)
+    write(root / "participants.tsv", "participant_id\tweight\nsub-01\t22\nsub-02\t25\n")
+    stem = root / "derivatives" / "extract" / "sub-02" / "ses-b" / "sub-02_ses-b_desc-seg"
+    write(
+        stem.with_name(f"{stem.name}_tacs.tsv"), curve_table(**{"4": [1.0, 2.0, 3.0, 4.0], "9": [4.0, 3.0, 2.0, 1.0]})
+    )
+    write(stem.with_name(f"{stem.name}_tacs.json"), {"Units": "kBq/mL"})
+    write(stem.with_name(f"{stem.name}_morph.tsv"), "name\tvolume-mm3\nliver\t30\nbrain\t10\n")
+    write(stem.with_name(f"{stem.name}_dseg.tsv"), "index\tname\n4\tliver\n9\tbrain\n")
+
+
+_TOY_IMAGE = np.arange(4 * 5 * 4 * 3, dtype=np.float32).reshape(4, 5, 4, 3)
+
+
+def _make_toy(root: Path) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    tables: dict[str, Any] = {
+        "start": START,
+        "duration": DURATION,
+        "names": ["liver", "brain"],
+        "curves": np.arange(8.0).reshape(2, 4),
+        "half_life": 6586.2,
+        "plasma": [[0.0, 30.0, 180.0], [0.0, 900.0, 300.0]],
+    }
+    for scan in ("mouse-a", "mouse-b"):
+        np.savez(root / f"{scan}.npz", **tables)
+    np.save(root / "mouse-a.image.npy", _TOY_IMAGE)
+
+
+SAMPLES = (
+    Sample(
+        reader=PetBids(),
+        make=_make_pet_bids,
+        scans=("sub-01", "sub-02_ses-a", "sub-02_ses-b"),
+        image=voxels().T * 0.5 * 1000.0,
+        voxel_size=(4.0, 3.0, 2.0),
+        tables="sub-02/ses-b/pet/sub-02_ses-b_pet.json",
+    ),
+    Sample(
+        reader=ToyReader(),
+        make=_make_toy,
+        scans=("mouse-a", "mouse-b"),
+        image=_TOY_IMAGE,
+        voxel_size=(VOXEL_SIZE,) * 3,
+        tables="mouse-b.npz",
+    ),
+)

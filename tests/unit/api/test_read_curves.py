@@ -1,0 +1,183 @@
+"""Tables of region curves and blood: what they state, what must be given, what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import dlif_core as dlif
+from dlif_core.errors import BloodError, CurveError, FrameTimingError, MissingInputError, UnitError
+from tests.unit.api.tables import BLOOD, blood_table, curves, tac_table
+from tests.unit.kinetics.truth import F18, MOUSE
+
+EXPECTED = np.array(list(curves().values()))
+
+
+def state(folder: Path, file: str, **fields: object) -> None:
+    """Change fields of a sidecar; None removes one."""
+    path = folder / file
+    found = json.loads(path.read_text()) | fields
+    path.write_text(json.dumps({name: value for name, value in found.items() if value is not None}))
+
+
+def plain() -> pd.DataFrame:
+    return tac_table()
+
+
+class TestUnits:
+    def test_of_the_sidecar_are_converted(self, folder: Path) -> None:
+        scan = dlif.read_curves("tacs.tsv", blood="blood.tsv")
+        np.testing.assert_allclose(scan.regions.activity, EXPECTED, rtol=1e-12)
+        assert scan.regions.names == ("cortex", "striatum")
+        assert scan.timing == MOUSE
+        assert (scan.acquisition.tracer, scan.acquisition.half_life) == ("FDG", F18)
+        assert scan.acquisition.injected_activity == pytest.approx(9.3e6)
+        (recording,) = scan.blood
+        np.testing.assert_allclose(recording.plasma, BLOOD.plasma)
+        assert recording.arterial
+
+    @pytest.mark.parametrize("label", ["{} [kBq/mL]", "{} (kBq/cc)", "{}[KBQ/ML]"])
+    def test_of_the_header_are_converted(self, label: str) -> None:
+        table = plain().rename(columns={name: label.format(name) for name in ("cortex", "striatum")})
+        scan = dlif.read_curves(table, radionuclide="F18")
+        np.testing.assert_allclose(scan.regions.activity, EXPECTED, rtol=1e-12)
+        assert scan.regions.names == ("cortex", "striatum")
+
+    def test_of_a_name_in_brackets_are_none(self) -> None:
+        table = plain().rename(columns={"cortex": "cortex (left)"})
+        assert dlif.read_curves(table, units="kBq/mL", radionuclide="F18").regions.names[0] == "cortex (left)"
+
+    def test_of_times_may_be_minutes(self) -> None:
+        table = plain()
+        table[["frame_start", "frame_end"]] /= 60
+        table = table.rename(columns={"frame_start": "frame_start [min]", "frame_end": "frame_end [min]"})
+        assert dlif.read_curves(table, units="kBq/mL", radionuclide="F18").timing == MOUSE
+
+    def test_that_are_missing_are_refused(self) -> None:
+        with pytest.raises(UnitError, match="table, column cortex: the unit is not stated") as caught:
+            dlif.read_curves(plain(), radionuclide="F18")
+        assert 'units="kBq/mL"' in caught.value.hint
+
+    def test_that_are_unknown_are_refused(self) -> None:
+        with pytest.raises(UnitError, match="'furlong' is not a known unit"):
+            dlif.read_curves(plain(), units="furlong", radionuclide="F18")
+        with pytest.raises(UnitError, match="'furlong' is not a known unit"):
+            dlif.read_curves(plain().rename(columns={"cortex": "cortex [furlong]"}), units="kBq/mL", radionuclide="F18")
+
+    def test_that_contradict_the_table_are_refused(self, folder: Path) -> None:
+        with pytest.raises(UnitError, match="said to be in kBq/mL, but units is 'Bq/mL'"):
+            dlif.read_curves("tacs.tsv", units="Bq/mL")
+        assert dlif.read_curves("tacs.tsv", units="kBq/cc").regions.names == ("cortex", "striatum")
+
+    def test_of_blood_are_its_own(self, folder: Path) -> None:
+        (folder / "blood.json").unlink()
+        with pytest.raises(UnitError, match="whole_blood_radioactivity: the unit is not stated") as caught:
+            dlif.read_curves("tacs.tsv", blood="blood.tsv", units="kBq/mL")
+        assert 'blood_units="kBq/mL"' in caught.value.hint
+        scan = dlif.read_curves("tacs.tsv", blood="blood.tsv", blood_units="kBq/mL")
+        np.testing.assert_allclose(scan.blood[0].whole_blood, BLOOD.whole_blood)
+
+    def test_of_times_that_look_like_minutes_are_asked_for(self) -> None:
+        table = plain()
+        table[["frame_start", "frame_end"]] /= 60
+        with pytest.raises(UnitError, match=r"ends at 45\.5, which may be minutes or seconds") as caught:
+            dlif.read_curves(table, units="kBq/mL", radionuclide="F18")
+        assert 'time_unit="min"' in caught.value.hint
+        given = dlif.read_curves(table, units="kBq/mL", time_unit="min", radionuclide="F18")
+        assert given.timing == MOUSE
+
+
+class TestTables:
+    def test_may_be_csv_with_durations(self, folder: Path) -> None:
+        table = plain()
+        table["frame_duration"] = table.pop("frame_end") - table["frame_start"]
+        table.to_csv("tacs.csv", index=False)
+        (folder / "tacs.json").rename(folder / "other.json")
+        scan = dlif.read_curves(folder / "tacs.csv", units="kBq/mL", radionuclide="18F")
+        np.testing.assert_allclose(scan.regions.activity, EXPECTED, rtol=1e-9)
+        assert scan.timing == MOUSE
+
+    def test_may_have_the_frames_as_index(self) -> None:
+        table = plain().set_index(["frame_start", "frame_end"])
+        assert dlif.read_curves(table, units="kBq/mL", radionuclide="F18").timing == MOUSE
+
+    def test_of_blood_may_be_several(self, folder: Path) -> None:
+        early, late = blood_table().iloc[:40], blood_table().iloc[40:]
+        scan = dlif.read_curves("tacs.tsv", blood=[early, late], blood_units="kBq/mL")
+        assert len(scan.blood) == 2
+        curve = dlif.estimate_input_function(scan, "arterial")
+        np.testing.assert_allclose(np.interp(BLOOD.time, curve.time, curve.plasma), BLOOD.plasma, atol=1e-6)
+
+    def test_of_venous_blood_give_no_arterial_curve(self, folder: Path) -> None:
+        (folder / "blood.tsv").rename(folder / "venous_blood.tsv")
+        (folder / "blood.json").rename(folder / "venous_blood.json")
+        scan = dlif.read_curves("tacs.tsv", blood="venous_blood.tsv")
+        with pytest.raises(MissingInputError, match="only venous blood"):
+            dlif.fit(scan, "1tcm")
+
+    def test_may_name_columns_plainly(self, folder: Path) -> None:
+        table = blood_table().rename(
+            columns={"whole_blood_radioactivity": "whole_blood [kBq/mL]", "plasma_radioactivity": "plasma [kBq/mL]"}
+        )
+        scan = dlif.read_curves("tacs.tsv", blood=table.assign(parent_fraction=0.5))
+        np.testing.assert_allclose(scan.blood[0].plasma, BLOOD.plasma)
+        np.testing.assert_allclose(scan.blood[0].parent_fraction, 0.5)
+
+    def test_state_gaps_as_a_warning(self) -> None:
+        table = plain().drop(index=5)
+        with pytest.warns(dlif.DlifWarning, match="gap of 5 s after frame 5"):
+            scan = dlif.read_curves(table, units="kBq/mL", radionuclide="F18")
+        assert scan.warnings == ("there is a gap of 5 s after frame 5.",)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "word"),
+    [
+        (lambda t: t.drop(columns="frame_end"), FrameTimingError, "no frame times"),
+        (lambda t: t[["frame_start", "frame_end"]], dlif.InputError, "no column of a region"),
+        (lambda t: t.iloc[:0], dlif.InputError, "no rows"),
+        (lambda t: t.assign(cortex="high"), dlif.InputError, "does not hold numbers"),
+        (lambda t: t.assign(cortex=np.nan), CurveError, "not finite"),
+        (lambda t: t.iloc[::-1], FrameTimingError, "Sort the frames"),
+        (lambda t: t.assign(frame_end=np.nan), FrameTimingError, "finite"),
+        (lambda t: pd.concat([t, t[["cortex"]]], axis=1), dlif.InputError, "duplicate"),
+    ],
+)
+def test_tables_that_are_refused(change, kind: type[Exception], word: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(kind, match=word):
+        dlif.read_curves(change(plain()), units="kBq/mL", radionuclide="F18")
+
+
+class TestFiles:
+    def test_that_are_missing_are_named(self, folder: Path) -> None:
+        with pytest.raises(MissingInputError, match=r"none\.tsv: the file is not there"):
+            dlif.read_curves("none.tsv")
+
+    @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a\tb\n1\t2\n1\t2\t3\n"])
+    def test_that_are_no_tables_are_refused(self, folder: Path, content: bytes) -> None:
+        (folder / "bad.tsv").write_bytes(content)
+        with pytest.raises(dlif.InputError, match=r"bad\.tsv"):
+            dlif.read_curves("bad.tsv", units="kBq/mL", radionuclide="F18")
+
+    def test_without_half_life_ask_for_it(self, folder: Path) -> None:
+        state(folder, "tacs.json", RadionuclideHalfLife=None, TracerRadionuclide=None)
+        with pytest.raises(dlif.InputError, match="half-life of the radionuclide is unknown") as caught:
+            dlif.read_curves("tacs.tsv")
+        assert 'radionuclide="F18"' in caught.value.hint
+        assert dlif.read_curves("tacs.tsv", radionuclide="C-11").acquisition.half_life == 1221.84
+
+    @pytest.mark.parametrize("field", [{"InjectionStart": 30}, {"ImageDecayCorrected": False}])
+    def test_that_do_not_refer_to_injection_are_refused(self, folder: Path, field: dict[str, object]) -> None:
+        state(folder, "tacs.json", **field)
+        with pytest.raises(dlif.InputError, match="do not refer to injection"):
+            dlif.read_curves("tacs.tsv")
+
+    def test_of_blood_without_activity_are_refused(self, folder: Path) -> None:
+        blood_table()[["time"]].to_csv("times.tsv", sep="\t", index=False)
+        with pytest.raises(BloodError, match="no column holds blood activity"):
+            dlif.read_curves("tacs.tsv", blood="times.tsv")
+        blood_table().drop(columns="time").to_csv("timeless.tsv", sep="\t", index=False)
+        with pytest.raises(BloodError, match="no column 'time'"):
+            dlif.read_curves("tacs.tsv", blood="timeless.tsv")

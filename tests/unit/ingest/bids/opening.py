@@ -1,0 +1,31 @@
+"""Opening the only scan of a dataset, for the tests of what a scan holds and of what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from dlif_core.errors import DlifError
+from dlif_core.ingest import IngestedScan, find_scans, open_scan
+from tests.unit.ingest.bids.dataset import voxels
+
+ACTIVITY = voxels().T * 0.5 * 1000.0  # slope .5, kBq/mL; (frame, z, y, x)
+
+
+def ingest(root: Path | str, groups: dict[str, tuple[str, ...]] | None = None) -> IngestedScan:
+    """Open the only scan; what is returned holds no open file, the image aside."""
+    (files,) = find_scans(str(root))
+    with open_scan(files, groups or {}) as ingested:
+        return ingested
+
+
+def fault(root: Path, kind: type[DlifError], *words: str) -> DlifError:
+    """Open the only scan, which must fail with all these words, naming a file and a remedy."""
+    with pytest.raises(kind) as caught:
+        ingest(root)
+    error = caught.value
+    assert type(error) is kind
+    assert str(root) in error.where
+    assert error.hint or "faults" in error.message
+    for word in words:
+        assert word in str(error)
+    return error

@@ -1,0 +1,179 @@
+"""Region curves of a scan: from a label image, from a table, from the whole image, and groups of them."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlif_core.errors import (
+    CurveError,
+    DlifError,
+    FrameTimingError,
+    ImageError,
+    InputError,
+)
+from tests.unit.ingest.bids.dataset import (
+    AFFINE,
+    curve_table,
+    make_dataset,
+    write,
+    write_curves,
+    write_image,
+)
+from tests.unit.ingest.bids.opening import ACTIVITY, fault, ingest
+
+LABELS = np.zeros((3, 4, 5), dtype=np.int16)
+LABELS[0], LABELS[1, :2], LABELS[2, 3, 4] = 4, 9, 300
+
+
+class TestRegions:
+    def write_labels(self, root: Path, labels: np.ndarray = LABELS, affine: np.ndarray = AFFINE) -> Path:
+        folder = root / "derivatives" / "seg" / "sub-01"
+        write(folder / "sub-01_dseg.tsv", "index\tname\n0\tBackground\n4\tliver\n9\tbrain\n300\ttumour\n")
+        return write_image(folder / "sub-01_dseg.nii.gz", labels, affine=affine)
+
+    def test_without_labels_the_whole_image_is_the_region(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        regions = ingest(tmp_path).scan.regions
+        assert regions.names == ("whole image",)
+        np.testing.assert_allclose(regions.activity[0], ACTIVITY.mean(axis=(1, 2, 3)))
+        np.testing.assert_allclose(regions.volume, [60 * 24.0])
+
+    def test_means_in_every_label(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        self.write_labels(tmp_path)
+        ingested = ingest(tmp_path)
+        regions = ingested.scan.regions
+        assert regions.names == ("liver", "brain", "tumour")
+        for label, found in zip((4, 9, 300), regions.activity, strict=True):
+            np.testing.assert_allclose(found, ACTIVITY[:, label == LABELS.T].mean(axis=1))
+        np.testing.assert_allclose(regions.volume, np.array([20, 10, 1]) * 24.0)
+        np.testing.assert_array_equal(ingested.scan.labels, LABELS.T)
+        assert ingested.scan.label_names[9] == "brain"
+        assert ingested.provenance["regions"]["made_from"] == "label image"
+
+    def test_means_do_not_depend_on_the_slabs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dlif_core.ingest.regions._SLAB_VALUES", 100)
+        make_dataset(tmp_path)
+        self.write_labels(tmp_path)
+        found = ingest(tmp_path).scan.regions.activity[1]
+        np.testing.assert_allclose(found, ACTIVITY[:, LABELS.T == 9].mean(axis=1))
+
+    def test_labels_without_name_are_numbered_with_a_warning(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        self.write_labels(tmp_path).with_name("sub-01_dseg.tsv").unlink()
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("label-4", "label-9", "label-300")
+        assert any("4, 9, 300" in warning for warning in ingested.warnings)
+
+    @pytest.mark.parametrize(
+        ("labels", "shift", "word"),
+        [
+            (LABELS[:2], 0, "another grid"),
+            (LABELS, 3, "another grid"),
+            (LABELS + np.float32(0.5), 0, "whole numbers"),
+            (0 * LABELS, 0, "all zero"),
+        ],
+    )
+    def test_label_images_that_do_not_fit(self, tmp_path: Path, labels: np.ndarray, shift: float, word: str) -> None:
+        make_dataset(tmp_path)
+        affine = AFFINE.copy()
+        affine[0, 3] += shift
+        self.write_labels(tmp_path, labels, affine)
+        fault(tmp_path, ImageError, word, "sub-01_dseg.nii.gz")
+
+    def test_the_label_image_goes_before_the_table(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        self.write_labels(tmp_path)
+        write_curves(tmp_path, curve_table(liver=[1, 2, 3, 4]))
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("liver", "brain", "tumour")
+        assert any("is not used" in warning for warning in ingested.warnings)
+
+    def test_a_table_serves_without_label_image(self, tmp_path: Path) -> None:
+        pet = make_dataset(tmp_path, {"ImageDecayCorrectionTime": 6586.2})
+        write_curves(tmp_path, curve_table(liver=[1, 2, 3, 4], bone=[1, 2, 3, -4]))
+        write_curves(tmp_path, "name\tvolume-mm3\nliver\t30\n", "sub-01_desc-seg_morph.tsv")
+        (pet / "sub-01_pet.nii.gz").unlink()
+        ingested = ingest(tmp_path)
+        assert ingested.scan.activity is None
+        assert ingested.header == b""
+        np.testing.assert_allclose(ingested.scan.regions.activity, [[2e3, 4e3, 6e3, 8e3], [2e3, 4e3, 6e3, -8e3]])
+        np.testing.assert_array_equal(ingested.scan.regions.volume, [30, np.nan])
+        assert any("taken to be in kBq/mL" in warning for warning in ingested.warnings)
+
+    def test_the_table_states_its_own_units(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        table = "frame_start\tframe_end\tliver\n0\t0.16666667\t1\n.16666667\t.5\t2\n.5\t1\t3\n1\t3\t4\n"
+        path = write_curves(tmp_path, table)
+        minutes = {"Units": "min"}
+        write(path.with_suffix(".json"), {"Units": "Bq/mL", "frame_start": minutes, "frame_end": minutes})
+        ingested = ingest(tmp_path)
+        np.testing.assert_allclose(ingested.scan.regions.activity, [[1, 2, 3, 4]])
+        assert ingested.warnings == ()
+
+    def test_numbered_columns_get_their_names(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        write_curves(tmp_path, curve_table(**{"4": [1, 2, 3, 4], "9": [1, 2, 3, 4]}))
+        write_curves(tmp_path, "index\tname\n4\tliver\n", "sub-01_desc-seg_dseg.tsv")
+        assert ingest(tmp_path).scan.regions.names == ("liver", "9")
+
+    def test_regions_that_are_not_finite_are_dropped_with_a_warning(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        write_curves(tmp_path, curve_table(liver=[1, 2, 3, 4], brain=[1, math.nan, 3, 4]))
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("liver",)
+        assert any("left out: brain" in warning for warning in ingested.warnings)
+
+    @pytest.mark.parametrize(
+        ("table", "kind", "word"),
+        [
+            (
+                curve_table(liver=[1, 2, 3, 4]).replace("60.0\t180.0", "60.0\t190.0"),
+                FrameTimingError,
+                "frame 4 is 60 to 190",
+            ),
+            ("frame_start\tframe_end\tliver\n0\t10\t1\n", FrameTimingError, "1 frames, the scan 4"),
+            (curve_table(liver=[math.nan] * 4), CurveError, "no region"),
+            (curve_table(), CurveError, "no region"),
+            ("start\tend\tliver\n0\t10\t1\n", InputError, "'frame_start' and 'frame_end' is missing"),
+        ],
+    )
+    def test_bad_tables(self, tmp_path: Path, table: str, kind: type[DlifError], word: str) -> None:
+        make_dataset(tmp_path)
+        write_curves(tmp_path, table)
+        fault(tmp_path, kind, word, "sub-01_desc-seg_tacs.tsv")
+
+    def test_several_tables_ask_for_a_choice(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        for name in ("seg", "wm"):
+            write_curves(tmp_path, curve_table(liver=[1, 2, 3, 4]), f"sub-01_desc-{name}_tacs.tsv")
+        fault(tmp_path, InputError, "desc-seg_tacs.tsv", "desc-wm_tacs.tsv", "`curves`")
+
+    def test_groups_are_volume_weighted_means(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        self.write_labels(tmp_path)
+        groups = {"soft": ("li*", "brain"), "none": ("kidney*",), "lesion": ("tumour", "bone")}
+        ingested = ingest(tmp_path, groups)
+        regions = ingested.scan.regions
+        assert regions.names == ("soft", "lesion", "liver", "brain", "tumour")
+        inside = (LABELS.T == 4) | (LABELS.T == 9)
+        np.testing.assert_allclose(regions.activity[0], ACTIVITY[:, inside].mean(axis=1))
+        np.testing.assert_allclose(regions.volume[:2], [30 * 24, 24])
+        assert [w for w in ingested.warnings if "matches no region" in w] == [
+            "Region group 'none': 'kidney*' matches no region.",
+            "Region group 'lesion': 'bone' matches no region.",
+        ]
+
+    def test_a_group_without_volumes_is_a_plain_mean_with_a_warning(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        write_curves(tmp_path, curve_table(a=[1, 1, 1, 1], b=[3, 3, 3, 3]))
+        ingested = ingest(tmp_path, {"both": ("*",)})
+        np.testing.assert_allclose(ingested.scan.regions.activity[0], 2000)
+        assert any("plain mean" in warning for warning in ingested.warnings)
+
+    def test_a_group_must_not_take_the_name_of_a_region(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        with pytest.raises(InputError, match="'whole image' has the name of a region"):
+            ingest(tmp_path, {"whole image": ("*",)})
