@@ -30,9 +30,9 @@ class Preparation:
     Attributes
     ----------
     context
-        With the input function as it arrives at the tissue.
+        What the curves share, with the input function as it arrives at the tissue.
     settings
-        With numbers in place of everything that was to be found.
+        The settings with numbers in place of everything that was to be found.
     asked
         The settings as they were given.
     found
@@ -68,7 +68,7 @@ def prepare(
     Parameters
     ----------
     scan
-        With decay-corrected region curves; its image is not read.
+        The scan, with decay-corrected region curves; its image is not read.
     curve
         The input function as measured at its site; None for models that need none.
     settings
@@ -150,7 +150,7 @@ def pilot_inputs(context: FitContext, settings: FitSettings, curve: Array) -> di
     Parameters
     ----------
     context
-        With the input function as measured at its site.
+        What the curves share, with the input function as measured at its site.
     settings
         Model and options.
     curve

@@ -27,7 +27,7 @@ def fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSet
     Parameters
     ----------
     scan
-        With decay-corrected region curves; its image is not read.
+        The scan, with decay-corrected region curves; its image is not read.
     curve
         The input function as measured at its site; delay and other input parameters are applied here. None for models
         that need none.

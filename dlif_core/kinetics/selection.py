@@ -88,7 +88,7 @@ class FTest:
     statistic
         F.
     probability
-        Of an F as large where the simpler model is true.
+        Probability of an F as large where the simpler model is true.
     """
 
     statistic: Array
@@ -198,7 +198,7 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     fits
         Datasets from `fit_regions` by name, of the same curves with the same frame weights.
     criterion
-        By which the best model is chosen.
+        The criterion by which the best model is chosen.
 
     Returns
     -------

@@ -103,7 +103,7 @@ class FitSettings:
 
     def as_record(self) -> dict[str, Any]:
         """The settings by the names of their keys in study files and products, as plain values."""
-        return {_KEYS.get(setting.name, setting.name): getattr(self, setting.name) for setting in fields(self)}
+        return {RECORD_KEYS.get(setting.name, setting.name): getattr(self, setting.name) for setting in fields(self)}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> FitSettings:
@@ -220,9 +220,9 @@ class FitSettings:
         _require(sound, "window", self.window, _NEEDED["window"])
 
 
-#: Keys of products, by the names of settings that differ: products of before the name was changed stay as they are.
-_KEYS = {"pilot_region": "leading_region"}
-_NAMES = {key: name for name, key in _KEYS.items()}
+#: Keys of files and products, by the names of settings that differ from them.
+RECORD_KEYS = {"pilot_region": "leading_region"}
+_NAMES = {key: name for name, key in RECORD_KEYS.items()}
 
 #: What a setting that is needed should be.
 _NEEDED = {

@@ -163,7 +163,7 @@ def unsettled(
     Parameters
     ----------
     model, active_set, free, like
-        As for `kinetic_parameters`.
+        The same as those of `kinetic_parameters`.
     slowest
         Lower bound of the rates [min⁻¹].
     """

@@ -67,7 +67,7 @@ def best_fit(residual: Callable[[Array], Array], starts: Sequence[Array], lower:
     Parameters
     ----------
     residual
-        From numbers of shape (numbers,) to weighted residuals of shape (frames,).
+        Gives weighted residuals of shape (frames,) for numbers of shape (numbers,).
     starts
         Each of shape (numbers,).
     lower, upper

@@ -71,7 +71,7 @@ class CommonVolumeFit:
     Parameters
     ----------
     context, settings
-        Of the fit; the input function is already delayed.
+        What the curves share, with an input function that is already delayed, and how to fit.
 
     Raises
     ------
@@ -228,7 +228,7 @@ class CommonVolumeFit:
         return np.where(lost, np.nan, values), errors
 
     def _covariance(self, log_vnd: float, region: BoundedOptimum, spread: float) -> Array:
-        """Of ln VND and the region's numbers: its own noise, and the spread of VND, with which they change."""
+        """Covariance of ln VND and the region's numbers: from its own noise, and from the spread of VND."""
         full = np.zeros((len(region.numbers) + 1,) * 2)
         inverse = region.inverse()
         if inverse is None:
@@ -239,7 +239,7 @@ class CommonVolumeFit:
         return np.asarray(full + np.nan_to_num(spread) * np.outer(along, along))
 
     def _parameters(self, numbers: Any) -> Any:
-        """In the model's order, from ln VND, ln k2, k3, ln k4 and vB."""
+        """The model's parameters, in order, from ln VND, ln k2, k3, ln k4 and vB."""
         vnd, k2, k3, k4 = np.exp(numbers[0]), np.exp(numbers[1]), numbers[2], np.exp(numbers[3])
         share = self._share(numbers[1:])
         binding = k3 / k4

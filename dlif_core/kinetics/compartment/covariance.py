@@ -78,7 +78,7 @@ def propagate(
     Parameters
     ----------
     model, active_set, blood_volume, free, like
-        As for `kinetic_parameters`.
+        The same as those of `kinetic_parameters`.
     directions
         Directions of the covariance of the free numbers.
     """

@@ -35,7 +35,7 @@ class FrameColumns:
     Attributes
     ----------
     timing
-        Of the scan.
+        Frames of the scan.
     integral
         Frame averages of ∫C_p, shape (frames,) [Bq/mL·min].
     whole_blood
@@ -123,9 +123,9 @@ class RateAxis:
     Attributes
     ----------
     bounds
-        Of θ [min⁻¹].
+        Lowest and highest θ [min⁻¹].
     points
-        Of the grid from bound to bound.
+        Number of points of the grid from bound to bound.
     slow
         c [min⁻¹].
     """

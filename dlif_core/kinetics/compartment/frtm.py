@@ -42,7 +42,7 @@ class FRTMFit:
     Parameters
     ----------
     context, settings
-        Of the fit.
+        What the curves share, with the curve of the reference region, and how to fit.
 
     Raises
     ------

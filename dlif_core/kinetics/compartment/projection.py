@@ -65,7 +65,7 @@ class Projection:
     exponential
         Coordinates of the weighted columns at the grid, shape (points, directions).
     fixed
-        Those of the columns that don't depend on a rate, shape (columns, directions); ∫C_p before C_WB or C_R.
+        Coordinates of the columns that don't depend on a rate, shape (columns, directions); ∫C_p before C_WB or C_R.
     active_set
         The active set to which these columns belong.
     device
@@ -241,7 +241,7 @@ class Projection:
         gains
             Coefficients of the exponentials, shape (rates, voxels).
         scales
-            For every rate, lengths and shares in the columns without rate, and the derivatives of these.
+            Lengths, shares in the columns without rate, and the derivatives of these, for every rate.
         """
         rates, gain_changes = [], []
         levels = [torch.zeros_like(gains[0])] * len(self._lengths)

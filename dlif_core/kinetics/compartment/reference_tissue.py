@@ -51,7 +51,7 @@ class ReferenceTissueEstimator(SolverEstimator):
     Parameters
     ----------
     context, settings
-        Of the fit.
+        What the curves share, with the curve of the reference region, and how to fit.
 
     Raises
     ------

@@ -41,7 +41,7 @@ class Refined:
     effective
         Whether each of those has an effect on the curve, shape (inputs,).
     covariance
-        Of the free numbers, shape (numbers, numbers), zero for those held; None where lmfit can't estimate it.
+        Covariance of the free numbers, shape (numbers, numbers), zero for those held; None where lmfit has none.
     rss
         Weighted residual sum of squares [(Bq/mL)²].
     fitted

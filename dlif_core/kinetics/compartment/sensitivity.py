@@ -58,7 +58,7 @@ class Columns:
 
     @classmethod
     def of(cls, columns: FrameColumns, settings: FitSettings) -> Columns:
-        """Those of an input function, or of a curve to be added to it."""
+        """The columns of an input function, or of a curve to be added to it."""
         return cls(columns.exponential(rate_grid(settings)), np.stack([columns.integral, columns.whole_blood]))
 
     def less(self, other: Columns, distance: float) -> Columns:
@@ -99,11 +99,11 @@ class _Number:
     Attributes
     ----------
     slope
-        Of the curve, shape (curves, directions).
+        Derivative of the curve, shape (curves, directions).
     cross
-        Second ones by the factors, times the residual, shape (curves, factors).
+        Second derivatives by it and the factors, times the residual, shape (curves, factors).
     curvature
-        Second one by the number itself, times the residual, shape (curves,).
+        Second derivative by the number itself, times the residual, shape (curves,).
     """
 
     slope: Tensor
@@ -117,13 +117,13 @@ class CompartmentSensitivity:
     Parameters
     ----------
     columns
-        Of the input function.
+        Columns of the input function.
     factors
-        Of each of its factors.
+        Columns of each of its factors.
     weights
-        Of the frames, shape (frames,).
+        Frame weights, shape (frames,).
     settings
-        Of the fit.
+        Model and options.
     inputs
         Derivatives of the columns by the numbers of the input function that were fitted together with the curve. With
         any, the residual is left out.

@@ -107,9 +107,9 @@ def fit_k2_prime(context: FitContext, curve: Array) -> float:
     Parameters
     ----------
     context
-        With the curve of the reference region.
+        What curves share, with the curve of the reference region.
     curve
-        Of the pilot region, shape (frames,) [Bq/mL].
+        The curve of the pilot region, shape (frames,) [Bq/mL].
 
     Returns
     -------

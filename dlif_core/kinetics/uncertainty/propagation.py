@@ -60,9 +60,9 @@ def propagation(context: FitContext, settings: FitSettings, factors: InputFactor
     Parameters
     ----------
     context, settings
-        Of the fit, as an estimator gets them.
+        What the curves share and how to fit, as for an estimator.
     factors
-        Of the context's input function.
+        Common factors of the context's input function.
     """
     if settings.kinetic_model.has_compartments:
         return CompartmentPropagation(context, settings, factors)
@@ -75,7 +75,7 @@ class RefitPropagation:
     Parameters
     ----------
     context, settings, factors
-        As for `propagation`.
+        The same as those of `propagation`.
     """
 
     def __init__(self, context: FitContext, settings: FitSettings, factors: InputFactors) -> None:
@@ -99,7 +99,7 @@ class CompartmentPropagation:
     Parameters
     ----------
     context, settings, factors
-        As for `propagation`.
+        The same as those of `propagation`.
     inputs
         Numbers of the input function that were fitted to the curve along with the model, by name; they are not yet in
         the context's. They follow the factors too, unless they rest on a bound.
@@ -133,7 +133,7 @@ class _Arriving:
     Attributes
     ----------
     context, settings, inputs
-        As for `CompartmentPropagation`.
+        The same as those of `CompartmentPropagation`.
     """
 
     context: FitContext
@@ -188,9 +188,9 @@ def region_loadings(
     Parameters
     ----------
     context, settings
-        Of the fits, from `prepare`.
+        Context and settings of the fits, from `prepare`.
     factors
-        Of the context's input function.
+        Common factors of the context's input function.
     activity
         Shape (regions, frames) [Bq/mL]; a region that is zero throughout gets NaN.
     inputs
@@ -228,7 +228,7 @@ def region_variables(
     Parameters
     ----------
     context, settings, activity, inputs
-        As for `region_loadings`.
+        The same as those of `region_loadings`.
     errors
         Standard errors of the fits, shape (parameters, regions).
     """
@@ -271,7 +271,7 @@ def propagated(settings: FitSettings, errors: Array, loadings: Array) -> dict[st
     Parameters
     ----------
     settings
-        Of the fit.
+        Settings of the fit.
     errors
         Standard errors of the fit, shape (parameters, curves).
     loadings
