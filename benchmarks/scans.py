@@ -14,14 +14,15 @@ import distributed
 import numpy as np
 
 from dlif_core.curve import InputFunction
-from dlif_core.ingest import IngestedScan
+from dlif_core.ingest import IngestedScan, ScanFiles
 from dlif_core.scan import DynamicScan
 from dlif_core.store import Fingerprint, Store, create_store
 from dlif_core.study.config import Kinetics, StudyConfig
-from dlif_core.study.job import Job
-from dlif_core.study.plan import Step, fit_name, input_function_name
-from dlif_core.study.source import source_name, write_source
-from dlif_core.study.stages import run_step
+from dlif_core.study.job import ScanJob
+from dlif_core.study.products import fit_name, input_function_name, source_name
+from dlif_core.study.running import run_step
+from dlif_core.study.source import write_source
+from dlif_core.study.step import Step
 
 SCAN, METHOD = "simulated", "arterial"
 _FINGERPRINT = Fingerprint({"made by": "benchmark"})
@@ -50,7 +51,8 @@ class Study:
             any_of=(input_function_name(SCAN, METHOD),),
         )
         started = time.perf_counter()
-        outcome = run_step(Job(self.config, step), executor)
+        files = ScanFiles(SCAN, root="", reader="", files={})
+        outcome = run_step(ScanJob(self.config, step, files), executor)
         assert outcome.status == "success", outcome
         return time.perf_counter() - started
 

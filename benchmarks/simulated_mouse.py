@@ -17,9 +17,9 @@ import yaml
 
 from dlif_core.phantom import draw_mouse, simulate, write_cohort
 from dlif_core.study.config import StudyConfig, load_study
-from dlif_core.study.job import Job
 from dlif_core.study.plan import make_plan, open_study_store
-from dlif_core.study.stages import run_step
+from dlif_core.study.running import run_step, scan_jobs
+from dlif_core.study.status import results
 from dlif_core.study.truth import compare_with_truth, summarise_truth
 
 SIMULATION_LIMIT = 10.0
@@ -45,11 +45,10 @@ def study(folder: Path) -> StudyConfig:
 
 def run(config: StudyConfig, executor: Executor) -> None:
     plan = make_plan(config, open_study_store(config))
-    for step in plan.to_run:
-        if step.scan:
-            with processor_time(step.title):
-                outcome = run_step(Job(config, step, plan.files[step.scan]), executor)
-            assert outcome.status == "success", outcome
+    for job in scan_jobs(config, plan):
+        with processor_time(job.step.title):
+            outcome = run_step(job, executor)
+        assert outcome.status == "success", outcome
 
 
 def main() -> None:
@@ -64,7 +63,8 @@ def main() -> None:
         config = study(folder)
         run(config, executor)
         store = open_study_store(config)
-        comparison = compare_with_truth(config, make_plan(config, store), store)
+        plan = make_plan(config, store)
+        comparison = compare_with_truth(config, store, plan.files, results(plan, store))
     assert comparison is not None
     print(summarise_truth(comparison).to_string(index=False, float_format="{:.4f}".format))
 

@@ -1,7 +1,8 @@
 """Maps of an image in dask, with the blood of a table."""
 
-import dlif_core as dlif
 import xarray as xr
+
+import dlif_core as dlif
 
 image = xr.open_zarr("image.zarr")["activity"]  # a dask image that states its units, frames and half-life
 blood = dlif.read_curves("tacs.tsv", blood="blood.tsv")

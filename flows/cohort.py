@@ -18,10 +18,12 @@ from slugify import slugify
 
 from dlif_core.compute.cluster import open_client
 from dlif_core.study.config import StudyConfig, load_study
-from dlif_core.study.job import Job, Outcome
-from dlif_core.study.plan import COHORT, STAGES, Plan, Step, make_plan, open_study_store
-from dlif_core.study.stages import cohort_job, record_failure
+from dlif_core.study.job import CohortJob, Job, Outcome, ScanJob
+from dlif_core.study.plan import make_plan, open_study_store
+from dlif_core.study.running import cohort_jobs, record_failure, scan_jobs
+from dlif_core.study.stages import STAGES
 from dlif_core.study.status import study_status
+from dlif_core.study.step import Plan, Step
 from flows.progress import ProgressBars, progress_bars
 from tasks.steps import step_task
 
@@ -59,7 +61,7 @@ def cohort(study: str, cluster: str = "local", workers: int | None = None) -> li
         return []
     with open_client(cluster, workers), stage_progress(config, plan.to_run) as progress:
         outcomes = list(_run_scans(config, plan, progress))
-        outcomes.append(_run_cohort(config, plan, progress))
+        outcomes += [_run_cohort(job, progress) for job in cohort_jobs(config, plan)]
     _publish_summary(config)
     return [f"{outcome.step.title}: {outcome.status}" for outcome in outcomes]
 
@@ -68,20 +70,20 @@ def _run_scans(config: StudyConfig, plan: Plan, progress: StageProgress) -> Iter
     """Submit every step of every scan, each after what it reads, and record how it ended."""
     jobs: dict[PrefectFuture[Outcome], Job] = {}
     futures: dict[str, PrefectFuture[Outcome]] = {}
-    for step in by_stage(step for step in plan.to_run if step.stage != COHORT):
-        job = Job(config, step, plan.files[step.scan])
-        upstream = [futures[name] for name in step.upstream if name in futures]
-        futures[step.product] = step_task.submit(job, wait_for=upstream, return_state=False)
-        jobs[futures[step.product]] = job
+    for job in by_stage(scan_jobs(config, plan)):
+        upstream = [futures[name] for name in job.step.upstream if name in futures]
+        futures[job.step.product] = step_task.submit(job, wait_for=upstream, return_state=False)
+        jobs[futures[job.step.product]] = job
     for future in as_completed(list(jobs)):
         outcome = _outcome(jobs[future], future)
         progress.advance(outcome)
         yield outcome
 
 
-def by_stage(steps: Iterable[Step]) -> list[Step]:
-    """Steps of all scans, stage by stage, so that no thread waits for a step that is behind it in the queue."""
-    return sorted(steps, key=lambda step: STAGES.index(step.stage))
+def by_stage(jobs: Iterable[ScanJob]) -> list[ScanJob]:
+    """Jobs of all scans, stage by stage, so that no thread waits for a step that is behind it in the queue."""
+    order = list(STAGES)
+    return sorted(jobs, key=lambda job: order.index(job.step.stage))
 
 
 def _outcome(job: Job, future: PrefectFuture[Outcome]) -> Outcome:
@@ -91,8 +93,7 @@ def _outcome(job: Job, future: PrefectFuture[Outcome]) -> Outcome:
     return record_failure(job, result) if isinstance(result, BaseException) else result
 
 
-def _run_cohort(config: StudyConfig, plan: Plan, progress: StageProgress) -> Outcome:
-    job = cohort_job(config, plan)
+def _run_cohort(job: CohortJob, progress: StageProgress) -> Outcome:
     future = step_task.submit(job)
     future.wait()
     outcome = _outcome(job, future)

@@ -9,7 +9,7 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import Job, Outcome
 from dlif_core.study.plan import make_plan, open_study_store
-from dlif_core.study.stages import cohort_job, record_failure, run_step
+from dlif_core.study.running import cohort_jobs, record_failure, run_step, scan_jobs
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -40,10 +40,9 @@ def run_shard(config: StudyConfig, executor: Executor, index: int = 0, count: in
     """
     plan = make_plan(config, open_study_store(config))
     mine = set(list(plan.files)[index::count])
-    jobs = [Job(config, step, plan.files[step.scan]) for step in plan.to_run if step.scan in mine]
-    outcomes = list(_run_in_order(jobs, executor))
+    outcomes = list(_run_in_order((job for job in scan_jobs(config, plan) if job.step.scan in mine), executor))
     if count == 1:
-        outcomes.append(_run(cohort_job(config, plan), executor))
+        outcomes += [_run(job, executor) for job in cohort_jobs(config, plan)]
     return outcomes
 
 

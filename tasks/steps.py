@@ -10,11 +10,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from dlif_core.study.job import Job, Outcome
-from dlif_core.study.plan import Step
-from dlif_core.study.stages import run_step
-
-#: Dask resource of workers with a GPU: ``dask worker ADDRESS --resources "GPU=1"``.
-GPU = "GPU"
+from dlif_core.study.running import run_step
+from dlif_core.study.stages import STAGES
+from dlif_core.study.step import Step
 
 _RETRIES = 2
 
@@ -42,8 +40,10 @@ def step_task(job: Job) -> Outcome:
 
 
 def needed_resources(client: distributed.Client, step: Step) -> dict[str, float] | None:
-    """A GPU for a step that runs networks, if workers of the cluster offer one."""
-    if not step.runs_networks:
+    """What the stage of a step asks for, a GPU for example, as far as workers of the cluster offer it."""
+    wanted = STAGES[step.stage].resources(step)
+    if not wanted:
         return None
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return {GPU: 1.0} if any(worker["resources"].get(GPU) for worker in workers) else None
+    offered = {name for worker in workers for name, amount in worker["resources"].items() if amount}
+    return {name: amount for name, amount in wanted.items() if name in offered} or None

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import exprel
 
 from dlif_core.errors import ConfigurationError
 
@@ -93,7 +93,7 @@ class FengInput:
 def _convolved_exponential(time: Array, rate: float, washout: float) -> Array:
     """∫₀ᵗ e^(rate·s)·e^(washout·(t−s)) ds, exact also where both rates are equal."""
     slower = max(rate, washout)
-    return np.asarray(time * np.exp(slower * time) * exprel(-abs(rate - washout) * time))
+    return np.asarray(time * np.exp(slower * time) * scipy.special.exprel(-abs(rate - washout) * time))
 
 
 def _convolved_ramp(time: Array, rate: float, washout: float) -> Array:
@@ -101,7 +101,7 @@ def _convolved_ramp(time: Array, rate: float, washout: float) -> Array:
     distance = -abs(rate - washout) * time
     moment = _first_moment(distance)
     if rate > washout:
-        return np.asarray(time**2 * np.exp(rate * time) * (exprel(distance) - moment))
+        return np.asarray(time**2 * np.exp(rate * time) * (scipy.special.exprel(distance) - moment))
     return np.asarray(time**2 * np.exp(washout * time) * moment)
 
 

@@ -12,9 +12,8 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
-from scipy.special import gammaincc
 
 from dlif_core.errors import BloodError
 
@@ -59,7 +58,7 @@ def _sigmoid(t: Array, scale: Array, exponent: Array, offset: Array) -> Array:
 
 
 def _inverse_gamma(t: Array, drop: Array, shape: Array, rate: Array) -> Array:
-    return np.asarray(1 - drop * gammaincc(shape, rate / np.maximum(t, 1e-9)))
+    return np.asarray(1 - drop * scipy.special.gammaincc(shape, rate / np.maximum(t, 1e-9)))
 
 
 def _constant(t: Array) -> Array:
@@ -215,7 +214,7 @@ def _best_fit(
 
     bounds = ([parameter.lower for parameter in parameters], [parameter.upper for parameter in parameters])
     fits = [
-        least_squares(residual, guess, bounds=bounds, x_scale="jac", xtol=1e-12, ftol=1e-12)
+        scipy.optimize.least_squares(residual, guess, bounds=bounds, x_scale="jac", xtol=1e-12, ftol=1e-12)
         for guess in product(*(parameter.guesses for parameter in parameters))
     ]
     return [float(value) for value in min(fits, key=lambda fit: fit.cost).x]

@@ -8,7 +8,6 @@ from dlif_core.ingest.registry import (
     image_geometry,
     looked_for,
     open_scan,
-    reader_options,
 )
 
 __all__ = [
@@ -24,5 +23,4 @@ __all__ = [
     "image_geometry",
     "looked_for",
     "open_scan",
-    "reader_options",
 ]

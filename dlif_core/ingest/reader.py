@@ -12,22 +12,24 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.scan import DynamicScan
+from dlif_core.validation import Section
 
 #: File names of region-curve tables, as PET-BIDS derivatives call them.
 DEFAULT_CURVES = "*_tacs.tsv"
 
 
-class ReaderOptions(BaseModel):
+class ReaderOptions(Section):
     """What ``data:`` in a study file may hold beside ``uri`` and ``format``; a reader's own options derive from it.
 
     Every option that is not at its default becomes part of what decides the ingested scan, so options are plain values.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    @classmethod
+    def valid_keys(cls) -> tuple[str, ...]:
+        """Keys that a study file may give in ``data:`` with the reader's format."""
+        return ("uri", "format", *cls.model_fields)
 
 
 NO_OPTIONS = ReaderOptions()

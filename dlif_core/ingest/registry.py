@@ -9,9 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
-
-from pydantic import ValidationError
 
 from dlif_core.errors import ConfigurationError, MissingInputError
 from dlif_core.ingest.bids.reader import PetBids
@@ -25,6 +22,7 @@ from dlif_core.ingest.reader import (
     ScanSource,
 )
 from dlif_core.registry import Registry
+from dlif_core.validation import validated
 
 #: Readers by name.
 READERS: Registry[Reader] = Registry("data format", "dlif.readers", [PetBids()])
@@ -50,7 +48,7 @@ def find_scans(
     format
         Name of a reader; left out, the one that recognises what lies there.
     options
-        Options of that reader, from `reader_options`; left out, its defaults.
+        Options of that reader, an object of its `Reader.options`; left out, its defaults.
 
     Returns
     -------
@@ -66,7 +64,10 @@ def find_scans(
     reader = READERS.named(format, where="data, format") if format else _recognising(uri)
     if reader is None:
         return []
-    return reader.find(ScanSource(uri, options or reader_options(reader.name, {}), curves))
+    if options is None:
+        hint = f"Give them in a study file beside format: {reader.name}."
+        options = validated(reader.options, {}, where=f"data, options of {reader.name}", hint=hint)
+    return reader.find(ScanSource(uri, options, curves))
 
 
 def _recognising(uri: str) -> Reader | None:
@@ -82,35 +83,6 @@ def _recognising(uri: str) -> Reader | None:
             hint=f"Choose one with `format`: {', '.join(reader.name for reader in found)}.",
         )
     return found[0] if found else None
-
-
-def reader_options(format: str, values: Mapping[str, Any]) -> ReaderOptions:
-    """Validate the options of a reader.
-
-    Parameters
-    ----------
-    format
-        Name of the reader.
-    values
-        Options as a study file gives them beside ``uri`` and ``format``.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such reader, it has no such option, or a value is wrong; all faults are named at once.
-    """
-    options = READERS.named(format, where="data, format").options
-    try:
-        return options.model_validate(dict(values))
-    except ValidationError as faults:
-        known = ", ".join(("uri", "format", *options.model_fields))
-        listed = "; ".join(_described(fault) for fault in faults.errors())
-        raise ConfigurationError(f"{listed}.", where="data", hint=f"Valid with format {format}: {known}.") from None
-
-
-def _described(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"])
-    return f"unknown key {place!r}" if fault["type"] == "extra_forbidden" else f"{place}: {fault['msg']}"
 
 
 def looked_for(format: str | None = None) -> str:

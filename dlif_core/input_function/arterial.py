@@ -46,12 +46,12 @@ class ArterialOptions(Options):
     parent_fraction
         Model of the parent fraction.
     parent_fraction_start
-        Its value at injection; None fits it where early samples determine it.
+        Value of the parent fraction at injection; None fits it where early samples determine it.
     plasma_ratio
         How the plasma to whole-blood ratio runs between its samples, where plasma was sampled less often than whole
         blood: ``interpolation`` joins them by lines, ``constant`` takes their median.
     interpolation
-        How activities run between samples.
+        How activities are interpolated between samples.
     delay_s
         Time by which blood arrives later in the image than at the sampling site [s]; shifts the curve.
     max_extrapolation
@@ -68,7 +68,7 @@ class ArterialOptions(Options):
 
 @dataclass(frozen=True, eq=False)
 class _Curve:
-    """Values on the time grid, how they came about and what is doubtful."""
+    """Values on the time grid, their provenance and warnings."""
 
     values: Array
     provenance: dict[str, Any]
@@ -135,10 +135,10 @@ def _activities(
     """Whole blood and total plasma."""
     if blood.whole_blood is None or blood.plasma is None:
         return _from_one(blood, time, end, acquisition, options)
-    whole_blood = _laid_out(blood, "whole_blood", time, end, options)
+    whole_blood = _on_grid(blood, "whole_blood", time, end, options)
     ratio = measured_ratio(blood)
     if _plasma_resolves_peak(blood):
-        plasma = _laid_out(blood, "plasma", time, end, options)
+        plasma = _on_grid(blood, "plasma", time, end, options)
     else:
         plasma = _plasma_by_ratio(ratio, whole_blood.values, time, options, blood.source)
     return whole_blood, replace(plasma, warnings=plasma.warnings + _implausible(ratio))
@@ -158,13 +158,13 @@ def _from_one(
     """Both curves from the only one that was measured."""
     ratio, name, warnings = assumed_ratio(time, acquisition)
     if blood.plasma is None:
-        whole_blood = _laid_out(blood, "whole_blood", time, end, options)
+        whole_blood = _on_grid(blood, "whole_blood", time, end, options)
         return whole_blood, _Curve(whole_blood.values * ratio, {"from": f"whole blood, ratio {name}"}, warnings)
-    plasma = _laid_out(blood, "plasma", time, end, options)
+    plasma = _on_grid(blood, "plasma", time, end, options)
     return _Curve(plasma.values / ratio, {"from": f"total plasma, ratio {name}"}, warnings), plasma
 
 
-def _laid_out(blood: ArterialBlood, column: str, time: Array, end: float, options: ArterialOptions) -> _Curve:
+def _on_grid(blood: ArterialBlood, column: str, time: Array, end: float, options: ArterialOptions) -> _Curve:
     """One measured activity on the time grid, extrapolated to the scan end."""
     series: Series = getattr(blood, column)
     quantity = column.replace("_", " ")

@@ -112,9 +112,9 @@ def factorise(curves: Array, timing: FrameTiming, number: int) -> Factors:
     curves
         Shape (voxels, frames), not negative but for noise.
     timing
-        Of the frames, for their weights.
+        Timing of the frames, from which their weights follow.
     number
-        Of factors; at most the number of frames.
+        Number of factors, at most the number of frames.
     """
     mean = curves.mean(axis=0)
     weights = np.sqrt(timing.duration / np.maximum(mean, _LEAST * mean.max()))
@@ -149,7 +149,7 @@ def _alternating(curves: Array, factors: Array) -> tuple[Array, Array]:
 
 
 def _improve(rows: Array, gram: Array, moment: Array) -> None:
-    """Each row in turn at its non-negative optimum given the others, in place."""
+    """Replace each row in turn, in place, by its non-negative optimum given the others."""
     for k in range(len(rows)):
         rows[k] = np.maximum(rows[k] + (moment[k] - gram[k] @ rows) / max(gram[k, k], _TINY), _TINY)
 
@@ -168,7 +168,7 @@ def bolus_scale(curve: Array, blood: Array, timing: FrameTiming) -> float:
     curve, blood
         Frame averages, shape (frames,).
     timing
-        Of the frames.
+        Timing of the frames.
     """
     bolus = timing.start <= timing.mid[int(blood.argmax())] + _BOLUS
     return float((curve @ np.where(bolus, blood, 0.0)) / (curve @ np.where(bolus, curve, 0.0)))

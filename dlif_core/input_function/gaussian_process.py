@@ -19,8 +19,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg
 from dlif_core.blood_samples.recording import BloodRecording
@@ -33,7 +33,7 @@ from dlif_core.scan import Acquisition, DynamicScan
 
 Array = NDArray[np.float64]
 
-#: Table that is shipped.
+#: File of the table that is shipped.
 TABLE = Path(__file__).with_name("gaussian_process.safetensors")
 #: Logarithms of body weight are taken relative to this weight [kg] and in units of the second number.
 _TYPICAL_WEIGHT, _WEIGHT_SPREAD = 0.025, 0.2
@@ -56,9 +56,9 @@ class Covariance:
     length
         Length scale in standard deviations of a feature.
     linear
-        Variance of the linear part relative to the other.
+        Variance of the linear part, relative to that of the exponential part.
     noise
-        Variance of the noise, likewise.
+        Variance of the noise, relative to the same part.
     """
 
     length: float
@@ -74,7 +74,7 @@ class Covariance:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class TrainingTable:
     """Simulated scans from which the process predicts.
 
     Attributes
@@ -86,7 +86,7 @@ class Table:
     ratio
         Logarithm of whole blood over the region with most blood, shape (scans, windows).
     covariance
-        Fitted to them.
+        Covariance fitted to these scans.
     seeds
         First and last seed of the simulation.
     """
@@ -107,15 +107,15 @@ class Table:
 
 
 @lru_cache(maxsize=1)
-def load_table(path: Path = TABLE) -> Table:
-    """Read a table that `Table.save` wrote."""
+def load_table(path: Path = TABLE) -> TrainingTable:
+    """Read a table that `TrainingTable.save` wrote."""
     from safetensors import safe_open
 
     with safe_open(path, "np") as file:
         arrays = {name: file.get_tensor(name).astype(float) for name in ("features", "body_weight", "ratio")}
         metadata = file.metadata()
     first, last = json.loads(metadata["seeds"])
-    return Table(**arrays, covariance=Covariance(**json.loads(metadata["covariance"])), seeds=(first, last))
+    return TrainingTable(**arrays, covariance=Covariance(**json.loads(metadata["covariance"])), seeds=(first, last))
 
 
 def standardised(features: Array, body_weight: Array, table_features: Array, measured: NDArray[np.bool_]) -> Array:
@@ -138,7 +138,7 @@ def standardised(features: Array, body_weight: Array, table_features: Array, mea
     return np.concatenate([relative.reshape(len(features), -1), weight[:, None]], axis=1)
 
 
-def predict_ratio(table: Table, regions: FoundRegions, body_weight: float) -> tuple[Array, Array]:
+def predict_ratio(table: TrainingTable, regions: FoundRegions, body_weight: float) -> tuple[Array, Array]:
     """Logarithm of whole blood over the region with most blood, by regression on the windows that were measured.
 
     Returns
@@ -148,14 +148,16 @@ def predict_ratio(table: Table, regions: FoundRegions, body_weight: float) -> tu
     measured, covariance = regions.measured, table.covariance
     known = standardised(table.features, table.body_weight, table.features, measured)
     asked = standardised(regions.features[None], np.array([body_weight]), table.features, measured)
-    factor = cho_factor(covariance.between(known, known) + covariance.noise * np.eye(len(known)), lower=True)
+    factor = scipy.linalg.cho_factor(
+        covariance.between(known, known) + covariance.noise * np.eye(len(known)), lower=True
+    )
     mean = table.ratio.mean(axis=0)[measured]
     centred = table.ratio[:, measured] - mean
     across = covariance.between(asked, known)[0]
-    amplitude = (centred * cho_solve(factor, centred)).sum(axis=0) / len(known)
+    amplitude = (centred * scipy.linalg.cho_solve(factor, centred)).sum(axis=0) / len(known)
     own = covariance.between(asked, asked)[0, 0] + covariance.noise
-    variance = amplitude * (own - across @ cho_solve(factor, across))
-    return mean + cho_solve(factor, across) @ centred, np.sqrt(variance)
+    variance = amplitude * (own - across @ scipy.linalg.cho_solve(factor, across))
+    return mean + scipy.linalg.cho_solve(factor, across) @ centred, np.sqrt(variance)
 
 
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: GaussianProcessOptions) -> InputFunction:
@@ -180,12 +182,12 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: G
     ratio, spread = predict_ratio(table, regions, weight)
     middles = np.log(window_middles()[regions.measured])
 
-    def laid_out(values: Array, time: Array) -> Array:
+    def at(values: Array, time: Array) -> Array:
         return np.interp(np.log(np.maximum(time - regions.arrival, 1.0)), middles, values)
 
-    averages = regions.blood * np.exp(laid_out(ratio, scan.timing.mid)) / factor
+    averages = regions.blood * np.exp(at(ratio, scan.timing.mid)) / factor
     time, whole_blood, misfit = curve_from_frames(scan.timing, averages)
-    margin = np.exp(_BAND * laid_out(spread, time))
+    margin = np.exp(_BAND * at(spread, time))
     plasma_ratio, name, assumed = assumed_ratio(time, scan.acquisition)
     return InputFunction(
         time=time,

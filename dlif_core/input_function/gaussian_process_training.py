@@ -1,4 +1,4 @@
-"""Makes the table of the Gaussian process from simulated mice: ``python -m`` this module writes the one shipped."""
+"""Table of the Gaussian process from simulated mice; run as a program, the module writes the one that is shipped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
 from dlif_core.errors import InputError
-from dlif_core.input_function.gaussian_process import TABLE, Covariance, Table, standardised
+from dlif_core.input_function.gaussian_process import TABLE, Covariance, TrainingTable, standardised
 from dlif_core.input_function.region_curves import region_curves
 from dlif_core.phantom import TRAINING, Population, draw, simulate_coarse
 
@@ -24,18 +24,18 @@ SEEDS = range(10000, 11100)
 _FITTED, _START = 500, (2.0, 1.0, 0.05)
 
 
-def train(seeds: Sequence[int] = SEEDS, population: Population = TRAINING) -> Table:
+def train(seeds: Sequence[int] = SEEDS, population: Population = TRAINING) -> TrainingTable:
     """Simulate scans and fit the covariance to them, in about .25 s of one core a scan.
 
     Scans that lack a window, because they are truncated or start after the injection, are left out.
     """
     kept = [row for row in (simulated_row(seed, population) for seed in seeds) if row is not None]
     features, weight, ratio = (np.array(column) for column in zip(*kept, strict=True))
-    return Table(features, weight, ratio, fit_covariance(features, weight, ratio), (seeds[0], seeds[-1]))
+    return TrainingTable(features, weight, ratio, fit_covariance(features, weight, ratio), (seeds[0], seeds[-1]))
 
 
 def simulated_row(seed: int, population: Population) -> tuple[Array, float, Array] | None:
-    """Features, body weight and ratio of one simulated scan, as of `Table`; None if it lacks a window."""
+    """Features, body weight and ratio of one simulated scan, see `TrainingTable`; None if it lacks a window."""
     scan = simulate_coarse(*draw(seed, population))
     try:
         regions = region_curves(scan.activity.numpy(force=True), scan.protocol.timing)
@@ -51,7 +51,7 @@ def fit_covariance(features: Array, body_weight: Array, ratio: Array) -> Covaria
     Parameters
     ----------
     features, body_weight, ratio
-        As of `Table`.
+        Columns of a `TrainingTable`.
     """
     every = np.ones(features.shape[2], bool)
     scans = standardised(features, body_weight, features, every)[:_FITTED]

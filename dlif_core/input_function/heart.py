@@ -1,4 +1,4 @@
-"""The left ventricle of a mouse as a second blood pool: the spill-over from its wall is taken off by a known tail.
+"""The left ventricle of a mouse as a second blood pool, whose spill-over from the wall is corrected by a known tail.
 
 At the place where the bolus is highest, a voxel shows r·B + (1 − r)·T, B being blood and T the wall: the shares add up
 to one. So B = T + k·(M − T), M being the mean of the chamber and k = 1/r. The wall of a fed heart is many times as
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import DynamicScan, ImageArray
@@ -39,7 +39,7 @@ _FEWEST = 8
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """What is known of blood late in the scan.
+    """Level of blood late in the scan.
 
     Attributes
     ----------
@@ -72,13 +72,13 @@ class Heart:
     recovery: float
 
 
-def find_heart(scan: DynamicScan, pool: Array, late: Map, level: Level, elsewhere: Mask | None = None) -> Heart | None:
+def find_heart(scan: DynamicScan, pool: Array, late: Map, level: Level, other_pool: Mask | None = None) -> Heart | None:
     """The left ventricle of a mouse, or None where no place looks like one.
 
     Parameters
     ----------
     scan
-        With image and affine.
+        A scan with image and affine.
     pool
         Curve of another blood pool, shape (frames,) [Bq/mL]: the bolus must not come to the heart after it, as it does
         to a kidney, and the corrected curve must resemble it.
@@ -86,8 +86,8 @@ def find_heart(scan: DynamicScan, pool: Array, late: Map, level: Level, elsewher
         Mean activity late in the scan, shape (z, y, x) [Bq/mL].
     level
         Blood late in the scan.
-    elsewhere
-        Voxels of which the chamber must not hold one, shape (z, y, x): a pool can't correct itself.
+    other_pool
+        Voxels of the other pool, shape (z, y, x), of which the chamber must hold none: a pool can't correct itself.
     """
     activity = scan.activity
     assert activity is not None
@@ -95,7 +95,7 @@ def find_heart(scan: DynamicScan, pool: Array, late: Map, level: Level, elsewher
     for chamber, wall in _candidates(_peak_map(activity, scan.voxel_size, pool), scan.voxel_size, late, level.value):
         inside, around = mean_curve(activity, chamber), mean_curve(activity, wall)
         gain = _gain(float(inside @ level.weights), float(around @ level.weights), level.value)
-        same = elsewhere is not None and bool((elsewhere & chamber).any())
+        same = other_pool is not None and bool((other_pool & chamber).any())
         if same or _rise(inside, scan.timing) > latest or not _RANGE[0] <= gain <= _RANGE[1]:
             continue
         blood = around + gain * (inside - around)
@@ -112,7 +112,7 @@ def _rise(curve: Array, timing: FrameTiming) -> int:
 
 def mean_curve(activity: ImageArray, mask: Mask) -> Array:
     """Mean over a mask in every frame, reading only the box around it; shape (frames,)."""
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    box = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
     voxels = np.asarray(activity[(slice(None), *box)])[:, mask[box]]
     return np.asarray(voxels.mean(axis=1, dtype=float))
 
@@ -123,14 +123,14 @@ def _peak_map(activity: ImageArray, voxel_size: Array, pool: Array) -> Map:
     mean = np.mean(
         [np.asarray(activity[i], np.float32) for i in range(max(peak - 1, 0), min(peak + 2, len(pool)))], axis=0
     )
-    return np.asarray(ndimage.gaussian_filter(mean, _SMOOTHING / voxel_size), np.float32)
+    return np.asarray(scipy.ndimage.gaussian_filter(mean, _SMOOTHING / voxel_size), np.float32)
 
 
 def _candidates(peak: Map, voxel_size: Array, late: Map, level: float) -> Iterator[tuple[Mask, Mask]]:
     """Chamber and wall at the maxima of the peak where the late activity is that of a heart; the highest first."""
     reach = tuple(2 * round(_APART / edge) + 1 for edge in voxel_size)
     high = _HIGH * float(np.sort(peak, axis=None)[-_FEWEST:][0])
-    places = np.argwhere((ndimage.maximum_filter(peak, size=reach) == peak) & (peak > high))
+    places = np.argwhere((scipy.ndimage.maximum_filter(peak, size=reach) == peak) & (peak > high))
     for place in sorted(places, key=lambda at: -peak[tuple(at)]):
         distance = _distance_from(place, peak.shape, voxel_size)
         chamber, shell = distance <= _CHAMBER, (distance > _WALL[0]) & (distance <= _WALL[1])

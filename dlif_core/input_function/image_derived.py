@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
-from scipy.optimize import nnls
 
 from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg
 from dlif_core.blood_samples.recording import BloodRecording
@@ -155,7 +154,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: I
 def corrected_pool(
     scan: DynamicScan, recordings: Sequence[BloodRecording], options: ImageDerivedOptions
 ) -> tuple[BloodPool, CorrectedCurve]:
-    """The blood pool and the curve, corrected as far as the image allows; arguments and errors as of `estimate`."""
+    """The blood pool and the curve, corrected as far as the image allows; errors are those of `estimate`."""
     if scan.activity is None:
         raise InputError(
             "the study has region curves alone; an image-derived input function needs the dynamic image.",
@@ -167,8 +166,8 @@ def corrected_pool(
     if options.late_sample is not None:
         curve = _through_level(curve, mean_curve(scan.activity, pool.surroundings), level)
     mouse = scan.acquisition.species == "mouse" and scan.affine is not None
-    elsewhere = pool.mask if options.late_sample is None else None
-    heart = find_heart(scan, curve, pool.late, level, elsewhere) if mouse else None
+    other_pool = pool.mask if options.late_sample is None else None
+    heart = find_heart(scan, curve, pool.late, level, other_pool) if mouse else None
     if heart is None:
         return pool, CorrectedCurve(curve, provenance, _uncorrected(pool, options.late_sample))
     provenance |= {
@@ -186,7 +185,7 @@ def corrected_pool(
 def _late_level(
     scan: DynamicScan, curve: Array, recordings: Sequence[BloodRecording], at: float | None
 ) -> tuple[Level, dict[str, Any]]:
-    """What blood is late in the scan, by the pool or by a sample."""
+    """Level of blood late in the scan, from the pool or from a sample."""
     timing = scan.timing
     if at is None:
         weights = np.where(_late_frames(timing), timing.duration, 0.0)
@@ -199,7 +198,7 @@ def _late_level(
 
 
 def _through_level(curve: Array, surroundings: Array, level: Level) -> Array:
-    """The curve with so much of its surroundings taken off or added that it goes through a level."""
+    """The curve with as much of its surroundings subtracted or added as brings it to a level."""
     share = float((curve - surroundings) @ level.weights)
     part = np.clip((level.value - curve @ level.weights) / share, -_MOST_SPILL, _MOST_SPILL) if share else 0.0
     return np.asarray(curve + part * (curve - surroundings))
@@ -232,7 +231,7 @@ def find_blood_pool(activity: ImageArray, timing: FrameTiming, core: float = _CO
     activity
         Shape (frames, z, y, x) [Bq/mL], read by slicing along z.
     timing
-        Of the frames.
+        Timing of the frames.
     core
         Share of the highest score above which voxels of the chosen group are taken.
 
@@ -251,7 +250,7 @@ def find_blood_pool(activity: ImageArray, timing: FrameTiming, core: float = _CO
     maps = [_score(slab, timing) for slab in _slabs(activity)]
     score, late = np.concatenate([score for score, _ in maps]), np.concatenate([late for _, late in maps])
     mask = _core(score, _best_group(score), core)
-    shell = ndimage.binary_dilation(mask, iterations=4) & ~ndimage.binary_dilation(mask, iterations=1)
+    shell = scipy.ndimage.binary_dilation(mask, iterations=4) & ~scipy.ndimage.binary_dilation(mask, iterations=1)
     return BloodPool(mask, shell, late)
 
 
@@ -269,9 +268,10 @@ def _slabs(activity: ImageArray) -> Iterator[tuple[Map, slice]]:
 def _score(part: tuple[Map, slice], timing: FrameTiming) -> tuple[Map, Map]:
     """Score and late activity of one slab, both of shape (z, y, x)."""
     slab, inner = part
-    smooth = ndimage.gaussian_filter(slab, (0, _SPACE_SIGMA, _SPACE_SIGMA, _SPACE_SIGMA), mode="nearest")[:, inner]
+    sigma = (0, _SPACE_SIGMA, _SPACE_SIGMA, _SPACE_SIGMA)
+    smooth = scipy.ndimage.gaussian_filter(slab, sigma, mode="nearest")[:, inner]
     early = timing.start < _EARLY_END
-    peak = ndimage.uniform_filter1d(smooth[early], _TIME_WINDOW, axis=0, mode="nearest").max(axis=0)
+    peak = scipy.ndimage.uniform_filter1d(smooth[early], _TIME_WINDOW, axis=0, mode="nearest").max(axis=0)
     after = ~early & (timing.start < _AFTER_END)
     late_mean = _mean_over(smooth, timing, _late_frames(timing))
     tissue = np.maximum(_mean_over(smooth, timing, after), late_mean) if after.any() else late_mean
@@ -291,7 +291,7 @@ def _best_group(score: Map) -> Mask:
     """The connected group of high scores whose best voxels score highest."""
     # a single hot voxel must not set the scale: the eighth best does
     scale = float(np.partition(score.ravel(), -_FEWEST)[-_FEWEST]) if score.size > _FEWEST else 0.0
-    groups, number = ndimage.label(score > max(_GROUP_SHARE * scale, 0.0), np.ones((3, 3, 3)))
+    groups, number = scipy.ndimage.label(score > max(_GROUP_SHARE * scale, 0.0), np.ones((3, 3, 3)))
     sizes = np.bincount(groups.ravel(), minlength=number + 1)
     sizes[0] = 0
     large = np.flatnonzero(sizes >= _FEWEST)
@@ -318,30 +318,30 @@ def _core(score: Map, group: Mask, share: float) -> Mask:
 def curve_from_frames(timing: FrameTiming, averages: Array) -> tuple[Array, Array, float]:
     """Piecewise linear curve whose frame averages are the given ones, as nearly as a smooth, non-negative curve can.
 
-    Nodes lie at injection (zero), at mid-frames and at the end; their heights solve a non-negative least-squares
+    Nodes lie at injection (zero), at mid-frames and at the end; their values solve a non-negative least-squares
     problem in which second differences are weighted lightly.
 
     Parameters
     ----------
     timing
-        Of the frames.
+        Timing of the frames.
     averages
         Shape (frames,) [Bq/mL].
 
     Returns
     -------
-    Times [s] and heights [Bq/mL] of the nodes, and the root mean square misfit of the frame averages as a share of
+    Times [s] and values [Bq/mL] of the nodes, and the root mean square misfit of the frame averages as a share of
     the highest of them.
     """
     time = np.unique(np.concatenate([[0.0], timing.mid, timing.end[-1:]]))
     average = timing.average(time, np.eye(len(time))).T
-    bend = _ROUGHNESS * np.diff(np.eye(len(time)), n=2, axis=0)
-    system = np.concatenate([average, bend])[:, 1:]  # the node at injection is zero
+    roughness = _ROUGHNESS * np.diff(np.eye(len(time)), n=2, axis=0)
+    system = np.concatenate([average, roughness])[:, 1:]  # the node at injection is zero
     scale = float(np.max(averages))
-    heights, _ = nnls(system, np.concatenate([averages / scale, np.zeros(len(bend))]))
-    heights = np.append(0.0, heights)
-    misfit = float(np.sqrt(np.mean((average @ heights - averages / scale) ** 2)))
-    return time, scale * heights, misfit
+    solved, _ = scipy.optimize.nnls(system, np.concatenate([averages / scale, np.zeros(len(roughness))]))
+    values = np.append(0.0, solved)
+    misfit = float(np.sqrt(np.mean((average @ values - averages / scale) ** 2)))
+    return time, scale * values, misfit
 
 
 METHOD = Method("image-derived", "Image-derived", ImageDerivedOptions, estimate)

@@ -69,7 +69,7 @@ def facts(options: LearnedOptions) -> dict[str, str]:
 
 
 def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePrediction, Verdict]:
-    """What the networks find, once the scan may be shown to them, and whether that can be trusted."""
+    """Prediction of the networks and whether it can be trusted; refused if the scan is out of the model's scope."""
     from dlif_core.networks.prediction.ensemble import predict_ensemble
     from dlif_core.networks.prediction.predict import network_device, network_image
     from dlif_core.networks.scope.assessment import check_image, precheck, worst

@@ -1,4 +1,4 @@
-"""One arterial sample near a time: what some methods take to fix a scale or a tail."""
+"""One arterial sample near a time, by which some methods fix a scale or a tail."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class OneSample:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Plain values."""
+        """The sample as plain values, for the provenance of a curve."""
         measured = self.quantity.replace("_", " ")
         return {"measured": measured, "time [s]": self.time, "whole blood [Bq/mL]": self.whole_blood}
 

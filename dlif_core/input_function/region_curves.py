@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
@@ -45,7 +45,7 @@ class FoundRegions:
     Attributes
     ----------
     blood
-        Of the region with most blood, shape (frames,) [SUV].
+        Curve of the region with most blood, shape (frames,) [SUV].
     features
         Logarithms of the means over windows, shape (regions + 1, windows); the last row is the whole image. NaN for a
         window that was not measured.
@@ -82,7 +82,7 @@ def region_curves(activity: Map, timing: FrameTiming) -> FoundRegions:
     activity
         Shape (frames, z, y, x), voxels of 1 mm [SUV].
     timing
-        Of the frames.
+        Timing of the frames.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def region_curves(activity: Map, timing: FrameTiming) -> FoundRegions:
 def _chosen(activity: Map, weights: Array) -> list[NDArray[np.intp]]:
     """Flat indices of the voxels of each region."""
     means = np.tensordot(weights.astype(np.float32), activity, axes=1)
-    means = ndimage.gaussian_filter(means, (0, *(_SMOOTHING,) * 3), mode="nearest")
+    means = scipy.ndimage.gaussian_filter(means, (0, *(_SMOOTHING,) * 3), mode="nearest")
     at = {float(start): mean for (start, _), mean in zip(_edges(), means, strict=True)}
     early, late = np.maximum(np.maximum(at[5.0], at[15.0]), at[25.0]), at[360.0]
     blood = early - 2.0 * late

@@ -1,8 +1,8 @@
 """Simultaneous estimation: one parametric input function that explains the curves of several tissues together.
 
-The Feng model (`dlif_core.blood_samples.feng`) is the input of irreversible two-tissue compartments in every cluster of voxels
-or region. Given the input, each tissue is linear in all but one rate (variable projection: Golub & Pereyra, SIAM J
-Numer Anal 1973;10:413), so that only the shape of the input is searched. The idea is that of Feng et al. (IEEE Trans
+The Feng model (`dlif_core.blood_samples.feng`) is the input of irreversible two-tissue compartments in every cluster of
+voxels or region. Given the input, each tissue is linear in all but one rate (variable projection: Golub & Pereyra, SIAM
+J Numer Anal 1973;10:413), so that only the shape of the input is searched. The idea is that of Feng et al. (IEEE Trans
 Inf Technol Biomed 1997;1:243). Tissue curves don't determine the scale; one arterial sample, the peak in the image, or
 the population's area under the curve does. A weak prior holds what the tissues leave open to the population's shape.
 """
@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.cluster.vq import kmeans2
-from scipy.optimize import least_squares, nnls
 
 from dlif_core.blood_samples.feng import FengInput
 from dlif_core.blood_samples.plasma import assumed_ratio
@@ -136,7 +135,7 @@ def cluster_curves(curves: Array, timing: FrameTiming) -> Array:
     curves
         Shape (voxels, frames).
     timing
-        Of the frames.
+        Timing of the frames.
 
     Returns
     -------
@@ -144,7 +143,7 @@ def cluster_curves(curves: Array, timing: FrameTiming) -> Array:
     """
     weighted = curves * np.sqrt(timing.duration)
     shapes = weighted / np.linalg.norm(weighted, axis=1, keepdims=True).clip(1e-12)
-    _, labels = kmeans2(shapes, _CLUSTERS, minit="++", rng=np.random.default_rng(_SEED))
+    _, labels = scipy.cluster.vq.kmeans2(shapes, _CLUSTERS, minit="++", rng=np.random.default_rng(_SEED))
     return np.stack([curves[labels == k].mean(axis=0) for k in np.unique(labels)])
 
 
@@ -163,11 +162,11 @@ def fit_jointly(curves: Array, timing: FrameTiming, start: FengInput, time: Arra
     curves
         Shape (tissues, frames).
     timing
-        Of the frames.
+        Timing of the frames.
     start
         First guess and centre of the prior; its A1 stays.
     time
-        On which the input is laid out [s].
+        Times at which the input is evaluated [s].
     ratio
         Plasma to whole blood at these times.
     """
@@ -180,7 +179,9 @@ def fit_jointly(curves: Array, timing: FrameTiming, start: FengInput, time: Arra
         prior = (shape - _parameters(start)) / _spreads()
         return np.concatenate([misfit.ravel() / np.sqrt(len(timing)), prior])
 
-    found = least_squares(residuals, _parameters(start), loss="soft_l1", diff_step=[_STEP] * 7, max_nfev=40)
+    found = scipy.optimize.least_squares(
+        residuals, _parameters(start), loss="soft_l1", diff_step=[_STEP] * 7, max_nfev=40
+    )
     feng = _feng(found.x, start)
     return JointFit(feng, _project(curves, timing, time, feng.curve(time), ratio, weights))
 
@@ -211,7 +212,7 @@ def _project(curves: Array, timing: FrameTiming, time: Array, blood: Array, rati
 
 def _best(designs: Sequence[Array], curve: Array, weights: Array) -> Array:
     """The non-negative fit of least residual among the designs."""
-    fits = [nnls(design * weights[:, None], curve * weights) for design in designs]
+    fits = [scipy.optimize.nnls(design * weights[:, None], curve * weights) for design in designs]
     best = int(np.argmin([residual for _, residual in fits]))
     return np.asarray(designs[best] @ fits[best][0])
 
@@ -219,7 +220,7 @@ def _best(designs: Sequence[Array], curve: Array, weights: Array) -> Array:
 def _scale(
     scan: DynamicScan, recordings: Sequence[BloodRecording], options: SimultaneousOptions, time: Array, shape: Array
 ) -> tuple[float, dict[str, Any]]:
-    """Bq/mL per unit of the shape, and by what."""
+    """Bq/mL per unit of the shape, and what gives this scale."""
     if options.scale_sample is not None:
         sample = sample_near(recordings, options.scale_sample, scan.acquisition, "scale_sample")
         scale = sample.whole_blood / max(float(np.interp(sample.time, time, shape)), 1e-9)

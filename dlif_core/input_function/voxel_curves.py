@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from dlif_core.errors import InputError
 from dlif_core.scan import DynamicScan, ImageArray
@@ -25,9 +25,9 @@ def voxel_curves(scan: DynamicScan, method: str) -> Array:
     Parameters
     ----------
     scan
-        With image and affine.
+        A scan with image and affine.
     method
-        What needs them, for messages.
+        Method that needs them, for messages.
 
     Returns
     -------
@@ -45,7 +45,9 @@ def voxel_curves(scan: DynamicScan, method: str) -> Array:
         )
     blocks = _blocks(scan.activity, scan.voxel_size)
     coarse = [_averaged(np.asarray(scan.activity[i], np.float32), blocks) for i in range(len(scan.timing))]
-    curves = np.stack([ndimage.gaussian_filter(frame, _SMOOTHING, mode="nearest").ravel() for frame in coarse], axis=1)
+    curves = np.stack(
+        [scipy.ndimage.gaussian_filter(frame, _SMOOTHING, mode="nearest").ravel() for frame in coarse], axis=1
+    )
     mean = curves @ (scan.timing.duration / scan.timing.duration.sum())
     inside = mean > _BODY * float(mean.mean())
     if mean.max() <= 0 or inside.sum() < _FEWEST:

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
-from dlif_core.kinetics.context import Array, FitContext
+from dlif_core.kinetics.context import Array, FitContext, require_kind, require_reach
 from dlif_core.kinetics.model import RATE_BOUNDS
 from dlif_core.kinetics.settings import Delay, FitSettings
 from dlif_core.kinetics.weights import frame_weights, leading_curve, region_curve
@@ -46,6 +46,14 @@ class Preparation:
     found: dict[str, float | tuple[float, float]] = field(default_factory=dict)
 
     @property
+    def unsettled(self) -> tuple[str, ...]:
+        """Settings and input parameters that voxels need and that have not been found."""
+        inputs = () if self.settings.delay == "none" else self.settings.kinetic_model.all_input_parameters[:1]
+        own = self.settings.kinetic_model.input_parameters
+        missing = tuple(parameter.name for parameter in (*inputs, *own) if parameter.name not in self.found)
+        return self.settings.to_be_found + missing
+
+    @property
     def delay(self) -> float:
         """Delay of the whole image that is in the context's input function [s]."""
         delay = self.found.get("delay", 0.0)
@@ -73,12 +81,18 @@ def prepare(
     ------
     InputError
         If the reference or the leading region is not there, or there is no input function for a model that needs one.
+    CurveError
+        If the input function starts after the scan or ends before it.
     ConfigurationError
-        If the settings can't be used with this frame schedule.
+        If the settings can't be used with this frame schedule, or an argument is of another kind.
     """
+    require_kind(scan, DynamicScan, "scan")
+    require_kind(settings, FitSettings, "settings")
     model = settings.kinetic_model
-    if model.needs_input and curve is None:
-        raise InputError("there is no input function.", where=f"model {settings.model}")
+    if model.needs_input:
+        if curve is None:
+            raise InputError("there is no input function.", where=f"model {settings.model}")
+        require_reach(curve, scan.timing)
     context = FitContext(
         scan.timing,
         frame_weights(scan, settings),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.kinetics.context import require_kind
 from dlif_core.kinetics.settings import FitSettings
 from dlif_core.scan import DynamicScan, RegionCurves
 
@@ -71,8 +72,10 @@ def frame_weights(scan: DynamicScan, settings: FitSettings) -> Array:
     Raises
     ------
     ConfigurationError
-        If weights are given, but not one for every frame.
+        If weights are given, but not one for every frame, or scan or settings are objects of another kind.
     """
+    require_kind(scan, DynamicScan, "scan")
+    require_kind(settings, FitSettings, "settings")
     timing = scan.timing
     if not isinstance(settings.weights, str):
         return _given(settings.weights, len(timing))
@@ -93,7 +96,7 @@ def frame_weights(scan: DynamicScan, settings: FitSettings) -> Array:
 def _given(weights: tuple[float, ...], frames: int) -> Array:
     if len(weights) != frames:
         raise ConfigurationError(
-            f"{len(weights)} weights are given for {frames} frames.",
+            f"expected {frames} weights, one for every frame, got {len(weights)}.",
             where="fit setting weights",
             hint="Give one for every frame, or the name of a scheme.",
         )

@@ -1,10 +1,9 @@
-"""The cohort's product: datasets of all input functions and region parameters, the index, tables and a report."""
+"""What the cohort's product is made of, read from the sound products of all scans."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import xarray as xr
@@ -12,19 +11,33 @@ import xarray as xr
 from dlif_core.curve import InputFunction
 from dlif_core.report import Comparison
 from dlif_core.scan import Acquisition
-from dlif_core.statistics.curves import input_function_metrics, input_function_table
 from dlif_core.statistics.sessions import retest_reliability, session_ratio
-from dlif_core.statistics.tables import parameter_names, region_table, to_tidy
-from dlif_core.store import Staging, Store
-from dlif_core.study.config import SessionComparison, StudyConfig
-from dlif_core.study.job import read_input_function
-from dlif_core.study.plan import fit_name, input_function_name, make_plan, report_name
-from dlif_core.study.source import read_scan, source_name
-from dlif_core.study.status import ScanState, results, status_of
+from dlif_core.statistics.tables import parameter_names, region_table
+from dlif_core.study.config import SessionComparison
+from dlif_core.study.input_functions import read_input_function
+from dlif_core.study.job import CohortJob, CohortScan
+from dlif_core.study.products import fit_name, input_function_name, report_name, source_name
+from dlif_core.study.source import read_scan
 from dlif_core.study.truth import compare_with_truth
 
-if TYPE_CHECKING:
-    from dlif_core.ingest import ScanFiles
+
+@dataclass(frozen=True)
+class ComparedParameter:
+    """A parameter of one analysis, compared between two sessions.
+
+    Attributes
+    ----------
+    name
+        Name of the table's file, without ending.
+    parameter
+        The parameter.
+    comparison
+        The table with its title.
+    """
+
+    name: str
+    parameter: str
+    comparison: Comparison
 
 
 @dataclass(frozen=True)
@@ -35,14 +48,14 @@ class Cohort:
     ----------
     index
         One row a scan: scan_id, subject, session, status, reason, tracer, dose, weight.
+    acquisitions
+        Scan → metadata, of scans that are not excluded.
     input_functions
         Scan → method → curve.
     fits
         Name of the analysis → dataset with dims (scan, region).
-    acquisitions
-        Scan → metadata, of scans that are not excluded.
     comparisons
-        File name → comparison of sessions.
+        Comparisons of sessions, for every parameter of every analysis.
     truth
         As `compare_with_truth` gives it.
     """
@@ -51,58 +64,36 @@ class Cohort:
     acquisitions: dict[str, Acquisition]
     input_functions: dict[str, dict[str, InputFunction]]
     fits: dict[str, xr.Dataset]
-    comparisons: dict[str, Comparison]
+    comparisons: tuple[ComparedParameter, ...]
     truth: pd.DataFrame | None
 
 
-def write_cohort_product(config: StudyConfig, store: Store, staging: Staging) -> None:
-    """Gather what is committed and write datasets, TSV tables and the report."""
-    from dlif_core.study.reporting import cohort_html
-
-    cohort = gather(config, store)
-    if any(cohort.input_functions.values()):
-        staging.write_dataset(input_function_table(cohort.input_functions), group="input_functions")
-        _write_table(staging, "input_functions", input_function_metrics(cohort.input_functions))
-    for fit, fitted in cohort.fits.items():
-        staging.write_dataset(fitted, group=f"regions/{fit}")
-    _write_table(staging, "region_parameters", to_tidy(cohort.fits))
-    _write_table(staging, "index", cohort.index)
-    staging.write_dataset(xr.Dataset.from_dataframe(cohort.index.set_index("scan_id")), group="index")
-    for name, comparison in cohort.comparisons.items():
-        _write_table(staging, name, comparison.table)
-    staging.write_text("report.html", cohort_html(config, cohort))
-
-
-def _write_table(staging: Staging, name: str, table: pd.DataFrame) -> None:
-    staging.write_text(f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="n/a"))
-
-
-def gather(config: StudyConfig, store: Store) -> Cohort:
-    """Read what is committed and up to date of every scan of a study; results of older settings stay out."""
-    plan = make_plan(config, store)
-    states = status_of(plan, store).scans
-    sound = results(plan, store)
-    ingested = [state.scan for state in states if source_name(state.scan) in sound]
-    acquisitions = {scan: read_scan(store, scan)[0].acquisition for scan in ingested}
-    index = pd.DataFrame([_index_row(state, plan.files[state.scan], acquisitions.get(state.scan)) for state in states])
-    fits = dict(_fits(config, store, index, sound))
+def gather(job: CohortJob) -> Cohort:
+    """Read the sound products of every scan of a study; results of older settings stay out."""
+    config, store = job.config, job.store
+    names = [scan.state.scan for scan in job.scans]
+    ingested = [name for name in names if source_name(name) in job.sound]
+    acquisitions = {name: read_scan(store, name)[0].acquisition for name in ingested}
+    index = pd.DataFrame([_index_row(scan, acquisitions.get(scan.state.scan)) for scan in job.scans])
+    fits = dict(_fits(job, index))
     return Cohort(
         index=index,
         acquisitions=acquisitions,
-        input_functions={scan: _curves(config, store, scan, sound) for scan in acquisitions},
+        input_functions={scan: _curves(job, scan) for scan in acquisitions},
         fits=fits,
-        comparisons={name: table for one in config.compare for name, table in _compare(one, fits)},
-        truth=compare_with_truth(config, plan, store),
+        comparisons=tuple(compared for one in config.compare for compared in _compare(one, fits)),
+        truth=compare_with_truth(config, store, names, job.sound),
     )
 
 
-def _index_row(state: ScanState, files: ScanFiles, acquisition: Acquisition | None) -> dict[str, float | str]:
+def _index_row(scan: CohortScan, acquisition: Acquisition | None) -> dict[str, float | str]:
     dose = acquisition.injected_activity if acquisition else None
     weight = acquisition.body_weight if acquisition else None
+    state = scan.state
     return {
         "scan_id": state.scan,
-        "subject": files.subject.removeprefix("sub-"),
-        "session": files.session.removeprefix("ses-"),
+        "subject": scan.subject,
+        "session": scan.session,
         "status": str(state.status),
         "reason": "; ".join(state.reasons),
         "report": f"../{report_name(state.scan)}/report.html" if acquisition else "",
@@ -112,28 +103,32 @@ def _index_row(state: ScanState, files: ScanFiles, acquisition: Acquisition | No
     }
 
 
-def _curves(config: StudyConfig, store: Store, scan: str, sound: Set[str]) -> dict[str, InputFunction]:
-    methods = (m for m in config.input_functions if input_function_name(scan, m) in sound)
-    return {method: read_input_function(store, scan, method) for method in methods}
+def _curves(job: CohortJob, scan: str) -> dict[str, InputFunction]:
+    methods = (m for m in job.config.input_functions if input_function_name(scan, m) in job.sound)
+    return {method: read_input_function(job.store, scan, method) for method in methods}
 
 
-def _fits(config: StudyConfig, store: Store, index: pd.DataFrame, sound: Set[str]) -> Iterable[tuple[str, xr.Dataset]]:
-    for fit in config.kinetics:
+def _fits(job: CohortJob, index: pd.DataFrame) -> Iterable[tuple[str, xr.Dataset]]:
+    for fit in job.config.kinetics:
         names = {scan: fit_name(scan, fit.title, "regions") for scan in index["scan_id"]}
-        found = {scan: store.open_dataset(name) for scan, name in names.items() if name in sound}
+        found = {scan: job.store.open_dataset(name) for scan, name in names.items() if name in job.sound}
         if found:
             yield fit.title, region_table(found, index)
 
 
-def _compare(wanted: SessionComparison, fits: dict[str, xr.Dataset]) -> Iterable[tuple[str, Comparison]]:
+def _compare(wanted: SessionComparison, fits: dict[str, xr.Dataset]) -> Iterable[ComparedParameter]:
     first, second = wanted.sessions
     for fit, table in fits.items():
         for parameter in parameter_names(table):
             name = f"{wanted.kind}_{fit}_{parameter}_{first}_{second}"
-            unit = str(table[parameter].attrs["units"])
-            if wanted.kind == "ratio":
-                title = f"{parameter}, {first} / {second} ({fit})"
-                yield name, Comparison(title, unit, session_ratio(table, parameter, first, second))
-            else:
-                title = f"{parameter}, test-retest of {first} and {second} ({fit})"
-                yield name, Comparison(title, unit, retest_reliability(table, parameter, (first, second)))
+            yield ComparedParameter(name, parameter, _comparison(wanted, fit, table, parameter))
+
+
+def _comparison(wanted: SessionComparison, fit: str, table: xr.Dataset, parameter: str) -> Comparison:
+    first, second = wanted.sessions
+    unit = str(table[parameter].attrs["units"])
+    if wanted.kind == "ratio":
+        title = f"{parameter}, {first} / {second} ({fit})"
+        return Comparison(title, unit, session_ratio(table, parameter, first, second))
+    title = f"{parameter}, test-retest of {first} and {second} ({fit})"
+    return Comparison(title, unit, retest_reliability(table, parameter, (first, second)))

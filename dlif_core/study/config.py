@@ -18,10 +18,10 @@ from pydantic import (
 )
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.ingest import ReaderOptions, reader_options
+from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
 from dlif_core.input_function.learned import LearnedOptions
-from dlif_core.kinetics import MODELS, FitSettings, Model
+from dlif_core.kinetics import FitSettings, Model
 from dlif_core.registry import named
 from dlif_core.validation import Section, unknown_key, validated, validated_each
 
@@ -59,23 +59,17 @@ class DataSource(Section):
             raise ValueError("give a path, a URL, or a section with `uri`")
         source = {key: value[key] for key in ("uri", "format") if key in value}
         options = {key: setting for key, setting in value.items() if key not in source}
-        return source | {"options": _reader_options(source.get("format"), options)}
+        if source.get("format"):
+            kind = READERS.named(source["format"]).options
+            return source | {"options": kind.model_validate(options)}
+        if options:
+            raise ValueError(f"{', '.join(map(repr, options))}: options need a `format` beside them")
+        return source
 
     @model_serializer
     def _as_in_study_file(self) -> dict[str, Any]:
         options = self.options.model_dump(mode="json") if self.options else {}
         return {"uri": self.uri, "format": self.format, **options}
-
-
-def _reader_options(format: object, options: Mapping[str, Any]) -> ReaderOptions | None:
-    if format is None:
-        if options:
-            raise ValueError(f"{', '.join(map(repr, options))}: options need a `format` beside them")
-        return None
-    try:
-        return reader_options(str(format), options)
-    except ConfigurationError as fault:
-        raise ValueError(f"{fault.message} {fault.hint}".removesuffix(".")) from fault
 
 
 class Regions(Section):
@@ -146,8 +140,6 @@ class Kinetics(Section):
             return values
         if "settings" in values:
             raise unknown_key("settings", cls.valid_keys())
-        if isinstance(values.get("model"), str):
-            named(values["model"], MODELS, "kinetic model")
         known = {*_FIELDS, *_SETTINGS}
         settings = {_FIELDS.get(key, key): value for key, value in values.items() if key in known}
         return {**{key: value for key, value in values.items() if key not in known}, "settings": settings}

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from dlif_core.scan import ImageArray
 from dlif_core.store import Staging, blocks, image_chunking, open_store
-from dlif_core.study.job import Job, available_input_function, on_worker
-from dlif_core.study.source import read_scan, source_name
+from dlif_core.study.input_functions import available_input_function
+from dlif_core.study.job import ScanJob, on_worker
+from dlif_core.study.products import source_name
+from dlif_core.study.source import read_scan
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,7 +72,7 @@ class MapJob:
         return denoised[(slice(None), *inside)]
 
 
-def make_maps(job: Job, executor: Executor) -> None:
+def make_maps(job: ScanJob, executor: Executor) -> None:
     """Make the maps of one analysis and commit them.
 
     Parameters
@@ -115,7 +117,7 @@ def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
     return xr.Dataset(attrs=attributes)
 
 
-def prepare_maps(job: Job, staging: str) -> tuple[MapJob, tuple[str, ...], dict[str, Any]]:
+def prepare_maps(job: ScanJob, staging: str) -> tuple[MapJob, tuple[str, ...], dict[str, Any]]:
     """What all blocks of a scan share, warnings and attributes of the maps; runs on a worker.
 
     The input function is delayed as the whole image asks for.
@@ -128,7 +130,7 @@ def prepare_maps(job: Job, staging: str) -> tuple[MapJob, tuple[str, ...], dict[
     if settings.delay == "region":
         settings = replace(settings, delay="image")
     prepared = prepare(scan, curve, settings)
-    fit = VoxelFit(prepared.context, prepared.settings)
+    fit = VoxelFit(prepared)
     _ = fit.estimator  # refuses here what no block could be fitted with
     attributes = fit_attributes(prepared) | {"delay": prepared.delay, "affine": np.asarray(scan.affine).tolist()}
     if job.fit.denoise is not None:

@@ -13,9 +13,11 @@ from dlif_core.networks.release.fine_tuning import OwnScan
 from dlif_core.networks.training.examples import Example
 from dlif_core.store import Store
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.job import read_input_function
-from dlif_core.study.plan import included_scans, input_function_name, open_study_store
-from dlif_core.study.source import read_scan, source_name
+from dlif_core.study.input_functions import read_input_function
+from dlif_core.study.plan import open_study_store
+from dlif_core.study.products import input_function_name, source_name
+from dlif_core.study.scans import included_scans
+from dlif_core.study.source import read_scan
 
 _ARTERIAL = "arterial"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,80 +12,117 @@ from numpy.typing import NDArray
 from dlif_core.report import CohortReport, ScanReport, cohort_report, scan_report
 from dlif_core.scan import DynamicScan, ImageArray
 from dlif_core.store import Marker, Staging, Store
+from dlif_core.study.cohort import Cohort
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.job import read_input_function
-from dlif_core.study.plan import Step, explanation_name, fit_name, input_function_name, selection_name
-from dlif_core.study.source import read_scan, source_name
+from dlif_core.study.input_functions import read_input_function
+from dlif_core.study.products import explanation_name, source_name
+from dlif_core.study.source import read_scan
+from dlif_core.study.step import Step
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from dlif_core.study.cohort import Cohort
-
-_SELECTION = "selection of models"
 # Slabs of the mean image are summed in pieces of this many planes, so that memory stays bounded.
 _PLANES = 16
 
 
-def write_scan_report(config: StudyConfig, store: Store, step: Step, staging: Staging) -> None:
-    """Write a scan's HTML report into its staging area; results of older settings stay out."""
-    scan_id = step.scan
-    scan, _ = read_scan(store, scan_id)
-    products = _products(config, scan_id, with_maps=scan.activity is not None)
-    markers = {title: _current_marker(store, name, step) for title, name in products.items()}
-    done = {title: products[title] for title, marker in markers.items() if marker and marker.status == "success"}
-    html = scan_report(
-        ScanReport(
-            scan_id=scan_id,
-            acquisition=scan.acquisition,
-            timing=scan.timing,
-            regions=scan.regions,
-            input_functions={
-                method: read_input_function(store, scan_id, method)
-                for method in config.input_functions
-                if f"input function {method}" in done
-            },
-            unavailable={
-                title: marker.reason if marker else "an input that it needs is unavailable"
-                for title, marker in markers.items()
-                if title not in done
-            },
-            region_fits=_datasets(store, done, "regions "),
-            maps=_datasets(store, done, "maps "),
-            selection=_selection(config, store, done, "regions"),
-            selection_maps=_selection(config, store, done, "maps"),
-            mean_image=mean_image(scan),
-            labels=scan.labels,
-            voxel_size=tuple(scan.voxel_size) if scan.affine is not None else None,
-            warnings=tuple(
-                (title, warning)
-                for title, marker in {"scan": store.marker(source_name(scan_id)), **markers}.items()
-                if marker
-                for warning in marker.warnings
-            ),
-            provenance=_provenance(config, store, scan_id, done),
-            explanation=_explanation(store, step),
-        )
+@dataclass(frozen=True)
+class ReportedProduct:
+    """A product that a scan's report shows.
+
+    Attributes
+    ----------
+    stage, variant
+        Stage that makes it, and input-function method or kinetic analysis.
+    title
+        What the report calls it.
+    product
+        Its name in the store.
+    """
+
+    stage: str
+    variant: str
+    title: str
+    product: str
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """What a report's step finds of the products that it shows; results of older settings count as missing."""
+
+    markers: Mapping[ReportedProduct, Marker | None]
+
+    @property
+    def done(self) -> list[ReportedProduct]:
+        """Products with a result."""
+        return [shown for shown, marker in self.markers.items() if marker and marker.status == "success"]
+
+    def of(self, stage: str) -> dict[str, str]:
+        """Products of a stage with a result, by variant."""
+        return {shown.variant: shown.product for shown in self.done if shown.stage == stage}
+
+    def unavailable(self) -> dict[str, str]:
+        """Title of every product without a result, and why there is none."""
+        return {
+            shown.title: marker.reason if marker else "an input that it needs is unavailable"
+            for shown, marker in self.markers.items()
+            if shown not in self.done
+        }
+
+    def warnings(self) -> Iterator[tuple[str, str]]:
+        """Title of a product and what a reader of it must know."""
+        for shown, marker in self.markers.items():
+            for warning in marker.warnings if marker else ():
+                yield shown.title, warning
+
+
+def write_scan_report(
+    config: StudyConfig, store: Store, step: Step, products: Sequence[ReportedProduct], staging: Staging
+) -> None:
+    """Write a scan's HTML report into its staging area; results of older settings stay out.
+
+    Parameters
+    ----------
+    config, store
+        The study and its store.
+    step
+        The report's step; its fingerprint says which results are up to date.
+    products
+        What the report shows, in order.
+    staging
+        Where the report is written.
+    """
+    findings = _Findings({shown: _current_marker(store, shown.product, step) for shown in products})
+    staging.write_text("report.html", scan_report(_scan_report(config, store, step, findings)))
+
+
+def _scan_report(config: StudyConfig, store: Store, step: Step, findings: _Findings) -> ScanReport:
+    scan, _ = read_scan(store, step.scan)
+    source = store.marker(source_name(step.scan))
+    return ScanReport(
+        scan_id=step.scan,
+        acquisition=scan.acquisition,
+        timing=scan.timing,
+        regions=scan.regions,
+        input_functions={m: read_input_function(store, step.scan, m) for m in findings.of("input-function")},
+        unavailable=findings.unavailable(),
+        region_fits=_datasets(store, findings.of("regions")),
+        maps=_datasets(store, findings.of("maps")),
+        selection=_selection(config, store, findings, "regions"),
+        selection_maps=_selection(config, store, findings, "maps"),
+        mean_image=mean_image(scan),
+        labels=scan.labels,
+        voxel_size=tuple(scan.voxel_size) if scan.affine is not None else None,
+        warnings=(*(("scan", warning) for warning in (source.warnings if source else ())), *findings.warnings()),
+        provenance=_provenance(config, source, findings),
+        explanation=_explanation(store, step),
     )
-    staging.write_text("report.html", html)
 
 
 def _current_marker(store: Store, name: str, step: Step) -> Marker | None:
     """Marker of a product that the step's own fingerprint names."""
     marker = store.marker(name)
     return marker if marker and marker.fingerprint in step.fingerprint.parts.values() else None
-
-
-def _products(config: StudyConfig, scan: str, *, with_maps: bool) -> dict[str, str]:
-    """Title → product of everything that the scan's report shows."""
-    products = {f"input function {method}": input_function_name(scan, method) for method in config.input_functions}
-    for fit in config.kinetics:
-        products[f"regions {fit.title}"] = fit_name(scan, fit.title, "regions")
-        if fit.maps and with_maps and fit.kinetic_model.voxelwise:
-            products[f"maps {fit.title}"] = fit_name(scan, fit.title, "maps")
-    if config.select:
-        products[_SELECTION] = selection_name(scan)
-    return products
 
 
 def _explanation(store: Store, step: Step) -> xr.Dataset | None:
@@ -93,18 +132,17 @@ def _explanation(store: Store, step: Step) -> xr.Dataset | None:
     return store.open_dataset(name) if marker and marker.status == "success" else None
 
 
-def _selection(config: StudyConfig, store: Store, products: dict[str, str], group: str) -> xr.Dataset | None:
+def _selection(config: StudyConfig, store: Store, findings: _Findings, kind: str) -> xr.Dataset | None:
     """The comparison of models by region or by voxel; None where there is none."""
     compared = config.select.of if config.select else ()
-    if _SELECTION not in products or any(f"{group} {name}" not in products for name in compared):
+    found = findings.of("selection")
+    if not found or not findings.of(kind).keys() >= set(compared):
         return None
-    return store.open_dataset(products[_SELECTION], group=group)
+    return store.open_dataset(found[""], group=kind)
 
 
-def _datasets(store: Store, products: dict[str, str], kind: str) -> dict[str, Any]:
-    return {
-        title.removeprefix(kind): store.open_dataset(name) for title, name in products.items() if title.startswith(kind)
-    }
+def _datasets(store: Store, products: Mapping[str, str]) -> dict[str, Any]:
+    return {variant: store.open_dataset(product) for variant, product in products.items()}
 
 
 def mean_image(scan: DynamicScan) -> NDArray[np.float32] | None:
@@ -124,26 +162,26 @@ def _settings(config: StudyConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"data", "output"})
 
 
-def _provenance(config: StudyConfig, store: Store, scan: str, products: dict[str, str]) -> dict[str, Any]:
+def _provenance(config: StudyConfig, source: Marker | None, findings: _Findings) -> dict[str, Any]:
     from importlib.metadata import version
 
-    markers = {"scan": store.marker(source_name(scan)), **{title: store.marker(n) for title, n in products.items()}}
+    markers = {"scan": source, **{shown.title: findings.markers[shown] for shown in findings.done}}
     return {
         "study": config.name,
         "dlif": version("dlif"),
         "settings": _settings(config),
         "fingerprints": {title: marker.fingerprint for title, marker in markers.items() if marker},
-        "inputs": dict(markers["scan"].parts) if markers["scan"] else {},
+        "inputs": dict(source.parts) if source else {},
     }
 
 
 # Parameters whose comparison of sessions the report shows; the tables hold all.
-_COMPARED = ("Ki", "VT")
+_COMPARED = ("Ki", "Ki_ref", "VT")
 
 
 def cohort_html(config: StudyConfig, cohort: Cohort) -> str:
     """The cohort's HTML report."""
-    shown = [comparison for comparison in cohort.comparisons.values() if comparison.title.startswith(_COMPARED)]
+    shown = tuple(compared.comparison for compared in cohort.comparisons if compared.parameter in _COMPARED)
     return cohort_report(
         CohortReport(
             title=config.name,
@@ -151,7 +189,7 @@ def cohort_html(config: StudyConfig, cohort: Cohort) -> str:
             tables=cohort.fits,
             input_functions=cohort.input_functions,
             acquisitions=cohort.acquisitions,
-            comparisons=tuple(shown),
+            comparisons=shown,
             truth=cohort.truth,
             provenance={"settings": _settings(config)},
             primary_regions=tuple(config.regions.groups),

@@ -13,9 +13,10 @@ import xarray as xr
 
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.frames import FrameTiming
-from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
+from dlif_core.scan import Acquisition, DynamicScan, ImageArray, RegionCurves
 from dlif_core.store import Staging, Store, blocks, image_chunking
 from dlif_core.store.arrays import write_shard
+from dlif_core.study.products import source_name
 
 if TYPE_CHECKING:
     from dlif_core.ingest import IngestedScan
@@ -25,11 +26,6 @@ _BLOOD_COLUMNS = {
     "plasma": {"long_name": "total plasma", "units": "Bq/mL"},
     "parent_fraction": {"long_name": "parent fraction", "units": "1"},
 }
-
-
-def source_name(scan_id: str) -> str:
-    """Product name of a scan as ingested."""
-    return f"scans/{scan_id}.zarr/source"
 
 
 def write_source(staging: Staging, ingested: IngestedScan) -> None:
@@ -45,7 +41,7 @@ def write_source(staging: Staging, ingested: IngestedScan) -> None:
     scan = ingested.scan
     staging.write_dataset(_tables(ingested))
     if scan.activity is not None:
-        _write_images(staging, scan)
+        _write_images(staging, scan, scan.activity)
     for recording in ingested.blood:
         staging.write_dataset(_blood_dataset(recording), group=f"blood/{recording.name}")
 
@@ -83,15 +79,14 @@ def timing_coordinates(timing: FrameTiming) -> dict[str, Any]:
     }
 
 
-def _write_images(staging: Staging, scan: DynamicScan) -> None:
-    assert scan.activity is not None
+def _write_images(staging: Staging, scan: DynamicScan, image: ImageArray) -> None:
     activity = {"long_name": "activity concentration", "units": "Bq/mL", "decay_corrected_to": "injection"}
-    shape = tuple(scan.activity.shape)
+    shape = tuple(image.shape)
     chunks, shards = image_chunking(shape)
     dims = ("frame", "z", "y", "x")
     staging.create_array("activity", shape=shape, chunks=chunks, shards=shards, dims=dims, attrs=activity)
     for block in blocks(shape, shards):
-        write_shard(staging.uri, "activity", block, np.asarray(scan.activity[block], dtype=np.float32))
+        write_shard(staging.uri, "activity", block, np.asarray(image[block], dtype=np.float32))
     if scan.labels is not None:
         staging.create_array(
             "labels",

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from dlif_core.errors import ExitCode
-from dlif_core.store import Store
+from dlif_core.store import Marker, Store
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.plan import Plan, PlannedStep, State, make_plan, open_study_store
-from dlif_core.study.stages import failure_name
-
-
-class ScanStatus(StrEnum):
-    """Status of a scan.
-
-    ``success``: every analysis is there and up to date. ``excluded``: the scan can't be processed as it is.
-    ``failed``: a step broke. ``unavailable``: an analysis lacks what it needs. ``incomplete``: steps are left to run.
-    """
-
-    SUCCESS = "success"
-    EXCLUDED = "excluded"
-    FAILED = "failed"
-    UNAVAILABLE = "unavailable"
-    INCOMPLETE = "incomplete"
-
-
-@dataclass(frozen=True)
-class ScanState:
-    """One scan's status and the reasons where it is not a success."""
-
-    scan: str
-    status: ScanStatus
-    reasons: tuple[str, ...] = ()
+from dlif_core.study.plan import make_plan, open_study_store
+from dlif_core.study.products import failure_name
+from dlif_core.study.stages import STAGES, ScanStage
+from dlif_core.study.states import ScanState, ScanStatus
+from dlif_core.study.step import Plan, PlannedStep, State, Step
 
 
 @dataclass(frozen=True)
@@ -58,7 +38,8 @@ def study_status(config: StudyConfig) -> StudyStatus:
 
 def status_of(plan: Plan, store: Store) -> StudyStatus:
     """Status of a study as its plan says it."""
-    return StudyStatus(tuple(_scan_status(scan, plan, store) for scan in plan.files))
+    markers = store.products()
+    return StudyStatus(tuple(_scan_state(scan, plan.of_scan(scan), markers) for scan in plan.files))
 
 
 def results(plan: Plan, store: Store) -> frozenset[str]:
@@ -67,33 +48,39 @@ def results(plan: Plan, store: Store) -> frozenset[str]:
     return frozenset(name for name in plan.current if markers[name].status == "success")
 
 
-def _scan_status(scan: str, plan: Plan, store: Store) -> ScanState:
-    steps = plan.of_scan(scan)
-    failures = [f"{step.step.title}: {reason}" for step in steps if (reason := _failure(step, store))]
-    if failures:
-        return ScanState(scan, ScanStatus.FAILED, tuple(failures))
-    source = store.marker(steps[0].step.product)
-    if steps[0].state is State.CURRENT and source is not None and source.status == "excluded":
-        return ScanState(scan, ScanStatus.EXCLUDED, (source.reason,))
-    waiting = tuple(step.step.title for step in steps if step.state is State.RUN)
-    if waiting:
-        return ScanState(scan, ScanStatus.INCOMPLETE, tuple(f"not done: {title}" for title in waiting))
-    blocked = tuple(
-        f"{step.step.title}: {reason}" for step in steps if step.state is State.BLOCKED for reason in step.reasons
-    )
-    unavailable = tuple(
-        f"{step.step.title}: {marker.reason}"
-        for step in steps
-        if step.step.stage in ("regions", "maps") and (marker := store.marker(step.step.product))
-        if marker.status != "success"
-    )
-    if blocked or unavailable:
-        return ScanState(scan, ScanStatus.UNAVAILABLE, blocked + unavailable)
+def _scan_state(scan: str, steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> ScanState:
+    """The status that weighs most: a failure, an exclusion, steps that are left, an analysis that can't be had."""
+    for status, reasons in (
+        (ScanStatus.FAILED, _failures(steps, markers)),
+        (ScanStatus.EXCLUDED, _exclusions(steps, markers)),
+        (ScanStatus.INCOMPLETE, [f"not done: {one.step.title}" for one in steps if one.state is State.RUN]),
+        (ScanStatus.UNAVAILABLE, [*_blocked(steps), *_unavailable(steps, markers)]),
+    ):
+        if reasons:
+            return ScanState(scan, status, tuple(reasons))
     return ScanState(scan, ScanStatus.SUCCESS)
 
 
-def _failure(planned: PlannedStep, store: Store) -> str:
-    if planned.state is not State.RUN:
-        return ""
-    marker = store.marker(failure_name(planned.step))
-    return marker.reason if marker else ""
+def _failures(steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> list[str]:
+    left = {one.step.title: markers.get(failure_name(one.step.product)) for one in steps if one.state is State.RUN}
+    return [f"{title}: {marker.reason}" for title, marker in left.items() if marker]
+
+
+def _exclusions(steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> list[str]:
+    current = (markers.get(one.step.product) for one in steps if one.state is State.CURRENT)
+    return [marker.reason for marker in current if marker and marker.status == "excluded"]
+
+
+def _blocked(steps: Sequence[PlannedStep]) -> list[str]:
+    return [f"{one.step.title}: {reason}" for one in steps if one.state is State.BLOCKED for reason in one.reasons]
+
+
+def _unavailable(steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> list[str]:
+    analyses = (one.step for one in steps if _is_analysis(one.step))
+    found = ((step.title, markers.get(step.product)) for step in analyses)
+    return [f"{title}: {marker.reason}" for title, marker in found if marker and marker.status != "success"]
+
+
+def _is_analysis(step: Step) -> bool:
+    stage = STAGES[step.stage]
+    return isinstance(stage, ScanStage) and stage.is_analysis

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 
 import numpy as np
 import pandas as pd
@@ -13,26 +13,34 @@ from dlif_core.errors import MissingInputError
 from dlif_core.statistics.tables import error_name
 from dlif_core.store import Store
 from dlif_core.study.config import Kinetics, StudyConfig
-from dlif_core.study.plan import Plan, fit_name
-from dlif_core.study.status import results
+from dlif_core.study.products import fit_name
 
 #: Organs that a study of the metabolic rate looks at.
 ORGANS = ("brain", "myocardium", "tumour", "liver", "muscle")
 
 
-def compare_with_truth(config: StudyConfig, plan: Plan, store: Store) -> pd.DataFrame | None:
+def compare_with_truth(config: StudyConfig, store: Store, scans: Iterable[str], sound: Set[str]) -> pd.DataFrame | None:
     """Ki of organs of every scan of a simulated cohort, estimated and true.
 
     The estimate is the organ's mean of the map of Ki where there is one, else the fit of the organ's mean curve; the
     truth is the organ's mean of the true map at the image's resolution. A Patlak plot without correction for blood
     has the slope (1 − vB)·Ki, and is compared with that.
 
+    Parameters
+    ----------
+    config, store
+        The study and its store; the truth lies in the data set.
+    scans
+        Names of the scans.
+    sound
+        Products that are up to date and hold a result.
+
     Returns
     -------
     Columns scan_id, fit, region, parameter, unit, truth, estimate, standard_error; None if the data set holds no
     truth.
     """
-    rows = list(_rows(config, plan, store))
+    rows = list(_rows(config, store, scans, sound))
     return pd.DataFrame(rows) if rows else None
 
 
@@ -53,11 +61,10 @@ def summarise_truth(comparison: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def _rows(config: StudyConfig, plan: Plan, store: Store) -> Iterator[dict[str, object]]:
+def _rows(config: StudyConfig, store: Store, scans: Iterable[str], sound: Set[str]) -> Iterator[dict[str, object]]:
     from dlif_core.phantom import read_truth
 
-    available = results(plan, store)
-    for scan in plan.files:
+    for scan in scans:
         try:
             truth = read_truth(config.data.uri, scan)
         except MissingInputError:
@@ -65,7 +72,7 @@ def _rows(config: StudyConfig, plan: Plan, store: Store) -> Iterator[dict[str, o
         masks = {organ: truth.labels == label for label, organ in truth.label_names.items() if organ in ORGANS}
         for fit in config.kinetics:
             true_map = truth.maps["Ki"] * (1 - truth.maps["vB"] if _is_uncorrected_slope(fit) else 1)
-            for organ, estimate, error in _estimates(store, available, scan, fit, masks):
+            for organ, estimate, error in _estimates(store, sound, scan, fit, masks):
                 yield {
                     "scan_id": scan,
                     "fit": fit.title,
@@ -83,11 +90,11 @@ def _is_uncorrected_slope(fit: Kinetics) -> bool:
 
 
 def _estimates(
-    store: Store, available: Set[str], scan: str, fit: Kinetics, masks: dict[str, NDArray[np.bool_]]
+    store: Store, sound: Set[str], scan: str, fit: Kinetics, masks: dict[str, NDArray[np.bool_]]
 ) -> Iterator[tuple[str, float, float]]:
     """Organ, Ki and its standard error; that of a mean over voxels is left out (NaN), their errors being correlated."""
     names = (fit_name(scan, fit.title, kind) for kind in ("maps", "regions"))
-    found = next((name for name in names if name in available), None)
+    found = next((name for name in names if name in sound), None)
     dataset = store.open_dataset(found) if found else xr.Dataset()
     if "Ki" not in dataset:
         return

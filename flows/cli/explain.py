@@ -69,7 +69,8 @@ def _scan(config: StudyConfig, scan: str) -> DynamicScan:
     """An ingested scan of the study."""
     from dlif_core.errors import MissingInputError
     from dlif_core.study.plan import open_study_store
-    from dlif_core.study.source import read_scan, source_name
+    from dlif_core.study.products import source_name
+    from dlif_core.study.source import read_scan
 
     store = open_study_store(config)
     marker = store.marker(source_name(scan))

@@ -11,7 +11,7 @@ from flows.cli.output import print_json, print_rich
 
 if TYPE_CHECKING:
     from dlif_core.study.config import StudyConfig
-    from dlif_core.study.plan import Plan
+    from dlif_core.study.step import Plan
 
 
 def plan(study: StudyFile, as_json: AsJson = False) -> None:

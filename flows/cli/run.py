@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,19 +12,10 @@ from flows.cli.output import print_rich
 if TYPE_CHECKING:
     from dlif_core.store import Store
     from dlif_core.study.config import StudyConfig
-    from dlif_core.study.plan import Plan
+    from dlif_core.study.step import Plan
 
 _WHERE = "Where the work is done"
 _LOCAL = "local"
-
-#: Settings of the Prefect server that a run starts for itself, unless the user chose others: no analytics, and only
-#: warnings in the terminal.
-_PREFECT_SETTINGS = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-}
 
 
 def run(
@@ -69,7 +58,9 @@ def run(
         typer.echo("Everything is up to date.")
     else:
         if part is None:
-            _run_flow(study, cluster, workers)
+            from flows.cli.terminal_flow import run_cohort
+
+            run_cohort(study, cluster, workers)
         else:
             _run_shard(config, part, workers or 1)
         planned = make_plan(config, store)
@@ -90,14 +81,6 @@ def _checked_shard(shard: str, cluster: str) -> tuple[int, int] | None:
     return parse_shard(shard)
 
 
-def _run_flow(study: Path, cluster: str, workers: int | None) -> None:
-    for name, value in _PREFECT_SETTINGS.items():
-        os.environ.setdefault(name, value)
-    from flows.cohort import cohort
-
-    cohort(str(study.resolve()), cluster=cluster, workers=workers)
-
-
 def _run_shard(config: StudyConfig, part: tuple[int, int], workers: int) -> None:
     from dlif_core.compute.cluster import open_pool
     from flows.serial import run_shard
@@ -108,14 +91,14 @@ def _run_shard(config: StudyConfig, part: tuple[int, int], workers: int) -> None
 
 def _print_results(config: StudyConfig, planned: Plan, store: Store) -> None:
     """Print the status of every scan, the comparison with a simulated truth and the report; exit by the status."""
-    from dlif_core.study.plan import COHORT
-    from dlif_core.study.status import status_of
+    from dlif_core.study.products import COHORT
+    from dlif_core.study.status import results, status_of
     from dlif_core.study.truth import compare_with_truth
     from flows.cli.tables import status_table, truth_table
 
     result = status_of(planned, store)
     print_rich(status_table(result))
-    truth = compare_with_truth(config, planned, store)
+    truth = compare_with_truth(config, store, planned.files, results(planned, store))
     if truth is not None:
         print_rich(truth_table(truth))
     if store.marker(COHORT) is not None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dlif_core.kinetics import Model
     from dlif_core.networks.bundle.folder import ListedModel
     from dlif_core.report.numbers import ReportTable
-    from dlif_core.study.plan import Plan
     from dlif_core.study.status import StudyStatus
+    from dlif_core.study.step import Plan
 
 _COLOURS = {
     "success": "green",
@@ -44,7 +44,7 @@ def _plain(reasons: Iterable[str]) -> Text:
 
 def plan_table(plan: Plan) -> Table:
     """The steps of a plan with their states and reasons; a scan with nothing to do is one line."""
-    from dlif_core.study.plan import State
+    from dlif_core.study.step import State
 
     table = Table("scan", "step", "state", "why", title="Plan")
     for scan, steps in groupby(plan.steps, key=lambda planned: planned.step.scan):

@@ -17,7 +17,8 @@ import yaml
 from dlif_core.errors import ExitCode
 from dlif_core.phantom import write_cohort
 from dlif_core.study.config import load_study
-from dlif_core.study.status import ScanState, ScanStatus, study_status
+from dlif_core.study.states import ScanState, ScanStatus
+from dlif_core.study.status import study_status
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.plan import fit_name, open_study_store
+from dlif_core.study.plan import open_study_store
+from dlif_core.study.products import fit_name
 from dlif_core.study.source import read_scan
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]

@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.plan import input_function_name, open_study_store
-from dlif_core.study.status import ScanStatus, study_status
+from dlif_core.study.plan import open_study_store
+from dlif_core.study.products import input_function_name
+from dlif_core.study.states import ScanStatus
+from dlif_core.study.status import study_status
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 

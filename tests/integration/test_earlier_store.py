@@ -12,9 +12,10 @@ import pytest
 
 from dlif_core.store import open_store
 from dlif_core.study.config import StudyConfig, load_study
-from dlif_core.study.job import read_input_function
-from dlif_core.study.plan import State, make_plan
+from dlif_core.study.input_functions import read_input_function
+from dlif_core.study.plan import make_plan
 from dlif_core.study.source import read_scan
+from dlif_core.study.step import State
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "earlier-store.tar.gz"
 SCANS = ("sub-01_ses-a", "sub-01_ses-b", "sub-02_ses-a")

@@ -15,18 +15,14 @@ from dlif_core.kinetics.denoising import hypr_lr
 from dlif_core.phantom import write_cohort
 from dlif_core.store import Fingerprint
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.job import Job, read_input_function
-from dlif_core.study.plan import (
-    fit_name,
-    input_function_name,
-    make_plan,
-    open_study_store,
-    report_name,
-    selection_name,
-)
+from dlif_core.study.input_functions import read_input_function
+from dlif_core.study.job import ScanJob
+from dlif_core.study.plan import make_plan, open_study_store
+from dlif_core.study.products import fit_name, input_function_name, report_name, selection_name
+from dlif_core.study.running import run_step
 from dlif_core.study.source import read_scan
-from dlif_core.study.stages import run_step
-from dlif_core.study.status import ScanStatus, study_status
+from dlif_core.study.states import ScanStatus
+from dlif_core.study.status import study_status
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +119,7 @@ def test_samples_of_the_input_function_reach_the_maps(study: StudyConfig, tmp_pa
     steps = {planned.step.title: planned.step for planned in planned.steps}
     step = steps[f"{SCAN} maps 2tcm-irreversible"]
     with ThreadPoolExecutor(1) as executor:
-        assert run_step(Job(copy, step, planned.files[SCAN]), executor).status == "success"
+        assert run_step(ScanJob(copy, step, planned.files[SCAN]), executor).status == "success"
     maps = opened(copy, "2tcm-irreversible", "maps")
     assert maps["Ki_input_factor"].dims == ("factor", "z", "y", "x")
     # of a curve s times as high the optimum has (1 − vB) Ki and vB 1/s times as large

@@ -9,8 +9,9 @@ import pytest
 from dlif_core.ingest import READERS
 from dlif_core.store import open_store
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.plan import State, make_plan
+from dlif_core.study.plan import make_plan
 from dlif_core.study.source import read_scan
+from dlif_core.study.step import State
 from tests.contract.toy_reader import ToyReader
 
 START = np.arange(0.0, 3600.0, 300.0)

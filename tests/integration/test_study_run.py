@@ -15,8 +15,11 @@ from dlif_core.errors import ExitCode
 from dlif_core.phantom import write_cohort
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.own_scans import own_scans
-from dlif_core.study.plan import Plan, State, fit_name, make_plan, open_study_store
-from dlif_core.study.status import ScanStatus, study_status
+from dlif_core.study.plan import make_plan, open_study_store
+from dlif_core.study.products import fit_name
+from dlif_core.study.states import ScanStatus
+from dlif_core.study.status import study_status
+from dlif_core.study.step import Plan, State
 from flows.serial import run_shard
 
 pytestmark = pytest.mark.slow

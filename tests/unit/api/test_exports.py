@@ -60,7 +60,10 @@ def test_type_checkers_see_the_names_that_are_loaded_lazily() -> None:
     tree = ast.parse((ROOT / "__init__.py").read_text())
     guarded = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {
-        alias.name: str(node.module) for node in guarded.body if isinstance(node, ast.ImportFrom) for alias in node.names
+        alias.name: str(node.module)
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
     assert seen == {name: f"dlif_core.{module}" for name, module in dlif._HOME.items()}
 

@@ -84,7 +84,9 @@ class TestAnything:
     @given(anything, anything, anything, anything, anything)
     def test_as_blood(self, time: object, whole_blood: object, plasma: object, units: object, end: object) -> None:
         sound_or_refused(dlif.blood, time, whole_blood, plasma, units="kBq/mL", scan_end=60)
-        sound_or_refused(dlif.blood, [0, 1, 2, 3, 9], [0, 9, 5, 4, 3], parent_fraction=plasma, units=units, scan_end=end)
+        sound_or_refused(
+            dlif.blood, [0, 1, 2, 3, 9], [0, 9, 5, 4, 3], parent_fraction=plasma, units=units, scan_end=end
+        )
         sound_or_refused(dlif.blood, [0, 1, 2], [0, 9, 5], units="kBq/mL", scan_end=9, time_unit=units, tracer=end)
 
     @few

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlif_core.errors import ConfigurationError, MissingInputError
-from dlif_core.ingest import READERS, deciding_facts, find_scans, looked_for, reader_options
+from dlif_core.ingest import READERS, ReaderOptions, deciding_facts, find_scans, looked_for
 from tests.contract.toy_reader import ToyOptions, ToyReader
 from tests.unit.ingest.bids.dataset import make_dataset, write
 
@@ -48,12 +48,18 @@ def test_an_unknown_format_is_answered_with_the_nearest(tmp_path: Path) -> None:
         find_scans(str(tmp_path), format="petbids")
 
 
-def test_options_are_validated_all_at_once(toy: ToyReader) -> None:
-    assert reader_options("toy", {"scale": 2}) == ToyOptions(scale=2.0)
-    with pytest.raises(ConfigurationError) as caught:
-        reader_options("toy", {"scale": "much", "scales": 1})
-    for words in ("scale: Input should be a valid number", "unknown key 'scales'", "uri, format, scale"):
-        assert words in str(caught.value)
+def test_options_of_a_reader_that_has_no_default_must_be_given(
+    tmp_path: Path, toy: ToyReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Needed(ReaderOptions):
+        channel: int
+
+    monkeypatch.setattr(ToyReader, "options", Needed)
+    write(tmp_path / "mouse.npz", "")
+    with pytest.raises(ConfigurationError, match=r"channel: it is needed\. .* beside format: toy"):
+        find_scans(str(tmp_path))
+    (files,) = find_scans(str(tmp_path), options=Needed(channel=2))
+    assert files.options == Needed(channel=2)
 
 
 def test_pet_bids_scans_are_decided_by_their_files_alone(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from dlif_core.blood_samples import BloodRecording
 from dlif_core.curve import InputFunction
-from dlif_core.errors import BloodError, ConfigurationError, InputError
+from dlif_core.errors import BloodError, InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.input_function import METHODS, deciding_facts, estimate
+from dlif_core.input_function import estimate
 from dlif_core.input_function.arterial import ArterialOptions
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
@@ -138,31 +138,6 @@ def test_a_late_first_sample_is_warned_of() -> None:
 def test_blood_that_gives_no_curve_is_an_input_error(recordings: tuple[BloodRecording, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         estimate("arterial", scan(), recordings)
-
-
-def test_unknown_options_are_refused_with_the_nearest_valid_one() -> None:
-    with pytest.raises(ConfigurationError, match=r"'parent_fractoin'\. Did you mean 'parent_fraction'\?") as fault:
-        METHODS["arterial"].parse({"parent_fractoin": "hill"})
-    assert fault.value.where == "input_functions, arterial"
-    with pytest.raises(ConfigurationError, match=r"parent_fraction: .*\(got 'hyll'\)\. max_extrapolation: .*\(got 3\)"):
-        METHODS["arterial"].parse({"parent_fraction": "hyll", "max_extrapolation": 3})
-    with pytest.raises(ConfigurationError, match=r"no input-function method 'arteriel'\. Did you mean 'arterial'\?"):
-        estimate("arteriel", scan(), ())
-
-
-def test_options_of_another_method_are_refused() -> None:
-    options = METHODS["population"].options()
-    for call in (
-        lambda: estimate("arterial", scan(), (manual(),), options),
-        lambda: deciding_facts("arterial", options),
-    ):
-        with pytest.raises(ConfigurationError, match="the options are PopulationOptions, not ArterialOptions"):
-            call()
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_has_defaults(method: str) -> None:
-    assert METHODS[method].parse({}) == METHODS[method].options()
 
 
 def test_a_curve_survives_its_dataset() -> None:

@@ -16,7 +16,7 @@ from dlif_core.errors import BloodError, InputError, MissingInputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate
 from dlif_core.input_function.factor_analysis import FactorAnalysisOptions, blood_factor, bolus_scale, factorise
-from dlif_core.input_function.gaussian_process import Covariance, Table, load_table, predict_ratio
+from dlif_core.input_function.gaussian_process import Covariance, TrainingTable, load_table, predict_ratio
 from dlif_core.input_function.gaussian_process_training import SEEDS, fit_covariance, simulated_row
 from dlif_core.input_function.heart import Level, find_heart
 from dlif_core.input_function.image_derived import ImageDerivedOptions
@@ -213,7 +213,7 @@ def test_gaussian_process_regression_recovers_a_linear_law_and_knows_how_sure_it
 
     weight = np.full(300, 0.025)
     ratio = law(features)
-    table = Table(features, weight, ratio, fit_covariance(features, weight, ratio), (0, 299))
+    table = TrainingTable(features, weight, ratio, fit_covariance(features, weight, ratio), (0, 299))
     measured = np.arange(10) < 10
     given = [FoundRegions(np.empty(0), one, np.empty(0), measured, 0.0) for one in asked]
     predicted = [predict_ratio(table, one, 0.025) for one in given]
@@ -226,7 +226,7 @@ def test_gaussian_process_regression_recovers_a_linear_law_and_knows_how_sure_it
 def test_regression_at_a_point_of_a_table_without_noise_gives_its_value() -> None:
     rng = np.random.default_rng(6)
     features, ratio = features_of(40, rng), rng.normal(size=(40, 10))
-    table = Table(features, np.full(40, 0.03), ratio, Covariance(1.0, 0.5, 1e-10), (0, 39))
+    table = TrainingTable(features, np.full(40, 0.03), ratio, Covariance(1.0, 0.5, 1e-10), (0, 39))
     measured = np.arange(10) < 8  # the last windows are missing
     mean, spread = predict_ratio(table, FoundRegions(np.empty(0), features[7], np.empty(0), measured, 0.0), 0.03)
     np.testing.assert_allclose(mean, ratio[7, :8], atol=1e-6)
@@ -235,7 +235,9 @@ def test_regression_at_a_point_of_a_table_without_noise_gives_its_value() -> Non
 
 def test_a_table_survives_its_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
-    table = Table(features_of(4, rng), np.full(4, 0.025), rng.normal(size=(4, 10)), Covariance(1.0, 2.0, 0.1), (3, 6))
+    table = TrainingTable(
+        features_of(4, rng), np.full(4, 0.025), rng.normal(size=(4, 10)), Covariance(1.0, 2.0, 0.1), (3, 6)
+    )
     table.save(tmp_path / "table.safetensors")
     again = load_table(tmp_path / "table.safetensors")
     np.testing.assert_allclose(again.features, table.features, rtol=1e-3)

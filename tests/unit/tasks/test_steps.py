@@ -1,9 +1,11 @@
-"""Where steps run: those with networks on a worker with a GPU, if there is one."""
+"""Where steps run: on a worker that offers what their stage asks for, if there is one."""
 
 import distributed
 import pytest
 
-from dlif_core.study.plan import Step
+from dlif_core.study.stages import STAGES
+from dlif_core.study.stages.explanation import ExplanationStage
+from dlif_core.study.step import Step
 from tasks.steps import needed_resources
 
 NETWORKS = Step("m01", "input-function", "learned", "p", fingerprint=None)
@@ -34,3 +36,20 @@ def test_networks_go_to_a_worker_that_offers_a_gpu(client):
 
 def test_other_steps_need_none(client):
     assert [needed_resources(client, step) for step in OTHERS] == [None, None]
+
+
+def test_only_what_workers_offer_is_asked_for(client):
+    """A stage of another kind may ask for several resources; one that no worker has would never run."""
+
+    class Licensed(ExplanationStage):
+        name = "licensed"
+
+        def resources(self, step):
+            return {"GPU": 2.0, "LICENCE": 1.0}
+
+    STAGES.register(Licensed())
+    try:
+        needed = needed_resources(client, Step("m01", "licensed", "", "p", fingerprint=None))
+    finally:
+        STAGES.unregister("licensed")
+    assert needed == ({"GPU": 2.0} if client.offers else None)

@@ -9,8 +9,9 @@ from dlif_core.evaluation.candidates import candidates
 from dlif_core.evaluation.conditions import conditions
 from dlif_core.evaluation.runner import evaluate
 from dlif_core.evaluation.tables import results
-from dlif_core.study.plan import Plan, PlannedStep, State, Step
-from dlif_core.study.status import ScanState, ScanStatus, StudyStatus
+from dlif_core.study.states import ScanState, ScanStatus
+from dlif_core.study.status import StudyStatus
+from dlif_core.study.step import Plan, PlannedStep, State, Step
 from flows.cli.tables import _metrics_table, _reached_table, plan_table, status_table, truth_table
 
 #: A unit, a list of names and a folder: the first two vanish as markup, the third is an error.

@@ -14,6 +14,7 @@ from dlif_core.kinetics.linear.multilinear import double_integral, fit_k2_prime
 from tests.unit.kinetics.truth import (
     MOUSE,
     FilterColumns,
+    held,
     mouse_input,
     noisy_mouse_curves,
     ode_curve,
@@ -50,7 +51,7 @@ def truth(timing: FrameTiming, rates: dict[str, float]) -> np.ndarray:
 
 def context(timing: FrameTiming, weights: np.ndarray | None = None) -> FitContext:
     weights = np.ones(len(timing)) if weights is None else weights
-    return FitContext(timing, weights, BLOOD, truth(timing, REFERENCE))
+    return FitContext(timing, weights, held(BLOOD, timing.end[-1]), truth(timing, REFERENCE))
 
 
 def fit(model: str, timing: FrameTiming, curve: np.ndarray, **options: object) -> Estimates:

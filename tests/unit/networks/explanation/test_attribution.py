@@ -1,5 +1,6 @@
 """Explanations of learned input functions, and the checks that they can fail."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -31,29 +32,25 @@ from dlif_core.networks.prediction.features import WINDOWS
 from dlif_core.networks.prediction.resampling import network_affine
 from dlif_core.networks.prediction.tissues import TISSUES, tissue_parts
 from dlif_core.networks.prediction.weight_map import Drawn, TissueNetwork
-from dlif_core.networks.training.tissue_network import Recipe, Training
+from dlif_core.networks.training.tissue_network import Recipe
 from dlif_core.phantom import TRAINING, Population, draw, simulate, simulate_coarse
 
 SMALL = (4, 6, 8)
 
 
 @pytest.fixture(scope="module")
-def network(examples):
-    """Learned enough to draw the heart."""
-    training = Training(Recipe(channels=SMALL, steps=150, learning_rate=0.01, warm_up=5), examples, examples[:1])
-    training.run()
-    return training.network.eval()
+def network(members):
+    """Segments once, without refinement."""
+    return members[0].first
 
 
 @pytest.fixture(scope="module")
-def seen(network, examples):
-    torch.manual_seed(1)
-    example = examples[0]
-    other = TissueNetwork(SMALL)
-    other.load_state_dict({name: 1.1 * value for name, value in network.state_dict().items()})
-    other.correction.scale.fill_(1.0)
+def seen(network, members, hearts):
+    """A scan and two networks, of which the second corrects its curve."""
+    other = deepcopy(members[1].first)
     other.correction.intercept.fill_(0.05)
-    return see([network, other.eval()], example.activity, example.timing, example.body_weight)
+    example = hearts[0]
+    return see([network, other], example.activity, example.timing, example.body_weight)
 
 
 class TestTargets:
@@ -147,22 +144,24 @@ class TestRelevance:
 
 
 class TestOcclusion:
-    def test_of_a_region_is_that_of_the_image_in_which_it_looks_average(self, network, examples):
-        example = examples[1]
+    def test_of_a_region_is_that_of_the_image_in_which_it_looks_average(self, network, hearts):
+        """The image is the same to the bit, so the tolerance is that of one division."""
+        example = hearts[1]
         one = see([network], example.activity, example.timing, example.body_weight)
         target = curve_target("peak", example.timing)
         region = torch.zeros(example.activity.shape[1:])
         assert occluded_region(one, target, region) == 0.0
-        region[8:14, 10:15, 10:15] = 1.0
+        region[5:11, 4:9, 4:9] = 1.0
         image, body = one.activity.clone(), one.activity.mean(dim=0) > 0.2
-        image[:, 8:14, 10:15, 10:15] = one.activity[:, body].mean(dim=1)[:, None, None, None]
+        image[:, 5:11, 4:9, 4:9] = one.activity[:, body].mean(dim=1)[:, None, None, None]
         with torch.no_grad():
             expected = 1 - float(one.curves(image).max() / one.curves(one.activity).max())
-        assert occluded_region(one, target, region) == pytest.approx(expected, abs=1e-5)
+        assert abs(expected) > 0.01
+        assert occluded_region(one, target, region) == pytest.approx(expected, abs=1e-6)
 
-    def test_of_windows_changes_the_drawing_alone(self, network, examples):
+    def test_of_windows_changes_the_drawing_alone(self, network, hearts):
         """A drawing that does not depend on the image is not changed."""
-        example = examples[1]
+        example = hearts[1]
         constant = TissueNetwork(SMALL).eval()
         torch.nn.init.zeros_(constant.out.weight)
         target = curve_target("auc", example.timing)
@@ -196,7 +195,8 @@ class TestExplanation:
             float(explained["relevance"].sum()), float(explained["relevance_region"].sum()), rtol=1e-3
         )
 
-    def test_of_a_scan_lies_where_the_scan_lies(self, network):
+    def test_of_a_scan_lies_where_the_scan_lies(self):
+        network = TissueNetwork(SMALL).eval()
         mouse, grid, protocol = draw(3, Population("test", 9))
         scan = simulate(mouse, grid, protocol).scan
         explained = explain_scan([network], replace(scan, labels=None), ["auc"])

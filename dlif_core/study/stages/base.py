@@ -1,0 +1,193 @@
+"""What a stage is: the kind of product that it makes, when a product must be made, how, and what that takes.
+
+A stage is one object in a module of its own and one line of `dlif_core.study.stages.STAGES`. Plan, status, memory
+projection, runs and the flow ask that object; none of them knows a stage by name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from dlif_core.store import Fingerprint, Staging, Status
+from dlif_core.study.config import StudyConfig
+from dlif_core.study.job import CohortJob, Job, ScanJob, on_worker
+from dlif_core.study.step import Step, build_fingerprint
+
+if TYPE_CHECKING:
+    from dlif_core.ingest import ScanFiles
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+
+#: Resource of workers with a GPU: ``dask worker ADDRESS --resources "GPU=1"``.
+GPU = "GPU"
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """What one worker needs for a step.
+
+    Attributes
+    ----------
+    title
+        Title of the step.
+    block
+        Voxels along z, y, x that a worker has in memory at a time.
+    bytes
+        Projected peak of a worker, all included.
+    """
+
+    title: str
+    block: tuple[int, ...]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """The steps of one scan that are planned so far, and what a stage plans its own from.
+
+    Attributes
+    ----------
+    config
+        The study.
+    files
+        Input files of the scan.
+    digests
+        Digest of every input file of the study by its URI.
+    steps
+        Steps of the stages that run before, in order.
+    """
+
+    config: StudyConfig
+    files: ScanFiles
+    digests: Mapping[str, str]
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def scan(self) -> str:
+        """Name of the scan."""
+        return self.files.scan_id
+
+    def of(self, *stages: ScanStage) -> tuple[Step, ...]:
+        """Steps that were planned by some stages, stage by stage."""
+        return tuple(step for stage in stages for step in self.steps if step.stage == stage.name)
+
+
+class Stage(ABC, Generic[AnyJob]):
+    """A stage of a study, as a plan, a run and a report see it.
+
+    Stages are imported wherever a study is planned, so their modules import arrays and networks only where they run.
+
+    Attributes
+    ----------
+    name
+        Key in the registry; stands in the titles of steps and in fingerprints.
+    title
+        What reports call its products.
+    version
+        Raised by one whenever the algorithm gives other numbers or another layout; makes the products stale.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    version: ClassVar[int]
+
+    #: Status of a product that the input data rule out.
+    refusal: ClassVar[Status] = "unavailable"
+
+    @abstractmethod
+    def run(self, job: AnyJob, executor: Executor) -> None:
+        """Make the product of a step and commit it.
+
+        Parameters
+        ----------
+        job
+            The step with what it needs to know.
+        executor
+            Where the work is done. Names and small records travel there, never arrays.
+
+        Raises
+        ------
+        InputError
+            If the input data rule the product out; that is committed as the product's status, with the reason.
+        """
+
+    def resources(self, step: Step) -> dict[str, float]:
+        """What a worker should offer, by the name of a Dask resource; workers that don't will do where none does."""
+        return {}
+
+    def fingerprint(self, parts: Mapping[str, Any], upstream: Iterable[Step] = ()) -> Fingerprint:
+        """What decides a product of the stage: its version, settings and files by name, and the steps that it reads."""
+        return build_fingerprint(self.name, self.version, parts, upstream)
+
+
+class ScanStage(Stage[ScanJob]):
+    """A stage that makes products of every scan, one by one.
+
+    Attributes
+    ----------
+    is_analysis
+        Whether the study asks for its products themselves: a scan that can't have one of them is ``unavailable``. An
+        input function that can't be had is not missed, another may take its place.
+    feeds_cohort
+        Whether the cohort's stages read its products.
+    """
+
+    is_analysis: ClassVar[bool] = False
+    feeds_cohort: ClassVar[bool] = True
+
+    @abstractmethod
+    def steps(self, plan: ScanPlan) -> Iterable[Step]:
+        """The steps of one scan, as the study asks for them and the scan's files allow them.
+
+        Parameters
+        ----------
+        plan
+            Study, files and the steps of the stages that run before.
+        """
+
+    def memory(self, job: ScanJob) -> MemoryNeed | None:
+        """Memory that a worker needs for a step; None if it is little, or can't be said from the files."""
+        return None
+
+
+class CohortStage(Stage[CohortJob]):
+    """A stage that makes one product of the whole study, after all scans."""
+
+    @abstractmethod
+    def step(self, config: StudyConfig, scans: Sequence[str], committed: Sequence[Step]) -> Step:
+        """The stage's step as the store stands.
+
+        Parameters
+        ----------
+        config
+            The study.
+        scans
+            Names of its scans.
+        committed
+            Steps of scans whose products are committed and up to date: what the stage may read.
+        """
+
+
+def commit_on_worker(executor: Executor, write: Callable[[AnyJob, Staging], Sequence[str]], job: AnyJob) -> None:
+    """Make a product in one piece of work on a worker, and commit it.
+
+    Parameters
+    ----------
+    executor
+        Where the work is done.
+    write
+        Function of a module that writes the product into its staging area and returns what a reader must be warned of.
+    job
+        The step.
+    """
+    on_worker(executor, _commit, write, job)
+
+
+def _commit(write: Callable[[AnyJob, Staging], Sequence[str]], job: AnyJob) -> None:
+    with job.store.stage(job.step.product) as staging:
+        warnings = write(job, staging)
+        staging.publish(job.step.fingerprint, warnings=warnings)

@@ -1,0 +1,70 @@
+"""Cohort: datasets, tables and the report of a whole study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+from dlif_core.store import Staging
+from dlif_core.study.config import StudyConfig
+from dlif_core.study.job import CohortJob
+from dlif_core.study.products import COHORT
+from dlif_core.study.stages.base import CohortStage, commit_on_worker
+from dlif_core.study.step import Step
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class CohortTables(CohortStage):
+    """Sound products of all scans → datasets, TSV tables and the report of the cohort."""
+
+    name = "cohort"
+    title = "cohort"
+    version = 2
+
+    def step(self, config: StudyConfig, scans: Sequence[str], committed: Sequence[Step]) -> Step:
+        """The step that reads whatever is committed and up to date."""
+        parts = {
+            "name": config.name,
+            "compare": [comparison.model_dump(mode="json") for comparison in config.compare],
+            "scans": list(scans),
+        }
+        return Step(
+            scan="", stage=self.name, variant="", product=COHORT, fingerprint=self.fingerprint(parts, committed)
+        )
+
+    def run(self, job: CohortJob, executor: Executor) -> None:
+        """Gather and write everything on one worker."""
+        commit_on_worker(executor, _write, job)
+
+
+COHORT_TABLES = CohortTables()
+
+
+def _write(job: CohortJob, staging: Staging) -> Sequence[str]:
+    import xarray as xr
+
+    from dlif_core.statistics.curves import input_function_metrics, input_function_table
+    from dlif_core.statistics.tables import to_tidy
+    from dlif_core.study.cohort import gather
+    from dlif_core.study.reporting import cohort_html
+
+    cohort = gather(job)
+    if any(cohort.input_functions.values()):
+        staging.write_dataset(input_function_table(cohort.input_functions), group="input_functions")
+        _write_table(staging, "input_functions", input_function_metrics(cohort.input_functions))
+    for fit, fitted in cohort.fits.items():
+        staging.write_dataset(fitted, group=f"regions/{fit}")
+    _write_table(staging, "region_parameters", to_tidy(cohort.fits))
+    _write_table(staging, "index", cohort.index)
+    staging.write_dataset(xr.Dataset.from_dataframe(cohort.index.set_index("scan_id")), group="index")
+    for compared in cohort.comparisons:
+        _write_table(staging, compared.name, compared.comparison.table)
+    staging.write_text("report.html", cohort_html(job.config, cohort))
+    return ()
+
+
+def _write_table(staging: Staging, name: str, table: pd.DataFrame) -> None:
+    staging.write_text(f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="n/a"))

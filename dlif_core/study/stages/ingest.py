@@ -1,0 +1,52 @@
+"""Ingest: a scan's files become its source product, which all other stages read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from typing import ClassVar
+
+from dlif_core.store import Staging, Status
+from dlif_core.study.job import ScanJob
+from dlif_core.study.products import source_name
+from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.step import Step
+
+
+class IngestStage(ScanStage):
+    """Files of a scan → source product. A scan that can't be read is excluded, with the reason."""
+
+    name = "ingest"
+    title = "scan"
+    version = 1
+    refusal: ClassVar[Status] = "excluded"
+
+    def steps(self, plan: ScanPlan) -> Iterable[Step]:
+        """One step a scan, decided by the bytes of its files and by how they are read."""
+        from dlif_core.ingest import deciding_facts
+
+        inputs = {f"file {name}": plan.digests[uri] for name, uri in plan.files.inputs().items()}
+        settings = {"regions.groups": plan.config.regions.groups, **deciding_facts(plan.files)}
+        yield Step(
+            scan=plan.scan,
+            stage=self.name,
+            variant="",
+            product=source_name(plan.scan),
+            fingerprint=self.fingerprint({**settings, **inputs}),
+        )
+
+    def run(self, job: ScanJob, executor: Executor) -> None:
+        """Read the files on a worker."""
+        commit_on_worker(executor, _write, job)
+
+
+INGEST = IngestStage()
+
+
+def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
+    from dlif_core.ingest import open_scan
+    from dlif_core.study.source import write_source
+
+    with open_scan(job.files, job.config.regions.groups) as ingested:
+        write_source(staging, ingested)
+    return ingested.warnings

@@ -1,0 +1,69 @@
+"""Input functions: one product for each method that the study names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+
+from dlif_core.store import Staging
+from dlif_core.study.config import StudyConfig
+from dlif_core.study.job import ScanJob
+from dlif_core.study.products import input_function_name
+from dlif_core.study.stages.base import GPU, ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.stages.ingest import INGEST
+from dlif_core.study.step import Step
+
+#: The method that runs neural networks; its curves can be explained.
+LEARNED = "learned"
+
+
+class InputFunctionStage(ScanStage):
+    """Source product → input function of a method. A method that can't serve a scan is unavailable for it."""
+
+    name = "input-function"
+    title = "input function"
+    version = 2
+
+    def steps(self, plan: ScanPlan) -> Iterable[Step]:
+        """One step a method, decided by its options and, where it uses a model, by the model."""
+        for method in plan.config.input_functions:
+            yield Step(
+                scan=plan.scan,
+                stage=self.name,
+                variant=method,
+                product=input_function_name(plan.scan, method),
+                fingerprint=self.fingerprint(_parts(plan.config, method), plan.of(INGEST)),
+                needs=tuple(step.product for step in plan.of(INGEST)),
+            )
+
+    def run(self, job: ScanJob, executor: Executor) -> None:
+        """Estimate the curve on a worker."""
+        commit_on_worker(executor, _write, job)
+
+    def resources(self, step: Step) -> dict[str, float]:
+        """A GPU for neural networks."""
+        return {GPU: 1.0} if step.variant == LEARNED else {}
+
+
+INPUT_FUNCTIONS = InputFunctionStage()
+
+
+def _parts(config: StudyConfig, method: str) -> dict[str, object]:
+    from dlif_core.input_function import deciding_facts
+
+    options = config.input_functions[method]
+    dumped = options.model_dump(mode="json")
+    settings = {f"input_functions.{method}.{name}": value for name, value in dumped.items()}
+    facts = {f"{method}, {name}": value for name, value in deciding_facts(method, options).items()}
+    return settings | facts
+
+
+def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
+    from dlif_core.input_function import estimate
+    from dlif_core.study.source import read_scan
+
+    method = job.step.variant
+    scan, blood = read_scan(job.store, job.step.scan)
+    curve = estimate(method, scan, blood, job.config.input_functions[method])
+    staging.write_dataset(curve.to_dataset())
+    return curve.warnings

@@ -1,0 +1,74 @@
+"""Regions: a kinetic model is fitted to the mean curve of every region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+from dlif_core.store import Staging
+from dlif_core.study.config import Kinetics
+from dlif_core.study.job import ScanJob
+from dlif_core.study.products import fit_name
+from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.stages.ingest import INGEST
+from dlif_core.study.stages.input_function import INPUT_FUNCTIONS
+from dlif_core.study.step import Step
+
+
+class RegionsStage(ScanStage):
+    """Region curves and input function → parameters of every region, for each kinetic analysis."""
+
+    name = "regions"
+    title = "regions"
+    version = 3
+    is_analysis = True
+
+    def steps(self, plan: ScanPlan) -> Iterable[Step]:
+        """One step an analysis; curves of regions are not denoised."""
+        return (fit_step(self, plan, fit, fit.deciding_settings(maps=False)) for fit in plan.config.kinetics)
+
+    def run(self, job: ScanJob, executor: Executor) -> None:
+        """Fit all regions on one worker."""
+        commit_on_worker(executor, _write, job)
+
+
+REGIONS = RegionsStage()
+
+
+def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Mapping[str, Any]) -> Step:
+    """The step of a kinetic analysis, of regions or of voxels.
+
+    Parameters
+    ----------
+    stage
+        Whose step it is.
+    plan
+        With the source product and the input functions.
+    fit
+        The analysis.
+    settings
+        What of it decides the product, by name.
+    """
+    methods = {step.variant: step for step in plan.of(INPUT_FUNCTIONS)}
+    inputs = [methods[method] for method in plan.config.methods_for(fit)]
+    return Step(
+        scan=plan.scan,
+        stage=stage.name,
+        variant=fit.title,
+        product=fit_name(plan.scan, fit.title, stage.name),
+        fingerprint=stage.fingerprint(settings, [*plan.of(INGEST), *inputs]),
+        needs=tuple(step.product for step in plan.of(INGEST)),
+        any_of=tuple(step.product for step in inputs),
+    )
+
+
+def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
+    from dlif_core.kinetics import fit_regions
+    from dlif_core.study.input_functions import available_input_function
+    from dlif_core.study.source import read_scan
+
+    scan, _ = read_scan(job.store, job.step.scan)
+    curve, passed = available_input_function(job)
+    staging.write_dataset(fit_regions(scan, curve, job.fit.settings))
+    return passed

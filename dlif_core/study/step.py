@@ -1,0 +1,135 @@
+"""The steps of a study, what decides each of them, and the plan that they make up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from dlif_core.store import SCHEMA_VERSION, Fingerprint, Marker
+
+if TYPE_CHECKING:
+    from dlif_core.ingest import ScanFiles
+
+#: Gives a product's marker, or None: a store's own, or what was read of it at once.
+Markers = Callable[[str], Marker | None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One product to be made, with everything that decides whether it must be.
+
+    Attributes
+    ----------
+    scan
+        Scan name; empty for a step of the cohort.
+    stage
+        Name of its stage, a key of `dlif_core.study.stages.STAGES`.
+    variant
+        Input-function method or name of the kinetic analysis; empty where a stage makes one product a scan.
+    product
+        Name of the product that the step makes.
+    fingerprint
+        What decides the product.
+    needs
+        Products that must have succeeded.
+    any_of
+        Products of which one must have succeeded, best first.
+    after
+        Products that must have been tried.
+    """
+
+    scan: str
+    stage: str
+    variant: str
+    product: str
+    fingerprint: Fingerprint
+    needs: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Name for people: scan, stage and variant."""
+        return " ".join(part for part in (self.scan, self.stage, self.variant) if part)
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """Every product that the step may read."""
+        return self.needs + self.any_of + self.after
+
+
+def build_fingerprint(stage: str, version: int, parts: Mapping[str, Any], upstream: Iterable[Step] = ()) -> Fingerprint:
+    """What decides a product: the algorithm, the layout of the store, settings or files, and what is read.
+
+    Parameters
+    ----------
+    stage, version
+        Name of the stage and version of its algorithm.
+    parts
+        Settings and digests by name; what is not text must be JSON.
+    upstream
+        Steps whose products are read; each counts with its own fingerprint.
+    """
+    text = {
+        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for name, value in parts.items()
+    }
+    return Fingerprint(
+        {
+            f"{stage} algorithm": str(version),
+            "schema version": str(SCHEMA_VERSION),
+            **text,
+            **{f"{RESULT_OF}{step.title}": step.fingerprint.digest for step in upstream},
+        }
+    )
+
+
+#: Begins the name of every part of a fingerprint that is the fingerprint of another step.
+RESULT_OF = "result of "
+
+
+class State(StrEnum):
+    """What a plan says of a step."""
+
+    CURRENT = "current"
+    RUN = "run"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step and what the plan says of it.
+
+    Attributes
+    ----------
+    reasons
+        Why it must run, or what blocks it.
+    """
+
+    step: Step
+    state: State
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps of a study in an order in which they can run, and the files of every scan."""
+
+    steps: tuple[PlannedStep, ...]
+    files: Mapping[str, ScanFiles]
+
+    @property
+    def current(self) -> frozenset[str]:
+        """Products that are committed and up to date."""
+        return frozenset(planned.step.product for planned in self.steps if planned.state is State.CURRENT)
+
+    @property
+    def to_run(self) -> tuple[Step, ...]:
+        """Steps that must run."""
+        return tuple(planned.step for planned in self.steps if planned.state is State.RUN)
+
+    def of_scan(self, scan: str) -> tuple[PlannedStep, ...]:
+        """Steps of one scan."""
+        return tuple(planned for planned in self.steps if planned.step.scan == scan)

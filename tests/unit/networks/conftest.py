@@ -1,0 +1,42 @@
+"""Networks and scans for the tests of this room."""
+
+from dataclasses import replace
+
+import pytest
+
+from dlif_core.networks.bundle.folder import DEFAULT_MODEL, SHIPPED
+from dlif_core.networks.prediction.predict import load_network
+from dlif_core.networks.prediction.refinement import RevisingNetwork
+from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.training.examples import Example
+
+MYOCARDIUM = TISSUES.index("myocardium")
+
+
+@pytest.fixture(scope="session")
+def members() -> list[RevisingNetwork]:
+    """Two networks of the shipped model.
+
+    Their weights are the same on every processor. A network that a test trains has weights that depend on how the
+    processor rounds, and the curve of one that is hardly trained may change by 1e-4 of itself if the image is rounded
+    otherwise.
+    """
+    return [load_network(SHIPPED / DEFAULT_MODEL / f"member-{number}.safetensors") for number in (1, 2)]
+
+
+@pytest.fixture(scope="session")
+def hearts(examples: list[Example]) -> list[Example]:
+    """The examples cut to 16 voxels about the heart along every axis, to be quick."""
+    return [about_heart(example) for example in examples]
+
+
+def about_heart(example: Example, length: int = 16) -> Example:
+    """The example without what lies far from the myocardium."""
+    heart = example.tissues[MYOCARDIUM]
+    cut = [slice(None)]
+    for axis in range(3):
+        profile = heart.sum(dim=[other for other in range(3) if other != axis])
+        middle = int((profile.cumsum(0) < 0.5 * profile.sum()).sum())
+        first = min(max(middle - length // 2, 0), len(profile) - length)
+        cut.append(slice(first, first + length))
+    return replace(example, activity=example.activity[tuple(cut)], tissues=example.tissues[tuple(cut)])
