@@ -32,7 +32,8 @@ def estimate_input_function(scan: PetScan | DynamicScan, method: str = "arterial
     Parameters
     ----------
     scan
-        From `read_curves`, `from_arrays` or `open_scan`; most methods but ``arterial`` and ``population`` need an image.
+        From `read_curves`, `from_arrays` or `open_scan`; most methods beside ``arterial`` and ``population`` need an
+        image.
     method
         ``arterial``, ``learned``, ``image-derived``, ``population`` …
     **options
@@ -155,7 +156,8 @@ def require_plausible_units(scan: PetScan, curve: InputFunction) -> None:
     low, high = _PLAUSIBLE_UPTAKE
     if not low <= ratio <= high:
         raise UnitError(
-            f"the mean activity of the regions is {ratio:.2g} times that of whole blood; {low:g} to {high:g} is possible.",
+            f"the mean activity of the regions is {ratio:.2g} times that of whole blood; {low:g} to {high:g} is "
+            "possible.",
             where="tissue and blood",
             hint="One of them is in another unit than stated: check kBq/mL against Bq/mL.",
         )
