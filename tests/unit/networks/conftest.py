@@ -6,15 +6,15 @@ import pytest
 
 from dlif_core.networks.bundle.folder import DEFAULT_MODEL, SHIPPED
 from dlif_core.networks.prediction.predict import load_network
-from dlif_core.networks.prediction.refinement import RevisingNetwork
 from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.training.examples import Example
 
 MYOCARDIUM = TISSUES.index("myocardium")
 
 
 @pytest.fixture(scope="session")
-def members() -> list[RevisingNetwork]:
+def members() -> list[TissueNetwork]:
     """Two networks of the shipped model.
 
     Their weights are the same on every processor. A network that a test trains has weights that depend on how the
