@@ -43,8 +43,8 @@ def fit_image(
 ) -> xr.Dataset:
     """Fit a kinetic model to every voxel of a dynamic image.
 
-    What all voxels share is settled first: frame weights, ``delay="image"``, ``t_star="find"`` and the like, on the mean
-    curve of the scan's regions, or of the whole image where it has none.
+    What all voxels share is settled first: frame weights, ``delay="image"``, ``t_star="find"`` and the like. They are
+    fitted to the mean curve of the scan's regions, or of the whole image where it has none.
 
     Parameters
     ----------
