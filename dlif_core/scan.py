@@ -142,7 +142,7 @@ def _numbers(values: ArrayLike, name: str, where: str) -> Array:
 
 
 def _names(names: object, where: str) -> tuple[str, ...]:
-    if isinstance(names, str) or not isinstance(names, Iterable):
+    if isinstance(names, str) or not isinstance(names, Iterable) or np.ndim(names) == 0:  # type: ignore[arg-type]
         raise CurveError(f"{names!r} is no list of region names.", where=where, hint="Give one name for each region.")
     return tuple(str(name) for name in names)
 

@@ -1,5 +1,3 @@
-"""Maps of an image in dask, with the blood of a table."""
-
 import xarray as xr
 
 import dlif_core as dlif

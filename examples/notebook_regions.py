@@ -1,5 +1,3 @@
-"""Region curves and blood, from two tables to K1 … VT with standard errors."""
-
 import dlif_core as dlif
 
 scan = dlif.read_curves("tacs.tsv", blood="blood.tsv")  # frames, regions and blood; units from header or sidecar

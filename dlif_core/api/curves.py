@@ -41,7 +41,7 @@ def read_curves(
     radionuclide: str | None = None,
     acquisition: Acquisition | None = None,
 ) -> PetScan:
-    """Read a scan from a table of region curves, and its blood from another.
+    r"""Read a scan from a table of region curves, and its blood from another.
 
     The table has a row for each frame: columns ``frame_start`` and ``frame_end`` or ``frame_duration``, and one column
     for each region. Activities are decay-corrected to injection, times count from injection. What a table does not
@@ -83,7 +83,7 @@ def read_curves(
     A pandas table is read likewise; what it can't state is given.
 
     >>> import pandas as pd
-    >>> table = pd.read_csv("tacs.tsv", sep="\\t")
+    >>> table = pd.read_csv("tacs.tsv", sep="\t")
     >>> dlif.read_curves(table, units="kBq/mL", radionuclide="F18")
     <PetScan: 42 frames to 45.5 min, 2 regions, no image, no blood>
     """
@@ -157,8 +157,9 @@ def _require_corrected_to_injection(table: QuantityTable) -> None:
     fields: Mapping[str, object] = table.sidecar
     shifted = [name for name in ("InjectionStart", "ImageDecayCorrectionTime") if fields.get(name) not in (None, 0)]
     if shifted or fields.get("ImageDecayCorrected") is False:
+        fields_named = ", ".join(shifted) or "ImageDecayCorrected"
         raise InputError(
-            f"times or activities do not refer to injection: {', '.join(shifted) or 'ImageDecayCorrected'} in its sidecar.",
+            f"times or activities do not refer to injection: {fields_named} in its sidecar.",
             where=table.where,
             hint="Read the dataset with dlif.open_scan, which converts them.",
         )

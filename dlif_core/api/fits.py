@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.api.blood_curve import warn
@@ -82,7 +82,7 @@ def warnings_of(scan: PetScan, curve: InputFunction | None) -> tuple[str, ...]:
 
 def compare_models(
     scan: PetScan | DynamicScan | pd.DataFrame | xr.DataArray,
-    models: Iterable[str],
+    models: Sequence[str],
     *,
     criterion: str = "aicc",
     input_function: InputFunction | str | None = None,
@@ -122,7 +122,7 @@ def compare_models(
     """
     from dlif_core.kinetics.selection import compare_regions
 
-    names = [] if isinstance(models, str) or not isinstance(models, Iterable) else list(models)
+    names = list(models) if isinstance(models, list | tuple) else []
     if len(names) < 2 or len(set(map(str, names))) != len(names):
         raise ConfigurationError(
             f"models is {models!r}.", where="dlif.compare_models", hint="Give a list of two or more names of models."

@@ -43,15 +43,15 @@ def fit_image(
 ) -> xr.Dataset:
     """Fit a kinetic model to every voxel of a dynamic image.
 
-    What all voxels share is settled first: frame weights, ``delay="image"``, ``t_star="find"`` and the like, on the mean
-    curve of the scan's regions, or of the whole image where it has none.
+    What all voxels share is settled first: frame weights, ``delay="image"``, ``t_star="find"`` and the like. They are
+    fitted to the mean curve of the scan's regions, or of the whole image where it has none.
 
     Parameters
     ----------
     image
         A scan with an image, or the image itself, shape (frames, z, y, x): NumPy, xarray or dask, see `from_arrays`.
-        Of a dask image maps are lazy; a block of maps is computed from a block of the image that holds all frames. Blocks
-        in space stay as they are, but for those above 128 MiB, which are split.
+        Maps of a dask image are lazy: a block of maps is computed from a block of the image that holds all frames of
+        its voxels. Blocks in space stay as they are; those above 128 MiB are split.
     model
         A name in `MODELS`.
     input_function
@@ -157,7 +157,7 @@ def _maps(scan: PetScan, prepared: Preparation) -> xr.Dataset:
     from dlif_core.kinetics import VoxelFit, fit_attributes
     from dlif_core.kinetics.uncertainty.propagation import leading_dims
 
-    fit = VoxelFit(prepared.context, prepared.settings)
+    fit = VoxelFit(prepared)
     _ = fit.estimator  # refuses here what no block could be fitted with
     layers = _Layers(fit, {name: fit.factors if leading_dims(name) else 1 for name in fit.variables})
     stacked, variables, first = _stacked(scan.image, layers), {}, 0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ConfigurationError, CurveError, InputError
+from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.input_model import DELAY
 
@@ -68,6 +68,22 @@ def as_numbers(values: ArrayLike, name: str) -> Array:
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError) as fault:
         raise InputError(f"the {name} are not numbers: {fault}.", where="kinetic fit") from fault
+
+
+def require_frames(timing: FrameTiming) -> None:
+    """Refuse a scan of one frame, which tells no change of a curve in time.
+
+    Raises
+    ------
+    FrameTimingError
+        If there are fewer than two frames.
+    """
+    if len(timing) < 2:
+        raise FrameTimingError(
+            "the scan has one frame, and this model needs the change in time.",
+            where="kinetic fit",
+            hint="Fit a dynamic scan; a static one gives suv and suvr.",
+        )
 
 
 def require_reach(curve: InputFunction, timing: FrameTiming, *, shortfall: float = 0.0) -> None:

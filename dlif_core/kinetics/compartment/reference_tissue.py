@@ -18,7 +18,7 @@ from dlif_core.kinetics.compartment.active_set import reference_active_sets
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.estimator import SolverEstimator
 from dlif_core.kinetics.compartment.solver import CompartmentSolver
-from dlif_core.kinetics.context import Array, FitContext
+from dlif_core.kinetics.context import Array, FitContext, require_frames
 from dlif_core.kinetics.settings import FitSettings
 
 
@@ -34,7 +34,13 @@ def reference_curve(timing: FrameTiming, values: Array) -> InputFunction:
         Frames, at least two.
     values
         Frame averages, shape (frames,) [Bq/mL].
+
+    Raises
+    ------
+    FrameTimingError
+        If there is one frame.
     """
+    require_frames(timing)
     middle, end = timing.mid, timing.end[-1]
     time = np.concatenate([[min(0.0, timing.start[0])], middle, [end]])
     beyond = (end - middle[-1]) / (middle[-1] - middle[-2])

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError, InputError
 from dlif_core.frames import FrameTiming, integral_at
-from dlif_core.kinetics.context import Array, Estimates, FitContext
+from dlif_core.kinetics.context import Array, Estimates, FitContext, require_frames
 from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.kinetics.linear.backend import Backend
 from dlif_core.kinetics.linear.equation_error import Lines, PlotError
@@ -65,7 +65,8 @@ def frames_after_t_star(context: FitContext, settings: FitSettings, coefficients
 
 
 def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
-    """Frame averages of ∫C_T from t = 0, shape (frames, voxels) [Bq/mL·min]."""
+    """Frame averages of ∫C_T from t = 0, shape (frames, voxels) [Bq/mL·min]; for two frames or more."""
+    require_frames(timing)
     before = 0.5 * np.concatenate([tissue[:1], tissue[:-1] + tissue[1:]])
     space = np.diff(timing.start, prepend=0.0) - np.concatenate([[0.0], timing.duration[:-1]])
     gaps = np.cumsum(before * np.maximum(space, 0.0)[:, None], axis=0)

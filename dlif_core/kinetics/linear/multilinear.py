@@ -157,8 +157,8 @@ def _double_integrator(timing: FrameTiming) -> Array:
     start, I₀ being ∫C_T there; across a gap of length s from c to c′ it rises by I₀ s + s² (c/3 + c′/6).
     """
     tissue, minutes = np.eye(len(timing)), timing.duration[:, None] / _SECONDS_PER_MINUTE
-    slope = np.asarray(np.gradient(tissue, timing.mid, axis=0)) * _SECONDS_PER_MINUTE
     average = tissue_integral(timing, tissue)
+    slope = np.asarray(np.gradient(tissue, timing.mid, axis=0)) * _SECONDS_PER_MINUTE
     start = average - tissue * minutes / 2 + slope * minutes**2 / 12
     before = np.vstack([np.zeros_like(tissue[:1]), tissue[:-1]])
     end = np.vstack([np.zeros_like(tissue[:1]), (start + tissue * minutes)[:-1]])

@@ -49,7 +49,16 @@ class TestKnownTruth:
 
     def test_of_a_delayed_input(self) -> None:
         """The delay of the image is found and corrected, as the study does it."""
-        late = GIVEN | {"input_function": BLOOD.shifted(-12)}
+        early = BLOOD.shifted(-12)
+        time, whole_blood, plasma = (
+            np.append(values, last)
+            for values, last in (
+                (early.time, MOUSE.end[-1]),
+                (early.whole_blood, early.whole_blood[-1]),
+                (early.plasma, early.plasma[-1]),
+            )
+        )
+        late = GIVEN | {"input_function": dlif.InputFunction(time, whole_blood, plasma, "early")}
         maps = dlif.fit_image(image(), "2tcm-irreversible", delay="image", **late)
         assert maps.attrs["delay"] == pytest.approx(12, abs=0.2)
         vascular = np.array([k["vB"] for k in TRUTH.values()])
@@ -173,7 +182,7 @@ class TestOnDisk:
         ({"radionuclide": "Xx99"}, {}, dlif.InputError, "not a radionuclide"),
         ({"input_function": None}, {}, dlif.InputError, "no input function"),
         ({"input_function": 5}, {}, dlif.ConfigurationError, "no input function but a int"),
-        ({"model": "COMMON"}, {"t_star": None}, dlif.ConfigurationError, "regions only"),
+        ({"model": "2tcm-common-k1k2"}, {"t_star": None}, dlif.ConfigurationError, "regions only"),
     ],
 )
 def test_what_can_not_be_is_refused(

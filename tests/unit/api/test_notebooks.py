@@ -40,7 +40,7 @@ def test_from_two_tables_to_numbers(
 
 
 def test_from_an_image_to_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """VT of the Logan plot is that of the tissue and its blood, (1 - vB) VT + vB C_WB / C_p; here the plot is near it."""
+    """VT of the Logan plot is about that of the tissue in the voxel, (1 - vB) VT."""
     write_tables(tmp_path, REVERSIBLE)
     monkeypatch.chdir(tmp_path)
     tissue = np.arange(8).reshape(2, 2, 2) % 2
