@@ -121,7 +121,7 @@ def fit_attributes(prepared: Preparation) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         "model": settings.model,
         "settings": json.dumps(prepared.asked.as_record(), sort_keys=True),
-        "found": json.dumps(prepared.found, sort_keys=True),
+        "found": json.dumps(dict(prepared.found), sort_keys=True),
         "input_function": "" if curve is None else curve.method,
     }
     if settings.t_star is not None:

@@ -105,7 +105,7 @@ class TestAnything:
         sound_or_refused(dlif.estimate_input_function, SCAN, "population", scale_sample=method)
 
     @few
-    @given(st.sampled_from(["t_star", "blood_volume", "delay", "weights", "weight_limits", "leading_region"]), anything)
+    @given(st.sampled_from(["t_star", "blood_volume", "delay", "weights", "weight_limits", "pilot_region"]), anything)
     def test_as_setting_of_a_plot(self, name: str, value: object) -> None:
         sound_or_refused(dlif.fit_image, IMAGE, "patlak", **{"t_star": 10} | {name: value})
 
