@@ -52,9 +52,11 @@ def from_arrays(
     names
         Names of the regions.
     blood, blood_units
-        As in `read_curves`.
-    radionuclide, acquisition
-        As in `read_curves`.
+        Table of blood or input function, and the unit of the table's activities, see `read_curves`.
+    radionuclide
+        Name such as ``C11``, for its half-life; None where the array states its half-life.
+    acquisition
+        Tracer, half-life, dose and weight in one, given in place of `radionuclide`.
     affine
         Voxel index (x, y, z) to mm as in NIfTI, shape (4, 4); None where it is not known.
 

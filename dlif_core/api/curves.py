@@ -61,9 +61,9 @@ def read_curves(
     time_unit, blood_time_unit
         Unit of the times; seconds where nothing is stated, as in PET-BIDS.
     radionuclide
-        Such as ``C11``, for its half-life.
+        Name such as ``C11``, for its half-life; None where the sidecar states it.
     acquisition
-        In place of `radionuclide` where tracer, dose or weight are to be known.
+        Tracer, half-life, dose and weight in one, given in place of `radionuclide`.
 
     Raises
     ------

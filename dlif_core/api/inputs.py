@@ -30,8 +30,8 @@ def estimate_input_function(scan: PetScan | DynamicScan, method: str = "arterial
     Parameters
     ----------
     scan
-        From `read_curves`, `from_arrays` or `open_scan`; most methods beside ``arterial`` and ``population`` need an
-        image.
+        Scan made by `read_curves`, `from_arrays` or `open_scan`; most methods beside ``arterial`` and ``population``
+        need its image.
     method
         ``arterial``, ``learned``, ``image-derived``, ``population`` …
     **options

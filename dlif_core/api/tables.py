@@ -60,7 +60,7 @@ class QuantityTable:
         Parameters
         ----------
         column
-            Its name.
+            Name of the column.
         dimension
             What it measures.
         given
