@@ -27,7 +27,7 @@ def require_kind(value: object, kind: type, name: str) -> None:
     Raises
     ------
     ConfigurationError
-        With the type that is expected.
+        If it is one.
     """
     if not isinstance(value, kind):
         raise ConfigurationError(
@@ -131,7 +131,7 @@ class FitContext:
     timing
         Frames.
     weights
-        Of the squared residuals of every frame, shape (frames,), from `frame_weights`.
+        Weight of the squared residual of every frame, shape (frames,), from `frame_weights`.
     input_function
         Already delayed as the tissue is; None for models that need none.
     reference
@@ -204,7 +204,7 @@ class Estimates:
     Attributes
     ----------
     values
-        In the order of the model's parameters, shape (parameters, curves); NaN where the data don't determine one.
+        Estimates in the order of the model's parameters, shape (parameters, curves); NaN if undetermined.
     errors
         Standard errors, of the same shape.
     status

@@ -56,7 +56,7 @@ def hypr_lr(activity: Image, duration: ArrayLike, voxel_size: Sequence[float], f
     activity
         Decay-corrected and finite, shape (frames, z, y, x) [Bq/mL].
     duration
-        Of the frames, shape (frames,) [s].
+        Durations of the frames, shape (frames,) [s].
     voxel_size
         Edge lengths along z, y, x [mm].
     fwhm

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ def fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSet
     Parameters
     ----------
     scan
-        With decay-corrected region curves; its image is not read.
+        The scan, with decay-corrected region curves; its image is not read.
     curve
         The input function as measured at its site; delay and other input parameters are applied here. None for models
         that need none.
@@ -121,7 +120,7 @@ def fit_attributes(prepared: Preparation) -> dict[str, Any]:
     settings, curve = prepared.settings, prepared.context.input_function
     attributes: dict[str, Any] = {
         "model": settings.model,
-        "settings": json.dumps(asdict(prepared.asked), sort_keys=True),
+        "settings": json.dumps(prepared.asked.as_record(), sort_keys=True),
         "found": json.dumps(prepared.found, sort_keys=True),
         "input_function": "" if curve is None else curve.method,
     }

@@ -41,7 +41,7 @@ _OPTIMAL = (*_SOUND, FitStatus.DEGENERATE)
 def fitted_numbers(settings: FitSettings) -> float:
     """Numbers that are fitted to a curve; NaN for a model without information criteria.
 
-    What is fixed does not count, be it given or found on the leading region. A delay and other numbers of the input
+    What is fixed does not count, be it given or found on the pilot region. A delay and other numbers of the input
     function count where they are fitted for each region, and a number counts though it ends on a bound.
     """
     fixed = settings.blood_volume is not None
@@ -88,7 +88,7 @@ class FTest:
     statistic
         F.
     probability
-        Of an F as large where the simpler model is true.
+        Probability of an F as large where the simpler model is true.
     """
 
     statistic: Array
@@ -198,7 +198,7 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     fits
         Datasets from `fit_regions` by name, of the same curves with the same frame weights.
     criterion
-        By which the best model is chosen.
+        The criterion by which the best model is chosen.
 
     Returns
     -------
@@ -215,7 +215,7 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     """
     import xarray as xr
 
-    if criterion not in get_args(Criterion):
+    if not isinstance(criterion, str) or criterion not in get_args(Criterion):
         hint = f"Use one of {', '.join(get_args(Criterion))}."
         raise ConfigurationError(f"there is no criterion {criterion!r}.", where=_COMPARISON, hint=hint)
     _require_models(fits)
@@ -267,7 +267,7 @@ def _f_tests(fits: Mapping[str, xr.Dataset]) -> dict[str, Any]:
 
 
 def _settings(fit: xr.Dataset) -> FitSettings:
-    return FitSettings(**json.loads(fit.attrs["settings"]))
+    return FitSettings.from_record(json.loads(fit.attrs["settings"]))
 
 
 def _is_nested(simple: xr.Dataset, full: xr.Dataset) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeGuard, cast, get_args
 
@@ -15,7 +16,7 @@ from dlif_core.kinetics.model import MODELS, RATE_BOUNDS, Model
 
 Delay = Literal["none", "image", "region"]
 Weighting = Literal["uniform", "duration", "decay", "duration-decay"]
-#: A number that a fit to the leading region finds.
+#: A number that a fit to the pilot region finds.
 Find = Literal["find"]
 Pair = tuple[float, float]
 
@@ -27,7 +28,7 @@ DELAY_BOUNDS = (DELAY.lower, DELAY.upper)
 class FitSettings:
     """How to fit.
 
-    Where a setting says ``find``, the number is fitted to the curve of the leading region and then fixed for every
+    Where a setting says ``find``, the number is fitted to the curve of the pilot region and then fixed for every
     region and voxel.
 
     Attributes
@@ -38,7 +39,7 @@ class FitSettings:
         vB: None fits it, a number from 0 to below 1 fixes it. A graphical model can't fit it: None is then the same
         as 0, no correction for blood.
     delay
-        ``none``; ``image``: one delay, fitted to the curve of the leading region, for regions and voxels;
+        ``none``; ``image``: one delay, fitted to the curve of the pilot region, for regions and voxels;
         ``region``: one for every region (compartment models only).
     t_star
         Start of the linear phase [min], or ``find``; frames that start at or after it are used.
@@ -47,11 +48,11 @@ class FitSettings:
     k2_prime
         k2 of the reference region [min⁻¹], or ``find``.
     rates
-        Range of the nonlinear parameters θ [min⁻¹], or ``find``: a third to three times those of the leading region;
+        Range of the nonlinear parameters θ [min⁻¹], or ``find``: a third to three times those of the pilot region;
         None for `RATE_BOUNDS`.
     window
         First and last minute of a mean over time.
-    leading_region
+    pilot_region
         Name of the region whose curve settles what is to be found; None for the mean of all, weighted by volume.
     weights
         Frame weights: a name, see `frame_weights`, or one number for every frame.
@@ -81,7 +82,7 @@ class FitSettings:
     k2_prime: float | Find | None = None
     rates: Pair | Find | None = None
     window: Pair | None = None
-    leading_region: str | None = None
+    pilot_region: str | None = None
     weights: Weighting | tuple[float, ...] = "duration-decay"
     weight_limits: Pair = (0.01, 100.0)
     intervals: bool = False
@@ -99,6 +100,25 @@ class FitSettings:
         hint = f"Use image or none: {self.model} can't fit a delay of a region."
         _require(self.delay != "region" or compartments, "delay", self.delay, hint)
         _require(not self.intervals or compartments, "intervals", self.intervals, "Only compartment models have them.")
+
+    def as_record(self) -> dict[str, Any]:
+        """The settings by the names of their keys in study files and products, as plain values."""
+        return {RECORD_KEYS.get(setting.name, setting.name): getattr(self, setting.name) for setting in fields(self)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> FitSettings:
+        """The settings of a product or a study file.
+
+        Raises
+        ------
+        ConfigurationError
+            If a key is unknown, or a value is not possible.
+        """
+        named = {_NAMES.get(key, key): value for key, value in record.items()}
+        unknown = sorted(named.keys() - {setting.name for setting in fields(cls)})
+        if unknown:
+            raise ConfigurationError(f"there is no setting {unknown[0]!r}.", where="fit settings")
+        return cls(**named)
 
     @property
     def kinetic_model(self) -> Model:
@@ -128,13 +148,24 @@ class FitSettings:
         ----------
         context
             What the curves share.
+
+        Raises
+        ------
+        ConfigurationError
+            If a number is still to be found, or there are too few frames for the model.
         """
+        if self.to_be_found:
+            hint = "Give a number, or let `prepare` find it."
+            raise ConfigurationError("it is still to be found.", where=f"fit setting {self.to_be_found[0]}", hint=hint)
+        if len(context.timing) < 2 and "window" not in self.kinetic_model.options:
+            hint = "Models of the time course need several frames; with one there is the SUV or a ratio."
+            raise ConfigurationError("one frame is not enough.", where=f"model {self.model}", hint=hint)
         return self.kinetic_model.engine(context, self)
 
     def _require_known_kinds(self) -> None:
         """Names are text, and switches are true or false."""
         _require(isinstance(self.model, str), "model", self.model, "Give the name of a model.")
-        for name in ("reference", "leading_region"):
+        for name in ("reference", "pilot_region"):
             value = getattr(self, name)
             _require(value is None or isinstance(value, str), name, value, "Give the name of a region.")
         _require(isinstance(self.intervals, bool), "intervals", self.intervals, "Give true or false.")
@@ -188,6 +219,10 @@ class FitSettings:
         sound = self.window is None or _is_range(self.window, 0.0, float("inf"))
         _require(sound, "window", self.window, _NEEDED["window"])
 
+
+#: Keys of files and products, by the names of settings that differ from them.
+RECORD_KEYS = {"pilot_region": "leading_region"}
+_NAMES = {key: name for name, key in RECORD_KEYS.items()}
 
 #: What a setting that is needed should be.
 _NEEDED = {

@@ -22,17 +22,17 @@ def mean_curve(regions: RegionCurves) -> Array:
     return np.asarray(np.average(regions.activity, axis=0, weights=volume if known else None))
 
 
-def leading_curve(regions: RegionCurves, settings: FitSettings) -> Array:
+def pilot_curve(regions: RegionCurves, settings: FitSettings) -> Array:
     """The curve that settles what regions and voxels have in common, shape (frames,) [Bq/mL].
 
-    It is that of `FitSettings.leading_region`, else the mean curve of all regions.
+    It is that of `FitSettings.pilot_region`, else the mean curve of all regions.
 
     Raises
     ------
     InputError
         If there is no such region.
     """
-    return mean_curve(regions) if settings.leading_region is None else region_curve(regions, settings.leading_region)
+    return mean_curve(regions) if settings.pilot_region is None else region_curve(regions, settings.pilot_region)
 
 
 def region_curve(regions: RegionCurves, name: str) -> Array:

@@ -22,13 +22,12 @@ from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
 from dlif_core.input_function.learned import LearnedOptions
 from dlif_core.kinetics import FitSettings, Model
+from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
 from dlif_core.validation import Section, unknown_key, validated, validated_each
 
 _SETTINGS = tuple(field.name for field in fields(FitSettings))
-# settings of a fit that files and products name otherwise
-_KEYS = {"pilot_region": "leading_region"}
-_FIELDS = {_KEYS.get(name, name): name for name in _SETTINGS}
+_FIELDS = {RECORD_KEYS.get(name, name): name for name in _SETTINGS}
 
 
 class DataSource(Section):
@@ -148,7 +147,7 @@ class Kinetics(Section):
     def _as_in_the_file(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped = handler(self)
         settings = dumped.pop("settings")
-        return {**{_KEYS.get(name, name): value for name, value in settings.items()}, **dumped}
+        return {**{RECORD_KEYS.get(name, name): value for name, value in settings.items()}, **dumped}
 
     @model_validator(mode="after")
     def _input_is_needed(self) -> Kinetics:

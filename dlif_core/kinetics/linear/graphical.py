@@ -187,7 +187,7 @@ class LoganPlot:
     Parameters
     ----------
     context, settings
-        Of the fit.
+        What the curves share, and how to fit.
     numerator
         P, shape (frames,) [Bq/mL·min].
     where
@@ -320,11 +320,11 @@ def find_t_star(context: FitContext, settings: FitSettings, curve: Array, limit:
     Parameters
     ----------
     context
-        Of the scan.
+        What the curves of the scan share.
     settings
-        Of a method that has a t*; theirs is not used.
+        Settings of a method that has a t*; the t* in them is not used.
     curve
-        Of the leading region, shape (frames,) [Bq/mL].
+        The curve of the pilot region, shape (frames,) [Bq/mL].
     limit
         Largest deviation allowed.
 
@@ -347,7 +347,7 @@ def find_t_star(context: FitContext, settings: FitSettings, curve: Array, limit:
     raise ConfigurationError(
         f"no start of the linear phase keeps all points within {limit:.0%} of their line: {reached}.",
         where="fit setting t_star",
-        hint="Give t_star in minutes, or name a leading region with less noise or one that the method suits.",
+        hint="Give t_star in minutes, or name a pilot region with less noise or one that the method suits.",
     )
 
 

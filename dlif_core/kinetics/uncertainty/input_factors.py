@@ -74,8 +74,8 @@ def input_factors(context: FitContext) -> InputFactors | None:
     Parameters
     ----------
     context
-        Of the fit. Plasma of a sample is its whole blood times the curve's own ratio of plasma to whole blood, so the
-        ratio counts as exact.
+        What the curves share. Plasma of a sample is its whole blood times the curve's own ratio of plasma to whole
+        blood, so the ratio counts as exact.
 
     Raises
     ------

@@ -138,12 +138,12 @@ def test_standard_errors_are_those_of_the_spread() -> None:
         assert float(found[name].std()) == pytest.approx(float(found[f"{name}_se"].median()), rel=0.3)
 
 
-def test_voxels_get_the_numbers_of_the_leading_region() -> None:
+def test_voxels_get_the_numbers_of_the_pilot_region() -> None:
     blood = water_input()
     truth = [{"K1": 0.5, "k2": 0.55, "vB": 0.05}, {"K1": 0.2, "k2": 0.25, "vB": 0.02}]
     curves = np.array([ode_scan(WATER, blood, k, share=0.0, kpv=12.0) for k in truth])
     measured, regions = early(blood, 6), many_regions(curves)
-    settings = FitSettings("1tcm-water", delay="image", leading_region="region 1")
+    settings = FitSettings("1tcm-water", delay="image", pilot_region="region 1")
     prepared = prepare(scan_of(regions, WATER), measured, settings)
     assert prepared.found["tau"] == pytest.approx(5, abs=0.01)
     assert prepared.delay == pytest.approx(6, abs=0.01)

@@ -226,7 +226,7 @@ def test_the_reference_region_itself_determines_no_binding() -> None:
     assert np.isnan(found.values[0, 0])
 
 
-def test_k2_prime_comes_from_the_leading_region() -> None:
+def test_k2_prime_comes_from_the_pilot_region() -> None:
     assert fit_k2_prime(context(FINE), truth(FINE, ONE)) == pytest.approx(0.1, rel=1e-5)
     with pytest.raises(InputError, match="does not determine") as fault:
         fit_k2_prime(context(FINE), truth(FINE, REFERENCE))
