@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.api.acquisitions import acquisition_of
+from dlif_core.api.acquisitions import acquisition_of, pet_bids_fields
 from dlif_core.api.blood_curve import warn
 from dlif_core.api.blood_tables import given_blood
 from dlif_core.api.pet_scan import PetScan
@@ -79,7 +79,7 @@ def from_arrays(
     values, about = _taken_apart(activity)
     frames = _frames(timing, about)
     scale = agreed_factor(about.get("units"), units, "concentration", "units", "activity")
-    described, notes = acquisition_of(acquisition, radionuclide, _fields(about), "activity")
+    described, notes = acquisition_of(acquisition, radionuclide, pet_bids_fields(about), "activity")
     recordings, curve = given_blood(blood, blood_units, None)
     if values.ndim in (1, 2):
         regions = _regions(values, len(frames), scale, names if names is not None else about.get("names"))
@@ -153,16 +153,6 @@ def _frames(timing: FrameTiming | None, about: Mapping[str, Any]) -> FrameTiming
         hint="Give timing=dlif.FrameTiming(start, duration) in seconds, or an xarray array with the coordinates "
         "frame_start and frame_duration.",
     )
-
-
-def _fields(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What an array says about its acquisition, under the names of PET-BIDS."""
-    names = {
-        "tracer": "TracerName",
-        "half_life": "RadionuclideHalfLife",
-        "radionuclide": "TracerRadionuclide",
-    }
-    return {names[name]: value for name, value in about.items() if name in names}
 
 
 def _regions(values: Any, frames: int, scale: float, names: Sequence[str] | None) -> RegionCurves:

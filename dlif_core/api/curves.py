@@ -51,7 +51,8 @@ def read_curves(
     Parameters
     ----------
     curves
-        A ``.tsv`` or ``.csv`` file, or a pandas table.
+        A ``.tsv`` or ``.csv`` file, or a pandas table, whose ``attrs`` may state ``units``, ``half_life`` [s] and
+        ``tracer``.
     blood
         Blood that was sampled along with it: a table with the columns ``time``, ``whole_blood``, ``plasma``,
         ``parent_fraction`` (or their names in PET-BIDS), a list of such tables, or an input function, for example from

@@ -31,8 +31,8 @@ def fit(
     Parameters
     ----------
     scan
-        Scan made by `read_curves`, `from_arrays` or `open_scan`. An xarray array that states its units, frames and
-        half-life serves too.
+        Scan made by `read_curves`, `from_arrays` or `open_scan`. A pandas table serves too, and so does an xarray array
+        with frames as coordinates, where their attributes state ``units`` and ``half_life`` [s].
     model
         A name in `MODELS`.
     input_function
