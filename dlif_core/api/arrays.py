@@ -15,11 +15,11 @@ from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.tables import agreed_factor
 from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, ImageError
 from dlif_core.frames import FrameTiming
+from dlif_core.ingest.regions import WHOLE_IMAGE
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 Array = NDArray[np.float64]
 
-_WHOLE_IMAGE = "whole image"
 _FRAME_DIMS = ("frame", "time")
 _KINDS = "dimensions (regions, frames) for curves or (frames, z, y, x) for an image"
 
@@ -177,7 +177,7 @@ def _image_scan(image: Any, timing: FrameTiming, acquisition: Acquisition, scale
         )
     image = image.astype(np.float32) if image.dtype.kind != "f" else image
     image = image if scale == 1.0 else image * image.dtype.type(scale)
-    mean = RegionCurves((_WHOLE_IMAGE,), mean_curve(image)[None], np.full(1, np.nan), "image")
+    mean = RegionCurves((WHOLE_IMAGE,), mean_curve(image)[None], np.full(1, np.nan), "image")
     return DynamicScan(timing, acquisition, mean, image, _affine(affine))
 
 
