@@ -7,6 +7,7 @@ are fitted there once and then fixed, so that regions and voxels are fitted alik
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -43,7 +44,7 @@ class Preparation:
     context: FitContext
     settings: FitSettings
     asked: FitSettings
-    found: dict[str, float | tuple[float, float]] = field(default_factory=dict)
+    found: Mapping[str, float | tuple[float, float]] = field(default_factory=dict)
 
     @property
     def unsettled(self) -> tuple[str, ...]:
