@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlif_core.api.acquisitions import acquisition_of, pet_bids_fields
 from dlif_core.api.blood_curve import warn
-from dlif_core.api.blood_tables import given_blood
+from dlif_core.api.blood_tables import GivenBlood, given_blood
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.tables import agreed_factor
 from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, ImageError
@@ -30,7 +30,7 @@ def from_arrays(
     *,
     units: str | None = None,
     names: Sequence[str] | None = None,
-    blood: object = None,
+    blood: GivenBlood = None,
     blood_units: str | None = None,
     radionuclide: str | None = None,
     acquisition: Acquisition | None = None,
