@@ -31,8 +31,8 @@ def fit(
     Parameters
     ----------
     scan
-        From `read_curves`, `from_arrays` or `open_scan`; a pandas table or an xarray array that states its units,
-        frames and half-life serves too.
+        Scan made by `read_curves`, `from_arrays` or `open_scan`. A pandas table serves too, and so does an xarray array
+        with frames as coordinates, where their attributes state ``units`` and ``half_life`` [s].
     model
         A name in `MODELS`.
     input_function
@@ -93,7 +93,7 @@ def compare_models(
     Parameters
     ----------
     scan, input_function
-        As in `fit`.
+        Scan and input function as `fit` takes them.
     models
         Names of two or more models in `MODELS` whose residuals are those of the curves: compartment models, not plots.
     criterion

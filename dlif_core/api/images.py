@@ -55,9 +55,9 @@ def fit_image(
     model
         A name in `MODELS`.
     input_function
-        As in `fit`; an image alone needs one.
+        Curve or name of a method as `fit` takes it; an image that is not a scan needs a curve.
     timing, units, radionuclide, acquisition
-        As in `from_arrays`; only for an image that is not a scan.
+        What `from_arrays` has to know of an image that is not a scan and does not state it.
     **settings
         Any of `FitSettings`.
 

@@ -13,6 +13,7 @@ from dlif_core.api.scan_argument import as_scan
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError, DlifWarning, InputError, UnitError
 from dlif_core.frames import FrameTiming
+from dlif_core.ingest.regions import WHOLE_IMAGE
 from dlif_core.kinetics import Model
 from dlif_core.scan import DynamicScan
 
@@ -20,6 +21,8 @@ from dlif_core.scan import DynamicScan
 #: less activity than the blood in its vessels (1 % of its volume at the least); above the upper one, it would take up
 #: more than urine of FDG does (about 50 times the mean blood). A unit that is wrong by 1000 lies beyond one of them.
 _PLAUSIBLE_UPTAKE = (0.005, 100.0)
+#: Share of an image that the body fills at the least; the rest is air.
+_LEAST_BODY = 0.1
 #: A curve that begins after injection with more than this share of its peak has lost its rise.
 _MOST_AT_START = 0.05
 
@@ -30,8 +33,8 @@ def estimate_input_function(scan: PetScan | DynamicScan, method: str = "arterial
     Parameters
     ----------
     scan
-        From `read_curves`, `from_arrays` or `open_scan`; most methods beside ``arterial`` and ``population`` need an
-        image.
+        Scan made by `read_curves`, `from_arrays` or `open_scan`; most methods beside ``arterial`` and ``population``
+        need its image.
     method
         ``arterial``, ``learned``, ``image-derived``, ``population`` …
     **options
@@ -147,6 +150,8 @@ def require_plausible_units(scan: PetScan, curve: InputFunction) -> None:
         return
     ratio = float(np.median(present) / of_blood)
     low, high = _PLAUSIBLE_UPTAKE
+    if scan.regions.names == (WHOLE_IMAGE,):
+        low *= _LEAST_BODY
     if not low <= ratio <= high:
         raise UnitError(
             f"the mean activity of the regions is {ratio:.2g} times that of whole blood; {low:g} to {high:g} is "

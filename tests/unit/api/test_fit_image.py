@@ -140,6 +140,13 @@ class TestDask:
         assert np.prod(maps["Ki"].data.chunksize) <= 6
 
 
+def test_air_around_the_body_is_no_fault_of_units() -> None:
+    """Nine tenths of air, and a tissue of little uptake."""
+    voxels = np.zeros((42, 10, 3, 4))
+    voxels[:, :1] = 0.02 * image()[:, :1]
+    assert np.isfinite(dlif.fit_image(voxels, "patlak", t_star=10, **GIVEN)["Ki"][0]).all()
+
+
 class TestVoxelsThatCanNotBeFitted:
     def test_have_a_status(self) -> None:
         voxels = image()
@@ -175,6 +182,7 @@ class TestOnDisk:
         ({"image": image().astype(complex)}, {}, CurveError, "not numbers"),
         ({"image": None}, {}, dlif.InputError, "not numbers|shape"),
         ({"units": None}, {}, UnitError, "unit is not stated"),
+        ({"image": 1e-4 * image()}, {}, UnitError, "times that of whole blood; 0.0005 to 100 is possible"),
         ({"units": "MBq/mL"}, {}, UnitError, "times that of whole blood"),
         ({"timing": None}, {}, dlif.InputError, "frame times are unknown"),
         ({"timing": 60}, {}, dlif.InputError, "timing is a int"),
