@@ -16,6 +16,7 @@ import torch
 from dlif_core.networks.bundle.model import load_model
 from dlif_core.networks.prediction.ensemble import predict_ensemble
 from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
+from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.training.populations import CALIBRATION, EDGES
 from dlif_core.phantom import Population, draw, simulate_coarse
@@ -34,7 +35,7 @@ def area_errors(networks: list[TissueNetwork], seed: int, population: Population
         image = scan.activity.clone()
         generator = torch.Generator().manual_seed(2 * seed + repeat)
         add_averaged_noise(image, grid, scan.grid, protocol, mouse.noise_level, generator)
-        curve = predict_ensemble(networks, image, protocol.timing, mouse.body_weight).whole_blood
+        curve = predict_ensemble(networks, NetworkScan(image, protocol.timing, mouse.body_weight)).whole_blood
         duration = protocol.timing.duration
         found.append(float(np.log((curve @ duration) / (scan.whole_blood @ duration))))
     return found

@@ -41,16 +41,16 @@ def compare_devices() -> None:
 
     from dlif_core.networks.bundle.model import load_model
     from dlif_core.networks.prediction.ensemble import predict_ensemble
-    from dlif_core.networks.prediction.predict import network_image
+    from dlif_core.networks.prediction.scan import network_scan
     from dlif_core.phantom import HELD_OUT, draw, simulate
 
     scan, networks = simulate(*draw(0, HELD_OUT)).scan, load_model().networks
-    curves, weight = {}, scan.acquisition.body_weight
+    curves = {}
     for device in (torch.device("cpu"), torch.device("cuda")):
         moved = [network.to(device) for network in networks]
         for _ in range(3):
             started = time.perf_counter()
-            curves[device.type] = predict_ensemble(moved, network_image(scan, device), scan.timing, weight).whole_blood
+            curves[device.type] = predict_ensemble(moved, network_scan(scan, device)).whole_blood
             seconds = time.perf_counter() - started
     difference = np.abs(curves["cuda"] - curves["cpu"]).max() / curves["cpu"].max()
     print(

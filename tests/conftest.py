@@ -45,4 +45,7 @@ def examples() -> list[Example]:
     """Simulated scans for networks, the chest alone to be quick; nothing may be written into them."""
     planes = slice(14, 34)
     whole = [make_example(seed, TRAINING) for seed in range(4)]
-    return [replace(one, activity=one.activity[:, planes], tissues=one.tissues[:, planes]) for one in whole]
+    return [
+        replace(one, scan=one.scan.with_activity(one.scan.activity[:, planes]), tissues=one.tissues[:, planes])
+        for one in whole
+    ]

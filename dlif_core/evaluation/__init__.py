@@ -1,5 +1,6 @@
 """Methods for the input function side by side on simulated scans whose truth is known.
 
-`conditions` says which scans, `candidates` which methods, `figures` how good one curve of one scan is; `runner` puts
-them together and keeps what is done, `summary` and `tables` tell the cohort's figures.
+`conditions` lists the scans and `candidates` the methods, `metrics` compares one curve of one scan with the truth,
+`runner` evaluates every method on every scan and keeps the records, and `summary` and `tables` give the metrics of the
+cohort.
 """

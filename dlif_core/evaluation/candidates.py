@@ -1,4 +1,4 @@
-"""The methods that are compared: all of the registry but arterial blood, and the published network if one is at hand.
+"""The methods that are compared: all of the registry but arterial blood, and the published network if it is installed.
 
 A name with ``+sample`` is the same method scaled or corrected by one late arterial sample.
 """
@@ -32,7 +32,7 @@ PUBLISHED = "fc-dlif"
 
 _REFERENCE = "arterial"
 _SAMPLE = "+sample"
-# rooms that a curve or its figures may depend on
+# rooms on which a curve or its metrics may depend
 _ROOMS = ("evaluation", "statistics", "input_function", "networks", "phantom", "blood", "kinetics")
 _DECISIVE = (".py", ".json", ".safetensors")
 # trained models have digests of their own
@@ -46,19 +46,19 @@ class Candidate:
     Attributes
     ----------
     name, title
-        In tables.
+        Name and title in tables.
     digest
-        Of all that decides its curves: method, weights and code.
+        Digest of everything that decides its curves: method, weights and code.
     function
         Makes a curve of a scan and its blood recordings.
     judges
-        Whether it says if a scan is in its scope.
+        Whether it checks that a scan is in its scope.
     model
         Name and digest of its trained model; empty for methods without one.
     folder
-        Of that model, or None.
+        Folder of that model, or None.
     splits
-        Which animals served for what in its training, or None.
+        Animals by their use in its training, or None.
     """
 
     name: str
@@ -77,7 +77,7 @@ def candidates(names: Sequence[str] = (), model: str | None = None) -> tuple[Can
     Parameters
     ----------
     names
-        Of methods, for example ``"learned"`` or ``"population+sample"``; all if empty.
+        Names of methods, for example ``"learned"`` or ``"population+sample"``; all if empty.
     model
         Name or folder of the learned method's model; None for the one in use.
 
@@ -99,7 +99,7 @@ def candidates(names: Sequence[str] = (), model: str | None = None) -> tuple[Can
 
 
 def _makers(model: str | None) -> dict[str, Callable[[], Candidate]]:
-    """How to make each candidate, by name, the learned one first; weights are read only when it is made."""
+    """Functions that make the candidates, by name, the learned one first; weights are read only when one is made."""
     methods = sorted((name for name in METHODS if name != _REFERENCE), key=lambda name: name != LEARNED)
     makers: dict[str, Callable[[], Candidate]] = {}
     for name in methods:
@@ -193,7 +193,7 @@ def published_curve(
     from dlif_core.blood_samples.plasma import assumed_ratio
     from dlif_core.input_function.image_derived import curve_from_frames
     from dlif_core.networks.prediction.fc_dlif import predict_curve
-    from dlif_core.networks.prediction.predict import network_image
+    from dlif_core.networks.prediction.scan import network_image
 
     image = network_image(scan)
     suv = scan.acquisition.suv_factor
@@ -213,7 +213,7 @@ def _digest(method: str, weights: str = "") -> str:
 
 @cache
 def code_digest() -> str:
-    """sha256 of the code, and the numbers beside it, that curves and their figures may depend on; not of models."""
+    """sha256 of the code, and of the data beside it, on which curves and metrics may depend; models are left out."""
     root = Path(__file__).parents[1]
     files = [*root.glob("*.py"), *(file for room in _ROOMS for file in (root / room).rglob("*") if file.is_file())]
     decisive = {file.relative_to(root).as_posix(): file for file in files if file.suffix in _DECISIVE}

@@ -1,4 +1,4 @@
-"""The scans that methods are judged on: a held-out cohort, the same cut short or injected at another time, and faults.
+"""Scans of an evaluation: a held-out cohort, the same scans truncated or injected at another time, and faulty scans.
 
 Consecutive seeds of the held-out population make the cohort; faults have seeds of their own. Nothing that is trained,
 calibrated, tuned or chosen may use these scans.
@@ -19,15 +19,15 @@ from dlif_core.networks.training.splits import simulated_animals
 from dlif_core.phantom import FAULTS, HELD_OUT, Population, SimulatedScan, Span, draw, simulate, simulate_fault
 from dlif_core.scan import DynamicScan, RegionCurves
 
-#: A scan cut short holds the frames that end by then [s].
+#: A truncated scan has the frames that end by then [s].
 SHORT_END = 1200.0
 
 #: Name of the condition that all others are compared with.
 STANDARD = "standard"
 
-# first seeds of the cohort and of the scans with faults; those below had been looked at while methods were developed
+# first seeds of the cohort and of the scans with faults; those below were used while methods were developed
 _COHORT_SEED, _FAULT_SEED = 3300, 4300
-# scans without fault for each scan of one kind of fault: about as many sound as faulty scans
+# scans without fault for each scan of one kind of fault, so that there are about as many sound as faulty scans
 _FAULT_SHARE = len(FAULTS)
 # one arterial sample is taken then, or a minute before the end of a shorter scan [s]
 _SAMPLE_TIME, _BEFORE_END = 2400.0, 60.0
@@ -35,16 +35,16 @@ _SAMPLE_TIME, _BEFORE_END = 2400.0, 60.0
 
 @dataclass(frozen=True)
 class Condition:
-    """Under which scans are made.
+    """A condition under which scans are simulated.
 
     Attributes
     ----------
     name, title
-        In tables.
+        Name and title in tables.
     seeds
-        One for each scan.
+        One seed for each scan.
     population
-        From which animals and scans are drawn.
+        Population from which animals and scans are drawn.
     end
         Frames that end later are left out [s].
     fault
@@ -65,21 +65,21 @@ class Condition:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
-    """One scan with all that is known of it.
+class EvaluationCase:
+    """A simulated scan with its truth.
 
     Attributes
     ----------
     condition, seed
-        What it was made from.
+        Condition and seed of the simulation.
     scan
-        As any other scan, region curves from the true labels.
+        The scan, with region curves from the true labels.
     truth
         The true input function [Bq/mL].
     blood
         One exact arterial whole-blood sample late in the scan, for methods that scale with one.
     traits
-        What kind of animal and scan it is, by name: ``body_weight`` [kg], ``noise`` (α), ``tumour`` (volume, mm³),
+        Traits of animal and scan by name: ``body_weight`` [kg], ``noise`` (α), ``tumour`` (volume, mm³),
         ``myocardium_ki`` (true), ``shift`` of the injection [s], ``fault``.
     """
 
@@ -92,7 +92,7 @@ class Case:
 
 
 def conditions(scans: int) -> tuple[Condition, ...]:
-    """All conditions: `scans` scans in each, and a quarter as many of every kind of fault.
+    """All conditions, with `scans` scans in each and a quarter as many of every kind of fault.
 
     Raises
     ------
@@ -115,14 +115,15 @@ def conditions(scans: int) -> tuple[Condition, ...]:
     )
 
 
-def make_case(condition: Condition, seed: int) -> Case:
+def make_case(condition: Condition, seed: int) -> EvaluationCase:
     """Simulate a scan in the scanner's own voxels, in about half a second; the same arguments give the same scan."""
     if condition.fault:
         fault, simulated = simulate_fault(seed, condition.population, condition.fault)
     else:
         fault, simulated = "", simulate(*draw(seed, condition.population))
     scan, truth = cut(simulated.scan, condition.end), simulated.truth.input_function
-    return Case(condition, seed, scan, truth, (_late_sample(scan, truth),), _traits(simulated, scan) | {"fault": fault})
+    traits = _traits(simulated, scan) | {"fault": fault}
+    return EvaluationCase(condition, seed, scan, truth, (_late_sample(scan, truth),), traits)
 
 
 def cut(scan: DynamicScan, end: float) -> DynamicScan:

@@ -1,4 +1,4 @@
-"""Every method on every scan: what is done is kept, so that an evaluation that was cut off goes on where it was."""
+"""Every method on every scan; records are kept, so that an interrupted evaluation resumes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ import pandas as pd
 from dlif_core.curve import InputFunction
 from dlif_core.errors import DlifError, InputError, OutOfScopeError
 from dlif_core.evaluation.candidates import Candidate
-from dlif_core.evaluation.conditions import STANDARD, Case, Condition, make_case
-from dlif_core.evaluation.figures import (
-    band_figures,
+from dlif_core.evaluation.conditions import STANDARD, Condition, EvaluationCase, make_case
+from dlif_core.evaluation.metrics import (
+    band_metrics,
     curve_errors,
     fit_errors,
     fit_organs,
-    interval_figures,
-    ki_interval_figures,
+    interval_metrics,
+    ki_interval_metrics,
 )
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.scan import DynamicScan
 
 Record = dict[str, Any]
 
-#: What became of a method on a scan.
+#: Outcome of a method on a scan.
 MADE, REFUSED, FAILED = "made", "refused", "failed"
-#: Verdict on a scan that the method would not touch.
+#: Verdict on a scan that the method refused as out of its scope.
 OUT_OF_SCOPE = "out of scope"
 
 _RECORDS = "records"
@@ -44,29 +44,29 @@ def evaluate(
     progress: Callable[[str], object] = lambda _: None,
     mapper: Mapper = in_turn,
 ) -> pd.DataFrame:
-    """Evaluate methods.
+    """Evaluate methods on simulated scans.
 
     Parameters
     ----------
     methods
-        From `candidates.candidates`.
+        Methods from `candidates.candidates`.
     scans
-        From `conditions.conditions`.
+        Conditions from `conditions.conditions`.
     folder
-        For what is done already.
+        Folder in which records are kept.
     progress
         Called with the condition's title after each scan.
     mapper
-        Does what there is to do for each scan.
+        Runs the work on each scan.
 
     Returns
     -------
-    One row a condition, scan and method, see `measure`.
+    One row for each condition, scan and method, see `measure`.
 
     Raises
     ------
     ConfigurationError
-        If a model has seen one of the animals.
+        If one of the animals was used for the training or calibration of a model.
     """
     require_unseen(methods, scans)
     shown = [(condition, seed) for condition in scans for seed in condition.seeds]
@@ -85,12 +85,12 @@ def _numbered(
 
 
 def require_unseen(methods: Sequence[Candidate], scans: Sequence[Condition]) -> None:
-    """Refuse to judge a model on animals that served for its training or calibration.
+    """Refuse to evaluate a model on animals that were used for its training or calibration.
 
     Raises
     ------
     ConfigurationError
-        If one of them did.
+        If one of the animals was used.
     """
     animals = {animal: None for condition in scans for animal in condition.animals}
     for method in methods:
@@ -101,7 +101,7 @@ def require_unseen(methods: Sequence[Candidate], scans: Sequence[Condition]) -> 
 def evaluate_scan(methods: Sequence[Candidate], condition: Condition, seed: int, folder: Path) -> list[Record]:
     """Records of all methods that take part in a condition, for one of its scans; only missing ones are made.
 
-    Scans with faults are shown only to methods that judge scope.
+    Scans with faults are given only to methods that check the scope.
     """
     taking_part = [method for method in methods if method.judges or not condition.fault]
     kept = {method.name: _read(_path(folder, condition, seed, method), method) for method in taking_part}
@@ -115,23 +115,24 @@ def evaluate_scan(methods: Sequence[Candidate], condition: Condition, seed: int,
     return [record for record in kept.values() if record is not None]
 
 
-def measure(case: Case, method: Candidate, reference: dict[str, float]) -> Record:
-    """What one method makes of one scan.
+def measure(case: EvaluationCase, method: Candidate, reference: dict[str, float]) -> Record:
+    """Record of one method on one scan.
 
     Parameters
     ----------
     case
         The scan and its truth.
     method
-        To be judged.
+        The method to be evaluated.
     reference
-        `figures.fit_organs` with the true input function; empty to leave parameters out.
+        `metrics.fit_organs` with the true input function; empty to leave parameters out.
 
     Returns
     -------
     ``condition``, ``seed``, ``method`` and the traits of the scan; ``outcome`` (``made``, ``refused`` or ``failed``)
-    and ``reason``; ``seconds`` of processor time; ``verdict`` and ``score`` of a method that judges scope; the
-    figures of `dlif_core.evaluation.figures`, where a curve was made; ``fit_reason`` where it could not be fitted with.
+    and ``reason``; ``seconds`` of processor time; ``verdict`` and ``score`` of a method that checks the scope;
+    the metrics of `dlif_core.evaluation.metrics`, where a curve was made; ``fit_reason`` where no fit with it was
+    possible.
     """
     known = {"condition": case.condition.name, "seed": case.seed, "method": method.name, **case.traits}
     begin = time.process_time()
@@ -141,26 +142,26 @@ def measure(case: Case, method: Candidate, reference: dict[str, float]) -> Recor
         return {**known, "outcome": REFUSED, "reason": str(refusal), "verdict": OUT_OF_SCOPE}
     except InputError as refusal:
         return {**known, "outcome": REFUSED, "reason": str(refusal)}
-    except Exception as fault:  # a method's fault is one of its figures; it must not end the comparison
+    except Exception as fault:  # a method's fault is a result; it must not end the comparison
         return {**known, "outcome": FAILED, "reason": f"{type(fault).__name__}: {fault}"}
     seconds = time.process_time() - begin
-    return {**known, "outcome": MADE, "reason": "", "seconds": seconds, **_figures(case, curve, reference)}
+    return {**known, "outcome": MADE, "reason": "", "seconds": seconds, **_metrics(case, curve, reference)}
 
 
-def _figures(case: Case, curve: InputFunction, reference: dict[str, float]) -> Record:
+def _metrics(case: EvaluationCase, curve: InputFunction, reference: dict[str, float]) -> Record:
     scan, truth = case.scan, case.truth
     suv = 1000.0 * float(case.traits["body_weight"]) / _dose(case)
     verdict, intervals = curve.provenance.get("scope") or {}, curve.provenance.get("intervals") or {}
     return {
         **curve_errors(curve, truth, scan.timing, suv),
-        **band_figures(curve, truth, scan.timing, suv),
-        **interval_figures(intervals, truth, scan.timing, suv),
-        **(_fit_figures(scan, curve, reference, intervals) if reference else {}),
+        **band_metrics(curve, truth, scan.timing, suv),
+        **interval_metrics(intervals, truth, scan.timing, suv),
+        **(_fit_metrics(scan, curve, reference, intervals) if reference else {}),
         **({"verdict": verdict["state"], "score": verdict["score"]} if verdict else {}),
     }
 
 
-def _fit_figures(
+def _fit_metrics(
     scan: DynamicScan, curve: InputFunction, reference: dict[str, float], intervals: Mapping[str, Any]
 ) -> Record:
     """Errors of fitted parameters; a curve that can't serve as an input function has none, but a reason."""
@@ -168,10 +169,10 @@ def _fit_figures(
         found = fit_organs(scan, curve)
     except DlifError as refusal:
         return {"fit_reason": str(refusal)}
-    return fit_errors(found, reference) | ki_interval_figures(intervals, found, reference)
+    return fit_errors(found, reference) | ki_interval_metrics(intervals, found, reference)
 
 
-def _dose(case: Case) -> float:
+def _dose(case: EvaluationCase) -> float:
     dose = case.scan.acquisition.injected_activity
     assert dose is not None, "simulated scans state their dose"
     return dose
@@ -182,7 +183,7 @@ def _path(folder: Path, condition: Condition, seed: int, method: Candidate) -> P
 
 
 def _read(path: Path, method: Candidate) -> Record | None:
-    """The record if it is there and of the same method, weights and code."""
+    """The record if it exists and is of the same method, weights and code."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -192,7 +193,7 @@ def _read(path: Path, method: Candidate) -> Record | None:
 
 
 def _write(path: Path, method: Candidate, record: Record | None) -> None:
-    """Keep a record; never seen half-written."""
+    """Write a record; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps({"digest": method.digest, "record": record}), encoding="utf-8")
@@ -200,12 +201,12 @@ def _write(path: Path, method: Candidate, record: Record | None) -> None:
 
 
 def total_scans(scans: Sequence[Condition]) -> int:
-    """How many scans there are in all conditions."""
+    """Number of scans in all conditions."""
     return sum(len(condition.seeds) for condition in scans)
 
 
 def unmade(table: pd.DataFrame) -> pd.DataFrame:
-    """What was not made on sound scans: curves, and parameters with curves that can't serve as input functions.
+    """Curves that were not made on sound scans, and curves that can't serve as input functions of a fit.
 
     Returns
     -------

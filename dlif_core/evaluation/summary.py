@@ -1,4 +1,4 @@
-"""Figures of a cohort from the records of its scans, with bootstrap intervals over animals."""
+"""Metrics of a cohort from the records of its scans, with bootstrap intervals over animals."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dlif_core.evaluation.conditions import STANDARD
-from dlif_core.evaluation.figures import KI_INTERVALS, ORGANS
+from dlif_core.evaluation.metrics import KI_INTERVALS, ORGANS
 from dlif_core.evaluation.runner import FAILED, MADE
 from dlif_core.statistics.resampling import bootstrap_interval, paired_difference, rank_correlation, roc_area
 
 Array = NDArray[np.float64]
 Limits = tuple[float, float]
 
-#: Verdict on a scan that nothing speaks against.
+#: Verdict on a scan without a reason against it.
 IN_SCOPE = "in scope"
 
 _ANY: Limits = (-np.inf, np.inf)
@@ -27,17 +27,17 @@ COLUMNS = ("condition", "method", "figure", "title", "unit", "value", "low", "hi
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure of a cohort.
+class Metric:
+    """A metric of a cohort.
 
     Attributes
     ----------
     name, title, unit
-        In tables.
+        Name, title and unit in tables.
     columns
-        Of the records from which it is computed; scans that lack one are left out.
+        Columns of the records from which it is computed; scans that lack one are left out.
     statistic
-        Takes the columns and, where it is vectorized, an axis.
+        Function of the columns and, if it is vectorized, of an axis.
     required
         Least and greatest value that the learned method has to reach.
     vectorized
@@ -82,56 +82,56 @@ def _precision(flagged: Array, faulty: Array, axis: int = -1) -> Any:
 
 
 def _share(part: Array, whole: Array, axis: int) -> Any:
-    """NaN where there is nothing to be shared."""
+    """Ratio of sums along an axis; NaN where the whole is zero."""
     total = np.sum(whole, axis=axis)
     return np.where(total > 0, np.sum(part, axis=axis) / np.maximum(total, 1), np.nan)
 
 
 _WORST_KI = {"brain": 5.0, "myocardium": 5.0, "tumour": 6.0}
 
-#: Figures of every method on the held-out cohort.
-COHORT_FIGURES = (
-    Figure("rmse", "whole-blood RMSE, median", "SUV", ("rmse",), np.median, (0.0, 0.30)),
-    Figure("auc_ratio", "AUC ratio, median", "", ("auc_ratio",), np.median, (0.98, 1.02)),
-    Figure("auc_ratio_p05", "AUC ratio, 5 %", "", ("auc_ratio",), _p05, (0.93, np.inf)),
-    Figure("auc_ratio_p95", "AUC ratio, 95 %", "", ("auc_ratio",), _p95, (0.0, 1.07)),
-    Figure("peak_ratio", "peak ratio, median", "", ("peak_ratio",), np.median, (0.95, 1.05)),
-    Figure("fwhm_error", "FWHM error, median size", "min", ("fwhm_error",), _median_size, (0.0, 0.05)),
+#: Metrics of every method on the held-out cohort.
+COHORT_METRICS = (
+    Metric("rmse", "whole-blood RMSE, median", "SUV", ("rmse",), np.median, (0.0, 0.30)),
+    Metric("auc_ratio", "AUC ratio, median", "", ("auc_ratio",), np.median, (0.98, 1.02)),
+    Metric("auc_ratio_p05", "AUC ratio, 5 %", "", ("auc_ratio",), _p05, (0.93, np.inf)),
+    Metric("auc_ratio_p95", "AUC ratio, 95 %", "", ("auc_ratio",), _p95, (0.0, 1.07)),
+    Metric("peak_ratio", "peak ratio, median", "", ("peak_ratio",), np.median, (0.95, 1.05)),
+    Metric("fwhm_error", "FWHM error, median size", "min", ("fwhm_error",), _median_size, (0.0, 0.05)),
     *(
-        figure
+        metric
         for organ, worst in _WORST_KI.items()
-        for figure in (
-            Figure(f"ki_{organ}", f"Ki error {organ}, median", "%", (f"ki_{organ}_error",), _median_size, (0.0, worst)),
-            Figure(f"ki_{organ}_p95", f"Ki error {organ}, 95 %", "%", (f"ki_{organ}_error",), _p95_size, (0.0, 15.0)),
+        for metric in (
+            Metric(f"ki_{organ}", f"Ki error {organ}, median", "%", (f"ki_{organ}_error",), _median_size, (0.0, worst)),
+            Metric(f"ki_{organ}_p95", f"Ki error {organ}, 95 %", "%", (f"ki_{organ}_error",), _p95_size, (0.0, 15.0)),
         )
     ),
-    Figure("k1_brain", "K1 error brain, median", "%", ("k1_brain_error",), _median_size, (0.0, 10.0)),
-    Figure("k1_brain_p95", "K1 error brain, 95 %", "%", ("k1_brain_error",), _p95_size),
-    Figure("band_covers", "90 % band holds the whole curve", "share", ("band_covers",), np.mean, (0.86, 0.94)),
-    Figure("band_width", "width of the band, mean", "SUV", ("band_width",), np.mean),
-    Figure(
+    Metric("k1_brain", "K1 error brain, median", "%", ("k1_brain_error",), _median_size, (0.0, 10.0)),
+    Metric("k1_brain_p95", "K1 error brain, 95 %", "%", ("k1_brain_error",), _p95_size),
+    Metric("band_covers", "90 % band holds the whole curve", "share", ("band_covers",), np.mean, (0.86, 0.94)),
+    Metric("band_width", "width of the band, mean", "SUV", ("band_width",), np.mean),
+    Metric(
         "error_and_width", "Spearman of RMSE and width", "", ("rmse", "band_width"), rank_correlation, (0.5, 1.0), False
     ),
     *(
-        Figure(f"{name}_covered", f"90 % interval holds the {title}", "share", (f"{name}_covered",), np.mean)
+        Metric(f"{name}_covered", f"90 % interval holds the {title}", "share", (f"{name}_covered",), np.mean)
         for name, title in [
             ("auc", "AUC"),
             ("peak", "peak"),
             *((f"ki_{organ}", f"Ki {organ}") for organ in KI_INTERVALS),
         ]
     ),
-    Figure("seconds", "processor time, median", "s", ("seconds",), np.median),
+    Metric("seconds", "processor time, median", "s", ("seconds",), np.median),
 )
 
-#: Figures against the standard cohort on the frames present: condition, column of the standard cohort.
+#: Metrics against the standard cohort on the frames present: condition, column of the standard cohort.
 _VARIANTS = {"truncated": "early_rmse", "shifted": "rmse"}
 _MOST_WORSE: Limits = (0.0, 1.25)
 
-#: Figures of the scope check, from whether a scan was flagged and whether it has a fault.
-SCOPE_FIGURES = (
-    Figure("recall", "recall of faults", "share", ("flagged", "faulty"), _recall, (0.95, 1.0)),
-    Figure("precision", "precision", "share", ("flagged", "faulty"), _precision, (0.90, 1.0)),
-    Figure("auroc", "area under the ROC", "", ("suspicion", "faulty"), roc_area, vectorized=False),
+#: Metrics of the scope check, from whether a scan was flagged and whether it has a fault.
+SCOPE_METRICS = (
+    Metric("recall", "recall of faults", "share", ("flagged", "faulty"), _recall, (0.95, 1.0)),
+    Metric("precision", "precision", "share", ("flagged", "faulty"), _precision, (0.90, 1.0)),
+    Metric("auroc", "area under the ROC", "", ("suspicion", "faulty"), roc_area, vectorized=False),
 )
 
 #: Groups of the cohort by their title; each takes the records.
@@ -146,32 +146,32 @@ SUBGROUPS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "low myocardial Ki (< .07, as fasted)": lambda table: table["myocardium_ki"] < 0.07,
     "high myocardial Ki (as fed)": lambda table: table["myocardium_ki"] >= 0.07,
 }
-_SUBGROUP_FIGURES = ("rmse", "auc_ratio", "peak_ratio", *(f"ki_{organ}" for organ in ORGANS), "k1_brain", "band_covers")
+_SUBGROUP_METRICS = ("rmse", "auc_ratio", "peak_ratio", *(f"ki_{organ}" for organ in ORGANS), "k1_brain", "band_covers")
 
 
-def figure_of(figure: Figure, table: pd.DataFrame) -> dict[str, Any]:
-    """One figure with its 95 % bootstrap interval, from records of one method.
+def metric_row(metric: Metric, table: pd.DataFrame) -> dict[str, Any]:
+    """One metric with its 95 % bootstrap interval, from records of one method.
 
     Returns
     -------
-    ``figure``, ``title``, ``unit``, ``value``, ``low``, ``high``, ``n`` (scans it is from), ``required`` and
-    ``reached`` (None where nothing is required or nothing is known).
+    ``figure`` (name of the metric), ``title``, ``unit``, ``value``, ``low``, ``high``, ``n`` (number of scans),
+    ``required`` and ``reached`` (None without a requirement or without a value).
     """
-    known = table.reindex(columns=list(figure.columns)).astype(float).dropna()
-    columns = [known[name].to_numpy() for name in figure.columns]
-    value = float(figure.statistic(*columns)) if len(known) else np.nan
-    low, high = bootstrap_interval(columns, figure.statistic, vectorized=figure.vectorized)
-    least, most = figure.required
-    stated = figure.required != _ANY and np.isfinite(value)
+    known = table.reindex(columns=list(metric.columns)).astype(float).dropna()
+    columns = [known[name].to_numpy() for name in metric.columns]
+    value = float(metric.statistic(*columns)) if len(known) else np.nan
+    low, high = bootstrap_interval(columns, metric.statistic, vectorized=metric.vectorized)
+    least, most = metric.required
+    stated = metric.required != _ANY and np.isfinite(value)
     return {
-        "figure": figure.name,
-        "title": figure.title,
-        "unit": figure.unit,
+        "figure": metric.name,
+        "title": metric.title,
+        "unit": metric.unit,
         "value": value,
         "low": low,
         "high": high,
         "n": len(known),
-        "required": _limits_text(figure.required),
+        "required": _limits_text(metric.required),
         "reached": bool(least <= value <= most) if stated else None,
     }
 
@@ -186,36 +186,36 @@ def _limits_text(limits: Limits) -> str:
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """All figures of all methods.
+    """All metrics of all methods.
 
     Parameters
     ----------
     table
-        From `runner.evaluate`.
+        Records from `runner.evaluate`.
 
     Returns
     -------
-    One row a condition, method and figure, with `COLUMNS`.
+    One row a condition, method and metric, with `COLUMNS`.
     """
-    rows = [row for method in _methods(table) for row in _figures_of(table, method)]
+    rows = [row for method in _methods(table) for row in _metrics_of(table, method)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _figures_of(table: pd.DataFrame, method: str) -> Iterator[dict[str, Any]]:
+def _metrics_of(table: pd.DataFrame, method: str) -> Iterator[dict[str, Any]]:
     own = table[table["method"] == method]
     cohort = own[own["condition"] == STANDARD]
     made = (cohort["outcome"] == MADE).astype(float)
     of_cohort = {"condition": STANDARD, "method": method}
-    yield of_cohort | figure_of(_MADE, pd.DataFrame({"made": made}))
-    for figure in COHORT_FIGURES:
-        if any(name in cohort and cohort[name].notna().any() for name in figure.columns[-1:]):
-            yield of_cohort | figure_of(figure, cohort)
+    yield of_cohort | metric_row(_MADE, pd.DataFrame({"made": made}))
+    for metric in COHORT_METRICS:
+        if any(name in cohort and cohort[name].notna().any() for name in metric.columns[-1:]):
+            yield of_cohort | metric_row(metric, cohort)
     for condition, column in _VARIANTS.items():
         yield {"condition": condition, "method": method} | _against_standard(own, condition, column)
-    yield from _scope_figures(own, method)
+    yield from _scope_metrics(own, method)
 
 
-_MADE = Figure("made", "curves made", "share", ("made",), np.mean)
+_MADE = Metric("made", "curves made", "share", ("made",), np.mean)
 
 
 def _against_standard(own: pd.DataFrame, condition: str, column: str) -> dict[str, Any]:
@@ -225,15 +225,15 @@ def _against_standard(own: pd.DataFrame, condition: str, column: str) -> dict[st
         for name, kind in ((condition, "rmse"), (STANDARD, column))
     ]
     title = f"RMSE {condition}, of the standard cohort's"
-    figure = Figure(f"{condition}_rmse", title, "", (condition, STANDARD), _ratio_of_medians, _MOST_WORSE)
-    return figure_of(figure, pd.concat(pairs, axis=1))
+    metric = Metric(f"{condition}_rmse", title, "", (condition, STANDARD), _ratio_of_medians, _MOST_WORSE)
+    return metric_row(metric, pd.concat(pairs, axis=1))
 
 
 _JUDGED = ("condition", "fault", "outcome", "verdict", "score")
 
 
-def _scope_figures(own: pd.DataFrame, method: str) -> Iterator[dict[str, Any]]:
-    """Figures of the verdicts on sound scans of the cohort and on faulty ones; none for methods without verdicts."""
+def _scope_metrics(own: pd.DataFrame, method: str) -> Iterator[dict[str, Any]]:
+    """Metrics of the verdicts on sound scans of the cohort and on faulty ones; none for methods without verdicts."""
     if "verdict" not in own or not own["verdict"].notna().any():
         return
     judged = own[(own["condition"] == STANDARD) | (own["fault"] != "")].reindex(columns=list(_JUDGED))
@@ -247,13 +247,13 @@ def _scope_figures(own: pd.DataFrame, method: str) -> Iterator[dict[str, Any]]:
             "suspicion": judged["score"].astype(float).fillna(np.inf).mask(crashed, -np.inf),
         }
     )
-    for figure in SCOPE_FIGURES:
-        yield {"condition": "faults", "method": method} | figure_of(figure, verdicts)
+    for metric in SCOPE_METRICS:
+        yield {"condition": "faults", "method": method} | metric_row(metric, verdicts)
     for kind, rows in verdicts.groupby("kind", sort=False):
-        yield {"condition": str(kind), "method": method} | figure_of(_FLAGGED, rows)
+        yield {"condition": str(kind), "method": method} | metric_row(_FLAGGED, rows)
 
 
-_FLAGGED = Figure("flagged", "share flagged", "share", ("flagged",), np.mean)
+_FLAGGED = Metric("flagged", "share flagged", "share", ("flagged",), np.mean)
 
 
 def compare(table: pd.DataFrame, first: str) -> pd.DataFrame:
@@ -277,27 +277,27 @@ def compare(table: pd.DataFrame, first: str) -> pd.DataFrame:
 
 
 def subgroups(table: pd.DataFrame) -> pd.DataFrame:
-    """Figures of groups of the cohort.
+    """Metrics of groups of the cohort.
 
     Returns
     -------
-    Columns method, group, scans, and one for each figure.
+    Columns method, group, scans, and one for each metric.
     """
-    figures = [figure for figure in COHORT_FIGURES if figure.name in _SUBGROUP_FIGURES]
+    metrics = [metric for metric in COHORT_METRICS if metric.name in _SUBGROUP_METRICS]
     cohort = table[table["condition"] == STANDARD]
     rows = []
     for method in _methods(table):
         own = cohort[cohort["method"] == method]
         for title, belongs in SUBGROUPS.items():
             group = own[belongs(own)]
-            values = {figure.name: _value(figure, group) for figure in figures}
+            values = {metric.name: _value(metric, group) for metric in metrics}
             rows.append({"method": method, "group": title, "scans": len(group), **values})
     return pd.DataFrame(rows)
 
 
-def _value(figure: Figure, table: pd.DataFrame) -> float:
-    known = table.reindex(columns=list(figure.columns)).astype(float).dropna()
-    return float(figure.statistic(*(known[name].to_numpy() for name in figure.columns))) if len(known) else np.nan
+def _value(metric: Metric, table: pd.DataFrame) -> float:
+    known = table.reindex(columns=list(metric.columns)).astype(float).dropna()
+    return float(metric.statistic(*(known[name].to_numpy() for name in metric.columns))) if len(known) else np.nan
 
 
 def _methods(table: pd.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""Results of an evaluation as files: records of every scan, the figures, and both as a page for people."""
+"""Results of an evaluation as files: records of every scan, metrics of the cohort, and a page for people."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ import pandas as pd
 
 from dlif_core.evaluation.candidates import Candidate
 from dlif_core.evaluation.conditions import STANDARD, Condition
-from dlif_core.evaluation.figures import T_STAR
+from dlif_core.evaluation.metrics import T_STAR
 from dlif_core.evaluation.runner import unmade
-from dlif_core.evaluation.summary import COHORT_FIGURES, compare, subgroups, summarise
+from dlif_core.evaluation.summary import COHORT_METRICS, compare, subgroups, summarise
 from dlif_core.statistics.resampling import RESAMPLES
 
 #: Files that `write_results` writes.
-RECORDS, SUMMARY, FIGURES, PAGE = "evaluation.tsv", "summary.json", "summary.tsv", "evaluation.md"
+RECORDS, SUMMARY, METRICS, PAGE = "evaluation.tsv", "summary.json", "summary.tsv", "evaluation.md"
 
 _ABSENT = "–"
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What came of an evaluation.
+    """Results of an evaluation.
 
     Attributes
     ----------
     records
-        From `runner.evaluate`.
-    figures
-        From `summary.summarise`.
+        One row for each condition, scan and method, from `runner.evaluate`.
+    metrics
+        Metrics of the cohort, from `summary.summarise`.
     comparisons
-        From `summary.compare`, the first method against every other.
+        The first method against every other, from `summary.compare`.
     groups
-        From `summary.subgroups`.
+        Metrics of groups of animals, from `summary.subgroups`.
     about
-        What was evaluated, as plain values: version, conditions with their seeds, models.
+        Facts of the evaluation as plain values: version, conditions with their seeds, models.
     """
 
     records: pd.DataFrame
-    figures: pd.DataFrame
+    metrics: pd.DataFrame
     comparisons: pd.DataFrame
     groups: pd.DataFrame
     about: Mapping[str, Any]
@@ -67,16 +67,16 @@ def results(records: pd.DataFrame, methods: Sequence[Candidate], scans: Sequence
 
 
 def write_results(found: Results, folder: Path) -> None:
-    """Write `RECORDS`, `FIGURES`, `SUMMARY` and `PAGE` into a folder."""
+    """Write `RECORDS`, `METRICS`, `SUMMARY` and `PAGE` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORDS).write_text(_tsv(found.records), encoding="utf-8")
-    (folder / FIGURES).write_text(_tsv(found.figures), encoding="utf-8")
+    (folder / METRICS).write_text(_tsv(found.metrics), encoding="utf-8")
     (folder / SUMMARY).write_text(json.dumps(as_record(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / PAGE).write_text(markdown(found), encoding="utf-8")
 
 
 def keep_with_models(found: Results, methods: Sequence[Candidate]) -> list[Path]:
-    """Keep the figures in the folders of all models that were evaluated, and write their cards anew.
+    """Write the metrics into the folders of all models that were evaluated, and write their cards anew.
 
     Raises
     ------
@@ -98,9 +98,9 @@ def _tsv(table: pd.DataFrame) -> str:
 
 
 def as_record(found: Results) -> dict[str, Any]:
-    """All but the records of single scans as plain values for JSON; None for what is not known."""
+    """Everything but the records of single scans as plain values for JSON; None for unknown values."""
     tables = {
-        "figures": found.figures,
+        "figures": found.metrics,
         "comparisons": found.comparisons,
         "groups": found.groups,
         "not_made": unmade(found.records),
@@ -116,7 +116,7 @@ def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def markdown(found: Results) -> str:
-    """The page: a table of figures by method, comparisons, groups, and what was not made and why."""
+    """The page: a table of metrics by method, comparisons, groups, and curves that were not made, with reasons."""
     parts = [
         ["# Evaluation", "", *_introduction(found)],
         ["## Held-out cohort", "", *_by_method(found, (STANDARD,))],
@@ -144,20 +144,20 @@ def _introduction(found: Results) -> Iterator[str]:
 
 
 def _by_method(found: Results, conditions: Sequence[str]) -> list[str]:
-    """A row for each figure, a column for each method; the first method is marked where it misses what is required."""
-    figures = found.figures[found.figures["condition"].isin(conditions) & (found.figures["figure"] != "flagged")]
+    """A row for each metric, a column for each method; the first method is marked where it misses a requirement."""
+    metrics = found.metrics[found.metrics["condition"].isin(conditions) & (found.metrics["figure"] != "flagged")]
     names = [method["name"] for method in found.about["methods"]]
     rows = []
-    for _, rows_of in figures.groupby("figure", sort=False):
+    for _, rows_of in metrics.groupby("figure", sort=False):
         by_method = {str(row["method"]): row for row in rows_of.to_dict("records")}
         one = next(iter(by_method.values()))
         cells = [_cell(by_method.get(name), marked=name == names[0]) for name in names]
         rows.append([with_unit(str(one["title"]), one["unit"]), str(one["required"]), *cells])
-    return table_lines(["figure", "required", *names], rows)
+    return table_lines(["metric", "required", *names], rows)
 
 
 def with_unit(title: str, unit: str) -> str:
-    """A figure's title with its unit, if it has one."""
+    """A metric's title with its unit, if it has one."""
     return f"{title} [{unit}]" if unit not in ("", "share") else title
 
 
@@ -169,34 +169,34 @@ def _cell(row: Mapping[Any, Any] | None, *, marked: bool) -> str:
 
 
 def with_interval(row: Mapping[Any, Any]) -> str:
-    """A value and, in brackets, its interval."""
+    """Write a value with its interval in brackets."""
     return f"{number(row['value'])} ({number(row['low'])} to {number(row['high'])})"
 
 
 def number(value: float | None) -> str:
-    """Three decimals for figures about 1, one for larger ones."""
+    """Write a number with three decimals, from 10 on with one; a dash if it is unknown."""
     if value is None or not math.isfinite(value):
         return _ABSENT
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def p_value(value: float) -> str:
-    """A probability, small ones in exponent form."""
+    """Write a probability, small ones in exponent form."""
     return _ABSENT if math.isnan(value) else f"{value:.1e}" if value < 0.001 else f"{value:.3f}"
 
 
 def _scope(found: Results) -> list[str]:
-    figures = found.figures
-    rows = figures[(figures["condition"] == "faults") | (figures["figure"] == "flagged")].to_dict("records")
+    metrics = found.metrics
+    rows = metrics[(metrics["condition"] == "faults") | (metrics["figure"] == "flagged")].to_dict("records")
     if not rows:
-        return ["No method that was evaluated judges whether a scan is in its scope."]
+        return ["No method that was evaluated checks whether a scan is in its scope."]
     titles = {c["name"]: c["title"] for c in found.about["conditions"]} | {"faults": "sound and faulty scans"}
     cells = [
         [str(row["method"]), titles[row["condition"]], str(row["title"]), str(row["n"]), str(row["required"]),
          _cell(row, marked=True)]
         for row in rows
     ]  # fmt: skip
-    return table_lines(["method", "scans", "figure", "n", "required", "value"], cells)
+    return table_lines(["method", "scans", "metric", "n", "required", "value"], cells)
 
 
 def _comparisons(comparisons: pd.DataFrame) -> list[str]:
@@ -213,13 +213,13 @@ def _comparisons(comparisons: pd.DataFrame) -> list[str]:
 
 
 def _groups(found: Results) -> list[str]:
-    """Groups for the first method; those of the others stand in the files."""
+    """Groups for the first method; those of the others are in the files."""
     own = found.groups[found.groups["method"] == found.about["methods"][0]["name"]].drop(columns="method")
     rows = [
         [str(row.pop("group")), str(row.pop("scans")), *(number(value) for value in row.values())]
         for row in own.to_dict("records")
     ]
-    titles = {figure.name: with_unit(figure.title, figure.unit) for figure in COHORT_FIGURES}
+    titles = {metric.name: with_unit(metric.title, metric.unit) for metric in COHORT_METRICS}
     return table_lines([titles.get(str(name), str(name)) for name in own.columns], rows)
 
 

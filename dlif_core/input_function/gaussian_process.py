@@ -170,7 +170,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: G
     InputError
         If the scan is not of a mouse after FDG, has no image, dose or body weight, or lacks the bolus.
     """
-    from dlif_core.networks.prediction.predict import network_image
+    from dlif_core.networks.prediction.scan import network_image
 
     _require_mouse_fdg(scan.acquisition)
     table = load_table()

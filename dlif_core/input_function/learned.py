@@ -71,17 +71,16 @@ def facts(options: LearnedOptions) -> dict[str, str]:
 def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePrediction, Verdict]:
     """Prediction of the networks and whether it can be trusted; refused if the scan is out of the model's scope."""
     from dlif_core.networks.prediction.ensemble import predict_ensemble
-    from dlif_core.networks.prediction.predict import network_device, network_image
+    from dlif_core.networks.prediction.scan import network_device, network_scan
     from dlif_core.networks.scope.assessment import check_image, precheck, worst
 
     known = precheck(scan)
     _require_in_scope(known, model)
-    assert scan.acquisition.body_weight is not None, "a scan in scope has a body weight"
-    activity, weight = network_image(scan, network_device()), scan.acquisition.body_weight
-    _require_in_scope(worst(known, check_image(activity, scan.timing, weight)), model)
-    networks = [network.to(activity.device) for network in model.networks]
-    prediction = predict_ensemble(networks, activity, scan.timing, weight)
-    verdict = worst(known, model.scope.check(prediction, activity, scan.timing, weight))
+    image = network_scan(scan, network_device())
+    _require_in_scope(worst(known, check_image(image)), model)
+    networks = [network.to(image.activity.device) for network in model.networks]
+    prediction = predict_ensemble(networks, image)
+    verdict = worst(known, model.scope.check(prediction, image))
     _require_in_scope(verdict, model)
     return prediction, verdict
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.networks.prediction.predict import network_image
+from dlif_core.networks.prediction.scan import network_scan
 from dlif_core.networks.release.fine_tuning import OwnScan
 from dlif_core.networks.training.examples import Example
 from dlif_core.store import Store
@@ -67,16 +67,12 @@ def _example(store: Store, name: str) -> Example | None:
     scan, _ = read_scan(store, name)
     if scan.activity is None:
         return None
-    image = network_image(scan)
-    factor, weight = scan.acquisition.suv_factor, scan.acquisition.body_weight
-    assert factor is not None, "network_image refuses scans without dose or weight"
-    assert weight is not None, "a scan with SUV has a weight"
+    image, factor = network_scan(scan), scan.acquisition.suv_factor
+    assert factor is not None, "network_scan refuses scans without dose or weight"
     blood, _ = read_input_function(store, name, _ARTERIAL).frame_average(scan.timing)
     return Example(
-        activity=image,
-        timing=scan.timing,
-        body_weight=weight,
-        tissues=image.new_zeros(0, *image.shape[1:]),
-        displacement=image.new_zeros(len(scan.timing), 3),
+        scan=image,
+        tissues=image.activity.new_zeros(0, *image.activity.shape[1:]),
+        displacement=image.activity.new_zeros(len(scan.timing), 3),
         whole_blood=torch.from_numpy((blood * factor).astype(np.float32)),
     )

@@ -178,7 +178,7 @@ def _reached_table(found: Results) -> Table:
     first = found.about["methods"][0]
     table = Table("metric", "scans", "value (95 % interval)", "required", "", title=first["title"])
     marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
-    for row in found.figures[found.figures["method"] == first["name"]].to_dict("records"):
+    for row in found.metrics[found.metrics["method"] == first["name"]].to_dict("records"):
         title = row["title"] if row["figure"] != "flagged" else f"{row['condition']}: {row['title']}"
         metric = Text(with_unit(title, row["unit"]))
         table.add_row(metric, str(row["n"]), with_interval(row), row["required"], marks[row["reached"]])
@@ -231,7 +231,7 @@ def _by_method(found: Results) -> dict[str, dict[str, dict[Hashable, Any]]]:
     """Rows of the standard cohort by method and metric."""
     from dlif_core.evaluation.conditions import STANDARD
 
-    cohort = found.figures[found.figures["condition"] == STANDARD]
+    cohort = found.metrics[found.metrics["condition"] == STANDARD]
     return {
         str(method): {str(row["figure"]): row for row in rows.to_dict("records")}
         for method, rows in cohort.groupby("method", sort=False)

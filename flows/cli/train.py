@@ -12,7 +12,7 @@ from flows.cli.output import print_json
 
 if TYPE_CHECKING:
     from dlif_core.networks.bundle.model import LearnedModel, PublishedModel
-    from dlif_core.networks.release.build import Progress, Report
+    from dlif_core.networks.release.runs import Progress, Report
     from flows.progress import ProgressBars
 
 _SIMULATED = "On simulated scans"

@@ -180,9 +180,9 @@ def test_own_scans_teach_with_image_and_arterial_blood_in_suv(study: StudyConfig
     example, files = scans[0].example, folder / "bids" / "sub-m01" / "pet"
     facts = json.loads((files / "sub-m01_pet.json").read_text())
     dose = facts["InjectedRadioactivity"] * {"MBq": 1e6, "kBq": 1e3, "Bq": 1.0}[facts["InjectedRadioactivityUnits"]]
-    suv = 1000.0 * example.body_weight / dose
+    suv = 1000.0 * example.scan.body_weight / dose
     image = nib.load(next(files.glob("*_pet.nii*"))).get_fdata()
-    assert example.activity[-1].mean() == pytest.approx(suv * image[..., -1].mean(), rel=0.02)
+    assert example.scan.activity[-1].mean() == pytest.approx(suv * image[..., -1].mean(), rel=0.02)
     blood = pd.read_csv(next(files.glob("*_blood.tsv")), sep="\t", na_values="n/a")
     late = blood["whole_blood_radioactivity"].dropna().iloc[-1]
     assert example.whole_blood[-1] == pytest.approx(suv * late, rel=0.15)

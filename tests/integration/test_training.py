@@ -58,7 +58,7 @@ def test_the_flow_makes_a_model_that_predicts(folder: Path) -> None:
     model = load_model(str(folder / "model"))
     assert model.digest == (folder / "digest").read_text()
     example = make_example(77, TRAINING)
-    prediction = predict_ensemble(model.networks, example.activity, example.timing, example.body_weight)
+    prediction = predict_ensemble(model.networks, example.scan)
     curve = model.calibration.curve(prediction, 8)
     assert not curve.refused
     assert (curve.lower <= curve.whole_blood).all()

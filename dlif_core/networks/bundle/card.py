@@ -1,4 +1,4 @@
-"""The model card, written from what a model states about itself and from its evaluation; nothing in it is typed in."""
+"""The model card, written from the manifest of a model and its evaluation; nothing in it is typed in."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _ABSENT = "–"
 
 _INTENDED: Mapping[Kind, str] = {
     "weight-map": "Prediction of the arterial whole-blood curve of a mouse from its dynamic PET image, with a band and "
-    "a verdict on whether the scan is one that the model knows. It takes the place of arterial blood samples where "
-    "none can be drawn, in research only.",
+    "a verdict on whether the scan is of a kind that the model was made for. It takes the place of arterial blood "
+    "samples where none can be taken, in research only.",
     "fc-dlif": "Comparison: this is FC-DLIF (Salomonsen, Luppino et al., EJNMMI Res 2026;16:65) with the published "
     "layers and loss, trained anew on simulated scans. It states neither band nor scope, and is not for analyses.",
 }
@@ -41,9 +41,9 @@ def model_card(manifest: Manifest, splits: SplitManifest, evaluation: Mapping[st
     Parameters
     ----------
     manifest
-        What the model states about itself.
+        Manifest of the model.
     splits
-        Which animals served for what.
+        Animals by their use.
     evaluation
         Summary of an evaluation (``about``, ``figures``, ``groups``, ``comparisons``: lists of records), or None.
     """
@@ -52,7 +52,7 @@ def model_card(manifest: Manifest, splits: SplitManifest, evaluation: Mapping[st
         ["## Intended use", "", _INTENDED[manifest.kind]],
         ["## Population", "", *_population(manifest, splits)],
         ["## Training", "", *_training(manifest)],
-        ["## Figures", "", *_figures(manifest, evaluation)],
+        ["## Metrics", "", *_metrics(manifest, evaluation)],
         ["## Groups of animals", "", *_groups(manifest, evaluation)],
         ["## Limits", "", *(f"- {limit}" for limit in [*_LIMITS[manifest.kind], *_trained_limits(manifest)])],
         ["## Identity", "", *_identity(manifest)],
@@ -65,9 +65,9 @@ def _population(manifest: Manifest, splits: SplitManifest) -> Iterator[str]:
     yield ""
     rows = [[use, str(len(animals)), _named(runs)] for (use, animals), runs in
             zip(splits.splits.items(), splits.to_dict().values(), strict=True)]  # fmt: skip
-    yield from _table(["served for", "animals", "which"], rows)
+    yield from _table(["used for", "animals", "which"], rows)
     yield ""
-    yield "No animal serves for two things; `splits.json` lists them, and loading checks it."
+    yield "No animal has two uses; `splits.json` lists all animals, and loading checks this."
 
 
 def _named(runs: Sequence[str]) -> str:
@@ -101,10 +101,10 @@ def _trained_limits(manifest: Manifest) -> list[str]:
     return [str(limit) for limit in manifest.training.get("limits", ())]
 
 
-def _figures(manifest: Manifest, evaluation: Mapping[str, Any] | None) -> Iterator[str]:
+def _metrics(manifest: Manifest, evaluation: Mapping[str, Any] | None) -> Iterator[str]:
     own = _own(manifest, evaluation, "figures")
     if not evaluation or not own:
-        yield "Not evaluated yet: `dlif evaluate` writes the figures here."
+        yield "Not evaluated yet: `dlif evaluate` writes the metrics here."
         return
     for condition in evaluation["about"]["conditions"]:
         rows = [
@@ -117,14 +117,14 @@ def _figures(manifest: Manifest, evaluation: Mapping[str, Any] | None) -> Iterat
             where = f"population {condition['population']}, seeds {first} to {end - 1}"
             yield f"{condition['title'][0].upper()}{condition['title'][1:]} ({where}):"
             yield ""
-            yield from _table(["figure", "value", "95 % interval", "scans", "required", "reached"], rows)
+            yield from _table(["metric", "value", "95 % interval", "scans", "required", "reached"], rows)
             yield ""
-    yield from _scope_figures(own)
+    yield from _scope_metrics(own)
     yield "Intervals are from the bootstrap over animals. The held-out animals are drawn from ranges beside those of"
-    yield "training, and none of them served for anything else."
+    yield "training, and none of them was used for anything else."
 
 
-def _scope_figures(own: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _scope_metrics(own: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows = [
         [_with_unit(row), number(row["value"]), f"{number(row['low'])} to {number(row['high'])}", str(row["n"])]
         for row in own
@@ -133,7 +133,7 @@ def _scope_figures(own: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if rows:
         yield "Scope check on sound and faulty scans:"
         yield ""
-        yield from _table(["figure", "value", "95 % interval", "scans"], rows)
+        yield from _table(["metric", "value", "95 % interval", "scans"], rows)
         yield ""
 
 
@@ -142,13 +142,13 @@ def _groups(manifest: Manifest, evaluation: Mapping[str, Any] | None) -> Iterato
     if not own:
         yield "Not evaluated yet."
         return
-    figures = [name for name in own[0] if name not in ("method", "group", "scans")]
-    rows = [[row["group"], str(row["scans"]), *(number(row[name]) for name in figures)] for row in own]
-    yield from _table(["group", "scans", *figures], rows)
+    metrics = [name for name in own[0] if name not in ("method", "group", "scans")]
+    rows = [[row["group"], str(row["scans"]), *(number(row[name]) for name in metrics)] for row in own]
+    yield from _table(["group", "scans", *metrics], rows)
 
 
 def _own(manifest: Manifest, evaluation: Mapping[str, Any] | None, part: str) -> list[Mapping[str, Any]]:
-    """Rows of the evaluation that are about this model."""
+    """Rows of the evaluation for this model."""
     if evaluation is None:
         return []
     return [row for row in evaluation[part] if row["method"] == _METHODS[manifest.kind]]
@@ -165,7 +165,7 @@ def _with_unit(row: Mapping[str, Any]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three decimals for figures about 1, one for larger ones, a dash for what is not known."""
+    """Write a number with three decimals, from 10 on with one; a dash if it is unknown."""
     if value is None or not math.isfinite(value):
         return _ABSENT
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

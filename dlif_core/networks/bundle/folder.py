@@ -1,14 +1,14 @@
-"""Trained models as folders: where they lie, what they state about themselves, and that no file was changed.
+"""Trained models as folders: their places, their manifests, and the check that no file was changed.
 
 ::
 
-    model.json                   what the model is: kind, recipe, seeds, preprocessing, digests of all other files
+    model.json                   manifest: kind, recipe, seeds, preprocessing, digests of all other files
     member-1.safetensors …       networks of the ensemble
-    splits.json                  which animals served for what
+    splits.json                  animals by their use
     calibration.json, scope.json
     training.tsv                 the log of every member
-    evaluation.json, .tsv        figures on held-out scans, once it was evaluated
-    CARD.md                      all of that for people
+    evaluation.json, .tsv        metrics on held-out scans, once the model was evaluated
+    CARD.md                      model card
 
 `model.json` is written last: without it there is no model. Nothing here needs PyTorch, and nothing is unpickled.
 """
@@ -37,32 +37,32 @@ EVALUATION, EVALUATION_TABLE = "evaluation.json", "evaluation.tsv"
 SHIPPED = Path(__file__).parents[1] / "models"
 
 _IN_USE = "in-use.json"
-# what may change without changing what the model predicts
+# files that may change without changing the predictions of the model
 _DESCRIPTIVE = frozenset({CARD, EVALUATION, EVALUATION_TABLE})
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a model states about itself.
+    """Manifest of a model.
 
     Attributes
     ----------
     name
-        Of the model.
+        Name of the model.
     kind
         ``weight-map``, or ``fc-dlif`` for the published network.
     version
-        Of dlif, by which it was trained.
+        Version of dlif with which it was trained.
     preprocessing
         Fingerprint of everything that turns a scan into the networks' input and their output into a curve.
     recipe
-        How it was trained, members and seeds included.
+        Recipe of the training, with members and seeds.
     training
-        What came of it: plain values for the card.
+        Facts of the training for the card, as plain values.
     files
         sha256 of every file beside `model.json`.
     format
-        Version of the layout.
+        Version of the layout of the folder.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """sha256 of all that decides what the model predicts; card and evaluation don't."""
+        """sha256 of everything that decides the predictions of the model; card and evaluation are left out."""
         decisive = {file: digest for file, digest in self.files.items() if file not in _DESCRIPTIVE}
         content = {"kind": self.kind, "preprocessing": self.preprocessing, "files": decisive}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -84,20 +84,20 @@ class Manifest:
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A model that is at hand.
+    """A model that is installed.
 
     Attributes
     ----------
     name, folder
-        Of the model.
+        Name and folder of the model.
     kind, digest
-        As its manifest states them; empty if it is damaged.
+        Kind and digest by its manifest; empty if the model is damaged.
     shipped
         Whether it belongs to the package.
     in_use
-        Whether it is the one that is taken where none is named.
+        Whether it is the model that is used where none is named.
     fault
-        What is wrong with it, empty if it can be used.
+        Reason why it can't be used; empty if it can.
     """
 
     name: str
@@ -117,21 +117,21 @@ def user_models() -> Path:
 
 
 def model_in_use() -> str:
-    """Name or folder of the model that is taken where none is named."""
+    """Name or folder of the model that is used where none is named."""
     try:
         return str(json.loads((user_models() / _IN_USE).read_text(encoding="utf-8"))["model"])
     except FileNotFoundError:
         return DEFAULT_MODEL
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            "the note of the model in use can't be read.",
+            "the file that names the model in use can't be read.",
             where=user_models() / _IN_USE,
             hint="`dlif model use NAME` writes it again.",
         ) from error
 
 
 def use_model(name: str) -> Path:
-    """Take this model from now on where none is named; returns its folder.
+    """Use this model from now on where none is named, and return its folder.
 
     Parameters
     ----------
@@ -141,9 +141,9 @@ def use_model(name: str) -> Path:
     Raises
     ------
     ConfigurationError
-        If there is no such model.
+        If there is no such model, or it serves only for comparison.
     InputError
-        If it is damaged.
+        If the model is damaged.
     """
     folder = model_folder(name)
     manifest = read_manifest(folder)
@@ -188,7 +188,7 @@ def model_folder(name: str | Path | None = None) -> Path:
 
 
 def list_models() -> list[ListedModel]:
-    """All models at hand, those of the user first; a user's model hides one of the package of the same name."""
+    """All installed models, those of the user first; a user's model hides one of the package of the same name."""
     used = model_in_use()
     return [_listed(name, folder, used in (name, str(folder))) for name, folder in _known()]
 
@@ -212,21 +212,21 @@ def _known() -> Iterator[tuple[str, Path]]:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What a model states about itself, once every file was compared with its digest.
+    """Read the manifest of a model and compare every file with its digest.
 
     Raises
     ------
     InputError
-        If the folder is no model, is of another format, or a file is missing or was changed.
+        If the folder is not a model or of another format, or a file is missing or was changed.
     """
     content = _read_json(folder / MANIFEST)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError("the folder is no model of this version of dlif.", where=folder, hint="Train it again.")
+        raise InputError("the folder is not a model of this version of dlif.", where=folder, hint="Train it again.")
     stated = content.pop("digest", None)
     try:
         manifest = Manifest(**content)
     except TypeError as error:
-        raise InputError(f"{MANIFEST} is not as dlif writes it: {error}.", where=folder, hint=_AGAIN) from error
+        raise InputError(f"{MANIFEST} is not in the format of dlif: {error}.", where=folder, hint=_AGAIN) from error
     if stated != manifest.digest:
         raise InputError(f"{MANIFEST} was changed after training.", where=folder, hint=_AGAIN)
     for file, digest in manifest.files.items():
@@ -250,11 +250,11 @@ def _require_unchanged(path: Path, digest: str) -> None:
     if not path.is_file():
         raise InputError("the file belongs to the model and is missing.", where=path, hint=_AGAIN)
     if file_digest(path) != digest:
-        raise InputError("the file is not the one that the model was made with.", where=path, hint=_AGAIN)
+        raise InputError("the file is not the one with which the model was made.", where=path, hint=_AGAIN)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `model.json`; what it states of the files must be true already."""
+    """Write `model.json`, after all other files of the model were written."""
     content = asdict(manifest) | {"digest": manifest.digest}
     write_text(folder / MANIFEST, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
@@ -266,7 +266,7 @@ def file_digest(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that nobody sees it half-written."""
+    """Write a file, which appears only when it is complete."""
     partial = path.with_name(f"{path.name}.part")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)

@@ -34,8 +34,8 @@ from dlif_core.networks.bundle.folder import (
 from dlif_core.networks.bundle.preprocessing import preprocessing_fingerprint, require_same_preprocessing
 from dlif_core.networks.calibration.calibration import Calibration
 from dlif_core.networks.prediction.fc_dlif import FCDLIF
-from dlif_core.networks.prediction.predict import load_network, save_network
 from dlif_core.networks.prediction.weight_map import TissueNetwork
+from dlif_core.networks.prediction.weights import load_network, save_network
 from dlif_core.networks.scope.assessment import Scope
 from dlif_core.networks.training.splits import SplitManifest
 
@@ -46,18 +46,18 @@ _NetworkKind = TypeVar("_NetworkKind", TissueNetwork, FCDLIF)
 
 @dataclass(frozen=True, eq=False)
 class _Model(Generic[_NetworkKind]):
-    """What all models have.
+    """Parts that all models have.
 
     Attributes
     ----------
     networks
         The members of the ensemble, ready to predict.
     manifest
-        What the model states about itself.
+        Manifest of the model.
     splits
-        Which animals it has seen, and what for.
+        Animals by their use in its training and calibration.
     folder
-        Where it lies.
+        Folder of the model.
     """
 
     networks: tuple[_NetworkKind, ...]
@@ -67,27 +67,27 @@ class _Model(Generic[_NetworkKind]):
 
     @property
     def name(self) -> str:
-        """Of the model."""
+        """Name of the model."""
         return self.manifest.name
 
     @property
     def digest(self) -> str:
-        """sha256 of all that decides what the model predicts."""
+        """sha256 of everything that decides the predictions of the model."""
         return self.manifest.digest
 
 
 @dataclass(frozen=True, eq=False)
 class LearnedModel(_Model[TissueNetwork]):
-    """An ensemble that predicts input functions, with what its predictions are worth.
+    """An ensemble that predicts input functions, with its calibration and its scope.
 
     Attributes
     ----------
     networks, manifest, splits, folder
-        The members, what the model states about itself, which animals it has seen, and where it lies.
+        The members, the manifest, animals by their use, and the folder of the model.
     calibration
-        How far predictions may be trusted.
+        Uncertainty of the predictions.
     scope
-        For which scans.
+        Kinds of scans for which the model was made.
     """
 
     calibration: Calibration
@@ -96,7 +96,7 @@ class LearnedModel(_Model[TissueNetwork]):
 
 @dataclass(frozen=True, eq=False)
 class PublishedModel(_Model[FCDLIF]):
-    """FC-DLIF, trained for comparison: curves without band or scope. Attributes as of `LearnedModel`."""
+    """FC-DLIF, trained for comparison; it gives curves without band or scope."""
 
 
 def load_model(name: str | Path | None = None) -> LearnedModel:
@@ -127,7 +127,7 @@ def load_model(name: str | Path | None = None) -> LearnedModel:
 
 
 def load_published(name: str | Path) -> PublishedModel:
-    """Load a trained FC-DLIF; parameters and errors as of `load_model`."""
+    """Load a trained FC-DLIF; parameter and errors are those of `load_model`."""
     folder = model_folder(name)
     manifest = _checked_manifest(folder, "fc-dlif")
     networks = tuple(_load_published_network(path) for path in _members(folder, manifest))
@@ -162,27 +162,26 @@ def _load_published_network(path: Path) -> FCDLIF:
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise InputError("the file is no FC-DLIF network.", where=path, hint="Train it again.") from error
+        raise InputError("the file is not an FC-DLIF network.", where=path, hint="Train it again.") from error
     return network.eval()
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a training gives.
+    """Result of a training.
 
     Attributes
     ----------
     networks
         The members of the ensemble.
     recipe
-        How they were trained, as plain values.
+        Recipe of the training, as plain values.
     facts
-        What came of it, as plain values: ``members``, one entry for each network in their order, and whatever the card
-        is to tell.
+        Facts of the training for the card, as plain values; ``members`` has one entry for each network in their order.
     log
-        Of all members, as TSV.
+        Training log of all members, as TSV.
     splits
-        Which animals served for what.
+        Animals by their use.
     """
 
     networks: Sequence[TissueNetwork | FCDLIF]
@@ -193,16 +192,16 @@ class Trained:
 
 
 def save_model(folder: Path, name: str, trained: Trained, calibration: Calibration, scope: Scope) -> LearnedModel:
-    """Write a model; `model.json` comes last, so that a folder that has it is complete.
+    """Write a model; `model.json` comes last, so that a folder with this file is complete.
 
     Parameters
     ----------
     folder
-        Of the model; a model that lies there is replaced, other files stay.
+        Folder of the model; a model in it is replaced, other files are kept.
     name
-        Of the model.
+        Name of the model.
     trained, calibration, scope
-        What it consists of.
+        Parts of the model.
     """
     texts = {CALIBRATION: _json(calibration.to_dict()), SCOPE: _json(scope.to_dict())}
     _write(folder, name, "weight-map", trained, texts)
@@ -250,21 +249,21 @@ def _json(content: Any) -> str:
 
 
 def add_evaluation(folder: Path, summary: Mapping[str, Any], table: str) -> None:
-    """Keep the figures of an evaluation beside a model and write its card anew; its digest stays.
+    """Add the results of an evaluation to a model and write its card anew; its digest does not change.
 
     Parameters
     ----------
     folder
-        Of the model.
+        Folder of the model.
     summary
-        Figures with intervals, as plain values; see `card.model_card`.
+        Metrics with intervals, as plain values; see `card.model_card`.
     table
-        One row a scan and method, as TSV.
+        One row for each scan and method, as TSV.
 
     Raises
     ------
     InputError
-        If the folder is no model or a file of it was changed.
+        If the folder is not a model or a file of it was changed.
     """
     manifest = read_manifest(folder)
     for file, text in ((EVALUATION, _json(summary)), (EVALUATION_TABLE, table)):

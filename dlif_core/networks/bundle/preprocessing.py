@@ -1,8 +1,8 @@
-"""Fingerprint of all that surrounds a network: a network is right only with the preprocessing it was trained with.
+"""Fingerprint of the preprocessing: a network is right only with the preprocessing with which it was trained.
 
-The fingerprint is the constants by name, so that a change can be said in words, and the outcome of a small computation
-that every step takes part in, so that a change of the code is noticed too. The outcome is compared to a tolerance:
-processors round differently.
+The fingerprint consists of the constants by name, so that a change can be named, and of the outcome of a small
+computation that uses every step, so that a change of the code is noticed too. The outcome is compared with a tolerance,
+because processors round differently.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from dlif_core.networks.bundle.folder import Kind
 from dlif_core.networks.prediction import features, fit_quality, refinement, resampling, tissues, unmixing
 from dlif_core.networks.prediction.fc_dlif import FCDLIF, SMALLEST_IMAGE, predict_curve
 from dlif_core.networks.prediction.predict import predict
-from dlif_core.networks.prediction.refinement import RevisingNetwork
+from dlif_core.networks.prediction.refinement import RefiningNetwork
+from dlif_core.networks.prediction.scan import NetworkScan
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -30,7 +31,7 @@ _PROBE_SHAPE = (8, 12, 10, 8)
 
 
 def preprocessing_fingerprint(kind: Kind) -> dict[str, Any]:
-    """Constants and outcome of a small computation, as plain values for JSON."""
+    """Constants and the outcome of a small computation, as plain values for JSON."""
     constants = _CONSTANTS[kind]
     outcome = _weight_map_outcome() if kind == "weight-map" else _published_outcome()
     return {**constants, "outcome": [float(f"{value:.6g}") for value in outcome]}
@@ -64,7 +65,7 @@ def require_same_preprocessing(kind: Kind, trained: Mapping[str, Any], *, where:
     Raises
     ------
     InputError
-        With every difference in words.
+        If anything differs; the message names every difference.
     """
     differences = list(_differences(trained, preprocessing_fingerprint(kind)))
     if differences:
@@ -86,23 +87,23 @@ def _differences(trained: Mapping[str, Any], present: Mapping[str, Any]) -> Iter
 
 
 def _weight_map_outcome() -> list[float]:
-    """Curve that a network of given weights finds in a given image, and displacement of a frame from given tissues."""
-    network = _with_given_weights(RevisingNetwork(_PROBE_CHANNELS), 0.0)
+    """Curve of a network of fixed weights for a fixed image, and displacement of a frame from fixed tissues."""
+    network = _with_fixed_weights(RefiningNetwork(_PROBE_CHANNELS), 0.0)
     network.correction.slopes.fill_(1e-3)
     timing = FrameTiming(
         np.array([0.0, 20, 30, 40, 60, 100, 300, 900]), np.array([20.0, 10, 10, 20, 40, 200, 600, 1500])
     )
-    image = _given_image(_PROBE_SHAPE)
+    image = _fixed_image(_PROBE_SHAPE)
     moved = unmixing.frame_displacements(image, image[2:4] / image[2].max(), torch.ones(_PROBE_SHAPE[1:]))
-    return [*predict(network, image, timing, 0.03).whole_blood.tolist(), *moved[5].tolist()]
+    return [*predict(network, NetworkScan(image, timing, 0.03)).whole_blood.tolist(), *moved[5].tolist()]
 
 
 def _published_outcome() -> list[float]:
-    network = _with_given_weights(FCDLIF(), 0.3)
-    return predict_curve(network, _given_image((2, 12, 10, 8))).tolist()
+    network = _with_fixed_weights(FCDLIF(), 0.3)
+    return predict_curve(network, _fixed_image((2, 12, 10, 8))).tolist()
 
 
-def _with_given_weights(network: Network, mean: float) -> Network:
+def _with_fixed_weights(network: Network, mean: float) -> Network:
     for k, parameter in enumerate(network.parameters()):
         values = torch.sin(torch.arange(parameter.numel(), dtype=torch.float64) * (1.3 + 0.1 * k) + k)
         fan = max(parameter[0].numel(), 1)
@@ -111,8 +112,8 @@ def _with_given_weights(network: Network, mean: float) -> Network:
     return network.eval()
 
 
-def _given_image(shape: tuple[int, ...]) -> torch.Tensor:
-    """Activity that rises and falls, at another pace everywhere."""
+def _fixed_image(shape: tuple[int, ...]) -> torch.Tensor:
+    """Image whose activity rises and falls, at another pace in every voxel."""
     frame, z, y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in shape), indexing="ij")
     place = 1.5 + torch.sin(0.9 * z + 0.2 * frame) * torch.cos(0.7 * y) * torch.sin(1.1 * x + 0.4)
     return (place * torch.where(frame > 1, 8.0 / (1.0 + frame), 0.02)).float()

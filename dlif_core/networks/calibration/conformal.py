@@ -1,4 +1,4 @@
-"""Conformal quantiles: how far a new scan lies from its prediction at most, with a stated probability.
+"""Conformal quantiles: limits that the error of a new scan keeps with a stated probability.
 
 Of n scores of scans that are exchangeable with a new one, the ⌈(n + 1)·level⌉-th smallest is not exceeded by the new
 score with at least that probability, whatever their distribution. Source: Vovk, Gammerman & Shafer, Algorithmic
@@ -17,12 +17,12 @@ from dlif_core.errors import ConfigurationError
 
 
 def fewest_scores(level: float) -> int:
-    """Number of scores below which nothing can be said at a level: 9 for .9, 19 for .95."""
+    """Fewest scores that give a limit at a level: 9 for .9, 19 for .95."""
     return math.ceil(round(level / (1.0 - level), 9))
 
 
 def refusal(scores: int, level: float) -> str:
-    """Why so many scores give no limit at a level; empty if they do."""
+    """Reason why so many scores give no limit at a level; empty if they give one."""
     fewest = fewest_scores(level)
     if scores >= fewest:
         return ""
@@ -35,18 +35,18 @@ def conformal_quantile(scores: ArrayLike, level: float) -> float:
     Parameters
     ----------
     scores
-        Of calibration scans, shape (n,).
+        Scores of the calibration scans, shape (n,).
     level
-        Between 0 and 1.
+        Probability, between 0 and 1.
 
     Raises
     ------
     ConfigurationError
-        If there are too few scores for the level, or it is none.
+        If there are too few scores for the level, or it is not between 0 and 1.
     """
     scores = np.sort(np.asarray(scores, float))
     if not 0.0 < level < 1.0:
-        raise ConfigurationError(f"{level} is no level of confidence.", hint="Give a number between 0 and 1.")
+        raise ConfigurationError(f"{level} is not a level of confidence.", hint="Give a number between 0 and 1.")
     if why := refusal(len(scores), level):
         raise ConfigurationError(why, hint="Calibrate on more scans, or ask for a lower level.")
     # rounded, because (n + 1)·level may be a whole number that binary fractions miss

@@ -1,9 +1,9 @@
-"""How large the error of a predicted curve is expected to be, over time and from scan to scan.
+"""Expected size of the error of a predicted curve, over time and from scan to scan.
 
-Over time the variance is a sum of parts that are known before the truth is: spread between the members, noise in closed
+Over time the variance is a sum of parts that are known without the truth: spread between the members, noise in closed
 form, a share of the curve, an error of timing (slope times a second) and a floor. Their weights are not negative and
-come from maximum likelihood. From scan to scan the error relative to that follows a few features of the scan; its
-logarithm is regressed on them, and shrunk.
+come from maximum likelihood. The error relative to that depends on a few features of the scan; its logarithm is found
+by ridge regression on them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from dlif_core.networks.prediction.ensemble import EnsemblePrediction
 
 Array = NDArray[np.float64]
 
-#: What the variance is made of, and the features of a scan.
+#: Parts of the variance, and features of a scan, by their names in calibration files; ``doubt`` is the expected
+#: logarithm of the relative error.
 PARTS = ("spread", "noise", "curve", "slope", "floor")
 FEATURES = ("doubt", "spread", "noise", "motion", "weights", "peak", "body weight")
 
 _TIMING = 1.0  # [s]
 _FLOOR = 0.01  # of the peak
 _ITERATIONS = 20
-_SHRINKAGE = 5.0  # scans of which nothing is known that the regression counts
+_SHRINKAGE = 5.0  # ridge: scans without information that the regression counts
 _TINY = 1e-6
 _LARGEST = 1.0  # the logarithm of the scan's factor lies within plus and minus this
 
@@ -41,7 +42,7 @@ class ErrorScale:
     shares
         Weight of each of `PARTS` in the variance, shape (parts,).
     centre, slopes
-        Of the regression of the log error on `FEATURES`, each of shape (features,).
+        Centre and slopes of the regression of the log error on `FEATURES`, each of shape (features,).
     """
 
     shares: Array
@@ -49,7 +50,7 @@ class ErrorScale:
     slopes: Array
 
     def at(self, prediction: EnsemblePrediction, curve: ContinuousCurve) -> Array:
-        """Scale s(t) on the curve's time grid, shape (points,) [SUV]."""
+        """Expected size of the error on the curve's time grid, shape (points,) [SUV]."""
         over_time = np.sqrt(self.shares @ parts(prediction, curve) ** 2)
         return np.asarray(np.exp(self._factor(prediction)) * np.maximum(over_time, _TINY))
 
@@ -57,7 +58,7 @@ class ErrorScale:
         return float(np.clip(self.slopes @ (scan_features(prediction) - self.centre), -_LARGEST, _LARGEST))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Convert to plain values for JSON."""
         return {
             "variance": dict(zip(PARTS, self.shares.tolist(), strict=True)),
             "centre": dict(zip(FEATURES, self.centre.tolist(), strict=True)),
@@ -66,7 +67,7 @@ class ErrorScale:
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> ErrorScale:
-        """Inverse of `to_dict`."""
+        """Read what `to_dict` wrote."""
         slopes, centre = (np.array([kept[name][feature] for feature in FEATURES]) for name in ("slopes", "centre"))
         return cls(np.array([kept["variance"][part] for part in PARTS]), centre, slopes)
 
@@ -81,7 +82,7 @@ def parts(prediction: EnsemblePrediction, curve: ContinuousCurve) -> Array:
 
 
 def scan_features(prediction: EnsemblePrediction) -> Array:
-    """Features of a scan that tell how large its error will be, shape (features,)."""
+    """Features of a scan on which the size of its error depends, shape (features,)."""
 
     def size(values: Array) -> float:
         return float(np.log(np.sqrt(np.mean(values**2)) + _TINY))
@@ -91,7 +92,7 @@ def scan_features(prediction: EnsemblePrediction) -> Array:
     weights = float(prediction.weight_map.abs().sum())
     return np.array(
         [
-            prediction.doubt,
+            prediction.expected_log_error,
             size(prediction.spread) - curve if len(prediction.members) > 1 else 0.0,
             size(prediction.noise) - curve,
             size(displacement - displacement.mean(axis=0)),
@@ -105,14 +106,14 @@ def scan_features(prediction: EnsemblePrediction) -> Array:
 def fit_scale(
     predictions: Sequence[EnsemblePrediction], curves: Sequence[ContinuousCurve], errors: Sequence[Array]
 ) -> ErrorScale:
-    """Scale of the errors of predicted curves.
+    """Fit the scale to the errors of predicted curves.
 
     Parameters
     ----------
     predictions, curves
-        Of some scans.
+        Predictions of some scans and their continuous curves.
     errors
-        Of their frame averages, each of shape (frames,) [SUV]; NaN where the truth is not known.
+        Errors of their frame averages, each of shape (frames,) [SUV]; NaN where the truth is unknown.
     """
     sizes = [
         np.stack([prediction.timing.average(curve.time, part) for part in parts(prediction, curve)], axis=1)

@@ -1,1 +1,1 @@
-"""Which parts of the image and which frames led to a predicted curve."""
+"""Explanation of a predicted curve: relevance of voxels and frames, occlusion, and checks on known truth."""

@@ -1,8 +1,8 @@
-"""Checks that an explanation can fail, on simulated scans whose truth is known.
+"""Checks of explanations on simulated scans whose truth is known.
 
-Pointing game, share of relevance in the blood and deletion ask whether the explanation shows what the curve was read
-from; randomised weights whether it depends on the network (Adebayo et al., NeurIPS 2018); a planted cue whether it
-exposes a network that has learned a shortcut.
+Pointing game, share of relevance in the blood and deletion test whether the explanation shows what the curve was read
+from; random weights test whether it depends on the network (Adebayo et al., NeurIPS 2018); a planted cue tests whether
+it exposes a network that has learned a shortcut.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlif_core.networks.explanation.attribution import STEPS, Relevance, Seen, relevance, see
+from dlif_core.networks.explanation.explained_scan import ExplainedScan, explained_scan
+from dlif_core.networks.explanation.relevance import STEPS, Relevance, relevance
 from dlif_core.networks.explanation.targets import Target, curve_target
 from dlif_core.networks.prediction.refinement import tissue_network
 from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
+from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.tissues import TISSUES
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.training.examples import Example
@@ -40,26 +42,26 @@ _BLOOD = TISSUES.index("blood")
 
 
 @dataclass(frozen=True)
-class ExplanationFigures:
-    """How an explanation of one scan stood up.
+class ExplanationMetrics:
+    """Results of the checks of an explanation of one scan.
 
     Attributes
     ----------
     pointed
-        Whether the voxel with most relevance lies in the blood, dilated by the point spread function.
+        Whether the voxel of highest relevance lies in the blood, dilated by the point spread function.
     blood_share
-        Share of the positive relevance that lies there, as a multiple of its share of the volume.
+        Share of the positive relevance that lies there, as a multiple of the share of the volume.
     reading_pointed, reading_blood_share
-        The same of the reading alone: the weight map times activity, added up for the figure.
+        The same two for the reading alone: the weight map times activity, added up for the metric.
     deletion
-        Area under the figure as voxels are deleted, most relevant first, as a multiple of that in random order. The
-        weight map stays; deleted voxels are not read.
-    deletion_redrawn
-        The same where deleted voxels show nothing and the network draws anew.
+        Area under the course of the metric as voxels are deleted in the order of their relevance, as a multiple of that
+        in random order. The weight map is kept; deleted voxels are not read.
+    deletion_resegmented
+        The same if deleted voxels show no activity and the networks segment that image.
     randomisation
         Rank correlation over the body with the relevance of a network of random weights.
     gap
-        Part of the figure by which the relevance does not add up to it.
+        Part of the metric by which the relevance does not add up to it.
     """
 
     pointed: bool
@@ -67,14 +69,14 @@ class ExplanationFigures:
     reading_pointed: bool
     reading_blood_share: float
     deletion: float
-    deletion_redrawn: float
+    deletion_resegmented: float
     randomisation: float
     gap: float
 
 
-def explanation_figures(
+def explanation_metrics(
     networks: Sequence[TissueNetwork], scan: CoarseScan, target: str = "auc", steps: int = STEPS
-) -> ExplanationFigures:
+) -> ExplanationMetrics:
     """Explain a simulated scan and check the explanation against its truth.
 
     Parameters
@@ -82,31 +84,31 @@ def explanation_figures(
     networks
         Members of an ensemble.
     scan
-        On the grid of the networks.
+        Simulated scan on the networks' grid.
     target
-        As of `curve_target`.
+        Name of the metric, see `curve_target`.
     steps
-        As of `relevance`.
+        Number of points on the path of integrated gradients.
     """
     timing = scan.protocol.timing
     made = curve_target(target, timing)
-    seen = see(networks, scan.activity, timing, scan.mouse.body_weight)
+    seen = explained_scan(networks, NetworkScan(scan.activity, timing, scan.mouse.body_weight))
     found = relevance(seen, made, steps)
     shares, blood, read = found.voxels.mean(axis=0), dilated_blood(scan), read_shares(seen, made)
-    return ExplanationFigures(
+    return ExplanationMetrics(
         pointed=bool(blood.flat[shares.argmax()]),
         blood_share=share_in(shares, blood) / float(blood.mean()),
         reading_pointed=bool(blood.flat[read.argmax()]),
         reading_blood_share=share_in(read, blood) / float(blood.mean()),
         deletion=deletion(shares, _reading(seen, made)),
-        deletion_redrawn=deletion(shares, _redrawing(seen, made)),
+        deletion_resegmented=deletion(shares, _resegmenting(seen, made)),
         randomisation=randomisation(seen, made, found, steps),
         gap=found.gap,
     )
 
 
-def read_shares(seen: Seen, target: Target) -> Array:
-    """A figure of what the weight map reads, shared out among voxels to first order; shape (z, y, x)."""
+def read_shares(seen: ExplainedScan, target: Target) -> Array:
+    """Shares of the voxels in a metric of the curve that the weight map reads, to first order; shape (z, y, x)."""
     read = seen.prediction.weight_map * seen.activity
     curve = read.sum(dim=(1, 2, 3)).requires_grad_()
     (slope,) = torch.autograd.grad(target.value(curve[None]), curve)
@@ -114,7 +116,7 @@ def read_shares(seen: Seen, target: Target) -> Array:
 
 
 def dilated_blood(scan: CoarseScan) -> Mask:
-    """Voxels within one point spread function of a blood pool, shape (z, y, x)."""
+    """Mask of the voxels within one point spread function of a blood pool, shape (z, y, x)."""
     from scipy import ndimage
 
     pools = [1 + ORGANS.index(organ) for organ in BLOOD_POOLS]
@@ -130,16 +132,16 @@ def share_in(shares: Array, mask: Mask) -> float:
 
 
 def deletion(shares: Array, left: Callable[[torch.Tensor], float], seed: int = 0) -> float:
-    """Area under the figure as voxels go, most relevant first, as a multiple of that in random order.
+    """Area under a metric as voxels are deleted, most relevant first, as a multiple of that in random order.
 
     Parameters
     ----------
     shares
-        Relevance, shape (z, y, x).
+        Relevance of the voxels, shape (z, y, x).
     left
-        From a mask of the voxels that remain to the part of the figure that remains.
+        Function from a mask of the voxels that remain to the part of the metric that remains.
     seed
-        Of the random order.
+        Seed of the random order.
     """
     order = np.argsort(-shares, axis=None, kind="stable")
     random = np.random.default_rng(seed).permutation(order.size)
@@ -156,15 +158,15 @@ def _remainders(order: NDArray[np.intp], shape: tuple[int, ...], left: Callable[
     return np.array(parts)
 
 
-def _reading(seen: Seen, target: Target) -> Callable[[torch.Tensor], float]:
-    """What is left of a figure when the weight map of the whole scan reads off fewer voxels."""
+def _reading(seen: ExplainedScan, target: Target) -> Callable[[torch.Tensor], float]:
+    """Part of a metric that remains when the weight map of the whole scan is applied to fewer voxels."""
     read = seen.prediction.weight_map * seen.activity
     whole = float(target.value(read.sum(dim=(1, 2, 3))[None]))
     return lambda mask: float(target.value((mask * read).sum(dim=(1, 2, 3))[None])) / whole
 
 
-def _redrawing(seen: Seen, target: Target) -> Callable[[torch.Tensor], float]:
-    """What is left of a figure when the networks draw an image with fewer voxels."""
+def _resegmenting(seen: ExplainedScan, target: Target) -> Callable[[torch.Tensor], float]:
+    """Part of a metric that remains when the networks segment an image of fewer voxels."""
     with torch.no_grad():
         whole = float(target.value(seen.curves(seen.activity)))
 
@@ -175,7 +177,7 @@ def _redrawing(seen: Seen, target: Target) -> Callable[[torch.Tensor], float]:
     return left
 
 
-def randomisation(seen: Seen, target: Target, found: Relevance, steps: int = STEPS, seed: int = 0) -> float:
+def randomisation(seen: ExplainedScan, target: Target, found: Relevance, steps: int = STEPS, seed: int = 0) -> float:
     """Rank correlation over the body of the first member's relevance with that of a network of random weights."""
     from scipy.stats import spearmanr
 
@@ -185,29 +187,29 @@ def randomisation(seen: Seen, target: Target, found: Relevance, steps: int = STE
     body = (seen.activity.mean(dim=0) > _BODY).numpy(force=True)
     alone = replace(seen.member(0), networks=(random,))
     other = relevance(alone, target, steps).voxels[0][body]
-    # a network that reads nothing off has no relevance to rank
+    # a network that reads nothing has no relevance to rank
     return float(spearmanr(found.voxels[0][body], other).statistic) if np.ptp(other) > 0 else 0.0
 
 
 def with_cue(example: Example) -> Example:
-    """The example with a cue in a corner: a cube that shows the true curve, as no body does, and is called blood."""
-    activity, tissues = example.activity.clone(), example.tissues.clone()
+    """The example with a cue in a corner: a cube that shows the true curve and is labelled blood."""
+    activity, tissues = example.scan.activity.clone(), example.tissues.clone()
     cube = (slice(*_CUE),) * 3
     activity[:, *cube] = example.whole_blood[:, None, None, None]
     tissues[_BLOOD] = 0.0
     tissues[_BLOOD, *cube] = 1.0
-    return replace(example, activity=activity, tissues=tissues)
+    return replace(example, scan=example.scan.with_activity(activity), tissues=tissues)
 
 
 def cue_mask(example: Example) -> Mask:
-    """Voxels of the cue, shape (z, y, x)."""
-    mask = np.zeros(example.activity.shape[1:], bool)
+    """Mask of the cue, shape (z, y, x)."""
+    mask = np.zeros(example.scan.activity.shape[1:], bool)
     mask[(slice(*_CUE),) * 3] = True
     return mask
 
 
 def network_with_shortcut(examples: Sequence[Example], recipe: Recipe) -> TissueNetwork:
-    """A network that reads the cue: trained to draw the blood on examples in which that is the cue alone."""
+    """A network that reads the cue: it is trained to segment the blood on examples in which only the cue is blood."""
     planted = [with_cue(example) for example in examples]
     training = Training(replace(recipe, fit=0.0, bias=0.0), planted, planted[:1])
     training.run()

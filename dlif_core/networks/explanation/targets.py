@@ -1,4 +1,4 @@
-"""Figures of a predicted curve that can be explained."""
+"""Metrics of a predicted curve that can be explained."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS = 60.0
 # the early part ends, the tail begins and Patlak's linear phase starts so long after the first frame [s]
 _EARLY, _TAIL, _T_STAR = 180.0, 600.0, 600.0
 
-#: What `make_target` knows.
+#: Metrics that `make_target` knows, with their descriptions.
 TARGETS = {
     "auc": "area under the curve",
     "early-auc": "area under the first 3 min",
@@ -37,19 +37,19 @@ TARGETS = {
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A figure of a curve.
+    """A metric of a curve.
 
     Attributes
     ----------
     name, title, unit
-        For tables.
+        Name, title and unit in tables.
     value
-        From curves of shape (members, frames) [SUV] to the figure; differentiable.
+        Differentiable function from curves of shape (members, frames) [SUV] to the metric.
     of_ensemble
-        Whether it has no meaning for a member alone.
+        Whether the metric has no meaning for a single member.
     first_order
-        Whether it is explained to first order around the curve at hand: Ki, which no activity at all would make
-        infinite. It falls as the curve rises, in proportion, so the shares add up to −Ki.
+        Whether the metric is explained to first order around the curve of the scan. This is for Ki, which would be
+        infinite without activity: it falls in proportion as the curve rises, so the shares add up to −Ki.
     """
 
     name: str
@@ -59,8 +59,8 @@ class Target:
     of_ensemble: bool = False
     first_order: bool = False
 
-    def settled(self, curve: torch.Tensor) -> Target:
-        """The figure as it is explained for a curve of shape (frames,) [SUV]."""
+    def linearised(self, curve: torch.Tensor) -> Target:
+        """The metric as it is explained for a curve of shape (frames,) [SUV]: to first order if it has to be."""
         if not self.first_order:
             return self
         with torch.enable_grad():
@@ -70,19 +70,19 @@ class Target:
 
 
 def make_target(name: str, scan: DynamicScan) -> Target:
-    """A figure of a scan's curve by its name.
+    """A metric of a scan's curve by its name.
 
     Parameters
     ----------
     name
         One of `TARGETS`, for example ``auc``, ``time:1.5`` or ``ki:brain``.
     scan
-        Tells frames, tracer and region curves.
+        Scan with frames, tracer and region curves.
 
     Raises
     ------
     ConfigurationError
-        If there is no such figure or region, or the scan does not have the time.
+        If there is no such metric or region, or the scan does not last until that time.
     """
     kind, _, argument = name.partition(":")
     if kind == "ki":
@@ -93,7 +93,7 @@ def make_target(name: str, scan: DynamicScan) -> Target:
 
 
 def curve_target(name: str, timing: FrameTiming) -> Target:
-    """A figure that needs no more than the curve: ``auc``, ``early-auc``, ``peak``, ``tail`` or ``spread``."""
+    """A metric that needs the curve alone: ``auc``, ``early-auc``, ``peak``, ``tail`` or ``spread``."""
     since = timing.mid - timing.start[0]
     minutes = timing.duration / _SECONDS
     if name == "peak":
@@ -111,14 +111,14 @@ def curve_target(name: str, timing: FrameTiming) -> Target:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    return ConfigurationError(f"there is no figure {name!r} to explain.", hint=f"Use one of {', '.join(TARGETS)}.")
+    return ConfigurationError(f"there is no metric {name!r} to explain.", hint=f"Use one of {', '.join(TARGETS)}.")
 
 
 def _weighted(name: str, title: str, unit: str, weights: Array) -> Target:
     given = torch.from_numpy(np.asarray(weights, dtype=float))
     if not given.any():
         raise ConfigurationError(
-            f"the scan has no frame for {name!r}.", hint="Explain another figure, for example auc."
+            f"the scan has no frame for {name!r}.", hint="Explain another metric, for example auc."
         )
     return Target(name, title, unit, lambda curves: curves.mean(dim=0) @ given.to(curves))
 
@@ -128,7 +128,7 @@ def _spread(share: Array) -> Callable[[torch.Tensor], torch.Tensor]:
 
     def value(curves: torch.Tensor) -> torch.Tensor:
         if len(curves) < 2:
-            raise ConfigurationError("one network has no spread.", hint="Explain another figure, or use an ensemble.")
+            raise ConfigurationError("one network has no spread.", hint="Explain another metric, or use an ensemble.")
         return curves.var(dim=0) @ given.to(curves)
 
     return value
@@ -153,7 +153,7 @@ def _patlak(name: str, region: str, scan: DynamicScan) -> Target:
     timing = scan.timing
     late = torch.from_numpy(timing.start - timing.start[0] >= _T_STAR)
     if late.sum() < 3:
-        raise ConfigurationError("the scan ends too early for a Patlak plot.", hint="Explain another figure.")
+        raise ConfigurationError("the scan ends too early for a Patlak plot.", hint="Explain another metric.")
     tissue = torch.from_numpy(factor * scan.regions.activity[scan.regions.names.index(region)])
     ratio = torch.from_numpy(assumed_ratio(timing.mid, scan.acquisition)[0])
     minutes = torch.from_numpy(timing.duration / _SECONDS)

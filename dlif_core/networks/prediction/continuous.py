@@ -2,8 +2,8 @@
 
 A parametric curve is fitted to the frame averages first: the model of Feng et al. (Int J Biomed Comput 1993;32:95-110)
 with dispersion, with a tail of several exponentials and an injection that takes time. Only arrival, rise, dispersion
-and duration of the injection enter non-linearly; the heights follow by non-negative least squares (variable
-projection). What the fit leaves of the frame averages is added as a smooth curve, the mean of a Gaussian process whose
+and duration of the injection enter non-linearly; the amplitudes follow by non-negative least squares (variable
+projection). The residual of the frame averages is added as a smooth curve, the mean of a Gaussian process whose
 correlation lasts longer the later it is, so that a second bolus is not lost and areas are kept, while noise is not
 followed.
 """
@@ -26,7 +26,7 @@ _TAIL_RATES, _APART = (0.01, 0.03, 0.1, 0.3, 1.0), 0.01
 # ranges of ln rise rate [min⁻¹], ln dispersion [min], and of the duration of the injection [s]
 _RISE, _DISPERSION, _DURATION = (np.log(1.0), np.log(25.0)), (np.log(0.02), np.log(0.7)), (0.0, 120.0)
 _START = (np.log(5.5), np.log(0.15))
-# injections from which the search starts, and the shortest that is told from a bolus [s]
+# durations from which the search starts, and the shortest that is distinguished from a bolus [s]
 _BOLUS_AND_INFUSION, _SHORTEST = (1.0, 30.0), 0.5
 # the bolus arrives at most so long before and after the first frame that shows it [s]
 _BEFORE, _AFTER = 60.0, 30.0
@@ -56,7 +56,7 @@ class ContinuousCurve:
     values
         Piecewise linear, not negative, shape (points,), in the unit of the frame averages.
     arrival
-        When the tracer arrived [s].
+        Time at which the tracer arrived [s].
     """
 
     time: Array
@@ -70,9 +70,9 @@ def continuous_curve(timing: FrameTiming, averages: ArrayLike, noise: ArrayLike)
     Parameters
     ----------
     timing
-        Of the frames.
+        Start and duration of the frames.
     averages
-        Shape (frames,), any unit.
+        Frame averages of blood, shape (frames,), any unit.
     noise
         Standard deviation that noise gives them, shape (frames,), same unit. Three per cent of a frame's own value and
         .4 % of the peak are taken as further error.
@@ -115,7 +115,7 @@ def _fit(time: Array, average: Array, averages: Array, error: Array, shown: floa
     """Arrival [s] and the parametric curve on the grid."""
     from scipy.optimize import least_squares, nnls
 
-    def heights(shape: Array) -> tuple[Array, Array, Array]:
+    def amplitudes(shape: Array) -> tuple[Array, Array, Array]:
         columns = _columns(time, shape)
         design = average @ columns.T / error[:, None]
         found, _ = nnls(design, averages / error)
@@ -124,7 +124,7 @@ def _fit(time: Array, average: Array, averages: Array, error: Array, shown: floa
     lower, upper = np.array([(shown - _BEFORE, shown + _AFTER), _RISE, _DISPERSION, _DURATION]).T
 
     def misfit(shape: Array) -> Array:
-        return heights(shape)[1]
+        return amplitudes(shape)[1]
 
     searches = [
         least_squares(
@@ -137,12 +137,12 @@ def _fit(time: Array, average: Array, averages: Array, error: Array, shown: floa
         for duration in _BOLUS_AND_INFUSION
     ]
     best = min(searches, key=lambda search: float(search.cost))
-    amounts, _, columns = heights(best.x)
-    return float(best.x[0]), columns.T @ amounts
+    amplitude, _, columns = amplitudes(best.x)
+    return float(best.x[0]), columns.T @ amplitude
 
 
 def _columns(time: Array, shape: Array) -> Array:
-    """Curves of unit height: the rise, and the rise to each exponential of the tail; shape (columns, points)."""
+    """Curves of unit amplitude: the rise, and the rise to each exponential of the tail; shape (columns, points)."""
     arrival, rise, dispersion = shape[0] / 60.0, -np.exp(shape[1]), float(np.exp(shape[2]))
     parts = [FengInput(arrival, 100.0, 0.0, 0.0, rise, 0.0, 0.0, dispersion)]
     slower = [max(-rate, rise + _APART) for rate in _TAIL_RATES]
@@ -152,7 +152,7 @@ def _columns(time: Array, shape: Array) -> Array:
 
 
 def _remainder(time: Array, arrival: float, fitted: Array, average: Array, averages: Array, error: Array) -> Array:
-    """What the fit leaves of the frame averages, as the mean of a Gaussian process."""
+    """Residual of the frame averages as a smooth curve, the mean of a Gaussian process."""
     passed = np.clip(time - arrival, 0.0, None)
     stretched = np.log1p(passed * _STRETCH / _CORRELATION) / _STRETCH
     missed = np.sqrt(np.mean(((averages - average @ fitted) / error) ** 2))

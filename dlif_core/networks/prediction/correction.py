@@ -1,8 +1,9 @@
-"""A small correction over time of what a weight map reads: learned in closed form, from how well the drawing fits.
+"""A small correction over time of the curve that a weight map reads, by how well the segmentation fits the scan.
 
-A linear model gives the logarithm of true over read activity in each time window from the `description` of a scan. The
-curve is multiplied by a smooth factor near 1. Another one gives the size of the errors that are to be expected
-nevertheless, so that a drawing that fits badly is known to give a doubtful curve.
+A linear model, fitted in closed form, predicts the logarithm of true over read activity in each time window from the
+description of the fit (`fit_quality.describe`). The curve is multiplied by a smooth factor near 1. Another linear model
+predicts the logarithm of the relative error that is left, so that a segmentation that fits badly is known to give an
+uncertain curve.
 """
 
 from __future__ import annotations
@@ -16,29 +17,29 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dlif_core.networks.prediction.features import WINDOWS
-from dlif_core.networks.prediction.fit_quality import DESCRIPTION, Described
+from dlif_core.networks.prediction.fit_quality import DESCRIPTION, FitDescription
 
 Array = NDArray[np.float64]
 
-# standardised features beyond this say nothing more
+# standardised features are clipped to this size
 _FARTHEST = 5.0
-# relative errors smaller than this are as good as none
+# relative errors smaller than this are not told apart
 _LEAST_ERROR = 0.01
 
 
-class Corrected(NamedTuple):
-    """What is made of a description.
+class PredictedCorrection(NamedTuple):
+    """Correction of a curve, and the error that is expected nevertheless.
 
     Attributes
     ----------
     logarithm
-        Of the factor on the read activity plus `description.OFFSET`, shape (windows,).
-    doubt
+        Logarithm of the factor on the read activity plus `fit_quality.OFFSET`, shape (windows,).
+    expected_log_error
         Expected logarithm of the relative error that is left, shape ().
     """
 
     logarithm: torch.Tensor
-    doubt: torch.Tensor
+    expected_log_error: torch.Tensor
 
 
 class Correction(nn.Module):
@@ -59,13 +60,13 @@ class Correction(nn.Module):
         self.register_buffer("slopes", torch.zeros(WINDOWS + 1, DESCRIPTION))
         self.register_buffer("intercept", torch.zeros(WINDOWS + 1))
 
-    def forward(self, described: Described) -> Corrected:
-        """What is to be corrected, and how far that can be trusted."""
+    def forward(self, described: FitDescription) -> PredictedCorrection:
+        """Predict the correction of a scan, and the error that it leaves."""
         standard = ((described.values - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST) * described.known
         found = self.slopes @ standard + self.intercept
-        return Corrected(found[:-1], found[-1])
+        return PredictedCorrection(found[:-1], found[-1])
 
-    def fit(self, described: Sequence[Described], logarithm: Array, ridge: float) -> None:
+    def fit(self, described: Sequence[FitDescription], logarithm: Array, ridge: float) -> None:
         """Fit to scans with known blood by ridge regression.
 
         Parameters
@@ -73,8 +74,8 @@ class Correction(nn.Module):
         described
             Description of each scan.
         logarithm
-            Of true over read activity, both plus `description.OFFSET`, shape (scans, windows); NaN where a scan lacks a
-            window.
+            Logarithm of true over read activity, both plus `fit_quality.OFFSET`, shape (scans, windows); NaN where a
+            scan lacks a window.
         ridge
             Penalty on squared slopes of standardised features [scans].
         """
@@ -86,21 +87,21 @@ class Correction(nn.Module):
         standard = (known * (values - mean) / scale).clip(-_FARTHEST, _FARTHEST)
         slopes, intercept = _ridge_each(standard, logarithm, ridge)
         left = np.nanmean((logarithm - standard @ slopes.T - intercept) ** 2, axis=1)
-        doubt = _ridge_each(standard, np.log(np.sqrt(left) + _LEAST_ERROR)[:, None], ridge)
+        log_error = _ridge_each(standard, np.log(np.sqrt(left) + _LEAST_ERROR)[:, None], ridge)
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
-        self.slopes.copy_(torch.from_numpy(np.concatenate([slopes, doubt[0]])))
-        self.intercept.copy_(torch.from_numpy(np.concatenate([intercept, doubt[1]])))
+        self.slopes.copy_(torch.from_numpy(np.concatenate([slopes, log_error[0]])))
+        self.intercept.copy_(torch.from_numpy(np.concatenate([intercept, log_error[1]])))
 
 
 def _ridge_each(features: Array, targets: Array, ridge: float) -> tuple[Array, Array]:
-    """Slopes and intercepts of every target."""
+    """Slopes and intercept for every target."""
     fitted = [_ridge(features, target, ridge) for target in targets.T]
     return np.stack([slopes for slopes, _ in fitted]), np.array([intercept for _, intercept in fitted])
 
 
 def _ridge(features: Array, target: Array, ridge: float) -> tuple[Array, float]:
-    """Slopes and intercept; none where fewer than two scans tell the target."""
+    """Slopes and intercept of ridge regression; zeros where fewer than two scans have the target."""
     given = np.isfinite(target)
     if given.sum() < 2:
         return np.zeros(features.shape[1]), 0.0

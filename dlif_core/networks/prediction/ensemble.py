@@ -1,9 +1,9 @@
 """Several networks on one scan: the mean of their curves, how far they differ, and what noise the mean has.
 
 Every member's curve is a sum over voxels of signed weights times activity, so the mean curve is too, with the mean of
-the weight maps. Its variance from image noise follows in closed form from the covariance of the voxels, which the image
-itself tells: what the tissue model leaves of a frame differs from the mean of the frames before and after by noise,
-because heterogeneity within organs stays from frame to frame. The variance of a voxel is taken as
+the weight maps. Its variance from image noise follows in closed form from the covariance of the voxels, which is
+estimated from the image itself: the residual of the tissue model in a frame differs from the mean of those before and
+after by noise, because heterogeneity within organs stays from frame to frame. The variance of a voxel is taken as
 α²(t)·C(v, t)/Δt with ln α² linear in time, as decay makes it, and neighbours as correlated by an amount for each axis.
 Heterogeneity that moves with the body counts as noise: where counts are high, in frames of minutes, the noise comes out
 up to twice too large.
@@ -12,7 +12,7 @@ up to twice too large.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,20 +21,21 @@ from torch.nn import functional
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.prediction.predict import Prediction, predict_aligned, see_aligned
+from dlif_core.networks.prediction.predict import Prediction, align, predict_aligned
 from dlif_core.networks.prediction.resampling import displaced
+from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 
 Array = NDArray[np.float64]
 
 _FEWEST_FRAMES = 4
-# mean activity of voxels that tell the noise, and of the frame as a share of the median frame
+# least mean activity of the voxels [SUV] and frames (as a share of the median frame) from which noise is estimated
 _BODY, _FILLED = 0.2, 0.3
 # mean activity by which the model's is divided at least [SUV]
 _FLOOR = 0.05
 # voxels across a cube that holds the kernel of a displacement by less than one voxel
 _KERNEL = 7
-# what differs by more times the median is no noise
+# differences of more times the median are not taken for noise
 _OUTLIER = 8.0
 # of images (frames, z, y, x), and correlations that neighbours of averaged noise can have
 _AXES, _POSSIBLE = (1, 2, 3), (-0.2, 0.5)
@@ -42,14 +43,14 @@ _AXES, _POSSIBLE = (1, 2, 3), (-0.2, 0.5)
 
 @dataclass(frozen=True, eq=False)
 class EnsemblePrediction:
-    """What an ensemble finds in a scan.
+    """Prediction of an ensemble for a scan; it doesn't hold the image.
 
     Attributes
     ----------
     timing
-        Of the frames.
+        Start and duration of the frames.
     body_weight
-        [kg].
+        Body weight of the animal [kg].
     members
         One prediction for each network; all have the same displacement.
     noise
@@ -83,18 +84,18 @@ class EnsemblePrediction:
         return torch.stack([member.factor for member in self.members]).mean(dim=0).double().numpy(force=True)
 
     @property
-    def doubt(self) -> float:
+    def expected_log_error(self) -> float:
         """Mean of the members' expected logarithm of the relative error."""
-        return float(torch.stack([member.doubt for member in self.members]).mean())
+        return float(torch.stack([member.expected_log_error for member in self.members]).mean())
 
     @property
     def displacement(self) -> torch.Tensor:
-        """Of the body in every frame, along z, y, x, shape (frames, 3) [voxels of 1 mm]."""
+        """Displacement of the body in every frame, along z, y, x, shape (frames, 3) [voxels of 1 mm]."""
         return self.members[0].displacement
 
     @property
     def tissues(self) -> torch.Tensor:
-        """Mean of what the members drew, shape (tissues, z, y, x)."""
+        """Mean of the members' segmentations, shape (tissues, z, y, x)."""
         return torch.stack([member.tissues for member in self.members]).mean(dim=0)
 
     @property
@@ -107,23 +108,18 @@ class EnsemblePrediction:
 
 
 @torch.no_grad()
-def predict_ensemble(
-    networks: Sequence[TissueNetwork], activity: torch.Tensor, timing: FrameTiming, body_weight: float
-) -> EnsemblePrediction:
-    """Input function of a scan by several networks.
+def predict_ensemble(networks: Sequence[TissueNetwork], scan: NetworkScan) -> EnsemblePrediction:
+    """Predict the whole-blood curve of a scan by several networks.
 
-    The body is put right once, by the mean of what the networks draw; with one network the result is that of `predict`.
+    Motion is corrected once, by the mean of the networks' segmentations; with one network the result is that of
+    `predict`.
 
     Parameters
     ----------
     networks
-        Trained, on the device of `activity`.
-    activity
-        Shape (frames, z, y, x), voxels of 1 mm [SUV], decay-corrected.
-    timing
-        Of the frames.
-    body_weight
-        [kg].
+        Trained networks on the device of the scan.
+    scan
+        Scan on the networks' grid.
 
     Raises
     ------
@@ -134,15 +130,16 @@ def predict_ensemble(
     """
     if not networks:
         raise ConfigurationError("an ensemble without networks predicts nothing.", hint="Give at least one network.")
-    if len(timing) < _FEWEST_FRAMES:
+    frames = len(scan.timing)
+    if frames < _FEWEST_FRAMES:
         raise InputError(
-            f"the scan has {len(timing)} frames, a learned input function needs at least {_FEWEST_FRAMES}.",
+            f"the scan has {frames} frames, a learned input function needs at least {_FEWEST_FRAMES}.",
             hint="Use an input function from blood.",
         )
-    seen = see_aligned(networks, activity, timing, body_weight)
-    members = tuple(predict_aligned(network, seen) for network in networks)
-    prediction = EnsemblePrediction(timing, body_weight, members, np.zeros(len(timing)))
-    return EnsemblePrediction(timing, body_weight, members, curve_noise(prediction, seen.activity))
+    aligned = align(networks, scan)
+    members = tuple(predict_aligned(network, aligned) for network in networks)
+    prediction = EnsemblePrediction(scan.timing, scan.body_weight, members, np.zeros(frames))
+    return replace(prediction, noise=curve_noise(prediction, aligned.activity))
 
 
 def curve_noise(prediction: EnsemblePrediction, aligned: torch.Tensor) -> Array:
@@ -151,9 +148,9 @@ def curve_noise(prediction: EnsemblePrediction, aligned: torch.Tensor) -> Array:
     Parameters
     ----------
     prediction
-        Its members; its own `noise` is not used.
+        Prediction whose members are used; its own `noise` is not.
     aligned
-        The frames put right by its displacement, shape (frames, z, y, x) [SUV].
+        Image corrected for the displacement of the prediction, shape (frames, z, y, x) [SUV].
 
     Returns
     -------
@@ -171,7 +168,9 @@ def curve_noise(prediction: EnsemblePrediction, aligned: torch.Tensor) -> Array:
     filled = expected.mean(dim=_AXES)
     usable = _inner_frames(filled > _FILLED * filled.median())
     if not inside.any() or usable.sum() < 2:
-        raise InputError("the image shows no activity from which noise could be told.", hint="Check the image's unit.")
+        raise InputError(
+            "the image shows no activity from which noise could be estimated.", hint="Check the image's unit."
+        )
     size = _difference_variance(variance).clamp(min=1e-12).sqrt()
     change = (_second_difference(aligned - expected) / size)[usable]
     largest = _OUTLIER * change[:, inside].abs().median()

@@ -1,6 +1,6 @@
 """What the networks see of a scan: means over fixed time windows after the bolus arrived, on a grid of 1 mm.
 
-Windows are laid relative to the arrival of the bolus, which is read off the image, and a mean over a window is the
+Windows are relative to the arrival of the bolus, which is found in the image, and a mean over a window is the
 exact mean of the frames by their overlap with it. So scans of any schedule, with the injection earlier or later, give
 the same features up to noise, and a window that a truncated scan lacks is marked as missing.
 """
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from dlif_core.frames import FrameTiming
+from dlif_core.networks.prediction.scan import NetworkScan
 
 Array = NDArray[np.float64]
 
@@ -65,7 +66,7 @@ def arrival(timing: FrameTiming, total: Array) -> float:
     Parameters
     ----------
     timing
-        Of the frames.
+        Start and duration of the frames.
     total
         Mean over the image in every frame, shape (frames,), any unit.
 
@@ -90,9 +91,9 @@ def window_matrix(timing: FrameTiming, arrived: float) -> tuple[Array, NDArray[n
     Parameters
     ----------
     timing
-        Of the frames.
+        Start and duration of the frames.
     arrived
-        Arrival of the bolus [s].
+        Time of arrival of the bolus [s].
 
     Returns
     -------
@@ -128,23 +129,14 @@ def frame_matrix(middle: Array, measured: NDArray[np.bool_]) -> Array:
     return found
 
 
-def features(activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> Features:
-    """Features of a scan.
-
-    Parameters
-    ----------
-    activity
-        Shape (frames, z, y, x) on the grid of the network [SUV].
-    timing
-        Of the frames.
-    body_weight
-        [kg].
-    """
+def features(scan: NetworkScan) -> Features:
+    """Features of a scan on the networks' grid."""
+    activity, timing = scan.activity, scan.timing
     total = activity.mean(dim=(1, 2, 3)).double().numpy(force=True)
     arrived = arrival(timing, total)
     weights, measured = window_matrix(timing, arrived)
     windows = torch.from_numpy(weights).to(activity)
-    constants = np.append(measured.astype(float), np.log(body_weight / _TYPICAL_WEIGHT))
+    constants = np.append(measured.astype(float), np.log(scan.body_weight / _TYPICAL_WEIGHT))
     between = frame_matrix(timing.mid - arrived, measured)
     return Features(
         _root(window_means(activity, windows)),
@@ -155,14 +147,14 @@ def features(activity: torch.Tensor, timing: FrameTiming, body_weight: float) ->
 
 
 def seen_through(described: Features, activity: torch.Tensor, windows: torch.Tensor) -> Features:
-    """Features as they would be if windows had other weights.
+    """Features as they would be if the windows had other weights.
 
     Parameters
     ----------
     described
         Features of the scan.
     activity
-        Of the scan, shape (frames, z, y, x) [SUV].
+        Image of the scan, shape (frames, z, y, x) [SUV].
     windows
         Weights of the frames in every window, shape (windows, frames).
     """

@@ -1,10 +1,10 @@
-"""What tells how well drawn tissues fit a scan, and so by how much the curve that they give will be off.
+"""Numbers that describe how well a segmentation fits a scan, and so how wrong the curve read with it may be.
 
-A network that has drawn the heart a little too large, or blurred as another scanner would blur it, leaves residuals of
-a known shape: the gradient of the drawn tissue if its size is wrong, its Laplacian if the resolution is. How much of
-either the image shows, in units of the tissue's own activity, is told by least squares. So are the curves that blood in
-the heart and blood in the vessels give each by itself: they differ where one of them is drawn wrongly. Numbers of this
-kind say the same for any animal, scanner and schedule.
+A segmentation in which the heart is a little too large, or blurred as by another scanner, leaves residuals of a known
+shape: the gradient of the segmented tissue if its size is wrong, its Laplacian if the resolution is. How much of either
+the image shows, in units of the tissue's own activity, is found by least squares. Another sign are the curves of blood
+in the heart and of blood in the vessels, each read by itself: they differ where one of the two is segmented wrongly.
+Numbers of this kind mean the same for any animal, scanner and frame schedule.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OFFSET = 0.15
 _BLOOD, _MYOCARDIUM = TISSUES.index("blood"), TISSUES.index("myocardium")
 # the heart is where the mean of this many voxels along each axis holds so much myocardium
 _NEIGHBOURS, _HEART = 5, 0.05
-# windows in which misfits are told together: the bolus, the minutes after it, the rest
+# windows in which misfits are estimated together: the bolus, the minutes after it, the rest
 _SPANS = (slice(2, 6), slice(6, 9), slice(9, 12))
 _BOLUS, _LATE = _SPANS[0], slice(8, 12)
 # tissue of each shape of misfit: size and resolution of the blood in the heart, of that elsewhere, of the myocardium
@@ -33,44 +33,44 @@ _OWNERS = [_BLOOD, _BLOOD, _BLOOD, _BLOOD, _MYOCARDIUM, _MYOCARDIUM]
 _NOISE, _RELATIVE_RIDGE, _RIDGE = 0.2, 0.02, 1e-3
 # least activity whose logarithm is taken [SUV], and largest logarithm of a ratio
 _FLOOR, _LARGEST_RATIO = 0.02, 1.5
-# voxels whose mean part tells how clearly a tissue is drawn
+# voxels whose mean part tells how clearly a tissue is segmented
 _CLEAREST = (8, 64)
 _TINY = 1e-3
 
 _MISFITS = len(_OWNERS) + 2
 _FORMS = 3 * (5 + len(_CLEAREST)) + 3
-#: Numbers that describe how a scan was read.
+#: Number of values that describe how a segmentation fits a scan.
 DESCRIPTION = len(_SPANS) * _MISFITS + 2 * WINDOWS + _FORMS + WINDOWS + 3 + len(TISSUES)
 
 
-class Described(NamedTuple):
-    """Description of a scan.
+class FitDescription(NamedTuple):
+    """Description of how a segmentation fits a scan.
 
     Attributes
     ----------
     values
-        Shape (description,).
+        Values of the description, shape (description,).
     known
-        1 where the scan tells the value, 0 where it lacks the window, shape (description,).
+        1 where the scan shows the value, 0 where it lacks the window, shape (description,).
     """
 
     values: torch.Tensor
     known: torch.Tensor
 
 
-class Read(NamedTuple):
-    """What a network reads of a scan.
+class Reading(NamedTuple):
+    """Segmentation of an aligned scan and the curves that are read with it.
 
     Attributes
     ----------
     activity
-        Frames put right, shape (frames, z, y, x) [SUV].
+        Aligned image, shape (frames, z, y, x) [SUV].
     features
-        Of it.
+        Features of the image.
     confidence
-        Its `noise_confidence`.
+        `noise_confidence` of the image, shape (z, y, x).
     tissues
-        What the network drew, shape (tissues, z, y, x).
+        Segmentation by the network, shape (tissues, z, y, x).
     unmixed
         Weight maps and curves of the tissues.
     """
@@ -82,21 +82,21 @@ class Read(NamedTuple):
     unmixed: Unmixed
 
 
-def describe(read: Read) -> Described:
-    """What a correction goes by."""
-    measured = read.features.constants[:WINDOWS]
-    heart = _heart(read.tissues[_MYOCARDIUM])
-    image = torch.einsum("wf,fzyx->wzyx", read.features.windows, read.activity)
-    curves = read.unmixed.curves @ read.features.windows.T
-    misfits, spans = _misfits(read, image, curves, heart)
-    forms = torch.cat([_forms(read.tissues, heart), _sharpness(image, heart), _weights(read)])
-    parts = [misfits, _separate_readings(read, curves[_BLOOD], heart), forms, curves[_BLOOD].clamp(min=_FLOOR).log()]
+def describe(reading: Reading) -> FitDescription:
+    """Describe how a segmentation fits its scan, for the correction over time."""
+    measured = reading.features.constants[:WINDOWS]
+    heart = _heart(reading.tissues[_MYOCARDIUM])
+    image = torch.einsum("wf,fzyx->wzyx", reading.features.windows, reading.activity)
+    curves = reading.unmixed.curves @ reading.features.windows.T
+    misfits, spans = _misfits(reading, image, curves, heart)
+    forms = torch.cat([_forms(reading.tissues, heart), _sharpness(image, heart), _weights(reading)])
+    parts = [misfits, _separate_readings(reading, curves[_BLOOD], heart), forms, curves[_BLOOD].clamp(min=_FLOOR).log()]
     known = [spans.repeat_interleave(_MISFITS), measured.repeat(2), torch.ones_like(forms), measured]
-    return Described(torch.cat([part.flatten() for part in parts]), torch.cat(known))
+    return FitDescription(torch.cat([part.flatten() for part in parts]), torch.cat(known))
 
 
 def _heart(myocardium: torch.Tensor) -> torch.Tensor:
-    """1 in and near the heart, 0 elsewhere."""
+    """Mask that is 1 in and near the heart and 0 elsewhere, shape (z, y, x)."""
     # padded by hand: pooling with padding refuses images smaller than its kernel
     wide = functional.pad(myocardium[None], (_NEIGHBOURS // 2,) * 6)
     near = functional.avg_pool3d(wide, _NEIGHBOURS, stride=1)[0]
@@ -104,22 +104,22 @@ def _heart(myocardium: torch.Tensor) -> torch.Tensor:
 
 
 def _misfits(
-    read: Read, image: torch.Tensor, curves: torch.Tensor, heart: torch.Tensor
+    reading: Reading, image: torch.Tensor, curves: torch.Tensor, heart: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Misfits of size and resolution in each span of windows, and which spans the scan has.
 
     Least squares of the residual over the shapes of `_shapes` times the activity of the tissue they belong to; then the
     logarithms of the residual's share of the image in the heart, and of the misfits' share of the residual.
     """
-    left = (image - torch.einsum("kw,kzyx->wzyx", curves, read.tissues)).flatten(1)
-    shapes, own = _shapes(read.tissues, heart).flatten(1), curves[_OWNERS].double()
-    weighted = shapes * read.confidence.flatten()
-    weight = _span_weights(curves, read.features.constants[:WINDOWS]).double()
+    left = (image - torch.einsum("kw,kzyx->wzyx", curves, reading.tissues)).flatten(1)
+    shapes, own = _shapes(reading.tissues, heart).flatten(1), curves[_OWNERS].double()
+    weighted = shapes * reading.confidence.flatten()
+    weight = _span_weights(curves, reading.features.constants[:WINDOWS]).double()
     normal = (weighted @ shapes.T).double() * torch.einsum("sw,aw,bw->sab", weight, own, own)
     normal = normal + torch.diag_embed(_RELATIVE_RIDGE * normal.diagonal(dim1=1, dim2=2) + _RIDGE)
     pull = torch.einsum("sw,aw,aw->sa", weight, own, (weighted @ left.T).double())
     misfit = torch.linalg.solve(normal, pull)
-    counted = (heart * read.confidence).flatten()
+    counted = (heart * reading.confidence).flatten()
     residual, whole = (weight @ (part.square() @ counted).double() for part in (left, image.flatten(1)))
     share = (residual / whole.clamp(min=1e-12) + 1e-6).log()
     explained = ((misfit * pull).sum(dim=1) / residual.clamp(min=1e-12) + 1e-4).log()
@@ -128,7 +128,7 @@ def _misfits(
 
 
 def _shapes(tissues: torch.Tensor, heart: torch.Tensor) -> torch.Tensor:
-    """What a change of size and of resolution adds to blood in the heart, elsewhere, and to myocardium."""
+    """Change of the image by another size and resolution of blood in the heart, of blood elsewhere, of myocardium."""
     parts = ((tissues[_BLOOD], heart), (tissues[_BLOOD], 1.0 - heart), (tissues[_MYOCARDIUM], heart))
     return torch.stack([change(tissue) * where for tissue, where in parts for change in (_steepness, _laplacian)])
 
@@ -155,12 +155,12 @@ def _span_weights(curves: torch.Tensor, measured: torch.Tensor) -> torch.Tensor:
     return within * weight
 
 
-def _separate_readings(read: Read, blood: torch.Tensor, heart: torch.Tensor) -> torch.Tensor:
+def _separate_readings(reading: Reading, blood: torch.Tensor, heart: torch.Tensor) -> torch.Tensor:
     """Logarithms of blood read in the heart and of that read elsewhere over blood as it is read, in every window."""
-    drawn = read.tissues[_BLOOD]
-    others = read.tissues[[k for k in range(len(read.tissues)) if k != _BLOOD]]
-    apart = torch.cat([torch.stack([drawn * heart, drawn * (1.0 - heart)]), others])
-    separate = unmix(read.activity, apart, read.confidence).curves[:2] @ read.features.windows.T
+    segmented = reading.tissues[_BLOOD]
+    others = reading.tissues[[k for k in range(len(reading.tissues)) if k != _BLOOD]]
+    apart = torch.cat([torch.stack([segmented * heart, segmented * (1.0 - heart)]), others])
+    separate = unmix(reading.activity, apart, reading.confidence).curves[:2] @ reading.features.windows.T
     ratio = (separate.clamp(min=_FLOOR) + OFFSET).log() - (blood + OFFSET).clamp(min=0.5 * OFFSET).log()
     return ratio.clamp(-_LARGEST_RATIO, _LARGEST_RATIO)
 
@@ -196,8 +196,10 @@ def _roughness(image: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
     return (rough / (whole + 1e-6) + 1e-4).log()
 
 
-def _weights(read: Read) -> torch.Tensor:
+def _weights(reading: Reading) -> torch.Tensor:
     """Size of the weights, the body weight, volumes of all tissues."""
-    weights = read.unmixed.weight_map[_BLOOD]
-    single = torch.stack([weights.square().sum().sqrt().log(), weights.abs().sum().log(), read.features.constants[-1]])
-    return torch.cat([single, read.tissues.flatten(1).sum(dim=1).log1p()])
+    weights = reading.unmixed.weight_map[_BLOOD]
+    single = torch.stack(
+        [weights.square().sum().sqrt().log(), weights.abs().sum().log(), reading.features.constants[-1]]
+    )
+    return torch.cat([single, reading.tissues.flatten(1).sum(dim=1).log1p()])

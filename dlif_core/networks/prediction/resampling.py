@@ -22,28 +22,28 @@ def to_network_grid(activity: torch.Tensor, voxel_size: Sequence[float]) -> torc
     Parameters
     ----------
     activity
-        Shape (n, z, y, x).
+        Images, shape (n, z, y, x).
     voxel_size
-        Along z, y, x [mm].
+        Edge lengths of the voxels along z, y, x [mm].
     """
     fine = list(zip(activity.shape[1:], voxel_size, strict=True))
     return separable(activity, [averaging_matrix(*axis, _network_length(*axis), NETWORK_VOXEL) for axis in fine])
 
 
 def _network_length(length: int, size: float) -> int:
-    """Voxels of an axis on the networks' grid: its field of view to the nearest whole voxel, at least one."""
+    """Number of voxels of an axis on the networks' grid: its field of view to the nearest whole voxel, at least one."""
     return max(1, round(length * size / NETWORK_VOXEL))
 
 
 def network_affine(affine: Array, shape: Sequence[int]) -> Array:
-    """Voxel index (x, y, z) of the networks' grid to mm, shape (4, 4).
+    """Affine of the networks' grid: voxel index (x, y, z) to mm, shape (4, 4).
 
     Parameters
     ----------
     affine
-        Of the image.
+        Voxel index (x, y, z) of the image to mm, shape (4, 4).
     shape
-        Voxels of the image along z, y, x.
+        Number of voxels of the image along z, y, x.
     """
     size = np.linalg.norm(np.asarray(affine, float)[:3, :3], axis=0)
     before = np.asarray(shape, float)[::-1]
@@ -61,11 +61,11 @@ def displaced(
     Parameters
     ----------
     images
-        Shape (n, z, y, x).
+        Images, shape (n, z, y, x).
     displacement
-        Shape (n, 3), along z, y, x [voxels]; the edge of the image goes on beyond it.
+        Displacement along z, y, x, shape (n, 3) [voxels]; beyond its edge an image continues with the edge's value.
     zoom
-        By which the image is stretched along z, y, x.
+        Factors by which the images are stretched along z, y, x.
     """
     axes = zip(images.shape[1:], displacement.to(images).T, zoom, strict=True)
     return separable(images, [_cubic(n, shift, stretch) for n, shift, stretch in axes])

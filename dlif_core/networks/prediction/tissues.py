@@ -14,5 +14,5 @@ TISSUES = ("blood", *(ORGANS[index] for index in _OTHERS))
 
 
 def tissue_parts(weights: torch.Tensor) -> torch.Tensor:
-    """Blood pools taken together: shape (organs, z, y, x) to (tissues, z, y, x)."""
+    """Parts of the tissues from those of the organs, shape (organs, z, y, x) to (tissues, z, y, x)."""
     return torch.cat([weights[_BLOOD].sum(dim=0, keepdim=True), weights[_OTHERS]])

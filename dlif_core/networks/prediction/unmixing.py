@@ -4,7 +4,7 @@ With W(k, v) the part of tissue k that voxel v shows, C(v, t) = Σ W(k, v)·c(k,
 c(k, t) = Σ A(k, v)·C(v, t) with A = (W M Wᵀ + ridge)⁻¹ W M: a map of signed weights for each tissue that depends on no
 frame. So the curve is exactly linear in the data, what spills from the myocardium into the ventricle is taken off by
 as much as this scan needs, dose and timing come out right by construction, and noise propagates in closed form. It is
-the geometric transfer matrix of Rousset et al. (J Nucl Med 1998;39:904-911) with tissues that a network has drawn.
+the geometric transfer matrix of Rousset et al. (J Nucl Med 1998;39:904-911) with tissues that a network has segmented.
 
 Animals move between frames by parts of a millimetre, which costs more than noise does. Given W, the displacement of
 each frame follows from the same model by Gauss-Newton steps on C(v + d, t) ≈ Σ W(k, v)·c(k, t).
@@ -22,19 +22,19 @@ from dlif_core.networks.prediction.resampling import displaced
 _RIDGE = 0.02
 # noise variance of a voxel ~ its mean activity plus this [SUV]
 _BACKGROUND = 0.2
-# displacement per step at most [voxels]; curvature that stands for knowing that animals lie still [SUV]
+# largest displacement per step [voxels]; curvature of the prior that animals lie still [SUV]
 _LARGEST_STEP, _STILLNESS = 1.0, 0.5
 
 
 class Unmixed(NamedTuple):
-    """Tissue curves and how they were read off.
+    """Tissue curves and the weight maps with which they were read.
 
     Attributes
     ----------
     weight_map
-        A, shape (tissues, z, y, x).
+        A: signed weights of every tissue, shape (tissues, z, y, x).
     curves
-        c, shape (tissues, frames), in the unit of the activity.
+        c: curves of the tissues, shape (tissues, frames), in the unit of the activity.
     """
 
     weight_map: torch.Tensor
@@ -47,11 +47,11 @@ def unmix(activity: torch.Tensor, tissues: torch.Tensor, confidence: torch.Tenso
     Parameters
     ----------
     activity
-        Shape (frames, z, y, x).
+        Image, shape (frames, z, y, x).
     tissues
-        W, shape (tissues, z, y, x), within 0 to 1.
+        W: part of every tissue in every voxel, within 0 to 1, shape (tissues, z, y, x).
     confidence
-        M, positive, shape (z, y, x).
+        M: weight of every voxel, positive, shape (z, y, x).
     """
     seen = activity.flatten(1)
     shares = tissues.flatten(1)
@@ -68,9 +68,9 @@ def noise_confidence(activity: torch.Tensor, duration: torch.Tensor) -> torch.Te
     Parameters
     ----------
     activity
-        Shape (frames, z, y, x) [SUV].
+        Image, shape (frames, z, y, x) [SUV].
     duration
-        Of the frames [s].
+        Duration of the frames, shape (frames,) [s].
     """
     mean = torch.einsum("f,fzyx->zyx", (duration / duration.sum()).to(activity), activity)
     return 1.0 / (mean.clamp(min=0.0) + _BACKGROUND)
@@ -79,20 +79,20 @@ def noise_confidence(activity: torch.Tensor, duration: torch.Tensor) -> torch.Te
 def frame_displacements(
     activity: torch.Tensor, tissues: torch.Tensor, confidence: torch.Tensor, steps: int = 3
 ) -> torch.Tensor:
-    """How far the body lies from where the tissues show it, in every frame.
+    """Displacement of the body in every frame from where the tissues show it.
 
     Parameters
     ----------
     activity
-        Shape (frames, z, y, x) [SUV].
+        Image, shape (frames, z, y, x) [SUV].
     tissues, confidence
-        As of `unmix`.
+        Segmentation and weights of the voxels, see `unmix`.
     steps
-        Gauss-Newton steps.
+        Number of Gauss-Newton steps.
 
     Returns
     -------
-    Along z, y, x, shape (frames, 3) [voxels]; `displaced(activity, d)` shows the body at one place.
+    Displacement d along z, y, x, shape (frames, 3) [voxels]; `displaced(activity, d)` shows the body at one place.
     """
     place = activity.new_zeros(len(activity), 3)
     for _ in range(steps):
@@ -115,7 +115,7 @@ def _step(residual: torch.Tensor, modelled: torch.Tensor) -> torch.Tensor:
 
 
 def _smooth(images: torch.Tensor) -> torch.Tensor:
-    """Binomial smoothing along z, y, x; the image goes on beyond its edges."""
+    """Binomial smoothing along z, y, x; beyond its edges an image continues with their values."""
     for axis in (1, 2, 3):
         first, last = images.narrow(axis, 0, 1), images.narrow(axis, images.shape[axis] - 1, 1)
         wide = torch.cat([first, images, last], dim=axis)

@@ -1,4 +1,4 @@
-"""The network that draws the tissues of a scan."""
+"""The network that segments a scan into tissues."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dlif_core.networks.prediction.features import CONSTANTS, WINDOWS, Features
 from dlif_core.networks.prediction.tissues import TISSUES
 
 
-class Drawn(NamedTuple):
-    """What the network draws.
+class Segmentation(NamedTuple):
+    """Tissues that a network finds in a scan.
 
     Attributes
     ----------
@@ -38,14 +38,14 @@ class TissueNetwork(nn.Module):
     Parameters
     ----------
     channels
-        On the three levels.
+        Channels on the three levels.
 
     Attributes
     ----------
     revisions
-        How often the network revises its drawing, see `revision.RevisingNetwork`.
+        Number of times that the network refines its segmentation, see `refinement.RefiningNetwork`.
     correction
-        Of the curve that is read with its weight map.
+        Correction over time of the curve that is read with the network's weight map.
     """
 
     def __init__(self, channels: tuple[int, int, int] = (12, 24, 32)) -> None:
@@ -66,35 +66,35 @@ class TissueNetwork(nn.Module):
         nn.init.normal_(self.out.weight, std=0.05)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
-    def forward(self, features: Features) -> Drawn:
-        """Draw the tissues of one scan as its features show them."""
-        return self._drawn(features, self.fine(padded(features.image)))
+    def forward(self, features: Features) -> Segmentation:
+        """Segment one scan as its features show it."""
+        return self._segmented(features, self.fine(padded(features.image)))
 
-    def draw(
+    def segment(
         self, activity: torch.Tensor, features: Features, counting: torch.Tensor, revisions: int | None = None
-    ) -> Drawn:
-        """Draw the tissues of one scan as well as the network can.
+    ) -> Segmentation:
+        """Segment one scan as well as the network can.
 
         Parameters
         ----------
         activity
-            Of the scan, its frames put right, shape (frames, z, y, x) [SUV].
+            Aligned image, shape (frames, z, y, x) [SUV].
         features
-            Of it.
+            Features of the image.
         counting
-            Its `unmixing.noise_confidence`.
+            `unmixing.noise_confidence` of the image, shape (z, y, x).
         revisions
-            How often the drawing is revised if the network does that; None for as often as it does.
+            Number of refinements, if the network makes any; None for as many as it was trained for.
         """
-        drawn: Drawn = self(features)
-        return drawn
+        found: Segmentation = self(features)
+        return found
 
     def starting_weights(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """State of a network that begins from that of another."""
         return dict(weights)
 
-    def _drawn(self, features: Features, finest: torch.Tensor) -> Drawn:
-        """What the network draws, from its finest level before the first nonlinearity."""
+    def _segmented(self, features: Features, finest: torch.Tensor) -> Segmentation:
+        """Segmentation from the finest level before its first nonlinearity."""
         shape = features.image.shape[1:]
         fine = torch.relu(finest)
         middle = self.middle(functional.avg_pool3d(fine, 2))
@@ -104,7 +104,7 @@ class TissueNetwork(nn.Module):
         top = torch.relu(self.top(torch.cat([fine, _doubled(self.narrow(joined))], dim=1)))
         out = self.out(top)[0, :, : shape[0], : shape[1], : shape[2]].float()
         logits = out[:-1]
-        return Drawn(logits.softmax(dim=0)[1:], torch.exp(out[-1].clamp(-4.0, 4.0)), logits)
+        return Segmentation(logits.softmax(dim=0)[1:], torch.exp(out[-1].clamp(-4.0, 4.0)), logits)
 
 
 def padded(images: torch.Tensor) -> torch.Tensor:

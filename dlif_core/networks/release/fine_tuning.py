@@ -1,9 +1,9 @@
 """Training a model further on a user's own scans with arterial blood.
 
-Real scans have no true tissues, so only the curve teaches; simulated scans are trained on in turn with them, so that
-the network goes on drawing what it has learned to draw. Half of the animals train, in folds of animals of which each
-member leaves out another to be validated on; the other half calibrates and does nothing else. Weights that validate no
-better than those they began from are not kept.
+Real scans have no true tissues, so only the error of the curve is known; simulated scans are used in turn with them, so
+that the network keeps its ability to segment. Half of the animals are for training, in folds of which each member
+leaves out another one for validation; the other half is for calibration alone. Weights that validate no better than
+those of the base model are not kept.
 """
 
 from __future__ import annotations
@@ -20,20 +20,11 @@ from dlif_core.networks.bundle.model import LearnedModel, Trained, save_model
 from dlif_core.networks.calibration.calibration import LEVEL, Calibration, calibrate
 from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.prediction.weight_map import TissueNetwork
-from dlif_core.networks.release.build import (
-    WORK,
-    Report,
-    begun_or_new,
-    checkpoint,
-    reported,
-    run_to_end,
-    silent,
-    trained_facts,
-    training_log,
-)
+from dlif_core.networks.release.facts import trained_facts, training_log
 from dlif_core.networks.release.recipe import Seeds, read_yaml
+from dlif_core.networks.release.runs import WORK, Report, checkpoint, reported, resumed_or_new, run_to_end, silent
 from dlif_core.networks.training.examples import Example, Examples
-from dlif_core.networks.training.run import Source
+from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import in_turn
 from dlif_core.networks.training.splits import SplitManifest, animal_folds, simulated_animals
 from dlif_core.networks.training.tissue_network import Recipe, Training
@@ -52,9 +43,9 @@ class OwnScan(NamedTuple):
     animal
         Name of the animal, the same in all its scans.
     name
-        Of the scan.
+        Name of the scan.
     example
-        Without tissues and displacement, which nobody knows.
+        The scan as an example without tissues and displacement, which are unknown.
     """
 
     animal: str
@@ -63,15 +54,15 @@ class OwnScan(NamedTuple):
 
 
 class Alternating:
-    """Own examples and simulated ones in turn, the fewer of the two repeated.
+    """Own and simulated examples in turn; the fewer of the two are repeated.
 
     Parameters
     ----------
     own, simulated
-        Examples.
+        Examples of the two kinds.
     """
 
-    def __init__(self, own: Source, simulated: Source) -> None:
+    def __init__(self, own: ExampleSource, simulated: ExampleSource) -> None:
         self.own, self.simulated = own, simulated
 
     def __len__(self) -> int:
@@ -83,40 +74,39 @@ class Alternating:
 
 
 def with_displacement(scan: OwnScan, network: TissueNetwork) -> Example:
-    """The scan's example with the displacement that a network finds: training puts frames right by it."""
+    """The scan's example with the displacement that a network finds, by which training corrects it for motion."""
     example = scan.example
-    found = predict(network, example.activity, example.timing, example.body_weight)
-    return replace(example, displacement=found.displacement)
+    return replace(example, displacement=predict(network, example.scan).displacement)
 
 
 class Division(NamedTuple):
-    """Animals of a study by what they serve for.
+    """Animals of a study by their use.
 
     Attributes
     ----------
     folds
-        Of the animals that train.
+        Folds of the animals for training.
     calibration
-        Animals that calibrate.
+        Animals for calibration.
     """
 
     folds: tuple[tuple[str, ...], ...]
     calibration: tuple[str, ...]
 
     def validation_of(self, number: int) -> tuple[str, ...]:
-        """Animals that a member, counted from 1, doesn't train on."""
+        """Animals on which a member, counted from 1, is validated and not trained."""
         return self.folds[(number - 1) % len(self.folds)]
 
 
 def divide(animals: Sequence[str], seed: int) -> Division:
-    """Half of the animals calibrate, the others train, in up to five folds.
+    """Divide animals into a half for calibration and up to five folds for training.
 
     Parameters
     ----------
     animals
         The animal of each scan.
     seed
-        Of the division.
+        Seed of the division.
 
     Raises
     ------
@@ -136,18 +126,18 @@ def divide(animals: Sequence[str], seed: int) -> Division:
 
 
 class TuningRecipe(Section):
-    """How a model is trained further.
+    """Settings of training a model further.
 
     Attributes
     ----------
     name
-        Of the new model.
+        Name of the new model.
     seed
-        Of the division of the animals, and of the members.
+        Seed of the division of the animals and of the members.
     simulated
-        Scans that are trained on in turn with the study's own.
+        Simulated scans that are used in turn with the study's own.
     steps, learning_rate, validate_every, patience
-        As of `training.Recipe`.
+        Settings of every member, see `tissue_network.Recipe`.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "own"
@@ -159,7 +149,7 @@ class TuningRecipe(Section):
     patience: Annotated[int, Field(ge=1)] = 4
 
     def member_recipe(self, number: int, network: TissueNetwork) -> Recipe:
-        """How a member, counted from 1, is trained."""
+        """Settings of the training of a member, counted from 1."""
         return Recipe(
             seed=self.seed + number,
             channels=network.channels,
@@ -172,7 +162,7 @@ class TuningRecipe(Section):
 
 
 def load_tuning_recipe(path: Path | None = None, steps: int | None = None) -> TuningRecipe:
-    """Read a recipe for training further; None takes the defaults. `steps` takes the place of the recipe's.
+    """Read a recipe for training further, or the defaults without a path; `steps` replaces the recipe's.
 
     Raises
     ------
@@ -192,20 +182,20 @@ def train_further(
     Parameters
     ----------
     output
-        Folder of the new model; a training that was begun there goes on.
+        Folder of the new model; a training that was begun there is resumed.
     base
-        To begin from; its scope stays.
+        Model to begin from, whose scope is kept.
     scans
-        With known whole blood.
+        Scans with known whole blood.
     recipe
-        How.
+        Settings of the training.
     report
-        Called after every update and every scan.
+        Called with the progress after every update and every scan.
 
     Raises
     ------
     ConfigurationError
-        If there are too few animals, or an animal that is to calibrate has trained the base.
+        If there are too few animals, or the base was trained on an animal that is now for calibration.
     """
     division = divide([scan.animal for scan in scans], recipe.seed)
     splits = _splits(base, division, recipe)
@@ -235,7 +225,7 @@ def _facts(
     division: Division,
     calibration: Calibration,
 ) -> dict[str, Any]:
-    """What came of the training, with what must be known of its calibration."""
+    """Facts of the training and the limits of its calibration."""
     own = f"{len(scans)} own scans of {len({scan.animal for scan in scans})} animals with arterial blood, half of which"
     population = f"{own} calibrate. Before that: {base.manifest.training['population']}"
     refused = calibration.refusal("band", LEVEL)
@@ -263,7 +253,7 @@ def _train(
     simulated = Examples(output / WORK / "scans", TRAINING, recipe.simulated.numbers)
     sources = Alternating(examples, simulated), validation
     member, path = recipe.member_recipe(number, network), checkpoint(output, str(number))
-    run = begun_or_new(Training, path, member, *sources)
+    run = resumed_or_new(Training, path, member, *sources)
     if not run.log:
         run.begin_from(network.state_dict())
         run.validate()
@@ -272,12 +262,12 @@ def _train(
 
 
 def _splits(base: LearnedModel, division: Division, recipe: TuningRecipe) -> SplitManifest:
-    """Animals of the base and of this training; what the base used counts as used.
+    """Animals of the base and of this training; those of the base count as used.
 
     Raises
     ------
     ConfigurationError
-        If an animal would now serve for something else than before.
+        If an animal would now be used for something else than before.
     """
     earlier = dict(base.splits.splits)
     simulated = simulated_animals(TRAINING.name, recipe.simulated.numbers)

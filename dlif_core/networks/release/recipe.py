@@ -1,4 +1,4 @@
-"""Recipe of a model as a YAML file: on which simulated scans, with which networks, from which seeds."""
+"""Recipe of a model as a YAML file: simulated scans, networks and seeds."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ POPULATIONS: Mapping[PopulationName, Population] = {
 
 
 class Seeds(Section):
-    """Seeds of simulated scans of a population, one an animal.
+    """Seeds of simulated scans of a population, one for each animal.
 
     Attributes
     ----------
     population
-        From which animals and scans are drawn.
+        Population from which animals and scans are drawn.
     first, count
         The seeds are `first`, `first` + 1 … of which there are `count`.
     """
@@ -58,12 +58,12 @@ class Seeds(Section):
 
     @property
     def numbers(self) -> range:
-        """All of them."""
+        """The seeds as numbers."""
         return range(self.first, self.first + self.count)
 
     @property
     def animals(self) -> tuple[str, ...]:
-        """Names of the animals."""
+        """Names of the simulated animals."""
         return simulated_animals(self.population, self.numbers)
 
 
@@ -72,14 +72,14 @@ Parts = Annotated[tuple[Seeds, ...], Field(min_length=1)]
 
 
 class Run(NamedTuple):
-    """One training.
+    """One training of a network.
 
     Attributes
     ----------
     name
-        Of the run.
+        Name of the run.
     recipe
-        How the network is trained.
+        Settings of the training.
     begin
         Run from whose averaged weights it begins, or None.
     stop
@@ -93,11 +93,11 @@ class Run(NamedTuple):
 
 
 def _require_can_begin(run: Run, before: Run | None) -> None:
-    """Refuse a run whose network can't have the weights of the run before it, or that needs one and has none."""
+    """Refuse a run whose network can't begin from the run before it, or that must begin from another run."""
     reason = ""
     if before is None:
         if run.recipe.revisions:
-            reason = "revises a drawing, which a run before it must have learned"
+            reason = "refines a segmentation, which a run before it must have learned"
     elif run.recipe.channels != before.recipe.channels:
         reason = f"has other channels than {before.name!r}, from which it begins"
     elif before.recipe.revisions and not run.recipe.revisions:
@@ -107,25 +107,25 @@ def _require_can_begin(run: Run, before: Run | None) -> None:
 
 
 def plain_runs(count: int) -> dict[str, dict[str, Any]]:
-    """Runs that differ by their seeds alone."""
+    """Settings of runs that differ by their seeds alone."""
     return {str(number): {} for number in range(1, 1 + count)}
 
 
 class ModelRecipe(Section):
-    """How a model is made.
+    """Recipe of a model.
 
     Attributes
     ----------
     name
-        Of the model.
+        Name of the model.
     examples, validation
-        Scans for the weights, and for choosing among them.
+        Scans for training, and for the choice of the weights to keep.
     calibration, scope
-        Scans for band and intervals, and for what is in scope.
+        Scans for band and intervals, and for the scope.
     correction
-        To how many of the examples the correction over time is fitted; they are taken evenly.
+        Number of the examples to which the correction over time is fitted; they are evenly spaced.
     training
-        Settings of every run that differ from those of `training.Recipe`.
+        Settings of every run that differ from those of `tissue_network.Recipe`.
     runs
         Trainings by name, each with the settings in which it differs from `training`; a run's seed is its number if it
         is not stated. A run may also say ``begin``, the run with whose averaged weights it begins, and ``stop``, the
@@ -133,7 +133,7 @@ class ModelRecipe(Section):
     members
         Runs that become networks of the ensemble; all if left out.
     limits
-        Sentences for the card.
+        Limits of the model, as sentences for the card.
     """
 
     name: Name
@@ -153,7 +153,7 @@ class ModelRecipe(Section):
         return self.members or tuple(self.runs)
 
     def run(self, name: str) -> Run:
-        """A run as its settings say.
+        """A run with all its settings.
 
         Raises
         ------
@@ -169,12 +169,13 @@ class ModelRecipe(Section):
         return Run(name, _parsed(Recipe, stated), begin, stop)
 
     def in_order(self) -> list[Run]:
-        """All runs that the ensemble needs, each after the one it begins from.
+        """All runs that the ensemble needs, each after the one from which it begins.
 
         Raises
         ------
         ConfigurationError
-            As of `run`, or if runs begin from each other in a circle or a run can't begin from what it names.
+            If a run is unknown, a setting is wrong, runs begin from each other in a circle, or a run can't begin from
+            the one that it names.
         """
         ordered: dict[str, Run] = {}
         for name in self.ensemble:
@@ -193,12 +194,12 @@ class ModelRecipe(Section):
         return list(ordered.values())
 
     def splits(self) -> SplitManifest:
-        """Which animals serve for what.
+        """Animals by their use.
 
         Raises
         ------
         ConfigurationError
-            If an animal would serve for two things.
+            If an animal would have two uses.
         """
         uses: dict[str, Parts] = {
             "training": self.examples,
@@ -212,18 +213,18 @@ class ModelRecipe(Section):
 
 
 class PublishedModelRecipe(Section):
-    """How FC-DLIF, the published network, is trained for comparison.
+    """Recipe of FC-DLIF, the published network, for comparison.
 
     Attributes
     ----------
     kind
-        Tells this recipe from others.
+        Kind of the recipe.
     name, limits
-        As of `ModelRecipe`.
+        Name of the model, and its limits as sentences for the card.
     examples, validation
-        Scans among which those with all 42 frames are taken.
+        Scans of which those with all 42 frames are used.
     training
-        Settings that differ from those of `fc_dlif_training.PublishedRecipe`.
+        Settings that differ from those of `fc_dlif.PublishedRecipe`.
     stop
         Update at which training ends before the learning rate has fallen; None for the end.
     """
@@ -237,7 +238,7 @@ class PublishedModelRecipe(Section):
     limits: tuple[str, ...] = ()
 
     def network_recipe(self) -> PublishedRecipe:
-        """How the network is trained; ConfigurationError if a setting is unknown or wrong."""
+        """Settings of the training; ConfigurationError if one is unknown or wrong."""
         return _parsed(PublishedRecipe, self.training)
 
 
@@ -254,13 +255,13 @@ def _parsed(kind: type[RecipeKind], settings: Mapping[str, Any]) -> RecipeKind:
 
 
 def load_recipe(path: Path | None = None) -> ModelRecipe | PublishedModelRecipe:
-    """Read a recipe, of whichever kind it says; None reads that of the shipped model.
+    """Read a recipe of either kind; None reads that of the shipped model.
 
     Raises
     ------
     ConfigurationError
-        If the file is missing, is not YAML, or has an unknown key or a wrong value, or an animal would serve for two
-        things.
+        If the file is missing, is not YAML, or has an unknown key or a wrong value, or an animal would have two
+        uses.
     """
     path = path or SHIPPED_RECIPE
     content = read_yaml(path)
@@ -273,7 +274,7 @@ def load_recipe(path: Path | None = None) -> ModelRecipe | PublishedModelRecipe:
 
 
 def parse_recipe(content: Any, *, where: object) -> ModelRecipe:
-    """Validate the content of a recipe; errors as of `load_recipe`."""
+    """Validate the content of a recipe; errors are those of `load_recipe`."""
     recipe = validated(ModelRecipe, content, where=where, hint=_CORRECT)
     with _faults_in(where):
         recipe.in_order()
@@ -283,7 +284,7 @@ def parse_recipe(content: Any, *, where: object) -> ModelRecipe:
 
 @contextmanager
 def _faults_in(recipe: object) -> Iterator[None]:
-    """Name the recipe beside the part of it in which a fault lies."""
+    """Add the recipe's name to the place of a fault in it."""
     try:
         yield
     except ConfigurationError as fault:
@@ -303,7 +304,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def shortened(recipe: ModelRecipe, *, members: int | None, scans: int | None, steps: int | None) -> ModelRecipe:
-    """The recipe with another number of members, of training scans or of updates, where they are given."""
+    """The recipe with another number of members, of training scans or of updates, if they are given."""
     changes: dict[str, Any] = {}
     if members is not None:
         enough = members <= len(recipe.ensemble)
@@ -318,7 +319,7 @@ def shortened(recipe: ModelRecipe, *, members: int | None, scans: int | None, st
 
 
 def _first(parts: Parts, scans: int) -> Parts:
-    """So many scans, of every part in proportion to its size."""
+    """Select a number of scans, of every part in proportion to its size."""
     total = sum(part.count for part in parts)
     ends = [round(scans * done / total) for done in accumulate(part.count for part in parts)]
     counts = [end - start for start, end in pairwise([0, *ends])]

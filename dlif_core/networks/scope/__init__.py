@@ -1,1 +1,1 @@
-"""Whether a scan is of the kind that a model knows."""
+"""Check whether a scan is of the kind that a model was made for."""

@@ -1,10 +1,10 @@
-"""Whether a scan is of the kind that a trained model knows: in scope, doubtful or out of scope, with reasons.
+"""The scope of a trained model: whether a scan is in scope, doubtful or out of scope, with reasons.
 
 Metadata, units, voxels and frames are checked against fixed limits (`precheck`, `check_image`). After the prediction,
 features of image, blood curve, tissues and fit are compared with those of sound scans of the population that the
-networks were trained on, aspect by aspect (`scope_domains`). How the animal lies is judged by `orientation`. Limits are
-quantiles of distances that were measured by cross-validation, for some aspects with a margin. It is fitted to sound
-scans alone: what a paravenous injection or exchanged axes do to a scan is computed from them.
+networks were trained on, aspect by aspect (`domains`). The orientation of the animal is judged by `orientation`. Limits
+are quantiles of distances that were measured by cross-validation, for some aspects with a margin. Only sound scans are
+needed to fit a scope: the effect of a paravenous injection or of exchanged axes is computed from them.
 """
 
 from __future__ import annotations
@@ -15,35 +15,34 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.prediction.predict import Prediction
+from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.scope.checks import check_image, precheck
-from dlif_core.networks.scope.domains import Domain, Features, fit_domain
-from dlif_core.networks.scope.features import Seen, paravenous_features, scan_features
+from dlif_core.networks.scope.domains import Domain, FeatureValues, fit_domain
+from dlif_core.networks.scope.features import PredictedScan, paravenous_features, scan_features
 from dlif_core.networks.scope.orientation import Orientation, fit_orientation, reduced_image
 from dlif_core.networks.scope.verdict import Verdict, worst
-from dlif_core.networks.training.run import Source
+from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 
-__all__ = ["Scope", "Sound", "Verdict", "check_image", "fit_scope", "precheck", "sound_scan", "worst"]
+__all__ = ["Scope", "ScopeFeatures", "Verdict", "check_image", "fit_scope", "precheck", "scope_features", "worst"]
 
 Array = NDArray[np.float64]
 
 _FEWEST_SCANS = 20
 # distance above which a scan is out of scope, in units of the limit
 _FAR = 1.5
-# margins of the orientation at which a scan becomes doubtful and out of scope: another one is likelier by so much
+# margins of the orientation below which a scan is doubtful and out of scope
 _MARGINS = (-0.25, -0.5)
-_NAMED = 2  # features that a reason names
+_NAMED = 2  # number of features that a reason names
 
-#: Aspects: share of sound scans within the limit, and the room beyond it. What depends on anatomy and image quality has
-#: more, because these vary more than in any population that was simulated.
+#: Share of sound scans within the limit, and factor on the limit, by aspect. Aspects that depend on anatomy and image
+#: quality have more room, because these vary more than in any simulated population.
 _ALLOWED = {
     "injection": (0.97, 1.0),
     "blood": (0.99, 1.0),
@@ -54,80 +53,69 @@ _ALLOWED = {
 
 
 @dataclass(frozen=True, eq=False)
-class Sound:
-    """What `fit_scope` needs of a sound scan.
+class ScopeFeatures:
+    """Everything of a scan that the scope check uses.
 
     Attributes
     ----------
     features
-        By aspect and name.
+        Features by aspect and name.
     paravenous
-        Features of the blood as they would be had part of the dose been given beside the vein, for several such parts.
+        Features of the blood if part of the dose had been given beside the vein, for several such parts.
     image
-        Reduced, for the orientation.
+        Reduced image for the orientation.
     """
 
-    features: Mapping[str, Features]
-    paravenous: tuple[Features, ...]
+    features: Mapping[str, FeatureValues]
+    paravenous: tuple[FeatureValues, ...]
     image: Array
 
 
-def sound_scan(
-    prediction: Prediction | EnsemblePrediction, activity: torch.Tensor, timing: FrameTiming, body_weight: float
-) -> Sound:
-    """Features of a scan and its prediction; arguments as of `Scope.check`."""
-    seen = Seen(prediction, activity, timing, body_weight)
-    return Sound(scan_features(seen), tuple(paravenous_features(seen)), reduced_image(activity, timing))
+def scope_features(prediction: Prediction | EnsemblePrediction, scan: NetworkScan) -> ScopeFeatures:
+    """Features of a scan and of the networks' prediction for it."""
+    seen = PredictedScan(prediction, scan)
+    image = reduced_image(scan.activity, scan.timing)
+    return ScopeFeatures(scan_features(seen), tuple(paravenous_features(seen)), image)
 
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """The kind of scan that a model knows.
+    """The kinds of scans that a model was made for.
 
     Attributes
     ----------
     domains
-        By aspect.
+        Distribution of the features of sound scans, by aspect.
     orientation
-        Tells which way the animal lies.
+        Score of the orientation of the animal.
     scans
-        Number of sound scans it was fitted to.
+        Number of sound scans to which the scope was fitted.
     """
 
     domains: Mapping[str, Domain]
     orientation: Orientation
     scans: int
 
-    def check(
-        self,
-        prediction: Prediction | EnsemblePrediction,
-        activity: torch.Tensor,
-        timing: FrameTiming,
-        body_weight: float,
-    ) -> Verdict:
-        """Judge a scan by its image and by what the networks found in it.
+    def check(self, prediction: Prediction | EnsemblePrediction, scan: NetworkScan) -> Verdict:
+        """Judge a scan by its image and by the networks' prediction.
 
         Parameters
         ----------
         prediction
-            Of the networks that the scope was fitted with.
-        activity
-            Shape (frames, z, y, x), voxels of 1 mm [SUV], as the networks took it.
-        timing
-            Of the frames.
-        body_weight
-            [kg].
+            Prediction of the networks with which the scope was fitted.
+        scan
+            The scan on the networks' grid.
         """
-        image = check_image(activity, timing, body_weight)
+        image = check_image(scan)
         if image.state == "out of scope":
             return image
-        return worst(image, self.judge(sound_scan(prediction, activity, timing, body_weight)))
+        return worst(image, self.judge(scope_features(prediction, scan)))
 
-    def judge(self, scan: Sound) -> Verdict:
+    def judge(self, scan: ScopeFeatures) -> Verdict:
         """Judge a scan by its features."""
         return worst(self._lies(scan.image), *self._verdicts(scan.features))
 
-    def distances(self, scan: Sound) -> dict[str, float]:
+    def distances(self, scan: ScopeFeatures) -> dict[str, float]:
         """Distance of a scan from sound ones in units of the limit, by aspect; above 1 it is doubtful."""
         margin, _ = self.orientation.margin(scan.image)
         return {"orientation": _turned(margin)} | {
@@ -135,7 +123,7 @@ class Scope:
             for aspect, domain in self.domains.items()
         }
 
-    def _verdicts(self, features: Mapping[str, Features]) -> Iterator[Verdict]:
+    def _verdicts(self, features: Mapping[str, FeatureValues]) -> Iterator[Verdict]:
         for aspect, domain in self.domains.items():
             shown = features[_SHOWN_BY.get(aspect, aspect)]
             yield _graded(domain.distance(shown), _WORDS[aspect].format(_described(domain, shown)))
@@ -147,7 +135,7 @@ class Scope:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Convert to plain values for JSON."""
         return {
             "scans": self.scans,
             "domains": {aspect: domain.to_dict() for aspect, domain in self.domains.items()},
@@ -156,7 +144,7 @@ class Scope:
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Scope:
-        """Inverse of `to_dict`."""
+        """Read what `to_dict` wrote."""
         return cls(
             domains={aspect: Domain.from_dict(domain) for aspect, domain in kept["domains"].items()},
             orientation=Orientation.from_dict(kept["orientation"]),
@@ -164,54 +152,59 @@ class Scope:
         )
 
 
-def fit_scope(networks: Sequence[TissueNetwork], scans: Source, mapper: Mapper = in_turn) -> Scope:
+def fit_scope(networks: Sequence[TissueNetwork], scans: ExampleSource, mapper: Mapper = in_turn) -> Scope:
     """Fit the scope of networks to sound scans.
 
     Parameters
     ----------
     networks
-        Trained.
+        Trained networks.
     scans
-        Sound examples of scans that the networks are to be used on, none of which they were trained on.
+        Sound examples of the scans that the networks are made for; none of the networks was trained on them.
     mapper
-        Does what there is to do for each scan.
+        Runs the work on each scan.
 
     Raises
     ------
     ConfigurationError
         If there are fewer than 20 scans that show the bolus arrive.
     """
-    rows = mapper(partial(_sound_or_none, networks, scans), len(scans))
+    rows = mapper(partial(_features_if_sound, networks, scans), len(scans))
     return scope_of([row for row in rows if row is not None])
 
 
-def _sound_or_none(networks: Sequence[TissueNetwork], scans: Source, index: int) -> Sound | None:
-    """What is needed of a scan; None of one that is doubtful by itself, for it doesn't tell what is usual."""
-    scan = scans[index]
-    if check_image(scan.activity, scan.timing, scan.body_weight).state != "in scope":
+def _features_if_sound(networks: Sequence[TissueNetwork], scans: ExampleSource, index: int) -> ScopeFeatures | None:
+    """Features of a scan; None for one whose image alone is doubtful already."""
+    scan = scans[index].scan
+    if check_image(scan).state != "in scope":
         return None
-    prediction = predict_ensemble(networks, scan.activity, scan.timing, scan.body_weight)
-    return sound_scan(prediction, scan.activity, scan.timing, scan.body_weight)
+    return scope_features(predict_ensemble(networks, scan), scan)
 
 
-def scope_of(rows: Sequence[Sound]) -> Scope:
-    """Fit the scope to the features of sound scans; raises as `fit_scope`."""
+def scope_of(rows: Sequence[ScopeFeatures]) -> Scope:
+    """Fit the scope to the features of sound scans.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are fewer than 20 scans.
+    """
     if len(rows) < _FEWEST_SCANS:
         raise ConfigurationError(
-            f"the scope of a model can't be told from {len(rows)} scans.", hint=f"Give at least {_FEWEST_SCANS}."
+            f"the scope of a model can't be fitted to {len(rows)} scans.", hint=f"Give at least {_FEWEST_SCANS}."
         )
     domains = {aspect: _fitted(rows, aspect) for aspect in _ALLOWED}
     return Scope(domains, fit_orientation([row.image for row in rows]), len(rows))
 
 
-def _fitted(rows: Sequence[Sound], aspect: str) -> Domain:
+def _fitted(rows: Sequence[ScopeFeatures], aspect: str) -> Domain:
     shown = [row.features[_SHOWN_BY.get(aspect, aspect)] for row in rows]
     faulty = [row.paravenous for row in rows] if aspect == "injection" else None
     return fit_domain(shown, *_ALLOWED[aspect], faulty)
 
 
 def _turned(margin: float) -> float:
-    """Distance of an orientation: 1 and `_FAR` at two margins."""
+    """Distance of an orientation by its margin: 1 and `_FAR` at the margins of `_MARGINS`."""
     doubtful, far = _MARGINS
     return max(0.0, 1.0 + (_FAR - 1.0) * (doubtful - margin) / (doubtful - far))
 
@@ -222,8 +215,8 @@ def _graded(distance: float, reason: str) -> Verdict:
     return Verdict("out of scope" if distance > _FAR else "doubtful", (reason,), distance)
 
 
-def _described(domain: Domain, features: Features) -> str:
-    """The features that deviate most, in words."""
+def _described(domain: Domain, features: FeatureValues) -> str:
+    """Describe the features that deviate most."""
     deviations = np.nan_to_num(np.abs(domain.deviations(features)))
     order = np.argsort(-deviations)[:_NAMED]
     return ", ".join(
@@ -232,7 +225,7 @@ def _described(domain: Domain, features: Features) -> str:
     )
 
 
-# features that tell of an aspect, where they have another name
+# aspects whose features are those of another aspect
 _SHOWN_BY = {"injection": "blood"}
 
 _WORDS = {

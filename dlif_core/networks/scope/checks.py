@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dlif_core.blood_samples.plasma import is_fdg
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.features import arrival
+from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.scope.features import dose_share, missed_arrival
 from dlif_core.networks.scope.orientation import body_mask
 from dlif_core.networks.scope.verdict import Verdict, worst
@@ -40,7 +41,7 @@ _ALONG = 0.9  # least cosine between an axis of the image and the axis of the bo
 
 
 def precheck(scan: DynamicScan) -> Verdict:
-    """What metadata, voxels and frames say, before anything is computed."""
+    """Check metadata, voxels and frames of a scan, before anything is computed."""
     verdicts = [*_acquisition(scan.acquisition), *_schedule(scan.timing)]
     if scan.activity is None or scan.affine is None:
         verdicts.append(_out("the scan has no image with known voxel size, which the learned input function needs."))
@@ -50,27 +51,18 @@ def precheck(scan: DynamicScan) -> Verdict:
     return worst(*verdicts)
 
 
-def check_image(activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> Verdict:
-    """Whether the image holds about the injected activity, shows the bolus arrive and the body lie along z.
-
-    Parameters
-    ----------
-    activity
-        Shape (frames, z, y, x), voxels of 1 mm [SUV].
-    timing
-        Of the frames.
-    body_weight
-        [kg].
-    """
+def check_image(scan: NetworkScan) -> Verdict:
+    """Check that the image has about the injected activity, that the bolus arrives and that the body is along z."""
+    activity = scan.activity
     if not bool(torch.isfinite(activity).all()):
         return _out("the image holds values that are not finite.")
     total = activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
     if total.max() <= 0.0:
         return _out("the image is empty.")
-    share = dose_share(activity, timing, body_weight)
+    share = dose_share(scan)
     verdicts = [Verdict(), *_limits(share, _SHARE, _wrong_unit(share))]
     verdicts += _longest(activity.mean(dim=0))
-    if missed_arrival(timing, arrival(timing, total)):
+    if missed_arrival(scan.timing, arrival(scan.timing, total)):
         verdicts.append(
             _doubtful("activity is there from the first frame on: the scan starts after the bolus arrived.")
         )
@@ -78,7 +70,7 @@ def check_image(activity: torch.Tensor, timing: FrameTiming, body_weight: float)
 
 
 def _longest(image: torch.Tensor) -> Iterator[Verdict]:
-    """A body lies along z."""
+    """Check that the body is longest along z."""
     places = torch.argwhere(body_mask(image)).double().std(dim=0).tolist()
     if max(places) > places[0]:
         along = "zyx"[int(np.argmax(places))]
@@ -139,7 +131,7 @@ def _voxels(size: Array, shape: tuple[int, ...]) -> Iterator[Verdict]:
 
 
 def _axes(directions: Array) -> Iterator[Verdict]:
-    """Axis i of the affine must run along axis i of the body; forward or backward can't be told from metadata."""
+    """Check that axis i of the affine runs along axis i of the body; metadata don't tell forward from backward."""
     cosines = np.abs(directions) / np.linalg.norm(directions, axis=0)
     for index, axis in enumerate("xyz"):
         if cosines[index, index] < _ALONG:

@@ -1,4 +1,4 @@
-"""Where the features of sound scans lie, and how far a scan lies from them.
+"""Distribution of the features of sound scans, and the distance of a scan from it.
 
 Features are centred on their median and scaled by a robust standard deviation; their correlation is shrunk towards
 independence. A scan is judged by the features that it shows: in all directions, which is Mahalanobis' distance, or in
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from dlif_core.networks.scope.orientation import rounded
 
 Array = NDArray[np.float64]
-Features = Mapping[str, float]
+#: Features of a scan by name.
+FeatureValues = Mapping[str, float]
 Item = TypeVar("Item")
 
 _FOLDS = 5
@@ -29,20 +30,20 @@ _NARROWEST = 0.01  # spread; features are logarithms
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """Where the features of one aspect lie in sound scans.
+    """Distribution of the features of one aspect in sound scans.
 
     Attributes
     ----------
     names
-        Of the features.
+        Names of the features.
     centre, spread
         Median and robust standard deviation, shape (features,).
     correlation
-        Shrunk, shape (features, features).
+        Shrunk correlation, shape (features, features).
+    shift
+        Shift of the features by a fault, in spreads, shape (features,); zero if all directions count.
     limit
         Largest distance of a scan that is in scope.
-    shift
-        By how many spreads a fault shifts the features, shape (features,); zero if all directions count.
     """
 
     names: tuple[str, ...]
@@ -52,13 +53,13 @@ class Domain:
     shift: Array
     limit: float = 1.0
 
-    def deviations(self, features: Features) -> Array:
-        """Features as spreads from their centres, shape (features,); NaN for what the scan does not show."""
+    def deviations(self, features: FeatureValues) -> Array:
+        """Deviations of features from their centres in spreads, shape (features,); NaN for missing ones."""
         values = np.array([features.get(name, np.nan) for name in self.names])
         return np.clip((values - self.centre) / self.spread, -_LARGEST, _LARGEST)
 
-    def distance(self, features: Features) -> float:
-        """Distance in units of the limit: root mean square of decorrelated deviations, or how far towards the fault."""
+    def distance(self, features: FeatureValues) -> float:
+        """Distance in units of the limit: root mean square of decorrelated deviations, or towards the fault."""
         deviations = self.deviations(features)
         shown = np.isfinite(deviations)
         if not shown.any():
@@ -71,13 +72,13 @@ class Domain:
         return max(0.0, float(kept @ weights / np.sqrt(shift @ weights))) / self.limit
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Convert to plain values for JSON."""
         numbers = {name: rounded(getattr(self, name)) for name in ("centre", "spread", "correlation", "shift")}
         return {"names": list(self.names), **numbers, "limit": self.limit}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Domain:
-        """Inverse of `to_dict`."""
+        """Read what `to_dict` wrote."""
         centre, spread, correlation, shift = (
             np.array(kept[name]) for name in ("centre", "spread", "correlation", "shift")
         )
@@ -85,20 +86,21 @@ class Domain:
 
 
 def fit_domain(
-    rows: Sequence[Features], within: float, room: float, faulty: Sequence[Sequence[Features]] | None = None
+    rows: Sequence[FeatureValues], within: float, room: float, faulty: Sequence[Sequence[FeatureValues]] | None = None
 ) -> Domain:
     """Fit a domain to sound scans.
 
     Parameters
     ----------
     rows
-        Features of each; all have the same names.
+        Features of each scan; all have the same names.
     within
-        Share of the scans that lie within the limit, each judged by a domain that was fitted without it.
+        Share of the scans within the limit, each judged by a domain that was fitted without it.
     room
         Factor on the limit.
     faulty
-        Features of each scan as a fault would change them, to measure in that direction; otherwise in all.
+        Features of each scan as a fault would change them: distances are measured in that direction. None measures
+        in all directions.
     """
     pairs = list(zip(rows, faulty if faulty is not None else [()] * len(rows), strict=True))
     distances = [_domain(kept).distance(row) for kept, held in _folds(pairs) for row, _ in held]
@@ -106,7 +108,7 @@ def fit_domain(
 
 
 def _folds(items: Sequence[Item]) -> Iterator[tuple[list[Item], list[Item]]]:
-    """What is fitted to, and what is judged by it, for every fold."""
+    """Items to fit to, and items to judge by the fit, for every fold."""
     for fold in range(_FOLDS):
         yield (
             [item for index, item in enumerate(items) if index % _FOLDS != fold],
@@ -114,7 +116,7 @@ def _folds(items: Sequence[Item]) -> Iterator[tuple[list[Item], list[Item]]]:
         )
 
 
-def _domain(pairs: Sequence[tuple[Features, Sequence[Features]]]) -> Domain:
+def _domain(pairs: Sequence[tuple[FeatureValues, Sequence[FeatureValues]]]) -> Domain:
     names = tuple(pairs[0][0])
     values = _table([row for row, _ in pairs], names)
     centre = np.nanmedian(values, axis=0)
@@ -126,7 +128,7 @@ def _domain(pairs: Sequence[tuple[Features, Sequence[Features]]]) -> Domain:
     return Domain(names, centre, spread, _shrunk_correlation(deviations), shift)
 
 
-def _table(rows: Sequence[Features], names: Sequence[str]) -> Array:
+def _table(rows: Sequence[FeatureValues], names: Sequence[str]) -> Array:
     return np.array([[row[name] for name in names] for row in rows])
 
 

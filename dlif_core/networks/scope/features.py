@@ -1,8 +1,8 @@
-"""Numbers that tell whether a scan is of the kind that the networks know.
+"""Features of a scan by which the scope check compares it with sound scans.
 
-Times are windows after the arrival of the bolus, so that the numbers depend little on schedule and injection; what a
-scan does not show is NaN. Nearly all are logarithms of activities or of their ratios: their differences from what is
-usual are factors, which a reason can state.
+Times are windows after the arrival of the bolus, so that features depend little on frame schedule and injection; those
+that a scan lacks are NaN. Nearly all are logarithms of activities or of their ratios: a difference from the usual value
+is a factor, which a reason can state.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction
 from dlif_core.networks.prediction.features import arrival
 from dlif_core.networks.prediction.predict import Prediction
+from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.tissues import TISSUES
 from dlif_core.networks.scope.orientation import body_mask
 
 Array = NDArray[np.float64]
 
-#: What a feature tells of; every feature is named by its aspect, then by what it is.
+#: Group of features, such as ``blood``.
 Aspect = str
 
 #: Windows after the arrival of the bolus [s], by name.
@@ -42,46 +43,45 @@ _DOSE = _NAMES[2]
 
 # a window counts as measured when frames cover this part of it
 _COVERED = 0.5
-# added before a logarithm is taken [SUV], so that noise about zero says nothing
+# added before a logarithm is taken [SUV], so that noise around zero has no effect
 _FLOOR = 0.03
 _LEVELS = {"quarter": 0.25, "median": 0.5, "three-quarter": 0.75, "90 %": 0.9, "97 %": 0.97}
 _CHANGES = ((2, 3), (3, 4), (4, 5), (3, 5))
 _CHANGE_LEVELS = {"median": 0.5, "90 %": 0.9, "98 %": 0.98}
-# large tissues that networks draw well
+# large tissues that networks segment well
 _UPTAKE = ("muscle", "brain", "myocardium")
 # part of a dose in a depot, and rate at which it empties [min⁻¹]
 _DEPOTS = tuple((part, rate) for part in (0.45, 0.7) for rate in (0.02, 0.07))
 _LEAST_VOLUME = 40.0  # of a tissue that has a curve [mm³]
 
 
-class Seen(NamedTuple):
-    """What features are read from.
+class PredictedScan(NamedTuple):
+    """A scan with the networks' prediction for it.
 
     Attributes
     ----------
     prediction
-        Of the networks.
-    activity
-        Shape (frames, z, y, x), voxels of 1 mm [SUV].
-    timing
-        Of the frames.
-    body_weight
-        [kg].
+        Prediction of a network or an ensemble.
+    scan
+        The scan on the networks' grid.
     """
 
     prediction: Prediction | EnsemblePrediction
-    activity: torch.Tensor
-    timing: FrameTiming
-    body_weight: float
+    scan: NetworkScan
+
+    @property
+    def windows(self) -> Array:
+        """Weights of the frames in every window, see `window_means`."""
+        total = self.scan.activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
+        return window_means(self.scan.timing, arrival(self.scan.timing, total))
 
 
-def scan_features(seen: Seen) -> dict[Aspect, dict[str, float]]:
+def scan_features(seen: PredictedScan) -> dict[Aspect, dict[str, float]]:
     """Features of a scan, by aspect and name."""
-    total = seen.activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
-    windows = window_means(seen.timing, arrival(seen.timing, total))
+    windows = seen.windows
     blood = _blood_read(seen)
     return {
-        "distribution": dict(_distribution(seen.activity, seen.timing, windows)),
+        "distribution": dict(_distribution(seen.scan, windows)),
         "blood": dict(_blood(windows, blood)),
         "tissues": dict(_tissues(seen, windows, blood)),
         "fit": dict(_fit(seen, windows)),
@@ -98,30 +98,29 @@ def window_means(timing: FrameTiming, arrived: float) -> Array:
     return np.where(measured, overlap / np.maximum(covered, 1e-9), np.nan)
 
 
-def dose_share(activity: torch.Tensor, timing: FrameTiming, body_weight: float) -> float:
-    """Share of the injected activity that the image holds 1 to 3 min after the arrival of the bolus.
-
-    Arguments as of `Seen`; of a scan without that time, the share in the last frame.
-    """
+def dose_share(scan: NetworkScan) -> float:
+    """Share of the injected activity in the image 1 to 3 min after arrival, or in the last frame of a shorter scan."""
+    activity, timing = scan.activity, scan.timing
     total = activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
     mean = window_means(timing, arrival(timing, total))[_NAMES.index(_DOSE)] @ total
     held = mean if np.isfinite(mean) else total[-1]
-    return float(held * _share_of_mean(activity, body_weight))
+    return float(held * _share_of_mean(activity, scan.body_weight))
 
 
 def missed_arrival(timing: FrameTiming, arrived: float) -> bool:
-    """Whether activity was there before the first frame."""
+    """Whether the bolus arrived before the first frame."""
     return bool(arrived < timing.start[0])
 
 
 def _share_of_mean(activity: torch.Tensor, body_weight: float) -> float:
-    """Share of the injected activity for each SUV of the mean over the image: volume over mass of the body."""
+    """Share of the injected activity per SUV of the mean over the image: volume of the image over mass of the body."""
     return activity[0].numel() * 1e-6 / body_weight
 
 
-def _distribution(activity: torch.Tensor, timing: FrameTiming, windows: Array) -> Iterator[tuple[str, float]]:
-    smooth = functional.avg_pool3d(activity[:, None], 3, stride=2)[:, 0].double()
-    weights = torch.from_numpy(timing.duration / timing.duration.sum()).to(smooth)
+def _distribution(scan: NetworkScan, windows: Array) -> Iterator[tuple[str, float]]:
+    smooth = functional.avg_pool3d(scan.activity[:, None], 3, stride=2)[:, 0].double()
+    duration = scan.timing.duration
+    weights = torch.from_numpy(duration / duration.sum()).to(smooth)
     mean = torch.einsum("f,fzyx->zyx", weights, smooth)
     voxels = np.asarray(windows @ smooth[:, body_mask(mean)].numpy(force=True))
     for name, values in list(zip(_NAMES, voxels, strict=True))[1:]:
@@ -134,24 +133,21 @@ def _distribution(activity: torch.Tensor, timing: FrameTiming, windows: Array) -
             yield f"change from {_NAMES[first]} to {_NAMES[second]} in the {level} voxel", float(value)
 
 
-def paravenous_features(seen: Seen) -> Iterator[dict[str, float]]:
-    """Features of the blood as they would be with part of the dose in a depot that empties slowly.
+def paravenous_features(seen: PredictedScan) -> Iterator[dict[str, float]]:
+    """Features of the blood if part of the dose were in a depot that empties slowly.
 
     Kinetics are linear: the curve becomes (1 − part) of itself and `part` of its convolution with the release from the
     depot, rate·e^(−rate·t).
     """
-    total = seen.activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
-    windows = window_means(seen.timing, arrival(seen.timing, total))
-    blood = _blood_read(seen)
-    timing = seen.timing
+    windows, blood, timing = seen.windows, _blood_read(seen), seen.scan.timing
     nodes = np.concatenate([timing.start[:1], timing.mid, timing.end[-1:]])
     response = FrameConvolution(nodes, np.concatenate([[0.0], blood, blood[-1:]]), timing)
     for part, rate in _DEPOTS:
         yield dict(_blood(windows, (1.0 - part) * blood + part * rate * response.exponential(rate)[0]))
 
 
-def _blood_read(seen: Seen) -> Array:
-    """Blood as the weight map reads it: the correction after it is fitted to FDG and might hide another tracer."""
+def _blood_read(seen: PredictedScan) -> Array:
+    """Blood before the correction, which is fitted to FDG and might hide another tracer; shape (frames,) [SUV]."""
     return np.asarray(_array(seen.prediction.curves)[TISSUES.index("blood")], float)
 
 
@@ -161,11 +157,11 @@ def _blood(windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
     yield "the peak of the blood", _log(float(blood.max()))
 
 
-def _tissues(seen: Seen, windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
-    """Uptake over the integral of the blood before it: what kinetics, not the dose, decide."""
+def _tissues(seen: PredictedScan, windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
+    """Uptake over the integral of the blood before it, which depends on kinetics and not on the dose."""
     curves = np.asarray(_array(seen.prediction.curves), float)
     volumes = torch.as_tensor(seen.prediction.tissues).sum(dim=(1, 2, 3)).tolist()
-    given = np.cumsum(np.clip(blood, 0.0, None) * seen.timing.duration) / 60.0
+    given = np.cumsum(np.clip(blood, 0.0, None) * seen.scan.timing.duration) / 60.0
     for index in (2, 3, 4, 5):
         integral = _log(float(windows[index] @ given), 0.3)
         for tissue in _UPTAKE:
@@ -174,12 +170,12 @@ def _tissues(seen: Seen, windows: Array, blood: Array) -> Iterator[tuple[str, fl
             yield f"uptake of {tissue} at {_NAMES[index]}", uptake if volumes[place] >= _LEAST_VOLUME else float("nan")
 
 
-def _fit(seen: Seen, windows: Array) -> Iterator[tuple[str, float]]:
+def _fit(seen: PredictedScan, windows: Array) -> Iterator[tuple[str, float]]:
     tissues = torch.as_tensor(seen.prediction.tissues)
     curves = torch.as_tensor(_array(seen.prediction.curves)).to(tissues)
     means = torch.from_numpy(np.nan_to_num(windows)).to(tissues)
     modelled = torch.einsum("wk,kzyx->wzyx", means @ curves.T, tissues)
-    measured = torch.einsum("wf,fzyx->wzyx", means, seen.activity.to(tissues))
+    measured = torch.einsum("wf,fzyx->wzyx", means, seen.scan.activity.to(tissues))
     left = functional.avg_pool3d((measured - modelled)[:, None], 2).flatten(1).norm(dim=1)
     size = functional.avg_pool3d(measured[:, None], 2).flatten(1).norm(dim=1)
     shares = (left / size.clamp(min=1e-9)).double().numpy(force=True)

@@ -1,9 +1,9 @@
-"""Which way the animal lies in the image, learned from scans that lie the right way.
+"""Orientation of the animal in the image, learned from scans of the right orientation.
 
 The body is centred, reduced to voxels of 4 mm at three times after the bolus, and described by a linear score that was
 fitted by ridge regression to be high for sound scans and low for the same scans with head and tail, back and belly or
-the two axes across the body exchanged. No other faults are needed to learn it. Left and right are not told apart:
-the networks are trained on both.
+the two axes across the body exchanged. No faulty scans are needed to learn it. Left and right are not distinguished,
+because the networks are trained on both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TIMES = ((-5.0, 30.0), (60.0, 300.0), (900.0, 2400.0))
 # voxels of the box around the body, and how many become one along each axis
 _BOX, _JOINED = (60, 28, 28), 4
 _RIDGE = 300.0
-# the body is where the root of the activity exceeds this part of its own mean, weighted by itself: air weighs nothing
+# the body is where the root of the activity exceeds this part of its self-weighted mean, to which air adds nothing
 _BODY = 0.5
 
 #: What may have been exchanged, in words, and how to exchange it in an array (..., z, y, x).
@@ -35,14 +35,14 @@ _FLIPS = {(-3,): "head and tail", (-2,): "back and belly", (-3, -2): "head and t
 
 
 def reduced_image(activity: torch.Tensor, timing: FrameTiming) -> Array:
-    """The centred, reduced image that the score is of, shape (times, z, y, x), each time with mean square 1.
+    """The centred, reduced image that is scored, shape (times, z, y, x), with mean square 1 at each time.
 
     Parameters
     ----------
     activity
-        Shape (frames, z, y, x), voxels of 1 mm, any unit.
+        Image, shape (frames, z, y, x), voxels of 1 mm, any unit.
     timing
-        Of the frames.
+        Start and duration of the frames.
     """
     total = activity.mean(dim=(1, 2, 3)).double().numpy(force=True)
     weights = np.stack([_frame_weights(timing, arrival(timing, total), *span) for span in _TIMES])
@@ -52,13 +52,13 @@ def reduced_image(activity: torch.Tensor, timing: FrameTiming) -> Array:
 
 
 def body_mask(image: torch.Tensor) -> torch.Tensor:
-    """Where the body is in an image of any unit and field of view, shape (z, y, x)."""
+    """Mask of the body in an image of any unit and field of view, shape (z, y, x)."""
     roots = image.clamp(min=0.0).sqrt()
     return roots > _BODY * roots.square().sum() / roots.sum().clamp(min=1e-12)
 
 
 def _frame_weights(timing: FrameTiming, arrived: float, begin: float, end: float) -> Array:
-    """Weights of the frames in a span after the arrival; the last frame where there is none."""
+    """Weights of the frames in a span after the arrival; the last frame alone if the scan lacks the span."""
     overlap = np.minimum(timing.end, arrived + end) - np.maximum(timing.start, arrived + begin)
     overlap = np.clip(overlap, 0.0, None)
     if not overlap.any():
@@ -67,7 +67,7 @@ def _frame_weights(timing: FrameTiming, arrived: float, begin: float, end: float
 
 
 def _boxed(images: torch.Tensor) -> torch.Tensor:
-    """Box around the middle of the body, which is seen in the last image; zeros beyond the field of view."""
+    """Box around the centre of the body in the last image; zeros beyond the field of view."""
     box = images.new_zeros(len(images), *_BOX)
     places = torch.argwhere(body_mask(images[-1])).double()
     if not len(places):
@@ -81,7 +81,7 @@ def _boxed(images: torch.Tensor) -> torch.Tensor:
 
 
 def _exchanged(image: Array) -> Iterator[tuple[str, Array]]:
-    """The image as it would be with axes exchanged, and what would have to be exchanged to put it right."""
+    """Yield the image with axes exchanged, and the exchange that corrects it in words."""
     swapped = np.swapaxes(image, -1, -2)
     for axes, words in _FLIPS.items():
         yield words, np.flip(image, axes)
@@ -96,23 +96,23 @@ def _with_mirror(image: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, eq=False)
 class Orientation:
-    """A fitted score.
+    """A linear score of the orientation.
 
     Attributes
     ----------
     weights
-        Of the reduced image, mirrored evenly, shape (times, z, y, x).
+        Weights of the reduced image, applied to it and to its mirror image, shape (times, z, y, x).
     """
 
     weights: Array
 
     def margin(self, image: Array) -> tuple[float, str]:
-        """How much more the image looks like a mouse as it lies than with axes exchanged, and the likeliest exchange.
+        """Score of the image less the highest score with axes exchanged, and that exchange in words.
 
         Parameters
         ----------
         image
-            From `reduced_image`.
+            Image from `reduced_image`.
         """
         others = {words: self._score(other) for words, other in _exchanged(image)}
         best = max(others, key=lambda words: others[words])
@@ -122,12 +122,12 @@ class Orientation:
         return float(sum((self.weights * one).sum() for one in _with_mirror(image)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Convert to plain values for JSON."""
         return {"weights": rounded(self.weights)}
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Orientation:
-        """Inverse of `to_dict`."""
+        """Read what `to_dict` wrote."""
         return cls(np.array(kept["weights"]))
 
 
@@ -143,7 +143,7 @@ def fit_orientation(images: Sequence[Array]) -> Orientation:
 
 
 def rounded(values: Array) -> list[Any]:
-    """As plain numbers of five digits."""
+    """Convert an array to nested lists of numbers with five digits."""
     flat = [float(f"{value:.5g}") for value in values.ravel()]
     nested: list[Any] = np.reshape(flat, values.shape).tolist()
     return nested

@@ -1,4 +1,4 @@
-"""Whether a model may be trusted with a scan, and why not."""
+"""Verdict of the scope check: whether a model was made for a scan, and the reasons against it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ STATES: tuple[State, ...] = ("in scope", "doubtful", "out of scope")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check says of a scan.
+    """Result of a check of a scan.
 
     Attributes
     ----------
     state
         ``"in scope"``, ``"doubtful"`` (use with care) or ``"out of scope"`` (don't use).
     reasons
-        Why it is not in scope, gravest first, in words for the report; empty if it is.
+        Reasons why it is not in scope, the gravest first, in words for the report; empty if it is.
     score
-        Largest distance from what is known, in units of what is allowed: above 1 it is doubtful. 0 for checks that
-        measure no distance.
+        Largest distance from known scans in units of the limit: above 1 the scan is doubtful. 0 for checks that measure
+        no distance.
     """
 
     state: State = "in scope"
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def worst(*verdicts: Verdict) -> Verdict:
-    """One verdict of several: the worst state, all reasons with those of the worst first, the highest score."""
+    """Combine verdicts: the worst state, all reasons with those of the worst first, and the highest score."""
     ordered = sorted(verdicts, key=lambda verdict: -STATES.index(verdict.state))
     if not ordered:
         return Verdict()

@@ -1,8 +1,8 @@
-"""Examples as they might also have been: another animal, another scanner, another protocol.
+"""Augmentation of examples: another size of the animal, another scanner, another protocol.
 
-A simulated scan teaches more if it is not always seen as it was simulated. Image and tissues are changed alike, so that
-the image stays the mixture of the tissues that it was, and its blood stays as it is. Animals are larger or smaller and
-images more blurred than any that were simulated, so a network can't count on the sizes and resolutions that it knows.
+Image and tissues are changed alike, so that the image remains the same mixture of its tissues, and the blood is not
+changed. Animals become larger or smaller and images more blurred than any that were simulated, so that a network does
+not rely on the sizes and resolutions of the simulation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.tissues import TISSUES
 from dlif_core.networks.training.examples import Example
-from dlif_core.networks.training.run import Source
+from dlif_core.networks.training.run import ExampleSource
 from dlif_core.separable import FWHM, blur_matrix, separable
 
 # share of the examples that end early, and between which times [s]
@@ -25,17 +25,17 @@ _SHORT_SHARE, _EARLIEST_END = 0.25, (850.0, 2000.0)
 _STRETCHED_SHARE, _STRETCH, _ANISOTROPY = 0.7, 0.14, 0.02
 # share of the examples that are blurred, and how much at most [voxels]
 _BLURRED_SHARE, _BLUR = 0.4, 1.1
-# share of the examples in which frames are put right as a prediction does it, and what error that leaves [voxels]
+# share of the examples that are corrected for motion as in a prediction, and the error that this leaves [voxels]
 _ALIGNED_SHARE, _ALIGNMENT_ERROR = 0.75, 0.06
-# share of the examples that are cut along z, to how many voxels, and how far from the cut the heart stays
+# share of the examples that are cut along z, the fewest voxels left, and how far the heart stays from the cut
 _CUT_SHARE, _FEWEST_PLANES, _MARGIN = 0.6, 36, 10.0
 _MYOCARDIUM = TISSUES.index("myocardium")
 
 
-def varied(example: Example, rng: np.random.Generator) -> Example:
-    """The example seen elsewhere, mirrored or not, cut along z, mostly with its motion put right."""
-    example = seen_elsewhere(example, rng)
-    activity, tissues, displacement = example.activity, example.tissues, example.displacement
+def augmented_for_training(example: Example, rng: np.random.Generator) -> Example:
+    """The example augmented, perhaps mirrored and cut along z, and mostly corrected for motion."""
+    example = augmented(example, rng)
+    activity, tissues, displacement = example.scan.activity, example.tissues, example.displacement
     if rng.random() < _ALIGNED_SHARE:
         error = _ALIGNMENT_ERROR * rng.standard_normal(tuple(displacement.shape))
         activity = displaced(activity, displacement + torch.from_numpy(error).to(displacement))
@@ -46,33 +46,30 @@ def varied(example: Example, rng: np.random.Generator) -> Example:
     if rng.random() < _CUT_SHARE and len(tissues):
         kept = _around_heart(tissues, rng)
         activity, tissues = activity[:, kept], tissues[:, kept]
-    return replace(example, activity=activity, tissues=tissues, displacement=displacement)
+    return Example(example.scan.with_activity(activity), tissues, displacement, example.whole_blood)
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """Scans as other animals, scanners or protocols might have given them, each always in the same way.
+class AugmentedExamples:
+    """Examples of which each is always augmented in the same way.
 
     Attributes
     ----------
     examples
-        The scans as they were.
+        The examples before augmentation.
     """
 
-    examples: Source
+    examples: ExampleSource
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def __getitem__(self, index: int, /) -> Example:
-        return seen_elsewhere(self.examples[index], np.random.default_rng(index))
+        return augmented(self.examples[index], np.random.default_rng(index))
 
 
-def seen_elsewhere(example: Example, rng: np.random.Generator) -> Example:
-    """The example as another animal, scanner or protocol might have given it: stretched, blurred, ended early.
-
-    Image and tissues are stretched and blurred alike, so the image stays the mixture of the tissues that it was.
-    """
+def augmented(example: Example, rng: np.random.Generator) -> Example:
+    """The example as of another animal, scanner or protocol: it may be stretched, blurred or ended early."""
     if rng.random() < _SHORT_SHARE:
         example = ended_early(example, rng.uniform(*_EARLIEST_END))
     if rng.random() < _STRETCHED_SHARE:
@@ -84,12 +81,11 @@ def seen_elsewhere(example: Example, rng: np.random.Generator) -> Example:
 
 
 def ended_early(example: Example, end: float) -> Example:
-    """The example without the frames that end after a time [s]; whole if it has none before."""
-    kept = int((example.timing.end <= end).sum()) or len(example.timing)
+    """The example without the frames that end after a time [s]; all of it if no frame ends before."""
+    kept = int((example.scan.timing.end <= end).sum()) or len(example.scan.timing)
     return replace(
         example,
-        activity=example.activity[:kept],
-        timing=example.timing.first(kept),
+        scan=example.scan.first(kept),
         displacement=example.displacement[:kept],
         whole_blood=example.whole_blood[:kept],
     )
@@ -98,20 +94,22 @@ def ended_early(example: Example, end: float) -> Example:
 def stretched(example: Example, zoom: Sequence[float]) -> Example:
     """The example with an animal larger by factors along z, y, x."""
     activity, tissues = (
-        displaced(images, torch.zeros(len(images), 3), zoom) for images in (example.activity, example.tissues)
+        displaced(images, torch.zeros(len(images), 3), zoom) for images in (example.scan.activity, example.tissues)
     )
     displacement = example.displacement * torch.tensor(zoom).to(example.displacement)
-    return replace(example, activity=activity, tissues=tissues.clamp(min=0.0), displacement=displacement)
+    return Example(example.scan.with_activity(activity), tissues.clamp(min=0.0), displacement, example.whole_blood)
 
 
 def blurred(example: Example, fwhm: float) -> Example:
-    """The example by a scanner that blurs it by a Gaussian more [voxels]."""
-    blur = [blur_matrix(length, fwhm / FWHM) for length in example.activity.shape[1:]]
-    return replace(example, activity=separable(example.activity, blur), tissues=separable(example.tissues, blur))
+    """The example blurred further by a Gaussian of this full width at half maximum [voxels]."""
+    activity = example.scan.activity
+    blur = [blur_matrix(length, fwhm / FWHM) for length in activity.shape[1:]]
+    scan = example.scan.with_activity(separable(activity, blur))
+    return replace(example, scan=scan, tissues=separable(example.tissues, blur))
 
 
 def _around_heart(tissues: torch.Tensor, rng: np.random.Generator) -> slice:
-    """Planes that a shorter field of view might have: the heart lies within."""
+    """Planes along z of a shorter field of view that contains the heart."""
     planes = tissues.shape[1]
     kept = min(_FEWEST_PLANES, planes)
     profile = tissues[_MYOCARDIUM].sum(dim=(1, 2))

@@ -1,4 +1,4 @@
-"""Fitting the corrections of trained networks on scans with known blood."""
+"""Corrections of trained networks, fitted to scans with known blood."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from dlif_core.networks.prediction.correction import Correction
 from dlif_core.networks.prediction.features import WINDOWS
-from dlif_core.networks.prediction.fit_quality import OFFSET, Described, describe
-from dlif_core.networks.prediction.predict import read_tissues, see_aligned
+from dlif_core.networks.prediction.fit_quality import OFFSET, FitDescription, describe
+from dlif_core.networks.prediction.predict import align, read_curves
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.training.examples import Example
-from dlif_core.networks.training.run import Source
+from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 
 Array = NDArray[np.float64]
@@ -27,22 +27,22 @@ RIDGE = 30.0
 
 def with_corrections(
     networks: Sequence[TissueNetwork],
-    examples: Source,
+    examples: ExampleSource,
     ridge: float = RIDGE,
     mapper: Mapper = in_turn,
 ) -> list[TissueNetwork]:
-    """The networks of an ensemble, each with a correction fitted to what it reads in scans with known blood.
+    """The networks of an ensemble, each with a correction fitted to the curves that it reads in scans with known blood.
 
     Parameters
     ----------
     networks
-        Trained; corrections that they have are replaced.
+        Trained networks; corrections that they have are replaced.
     examples
-        Scans; a thousand or more, for the description of a scan has a hundred numbers.
+        A thousand scans or more, because the description of a scan has a hundred values.
     ridge
-        See `Correction.fit`.
+        Penalty on squared slopes, see `Correction.fit`.
     mapper
-        Does what there is to do for each scan.
+        Runs the work on each scan.
     """
     corrected = [deepcopy(network) for network in networks]
     scans = mapper(partial(_cases_of, networks, examples), len(examples))
@@ -53,23 +53,25 @@ def with_corrections(
     return corrected
 
 
-def _cases_of(networks: Sequence[TissueNetwork], examples: Source, index: int) -> list[tuple[Described, Array]]:
+def _cases_of(
+    networks: Sequence[TissueNetwork], examples: ExampleSource, index: int
+) -> list[tuple[FitDescription, Array]]:
     return correction_cases(networks, examples[index])
 
 
 @torch.no_grad()
-def correction_cases(networks: Sequence[TissueNetwork], example: Example) -> list[tuple[Described, Array]]:
-    """For each network, description of a scan and the logarithm of true over read activity in every window.
+def correction_cases(networks: Sequence[TissueNetwork], example: Example) -> list[tuple[FitDescription, Array]]:
+    """For each network, the description of a scan and the logarithm of true over read activity in every window.
 
     Windows that the scan lacks have NaN.
     """
-    seen = see_aligned(networks, example.activity, example.timing, example.body_weight)
-    measured = seen.features.constants[:WINDOWS] > 0
-    truth = seen.features.windows @ example.whole_blood + OFFSET
+    aligned = align(networks, example.scan)
+    measured = aligned.features.constants[:WINDOWS] > 0
+    truth = aligned.features.windows @ example.whole_blood + OFFSET
     cases = []
     for network in networks:
-        read = read_tissues(network, seen)
-        blood = (seen.features.windows @ read.unmixed.curves[0] + OFFSET).clamp(min=0.5 * OFFSET)
+        reading = read_curves(network, aligned)
+        blood = (aligned.features.windows @ reading.unmixed.curves[0] + OFFSET).clamp(min=0.5 * OFFSET)
         ratio = (truth / blood).log().where(measured, torch.nan)
-        cases.append((describe(read), ratio.double().numpy(force=True)))
+        cases.append((describe(reading), ratio.double().numpy(force=True)))
     return cases

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ import torch
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
+from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.tissues import tissue_parts
 from dlif_core.phantom import Population, draw, simulate_coarse
 
@@ -27,31 +27,26 @@ class Example:
 
     Attributes
     ----------
-    activity
-        Shape (frames, z, y, x), voxels of 1 mm [SUV].
-    timing
-        Of the frames.
-    body_weight
-        [kg].
+    scan
+        The scan on the networks' grid.
     tissues
-        How much of each tissue a voxel shows, the body at rest, shape (tissues, z, y, x).
+        Part of each tissue in every voxel, the body at rest, shape (tissues, z, y, x); no tissues if they are unknown.
     displacement
-        Of the body in every frame, shape (frames, 3) along z, y, x [voxels].
+        Displacement of the body in every frame along z, y, x, shape (frames, 3) [voxels].
     whole_blood
-        Exact frame averages, shape (frames,) [SUV].
+        Exact frame averages of arterial whole blood, shape (frames,) [SUV].
     """
 
-    activity: torch.Tensor
-    timing: FrameTiming
-    body_weight: float
+    scan: NetworkScan
     tissues: torch.Tensor
     displacement: torch.Tensor
     whole_blood: torch.Tensor
 
     def to(self, device: torch.device) -> Example:
-        """The same on a device."""
-        moved: dict[str, Any] = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
-        return replace(self, **moved)
+        """The example with all its tensors on a device."""
+        return Example(
+            self.scan.to(device), self.tissues.to(device), self.displacement.to(device), self.whole_blood.to(device)
+        )
 
 
 def make_example(seed: int, population: Population) -> Example:
@@ -60,9 +55,7 @@ def make_example(seed: int, population: Population) -> Example:
     frames = len(scan.protocol.timing)
     motion = torch.tensor(scan.protocol.motion or [(0.0, 0.0, 0.0)] * frames, dtype=torch.float32)
     return Example(
-        activity=scan.activity,
-        timing=scan.protocol.timing,
-        body_weight=scan.mouse.body_weight,
+        scan=NetworkScan(scan.activity, scan.protocol.timing, scan.mouse.body_weight),
         tissues=tissue_parts(scan.weights),
         displacement=motion / NETWORK_VOXEL,
         whole_blood=torch.from_numpy(scan.whole_blood.astype(np.float32)),
@@ -75,24 +68,24 @@ def save_example(path: Path, example: Example) -> None:
     with partial.open("wb") as file:
         np.savez(
             file,
-            activity=example.activity.half().numpy(),
+            activity=example.scan.activity.half().numpy(),
             tissues=(example.tissues / _PART_STEP).round().clamp(0, 255).byte().numpy(),
             displacement=example.displacement.numpy(),
             whole_blood=example.whole_blood.numpy(),
-            start=example.timing.start,
-            duration=example.timing.duration,
-            body_weight=example.body_weight,
+            start=example.scan.timing.start,
+            duration=example.scan.timing.duration,
+            body_weight=example.scan.body_weight,
         )
     os.replace(partial, path)
 
 
 def load_example(path: Path) -> Example:
-    """Read an example back."""
+    """Read an example that `save_example` wrote."""
     with np.load(path, allow_pickle=False) as kept:
+        timing = FrameTiming(kept["start"], kept["duration"], where=path)
+        activity = torch.from_numpy(kept["activity"].astype(np.float32))
         return Example(
-            activity=torch.from_numpy(kept["activity"].astype(np.float32)),
-            timing=FrameTiming(kept["start"], kept["duration"], where=path),
-            body_weight=float(kept["body_weight"]),
+            scan=NetworkScan(activity, timing, float(kept["body_weight"])),
             tissues=torch.from_numpy(kept["tissues"].astype(np.float32)) * _PART_STEP,
             displacement=torch.from_numpy(kept["displacement"].astype(np.float32)),
             whole_blood=torch.from_numpy(kept["whole_blood"]),
@@ -100,16 +93,16 @@ def load_example(path: Path) -> Example:
 
 
 class Examples:
-    """Examples of a population by number, made when they are first asked for.
+    """Examples of a population by number, simulated when they are first asked for.
 
     Parameters
     ----------
     folder
-        In which they are kept; it may be shared by several processes.
+        Folder in which they are kept; several processes may share it.
     population
-        From which they are drawn.
+        Population from which animals and scans are drawn.
     seeds
-        Seed of each.
+        Seed of each example.
 
     Raises
     ------

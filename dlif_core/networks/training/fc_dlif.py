@@ -24,24 +24,24 @@ from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 
 @dataclass(frozen=True)
 class PublishedRecipe:
-    """How FC-DLIF is trained; the defaults are as published.
+    """Settings of the training of FC-DLIF; the defaults are as published.
 
     Attributes
     ----------
     seed
-        Of the first weights, the order of the examples and their flips.
+        Seed of the initial weights, of the order of the examples and of their flips.
     steps
-        Updates of the weights.
+        Number of updates of the weights.
     batch
-        Examples to an update.
+        Number of examples in an update.
     learning_rate
-        At the beginning.
+        Learning rate of the first update.
     last_rate
         Learning rate of the last update relative to the first; it falls along a cosine.
     validate_every
-        Updates between two validations.
+        Number of updates between two validations.
     patience
-        Validations without improvement after which training ends.
+        Number of validations without improvement after which training ends.
     """
 
     seed: int = 0
@@ -53,7 +53,7 @@ class PublishedRecipe:
     patience: int = 10
 
     def rate(self, step: int) -> float:
-        """Learning rate of an update."""
+        """Learning rate at an update."""
         cosine = 0.5 * (1.0 + math.cos(math.pi * min(step / self.steps, 1.0)))
         return self.learning_rate * (self.last_rate + (1.0 - self.last_rate) * cosine)
 
@@ -62,23 +62,23 @@ class PublishedTraining(TrainingRun[PublishedRecipe, FCDLIF]):
     """Training of FC-DLIF on scans of 42 frames."""
 
     def new_network(self) -> FCDLIF:
-        """The published layers, with weights at random."""
+        """Make a network of the published layers with random weights."""
         return FCDLIF()
 
     def loss(self, example: Example, rng: np.random.Generator) -> torch.Tensor:
-        """Published loss of an example that may be flipped along y and along x."""
+        """Published loss at an example that may be flipped along y and along x."""
         axes = [axis for axis in (2, 3) if rng.random() < 0.5]
-        activity = padded(example.activity.flip(axes))[None]
+        activity = padded(example.scan.activity.flip(axes))[None]
         with convolving(self.arithmetic, activity.device):
             curve = self.network(activity)
         return published_loss(curve.float(), example.whole_blood[None])
 
     def error(self, network: FCDLIF, scan: Example) -> float:
         """Root mean square error of the curve of a scan [SUV]."""
-        return float((predict_curve(network, scan.activity) - scan.whole_blood).square().mean().sqrt())
+        return float((predict_curve(network, scan.scan.activity) - scan.whole_blood).square().mean().sqrt())
 
 
 def complete_scans(seeds: Iterable[int], population: Population) -> list[int]:
-    """Those of the seeds whose scan has all the 42 frames that the network is made for, in some 4 ms a seed."""
+    """Select the seeds whose scan has all the 42 frames that the network is made for, in some 4 ms a seed."""
     frames = frame_timing(MOUSE_FRAMES, np.inf)
     return [seed for seed in seeds if draw(seed, population).protocol.timing == frames]

@@ -1,9 +1,9 @@
-"""Populations beside the one that networks are trained on: towards the edges of its ranges, and beyond them.
+"""Populations beside `TRAINING`: at the edges of its ranges, and just beyond them.
 
-Ten and more properties of a mouse and of a scanner are drawn independently, so that hardly any scan of `TRAINING` is at
-the edge of several ranges at once, whereas an animal of another laboratory may well be. A network that has learned from
-scans of the edges too, has less far to go. And since errors grow beyond the ranges nevertheless, the band is calibrated
-there: calibrated on scans like those of the training it would be too narrow for others.
+More than ten properties of a mouse and of a scanner are drawn independently, so that hardly any scan of `TRAINING` is
+at the edge of several ranges at once, whereas an animal of another laboratory may well be. A network that is also
+trained on scans of the edges has to extrapolate less. Since errors grow beyond the ranges nevertheless, the band is
+calibrated there: calibrated on scans like those of the training it would be too narrow for others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SCANNER = ("resolution", "heart_resolution", "noise_level")
 
 
 def ends(span: Span, outside: float = 0.0, inside: float = 0.0) -> Span:
-    """What lies at either end of a range, so many times its width beyond and within; the share of draws stays."""
+    """Intervals at both ends of a range, which reach beyond and into it by these parts of its width."""
     ((low, high),) = span.intervals
     beyond, within = outside * (high - low), inside * (high - low)
     return Span(

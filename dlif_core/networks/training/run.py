@@ -1,4 +1,4 @@
-"""A training as steps that can be stopped and resumed without a trace, whatever the network."""
+"""A training in updates that can be stopped and resumed with the same result, for any kind of network."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ _LARGEST_GRADIENT = 5.0
 _DECAY = 0.998
 
 
-class Source(Protocol):
-    """Examples by number."""
+class ExampleSource(Protocol):
+    """A sequence of examples, which may be made when they are asked for."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Example: ...
 
 
 class RunRecipe(Protocol):
-    """What a run needs to know of a recipe, which is a dataclass of plain values."""
+    """The settings that every training has; a recipe is a dataclass of plain values."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def seed(self) -> int:
-        """Of the first weights, the order of the examples and what is changed in them."""
+        """Seed of the initial weights, of the order of the examples and of their augmentation."""
 
     @property
     def steps(self) -> int:
-        """Updates of the weights."""
+        """Number of updates of the weights."""
 
     @property
     def batch(self) -> int:
-        """Examples to an update."""
+        """Number of examples in an update."""
 
     @property
     def validate_every(self) -> int:
-        """Updates between two validations."""
+        """Number of updates between two validations."""
 
     @property
     def patience(self) -> int:
-        """Validations without improvement after which training ends."""
+        """Number of validations without improvement after which training ends."""
 
     def rate(self, step: int) -> float:
-        """Learning rate of an update."""
+        """Learning rate at an update."""
 
 
 RecipeKind = TypeVar("RecipeKind", bound=RunRecipe)
@@ -69,15 +69,15 @@ NetworkKind = TypeVar("NetworkKind", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A line of the training log.
+class LogEntry:
+    """A validation in the log of a training.
 
     Attributes
     ----------
     step
-        Updates done.
+        Number of updates before the validation.
     loss
-        Mean over the updates since the last entry; NaN before the first.
+        Mean loss over the updates since the last entry; NaN before the first.
     rmse
         Median over the validation scans of the root mean square error of the whole-blood curve [SUV].
     """
@@ -89,34 +89,36 @@ class Entry:
 
 @dataclass
 class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
-    """A training under way.
+    """A training, new or resumed.
 
     Attributes
     ----------
-    recipe, examples, validation
-        How and on what; the validation scans choose the weights that are kept.
+    recipe
+        Settings of the training.
+    examples, validation
+        Examples to train on, and those by which the weights to keep are chosen.
     device
-        On which it runs; examples are taken there.
+        Device of the training; examples are moved there.
     arithmetic
-        Of the convolutions in updates from now on, see `training_arithmetic`.
+        Arithmetic of the convolutions in updates from now on, see `training_arithmetic`.
     arithmetics
-        Those of all updates so far, in the order in which they came; several if a training was resumed on a device that
-        computes another one fast.
+        Arithmetics of all updates so far in their order; several if the training was resumed on a device that computes
+        another one fast.
     network, optimiser
-        As they stand.
+        Network in training and its optimiser.
     averaged
         Running mean of the network's weights over some hundred updates.
     best
-        Averaged weights that validated best so far, empty before the first validation.
+        Averaged weights with the best validation so far, empty before the first validation.
     step
-        Updates done.
+        Number of updates so far.
     log
         One entry for each validation.
     """
 
     recipe: RecipeKind
-    examples: Source
-    validation: Source
+    examples: ExampleSource
+    validation: ExampleSource
     device: torch.device = _CPU
     arithmetic: Arithmetic = field(init=False)
     arithmetics: list[Arithmetic] = field(init=False, default_factory=list)
@@ -125,7 +127,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
     averaged: AveragedModel = field(init=False)
     best: dict[str, torch.Tensor] = field(init=False, default_factory=dict)
     step: int = field(init=False, default=0)
-    log: list[Entry] = field(init=False, default_factory=list)
+    log: list[LogEntry] = field(init=False, default_factory=list)
     _losses: list[float] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -138,11 +140,11 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
 
     @abstractmethod
     def new_network(self) -> NetworkKind:
-        """A network to begin with."""
+        """Make a network with its initial weights."""
 
     @abstractmethod
     def loss(self, example: Example, rng: np.random.Generator) -> torch.Tensor:
-        """Loss of the network at an example, which may be varied at random."""
+        """Loss of the network at an example, which may be augmented at random."""
 
     @abstractmethod
     def error(self, network: NetworkKind, scan: Example) -> float:
@@ -150,7 +152,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
 
     @property
     def averaged_weights(self) -> dict[str, torch.Tensor]:
-        """The running mean of the network's weights."""
+        """Running mean of the network's weights."""
         averaged: Any = self.averaged.module
         return {name: value.clone() for name, value in averaged.state_dict().items()}
 
@@ -167,23 +169,23 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         return stalled or self.step >= self.recipe.steps
 
     @property
-    def best_entry(self) -> Entry:
-        """Log entry of the weights that are kept."""
+    def best_entry(self) -> LogEntry:
+        """Log entry of the weights with the best validation."""
         return min(self.log, key=lambda entry: entry.rmse)
 
     def best_network(self) -> NetworkKind:
-        """A network with the weights that validated best, ready to predict on the CPU."""
+        """A network with the weights of the best validation, ready to predict on the CPU."""
         network = self.new_network()
         network.load_state_dict(self.best)
         return network.eval()
 
     def run(self, updates: int | None = None, progress: Callable[[Self], None] | None = None) -> None:
-        """Go on training.
+        """Train until the end, or for some updates.
 
         Parameters
         ----------
         updates
-            At most so many; by default until training is finished.
+            Largest number of updates; None trains until the training is finished.
         progress
             Called after every update.
         """
@@ -214,18 +216,18 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         return total
 
     def validate(self) -> None:
-        """Judge the averaged weights by the validation scans; keep them if none were better."""
+        """Compute the error of the averaged weights on the validation scans, and keep the best weights."""
         averaged: Any = self.averaged.module
         scans = (self.validation[index].to(self.device) for index in range(len(self.validation)))
         score = float(np.median([self.error(averaged, scan) for scan in scans]))
         if not self.log or score < self.best_entry.rmse:
             self.best = self.averaged_weights
         loss = float(np.mean(self._losses)) if self._losses else math.nan
-        self.log.append(Entry(self.step, loss, score))
+        self.log.append(LogEntry(self.step, loss, score))
         self._losses.clear()
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint: all that `resume` needs, as safetensors; never seen half-written."""
+        """Write a checkpoint as safetensors with all that `resume` needs; the file appears when it is complete."""
         state = {
             f"{kind}.{name}": value for kind, tensors in self._tensors().items() for name, value in tensors.items()
         }
@@ -255,20 +257,25 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
 
     @classmethod
     def resume(
-        cls, path: Path, recipe: RecipeKind, examples: Source, validation: Source, device: torch.device = _CPU
+        cls,
+        path: Path,
+        recipe: RecipeKind,
+        examples: ExampleSource,
+        validation: ExampleSource,
+        device: torch.device = _CPU,
     ) -> Self:
-        """A training as it stood when its checkpoint was written; on a CPU it resumes to the same bits.
+        """Resume a training from its checkpoint; on a CPU the result has the same bits as without a break.
 
-        It resumes in the arithmetic of this process. If that is another than the one of the updates before, then the
-        bits differ, and `arithmetics` tells both: a training that came from another processor would otherwise resume in
-        one that this processor only emulates.
+        It resumes in the arithmetic of this process. If that is not the one of the updates before, the bits differ and
+        `arithmetics` records both. It is not refused: a training that is moved to another processor would otherwise
+        have to be begun anew, or resumed in an arithmetic that this processor only emulates.
 
         Raises
         ------
         InputError
-            If the file is no checkpoint.
+            If the file is not a checkpoint.
         ConfigurationError
-            If the checkpoint is of another recipe.
+            If the checkpoint is of another recipe, or `DLIF_TRAINING_DTYPE` is wrong.
         """
         try:
             with safe_open(path, "pt") as file:
@@ -277,7 +284,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError("the file is no checkpoint.", where=path, hint="Delete it and train afresh.") from error
         wanted = json.loads(json.dumps(asdict(recipe)))
-        # settings that came into being after the checkpoint was written can't be compared
+        # settings that are newer than the checkpoint can't be compared
         if stated != {name: value for name, value in wanted.items() if name in stated}:
             raise ConfigurationError(
                 f"the checkpoint is of another recipe: {stated}.",
@@ -295,8 +302,8 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         self.network.load_state_dict(part("network"))
         self.averaged.load_state_dict(part("averaged"))
         self.best, self.step, self._losses = part("best"), progress["step"], progress["losses"]
-        self.log = [Entry(**entry) for entry in progress["log"]]
-        # checkpoints that state no arithmetic are of a time when there was one
+        self.log = [LogEntry(**entry) for entry in progress["log"]]
+        # checkpoints that state no arithmetic were written when training knew only bfloat16
         self.arithmetics = progress.get("arithmetics", ["bfloat16"] if self.step else [])
         first, second, step = part("first"), part("second"), torch.tensor(float(self.step))
         names = [name for name, _ in self.network.named_parameters()]

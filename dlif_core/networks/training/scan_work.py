@@ -9,12 +9,12 @@ Result = TypeVar("Result")
 
 
 class Mapper(Protocol):
-    """Does work for the numbers from 0 up to a count, and yields the results in order."""
+    """A function that runs work for the numbers from 0 up to a count and yields the results in order."""
 
     def __call__(self, work: Callable[[int], Result], count: int, /) -> Iterable[Result]:
-        """Results of `work` at 0, 1, … `count` - 1."""
+        """Yield the results of `work` for 0, 1, … `count` - 1."""
 
 
 def in_turn(work: Callable[[int], Result], count: int) -> Iterable[Result]:
-    """Do the work here, one number after the other."""
+    """Run the work in this process, one number after the other."""
     return map(work, range(count))

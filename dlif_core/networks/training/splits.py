@@ -1,4 +1,4 @@
-"""Which animals serve for what: training, validation, calibration. No animal serves for two things."""
+"""Which animals are used for training, for validation and for calibration; no animal is used for two of them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _RANGE = re.compile(r"(?P<group>.*):(?P<first>\d+)\.\.(?P<last>\d+)")
 
 @dataclass(frozen=True)
 class SplitManifest:
-    """Animals by what they served for.
+    """Animals by their use.
 
     Attributes
     ----------
     splits
-        For each use the names of its animals, such as ``training:17`` for a simulated animal (population and seed) or
+        For each use, the names of its animals, such as ``training:17`` for a simulated animal (population and seed) or
         ``study:sub-03`` for a real one. An animal counts once, however often it was scanned.
 
     Raises
     ------
     ConfigurationError
-        If an animal is in two splits: figures and bands would then promise too much.
+        If an animal is in two splits: metrics and bands would then be too optimistic.
     """
 
     splits: Mapping[str, tuple[str, ...]]
@@ -42,31 +42,31 @@ class SplitManifest:
         Raises
         ------
         ConfigurationError
-            If one of them served for something already.
+            If one of them was used already.
         """
         others = tuple(animals)
         for split, known in self.splits.items():
             _require_apart(split, known, use, others)
 
     def joined(self, earlier: SplitManifest) -> SplitManifest:
-        """Splits of a model that was trained further: what the earlier training used counts as used.
+        """Splits of a model that was trained further: animals of the earlier training count as used.
 
         Raises
         ------
         ConfigurationError
-            If an animal served earlier for something else than now.
+            If an animal was used earlier for something else than now.
         """
         names = dict.fromkeys([*earlier.splits, *self.splits])
         both = {name: (*earlier.splits.get(name, ()), *self.splits.get(name, ())) for name in names}
         return SplitManifest({name: tuple(dict.fromkeys(animals)) for name, animals in both.items()})
 
     def to_dict(self) -> dict[str, list[str]]:
-        """Plain values for JSON; runs of numbered animals are written ``training:17..42``."""
+        """Convert to plain values for JSON; runs of numbered animals are written ``training:17..42``."""
         return {name: list(_shortened(animals)) for name, animals in self.splits.items()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Iterable[str]]) -> SplitManifest:
-        """Inverse of `to_dict`."""
+        """Read what `to_dict` wrote."""
         return cls({name: tuple(animal for run in runs for animal in _spelled(run)) for name, runs in content.items()})
 
 
@@ -75,23 +75,23 @@ def _require_apart(first: str, these: Iterable[str], second: str, those: Iterabl
     if shared:
         more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
         raise ConfigurationError(
-            f"animal {shared[0]}{more} would serve for {first} and for {second}.",
+            f"animal {shared[0]}{more} would be used for {first} and for {second}.",
             where="splits",
             hint="Give every animal, with all its scans, one use.",
         )
 
 
 def simulated_animals(population: str, seeds: Iterable[int]) -> tuple[str, ...]:
-    """Names of simulated animals."""
+    """Names of the simulated animals of a population, ``population:seed``."""
     return tuple(f"{population}:{seed}" for seed in seeds)
 
 
 def _shortened(animals: Sequence[str]) -> Iterator[str]:
-    """Runs of consecutive numbers as one entry, all others as they are."""
+    """Write runs of consecutive numbers as one entry, all other animals unchanged."""
     start = 0
     follows = [_follows(*pair) for pair in pairwise(animals)]
-    for end, goes_on in enumerate([*follows, False] if animals else []):
-        if not goes_on:
+    for end, continues in enumerate([*follows, False] if animals else []):
+        if not continues:
             number = animals[end].rpartition(":")[2]
             yield animals[start] if start == end else f"{animals[start]}..{number}"
             start = end + 1
@@ -110,16 +110,16 @@ def _spelled(run: str) -> tuple[str, ...]:
 
 
 def animal_folds(animals: Sequence[str], folds: int, seed: int) -> list[tuple[str, ...]]:
-    """Divide animals into folds of nearly one size; all scans of an animal lie in one fold.
+    """Divide animals into folds of nearly equal size; all scans of an animal are in one fold.
 
     Parameters
     ----------
     animals
-        The animal of each scan; an animal may occur often.
+        The animal of each scan; an animal may occur several times.
     folds
-        How many.
+        Number of folds.
     seed
-        Of the order.
+        Seed of the random order.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Training of the tissue network: seeded, in steps that can be stopped and resumed without a trace."""
+"""Training of the tissue network on examples with known curves, and known tissues where there are any."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dlif_core.networks.prediction.tissues import TISSUES
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.training.arithmetic import Arithmetic, convolving
-from dlif_core.networks.training.augmentation import varied
+from dlif_core.networks.training.augmentation import augmented_for_training
 from dlif_core.networks.training.examples import Example
 from dlif_core.networks.training.run import TrainingRun
 
@@ -27,37 +27,40 @@ from dlif_core.networks.training.run import TrainingRun
 _BLOOD, _MYOCARDIUM, _EMPHASIS = TISSUES.index("blood"), TISSUES.index("myocardium"), 4.0
 # tissues much smaller than this count less [voxels]
 _SMALL = 30.0
-# the tail begins so long after the start [s]; its errors are relative to the curve plus this [SUV]
+# start of the tail after the start of the scan [s]; offset [SUV] of its relative errors; weight in the loss
 _TAIL, _TAIL_FLOOR, _TAIL_WEIGHT = 240.0, 0.3, 0.5
-# spread of the factors by which tissues are more or less active, standard deviation of their logarithm
+# standard deviation of the logarithm of the factors by which tissues are more or less active
 _KINETICS = 0.4
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """Settings of the training of a tissue network.
 
     Attributes
     ----------
     seed
-        Of the first weights, the order of the examples and what is changed in them.
+        Seed of the initial weights, of the order of the examples and of their augmentation.
     channels
-        Of the network, see `TissueNetwork`.
+        Channels of the network on its three levels, see `TissueNetwork`.
     revisions
-        How often the network revises its drawing, see `RevisingNetwork`; its first drawing stays as the run began.
+        Number of times that the network refines its segmentation, see `RefiningNetwork`; the weights of the first
+        segmentation are not trained then.
     steps
-        Updates of the weights; the learning rate falls to a fiftieth over them, along a cosine.
+        Number of updates of the weights; the learning rate falls to a fiftieth over them, along a cosine.
     batch
-        Examples to an update.
+        Number of examples in an update.
     learning_rate
-        Highest, after `warm_up` updates.
+        Highest learning rate, reached after `warm_up` updates.
+    warm_up
+        Number of updates over which the learning rate rises.
     fit, bias, drawing
-        Weights of the error of the curve, of its bias with other kinetics, and of the error of the drawn tissues. With
-        `fit` zero a network learns to draw alone, which takes it far in few updates; the curve refines it.
+        Weights in the loss of the error of the curve, of its bias with other kinetics, and of the error of the
+        segmentation. With `fit` zero a network learns to segment alone, which takes it far in few updates.
     validate_every
-        Updates between two validations.
+        Number of updates between two validations.
     patience
-        Validations without improvement after which training ends.
+        Number of validations without improvement after which training ends.
     """
 
     seed: int = 0
@@ -74,83 +77,84 @@ class Recipe:
     patience: int = 5
 
     def rate(self, step: int) -> float:
-        """Learning rate of an update."""
+        """Learning rate at an update."""
         cosine = 0.5 * (1.0 + math.cos(math.pi * min(step / self.steps, 1.0)))
         return self.learning_rate * min(1.0, (step + 1) / self.warm_up) * (0.02 + 0.98 * cosine)
 
 
 class Training(TrainingRun[Recipe, TissueNetwork]):
-    """A training of the tissue network under way."""
+    """Training of a tissue network, new or resumed."""
 
     def new_network(self) -> TissueNetwork:
-        """A network with weights at random."""
+        """Make a network with random weights."""
         return tissue_network(self.recipe.channels, self.recipe.revisions)
 
     def begin_from(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Begin from the weights of a network with these channels; one that doesn't revise begins both drawings."""
+        """Begin from the weights of a network with the same channels; one without refinement gives both networks."""
         super().begin_from(self.network.starting_weights(weights))
 
     def loss(self, example: Example, rng: np.random.Generator) -> torch.Tensor:
-        """Loss at the example as it might also have been."""
-        return example_loss(self.network, varied(example, rng), self.recipe, rng, self.arithmetic)
+        """Loss at the augmented example."""
+        return example_loss(self.network, augmented_for_training(example, rng), self.recipe, rng, self.arithmetic)
 
     def error(self, network: TissueNetwork, scan: Example) -> float:
         """Root mean square error of the whole-blood curve of a scan [SUV]."""
-        predicted = predict(network, scan.activity, scan.timing, scan.body_weight).whole_blood
+        predicted = predict(network, scan.scan).whole_blood
         return float((predicted - scan.whole_blood).square().mean().sqrt())
 
 
 def example_loss(
     network: TissueNetwork, example: Example, recipe: Recipe, rng: np.random.Generator, arithmetic: Arithmetic
 ) -> torch.Tensor:
-    """Error of the curve, its bias were the kinetics different, and the error of the drawn tissues.
+    """Weighted sum of the error of the curve, of its bias if kinetics were different, and of the segmentation's error.
 
-    Only the network computes in `arithmetic`, all else is in float32. An example that has no tissues, because nobody
-    knows them, is judged by its curve alone.
+    Only the network computes in `arithmetic`, all else is in float32. An example whose
+    tissues are unknown has only the error of its curve.
     """
-    activity, timing = example.activity, example.timing
-    counting = noise_confidence(activity, torch.tensor(timing.duration))
-    # a gradient goes through the last revision alone, so that each is the last at times
+    activity, timing = example.scan.activity, example.scan.timing
+    counting = noise_confidence(activity, example.scan.seconds)
+    # a gradient goes through the last refinement alone, so each of them is the last in some updates
     revisions = int(rng.integers(1, network.revisions + 1)) if network.revisions else 0
     with convolving(arithmetic, activity.device):
-        drawn = network.draw(activity, features(activity, timing, example.body_weight), counting, revisions)
+        found = network.segment(activity, features(example.scan), counting, revisions)
     if not recipe.fit:
-        return drawing_loss(drawn.logits, example.tissues)
-    unmixed = unmix(activity, drawn.tissues, counting * drawn.confidence)
+        return segmentation_loss(found.logits, example.tissues)
+    unmixed = unmix(activity, found.tissues, counting * found.confidence)
     fit = curve_loss(unmixed.curves[0], example.whole_blood, timing)
     if not len(example.tissues):
         return fit
     bias = leakage(unmixed.weight_map[0], example, counting, rng)
     biased = curve_loss(example.whole_blood + bias, example.whole_blood, timing)
-    return recipe.fit * fit + recipe.bias * biased + recipe.drawing * drawing_loss(drawn.logits, example.tissues)
+    segmentation = segmentation_loss(found.logits, example.tissues)
+    return recipe.fit * fit + recipe.bias * biased + recipe.drawing * segmentation
 
 
 def leakage(
     weight_map: torch.Tensor, example: Example, counting: torch.Tensor, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Error of the curve that a weight map would make without noise, the tissues' activities being drawn anew.
+    """Error of the curve that a weight map would give without noise if the tissues had other activities.
 
-    What a weight map lets through of every tissue is known from the true tissues. With curves that differ from those
-    in the image, a network can't balance the share of one tissue by that of another.
+    How much of every tissue a weight map lets through is known from the true tissues. With curves that differ from
+    those in the image, a network can't balance the contribution of one tissue by that of another.
 
     Parameters
     ----------
     weight_map
         Signed weights of blood, shape (z, y, x).
     example
-        Whose true tissues and their curves are taken.
+        Example with true tissues.
     counting
-        Its `noise_confidence`.
+        `noise_confidence` of its image.
     rng
-        Draws by which factor each tissue is more or less active.
+        Random numbers for the factors by which tissues are more or less active.
 
     Returns
     -------
-    Shape (frames,) [SUV].
+    Error of the curve, shape (frames,) [SUV].
     """
     passed = example.tissues.flatten(1) @ weight_map.flatten()
     passed = passed - torch.eye(len(TISSUES))[_BLOOD].to(passed)
-    curves = unmix(example.activity, example.tissues, counting).curves
+    curves = unmix(example.scan.activity, example.tissues, counting).curves
     curves[_BLOOD] = example.whole_blood
     factor = torch.from_numpy(np.exp(_KINETICS * rng.standard_normal(len(TISSUES)))).to(curves)
     factor[_BLOOD] = 1.0
@@ -158,9 +162,9 @@ def leakage(
 
 
 def curve_loss(predicted: torch.Tensor, whole_blood: torch.Tensor, timing: FrameTiming) -> torch.Tensor:
-    """Root mean square error over the frames [SUV], relative error of the area and of the tail.
+    """Sum of the root mean square error over the frames [SUV] and of the relative errors of the area and of the tail.
 
-    Short frames make the first weigh the peak; the second and third keep what long frames add up to.
+    Most frames are short, so the first weighs the peak; the other two weigh the long frames.
     """
     duration = torch.tensor(timing.duration).to(predicted)
     error = predicted - whole_blood
@@ -171,15 +175,15 @@ def curve_loss(predicted: torch.Tensor, whole_blood: torch.Tensor, timing: Frame
     return root + area + _TAIL_WEIGHT * late
 
 
-def drawing_loss(logits: torch.Tensor, tissues: torch.Tensor) -> torch.Tensor:
-    """Relative entropy of the drawn tissues to the true ones, in which small tissues count as much as large ones.
+def segmentation_loss(logits: torch.Tensor, tissues: torch.Tensor) -> torch.Tensor:
+    """Relative entropy of the segmentation to the true tissues, in which small tissues count as much as large ones.
 
     Parameters
     ----------
     logits
-        Shape (1 + tissues, z, y, x), background first.
+        Logits of the segmentation, shape (1 + tissues, z, y, x), background first.
     tissues
-        Shape (tissues, z, y, x).
+        True parts of the tissues, shape (tissues, z, y, x).
     """
     background = (1.0 - tissues.sum(dim=0, keepdim=True)).clamp(min=0.0)
     truth = torch.cat([background, tissues])

@@ -14,7 +14,7 @@ from dlif_core.evaluation.conditions import SHORT_END, conditions, make_case
 from dlif_core.evaluation.runner import evaluate, evaluate_scan, measure, require_unseen, unmade
 from dlif_core.input_function import METHODS
 from dlif_core.networks.prediction.fc_dlif import FCDLIF, predict_curve
-from dlif_core.networks.prediction.predict import network_image
+from dlif_core.networks.prediction.scan import network_image
 from dlif_core.networks.training.splits import SplitManifest
 from dlif_core.phantom import HELD_OUT, draw
 
@@ -88,7 +88,7 @@ class TestConditions:
 
 class TestMeasure:
     def test_the_truth_itself_is_without_error(self, case):
-        from dlif_core.evaluation.figures import fit_organs
+        from dlif_core.evaluation.metrics import fit_organs
 
         record = measure(case, method(lambda scan, blood: case.truth), fit_organs(case.scan, case.truth))
         assert record["outcome"] == "made"

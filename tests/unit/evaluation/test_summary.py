@@ -171,7 +171,7 @@ def test_files_hold_the_same(found, tmp_path):
     assert content == json.loads(json.dumps(as_record(found)))
     assert content["not_made"][0]["reason"] == "ValueError: no"
     assert {row["figure"] for row in content["figures"]} >= {"rmse", "recall", "truncated_rmse"}
-    assert len(pd.read_csv(tmp_path / "summary.tsv", sep="\t")) == len(found.figures)
+    assert len(pd.read_csv(tmp_path / "summary.tsv", sep="\t")) == len(found.metrics)
     assert (tmp_path / "evaluation.md").read_text() == markdown(found)
 
 

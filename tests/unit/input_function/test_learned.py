@@ -1,4 +1,4 @@
-"""The method ``learned`` on a simulated scan, with a network that draws the tissues as they are."""
+"""The method ``learned`` on a simulated scan, with a network that finds the tissues as they are."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.networks.calibration.calibration import Calibration
 from dlif_core.networks.calibration.error_scale import FEATURES, PARTS, ErrorScale
 from dlif_core.networks.prediction.tissues import tissue_parts
-from dlif_core.networks.prediction.weight_map import Drawn, TissueNetwork
+from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
 from dlif_core.networks.scope.verdict import Verdict
 from dlif_core.phantom import Population, draw, simulate, simulate_coarse
 
@@ -22,7 +22,7 @@ NODES = 33
 
 
 class TrueTissues(TissueNetwork):
-    """Draws what is there, whatever it sees."""
+    """Finds the true tissues, whatever it sees."""
 
     def __init__(self, tissues):
         super().__init__((4, 4, 4))
@@ -30,7 +30,7 @@ class TrueTissues(TissueNetwork):
 
     def forward(self, features):
         assert features.image.shape[1:] == self.tissues.shape[1:]
-        return Drawn(self.tissues, torch.ones(self.tissues.shape[1:]), torch.zeros(()))
+        return Segmentation(self.tissues, torch.ones(self.tissues.shape[1:]), torch.zeros(()))
 
 
 @pytest.fixture(scope="module")

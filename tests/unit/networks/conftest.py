@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from dlif_core.networks.bundle.folder import DEFAULT_MODEL, SHIPPED
-from dlif_core.networks.prediction.predict import load_network
 from dlif_core.networks.prediction.tissues import TISSUES
 from dlif_core.networks.prediction.weight_map import TissueNetwork
+from dlif_core.networks.prediction.weights import load_network
 from dlif_core.networks.training.examples import Example
 
 MYOCARDIUM = TISSUES.index("myocardium")
@@ -15,7 +15,7 @@ MYOCARDIUM = TISSUES.index("myocardium")
 
 @pytest.fixture(scope="session")
 def members() -> list[TissueNetwork]:
-    """Two networks of the shipped model.
+    """Two networks of the shipped model, which refine their segmentations.
 
     Their weights are the same on every processor. A network that a test trains has weights that depend on how the
     processor rounds, and the curve of one that is hardly trained may change by 1e-4 of itself if the image is rounded
@@ -26,17 +26,18 @@ def members() -> list[TissueNetwork]:
 
 @pytest.fixture(scope="session")
 def hearts(examples: list[Example]) -> list[Example]:
-    """The examples cut to 16 voxels about the heart along every axis, to be quick."""
+    """The examples cut to the heart, to be quick."""
     return [about_heart(example) for example in examples]
 
 
 def about_heart(example: Example, length: int = 16) -> Example:
-    """The example without what lies far from the myocardium."""
+    """The example without voxels far from the myocardium along y and x."""
     heart = example.tissues[MYOCARDIUM]
-    cut = [slice(None)]
-    for axis in range(3):
+    cut = [slice(None), slice(None)]
+    for axis in (1, 2):
         profile = heart.sum(dim=[other for other in range(3) if other != axis])
         middle = int((profile.cumsum(0) < 0.5 * profile.sum()).sum())
         first = min(max(middle - length // 2, 0), len(profile) - length)
         cut.append(slice(first, first + length))
-    return replace(example, activity=example.activity[tuple(cut)], tissues=example.tissues[tuple(cut)])
+    scan = example.scan.with_activity(example.scan.activity[tuple(cut)])
+    return replace(example, scan=scan, tissues=example.tissues[tuple(cut)])

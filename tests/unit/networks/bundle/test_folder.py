@@ -155,7 +155,7 @@ class TestSplits:
         assert SplitManifest.from_dict(json.loads(json.dumps(splits.to_dict()))) == splits
 
     def test_an_animal_has_one_use(self):
-        with pytest.raises(ConfigurationError, match="animal a:4 and 1 more would serve for training and for calibr"):
+        with pytest.raises(ConfigurationError, match="animal a:4 and 1 more would be used for training and for calibr"):
             SplitManifest(
                 {"training": simulated_animals("a", range(6)), "calibration": simulated_animals("a", [9, 5, 4])}
             )
@@ -163,7 +163,7 @@ class TestSplits:
     def test_an_evaluation_may_not_use_what_was_trained_on(self):
         splits = SplitManifest({"training": ("a:1",)})
         splits.require_apart("evaluation", ["a:2"])
-        with pytest.raises(ConfigurationError, match="a:1 would serve for training and for evaluation"):
+        with pytest.raises(ConfigurationError, match="a:1 would be used for training and for evaluation"):
             splits.require_apart("evaluation", ["a:2", "a:1"])
 
     def test_what_was_used_earlier_counts(self):

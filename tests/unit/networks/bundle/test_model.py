@@ -14,9 +14,12 @@ from dlif_core.networks.bundle.model import Trained, add_evaluation, load_model,
 from dlif_core.networks.calibration.calibration import Calibration
 from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.release import build as release
-from dlif_core.networks.release.build import checkpoint, settled_recipe, train_run, trained_facts, training_log
+from dlif_core.networks.release import runs
+from dlif_core.networks.release.build import settled_recipe, train_run
+from dlif_core.networks.release.facts import trained_facts, training_log
 from dlif_core.networks.release.fine_tuning import Alternating, OwnScan, TuningRecipe, divide, train_further
 from dlif_core.networks.release.recipe import ModelRecipe, Seeds, load_recipe, parse_recipe, shortened
+from dlif_core.networks.release.runs import checkpoint
 from dlif_core.networks.scope.assessment import Scope
 from dlif_core.networks.training.examples import make_example
 from dlif_core.networks.training.splits import SplitManifest
@@ -52,7 +55,7 @@ class Plain:
     def recalibrated(self, cases, population):
         return Plain(scans=len(cases), population=population)
 
-    def refusal(self, figure, level):
+    def refusal(self, metric, level):
         return "too few calibration scans"
 
 
@@ -85,8 +88,8 @@ def model(output, tmp_path):
 
 
 class TestRelease:
-    def test_goes_on_after_a_kill_to_the_same_bits(self, output, tmp_path, monkeypatch):
-        monkeypatch.setattr(release, "SAVE_EVERY", 1)
+    def test_resumes_after_a_kill_to_the_same_bits(self, output, tmp_path, monkeypatch):
+        monkeypatch.setattr(runs, "SAVE_EVERY", 1)
         (tmp_path / "work").mkdir()
         (tmp_path / "work" / "scans").symlink_to(output / "work" / "scans")
 
@@ -143,8 +146,8 @@ class TestFolder:
         loaded = load_model(model.folder)
         scan = release.simulated(output, TINY.validation)[0]
         for kept, made in zip(loaded.networks, model.networks, strict=True):
-            found = predict(kept, scan.activity, scan.timing, scan.body_weight).whole_blood
-            assert torch.equal(found, predict(made, scan.activity, scan.timing, scan.body_weight).whole_blood)
+            found = predict(kept, scan.scan).whole_blood
+            assert torch.equal(found, predict(made, scan.scan).whole_blood)
         assert (loaded.name, loaded.digest, loaded.splits) == ("tiny", model.digest, TINY.splits())
         assert loaded.calibration.content == {"scans": 3}
         assert loaded.scope.content == {"scans": 2}
@@ -166,7 +169,7 @@ class TestFolder:
             load_model(model.folder)
 
     def test_an_animal_in_two_splits_is_refused(self, output):
-        with pytest.raises(ConfigurationError, match="training:2001 would serve for calibration and for scope"):
+        with pytest.raises(ConfigurationError, match="training:2001 would be used for calibration and for scope"):
             parse_recipe(
                 {"name": "a", "calibration": {"first": 2000, "count": 2}, "scope": {"first": 2001, "count": 1}},
                 where="",
@@ -223,7 +226,7 @@ class TestRecipe:
             ({"name": "a", "training": {"step": 3}}, "unknown setting of the training: step"),
             ({"name": "a", "runs": {"x": {"begin": "y"}}}, "no run 'y'"),
             ({"name": "a", "runs": {"x": {"begin": "y"}, "y": {"begin": "x"}}}, "begin from each other"),
-            ({"name": "a", "runs": {"x": {"revisions": 1}}}, "run 'x' revises a drawing"),
+            ({"name": "a", "runs": {"x": {"revisions": 1}}}, "run 'x' refines a segmentation"),
             ({"name": "a", "runs": {"x": {}, "y": {"begin": "x", "channels": [4, 4, 4]}}}, "'y' has other channels"),
             (
                 {"name": "a", "runs": {"x": {}, "y": {"begin": "x", "revisions": 2}, "z": {"begin": "y"}}},
@@ -242,8 +245,9 @@ def own_scan(animal, seed):
     """A scan as a study has it: without tissues and displacement."""
     example = make_example(seed, TRAINING)
     planes = slice(10, 34)
-    activity = example.activity[:, planes]
-    bare = replace(example, activity=activity, tissues=activity.new_zeros(0, *activity.shape[1:]))
+    activity = example.scan.activity[:, planes]
+    tissues = activity.new_zeros(0, *activity.shape[1:])
+    bare = replace(example, scan=example.scan.with_activity(activity), tissues=tissues)
     return OwnScan(animal, f"scan {seed}", replace(bare, displacement=torch.zeros_like(bare.displacement)))
 
 
@@ -280,7 +284,7 @@ class TestFurther:
     def test_an_animal_that_trained_before_cant_calibrate(self, model, scans, tmp_path):
         calibrating = divide([scan.animal for scan in scans], 0).calibration[0]
         seen = SplitManifest({**model.splits.splits, "training": (calibrating,)})
-        with pytest.raises(ConfigurationError, match=f"{calibrating} would serve"):
+        with pytest.raises(ConfigurationError, match=f"{calibrating} would be used"):
             train_further(tmp_path / "own", replace(model, splits=seen), scans, TuningRecipe())
 
     def test_too_few_animals_are_refused(self):

@@ -7,7 +7,8 @@ import torch
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.networks.bundle.model import Trained, load_model, load_published, save_published
 from dlif_core.networks.prediction.fc_dlif import padded, predict_curve, published_loss
-from dlif_core.networks.release.build import trained_facts, training_log
+from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.networks.release.facts import trained_facts, training_log
 from dlif_core.networks.training.examples import Example
 from dlif_core.networks.training.fc_dlif import PublishedRecipe, PublishedTraining, complete_scans
 from dlif_core.networks.training.splits import SplitManifest
@@ -20,7 +21,9 @@ TIMING = frame_timing(MOUSE_FRAMES, np.inf)
 @pytest.fixture(scope="module")
 def example():
     image = torch.rand(42, 6, 5, 4, generator=torch.Generator().manual_seed(0))
-    return Example(image, TIMING, 0.025, torch.zeros(0, 6, 5, 4), torch.zeros(42, 3), image.mean(dim=(1, 2, 3)))
+    return Example(
+        NetworkScan(image, TIMING, 0.025), torch.zeros(0, 6, 5, 4), torch.zeros(42, 3), image.mean(dim=(1, 2, 3))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +72,12 @@ class TestTraining:
                 return self.values.pop(0)
 
         loss = run.loss(example, Draws(0.9, 0.1))
-        curve = predict_curve(run.network, example.activity.flip(3))
+        curve = predict_curve(run.network, example.scan.activity.flip(3))
         # half precision keeps about three digits
         expected = float(published_loss(curve[None], example.whole_blood[None]))
         assert float(loss.detach()) == pytest.approx(expected, rel=0.03)
 
-    def test_goes_on_to_the_same_bits(self, training, example, tmp_path):
+    def test_resumes_to_the_same_bits(self, training, example, tmp_path):
         begun = PublishedTraining(training.recipe, [example], [example])
         begun.run(1)
         begun.save(tmp_path / "checkpoint.safetensors")
@@ -108,8 +111,8 @@ class TestFolder:
         loaded = load_published(folder)
         assert loaded.name == "published"
         assert torch.equal(
-            predict_curve(loaded.networks[0], example.activity),
-            predict_curve(training.best_network(), example.activity),
+            predict_curve(loaded.networks[0], example.scan.activity),
+            predict_curve(training.best_network(), example.scan.activity),
         )
 
     def test_is_no_model_for_analyses(self, folder):

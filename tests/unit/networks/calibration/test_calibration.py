@@ -8,7 +8,8 @@ import torch
 
 from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError
-from dlif_core.networks.calibration.calibration import Calibration, Case, fit_calibration
+from dlif_core.networks.calibration.calibration import Calibration, fit_calibration
+from dlif_core.networks.calibration.cases import CalibrationCase
 from dlif_core.networks.calibration.conformal import conformal_quantile, fewest_scores
 from dlif_core.networks.prediction.continuous import ContinuousCurve
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction
@@ -43,12 +44,12 @@ def make_case(rng, known=True):
             tissues=torch.empty(0),
             curves=curves,
             factor=torch.ones(len(middle)),
-            doubt=torch.zeros(()),
+            expected_log_error=torch.zeros(()),
         )
         for k in (-1, 1)
     )
     prediction = EnsemblePrediction(timing, 0.025, members, noise)
-    return Case(prediction, ContinuousCurve(time, predicted, 60 * feng.delay), truth)
+    return CalibrationCase(prediction, ContinuousCurve(time, predicted, 60 * feng.delay), truth)
 
 
 @pytest.fixture(scope="module")

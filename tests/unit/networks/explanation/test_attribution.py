@@ -9,29 +9,24 @@ import torch
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics import FitSettings, fit_regions
-from dlif_core.networks.explanation.attribution import (
-    explain,
-    explain_scan,
-    frame_matrix,
-    occluded_region,
-    occluded_windows,
-    relevance,
-    see,
-)
+from dlif_core.networks.explanation.attribution import explain, explain_scan
 from dlif_core.networks.explanation.checks import (
     cue_mask,
     deletion,
     dilated_blood,
-    explanation_figures,
+    explanation_metrics,
     network_with_shortcut,
     share_in,
     with_cue,
 )
+from dlif_core.networks.explanation.explained_scan import explained_scan
+from dlif_core.networks.explanation.occlusion import frame_matrix, occluded_region, occluded_windows
+from dlif_core.networks.explanation.relevance import relevance
 from dlif_core.networks.explanation.targets import Target, curve_target, make_target
 from dlif_core.networks.prediction.features import WINDOWS
 from dlif_core.networks.prediction.resampling import network_affine
 from dlif_core.networks.prediction.tissues import TISSUES, tissue_parts
-from dlif_core.networks.prediction.weight_map import Drawn, TissueNetwork
+from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
 from dlif_core.networks.training.tissue_network import Recipe
 from dlif_core.phantom import TRAINING, Population, draw, simulate, simulate_coarse
 
@@ -50,7 +45,7 @@ def seen(network, members, hearts):
     other = deepcopy(members[1].first)
     other.correction.intercept.fill_(0.05)
     example = hearts[0]
-    return see([network, other], example.activity, example.timing, example.body_weight)
+    return explained_scan([network, other], example.scan)
 
 
 class TestTargets:
@@ -59,7 +54,7 @@ class TestTargets:
         mouse, grid, protocol = draw(3, Population("test", 9, irreversible=True))
         return simulate(mouse, grid, replace(protocol, motion=()))
 
-    def test_are_the_figures_they_name(self, scan):
+    def test_are_the_metrics_they_name(self, scan):
         timing = scan.scan.timing
         curve = torch.rand(2, len(timing), dtype=torch.float64)
         mean, minutes = curve.mean(dim=0).numpy(), timing.duration / 60
@@ -93,7 +88,7 @@ class TestTargets:
 
 class TestRelevance:
     @pytest.mark.parametrize("name", ["auc", "peak", "spread"])
-    def test_adds_up_to_the_figure(self, seen, name):
+    def test_adds_up_to_the_metric(self, seen, name):
         found = relevance(seen, curve_target(name, seen.timing), steps=8)
         with torch.no_grad():
             curves = seen.curves(seen.activity)
@@ -105,23 +100,23 @@ class TestRelevance:
         assert found.gap < 0.05
         np.testing.assert_allclose(found.frames.sum(axis=1), found.voxels.sum(axis=(1, 2, 3)), rtol=1e-4)
 
-    def test_of_a_drawing_that_does_not_depend_on_the_image_is_the_weight_map(self, seen, monkeypatch):
-        """A network whose last weights are zero draws the same everywhere; noise is taken as even."""
-        for module in ("explanation.attribution", "prediction.predict"):
+    def test_of_a_segmentation_that_does_not_depend_on_the_image_is_the_weight_map(self, seen, monkeypatch):
+        """A network whose last weights are zero finds the same everywhere; noise is taken as even."""
+        for module in ("explanation.explained_scan", "prediction.predict"):
             monkeypatch.setattr(
                 f"dlif_core.networks.{module}.noise_confidence", lambda image, _: torch.ones_like(image[0])
             )
         constant = TissueNetwork(SMALL).eval()
         torch.nn.init.zeros_(constant.out.weight)
-        one = see((constant,), seen.activity, seen.timing, seen.body_weight)
+        one = explained_scan((constant,), seen.scan)
         found = relevance(one, curve_target("auc", seen.timing))
         minutes = torch.from_numpy(seen.timing.duration / 60).float()
         read = torch.einsum("f,fzyx->zyx", minutes, one.activity) * one.prediction.weight_map
         np.testing.assert_allclose(found.voxels[0], read.numpy(), rtol=1e-3, atol=1e-4 * float(read.abs().max()))
 
-    def test_of_a_figure_that_is_zero_there_is_none(self, seen, network):
+    def test_of_a_metric_that_is_zero_there_is_none(self, seen, network):
         """Two members that agree have no spread to share out."""
-        agreed = see((network, network), seen.activity, seen.timing, seen.body_weight)
+        agreed = explained_scan((network, network), seen.scan)
         found = relevance(agreed, curve_target("spread", seen.timing), steps=2)
         assert found.value == found.gap == 0.0
         assert not found.voxels.any()
@@ -147,9 +142,9 @@ class TestOcclusion:
     def test_of_a_region_is_that_of_the_image_in_which_it_looks_average(self, network, hearts):
         """The image is the same to the bit, so the tolerance is that of one division."""
         example = hearts[1]
-        one = see([network], example.activity, example.timing, example.body_weight)
-        target = curve_target("peak", example.timing)
-        region = torch.zeros(example.activity.shape[1:])
+        one = explained_scan([network], example.scan)
+        target = curve_target("peak", example.scan.timing)
+        region = torch.zeros(example.scan.activity.shape[1:])
         assert occluded_region(one, target, region) == 0.0
         region[5:11, 4:9, 4:9] = 1.0
         image, body = one.activity.clone(), one.activity.mean(dim=0) > 0.2
@@ -159,15 +154,15 @@ class TestOcclusion:
         assert abs(expected) > 0.01
         assert occluded_region(one, target, region) == pytest.approx(expected, abs=1e-6)
 
-    def test_of_windows_changes_the_drawing_alone(self, network, hearts):
-        """A drawing that does not depend on the image is not changed."""
+    def test_of_windows_changes_the_segmentation_alone(self, network, hearts):
+        """A segmentation that does not depend on the image is not changed."""
         example = hearts[1]
         constant = TissueNetwork(SMALL).eval()
         torch.nn.init.zeros_(constant.out.weight)
-        target = curve_target("auc", example.timing)
-        one = see([constant], example.activity, example.timing, example.body_weight)
+        target = curve_target("auc", example.scan.timing)
+        one = explained_scan([constant], example.scan)
         np.testing.assert_allclose(np.nan_to_num(occluded_windows(one, target)), 0.0, atol=1e-6)
-        learned = see([network], example.activity, example.timing, example.body_weight)
+        learned = explained_scan([network], example.scan)
         changes = occluded_windows(learned, target)
         assert len(changes) == WINDOWS
         assert np.nanmax(np.abs(changes)) > 1e-4
@@ -219,15 +214,15 @@ class TestChecks:
         return simulate_coarse(*draw(3, TRAINING))
 
     @staticmethod
-    def drawing(tissues):
-        """A network that draws these tissues whatever it sees."""
+    def segmenting(tissues):
+        """A network that finds these tissues whatever it sees."""
         network = TissueNetwork(SMALL).eval()
-        drawn = Drawn(tissues, torch.ones(tissues.shape[1:]), tissues.clamp(min=1e-6).log())
-        network.forward = lambda described: drawn
+        found = Segmentation(tissues, torch.ones(tissues.shape[1:]), tissues.clamp(min=1e-6).log())
+        network.forward = lambda described: found
         return network
 
     def test_true_tissues_pass(self, scan):
-        found = explanation_figures([self.drawing(tissue_parts(scan.weights))], scan, steps=4)
+        found = explanation_metrics([self.segmenting(tissue_parts(scan.weights))], scan, steps=4)
         assert found.pointed
         assert found.reading_pointed
         assert min(found.blood_share, found.reading_blood_share) > 3.0
@@ -235,12 +230,12 @@ class TestChecks:
         assert found.gap < 0.05
         assert abs(found.randomisation) < 0.2
 
-    def test_tissues_drawn_elsewhere_fail(self, scan):
+    def test_tissues_in_the_wrong_place_fail(self, scan):
         """The brain is taken for the blood."""
         tissues = tissue_parts(scan.weights)
         swapped, brain = tissues.clone(), TISSUES.index("brain")
         swapped[0], swapped[brain] = tissues[brain], tissues[0]
-        found = explanation_figures([self.drawing(swapped)], scan, steps=4)
+        found = explanation_metrics([self.segmenting(swapped)], scan, steps=4)
         assert not found.pointed
         assert not found.reading_pointed
         assert found.blood_share < 3.0
@@ -267,12 +262,12 @@ def test_a_planted_cue_is_exposed(examples):
     recipe = Recipe(channels=SMALL, steps=80, learning_rate=0.01, warm_up=5, drawing=3.0)
     network = network_with_shortcut(examples[:3], recipe)
     example = with_cue(examples[3])
-    seen = see([network], example.activity, example.timing, example.body_weight)
+    seen = explained_scan([network], example.scan)
     error = np.abs(seen.prediction.whole_blood - example.whole_blood.numpy()).mean()
-    without = see([network], examples[3].activity, example.timing, example.body_weight)
+    without = explained_scan([network], examples[3].scan)
     assert error < 0.5 * np.abs(without.prediction.whole_blood - example.whole_blood.numpy()).mean()
 
-    shares = relevance(seen, curve_target("auc", example.timing)).voxels[0]
+    shares = relevance(seen, curve_target("auc", example.scan.timing)).voxels[0]
     cue = cue_mask(example)
     assert cue.flat[shares.argmax()]
     assert share_in(shares, cue) > 10 * cue.mean()

@@ -8,10 +8,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from dlif_core.compute.cluster import open_mapper
-from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.correction import Correction
 from dlif_core.networks.prediction.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Features, features, frame_matrix
-from dlif_core.networks.prediction.fit_quality import DESCRIPTION, OFFSET, Described, Read, describe
+from dlif_core.networks.prediction.fit_quality import DESCRIPTION, OFFSET, FitDescription, Reading, describe
 from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.prediction.tissues import TISSUES
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
@@ -30,7 +29,7 @@ def examples():
 
 @pytest.fixture(scope="module")
 def network():
-    """Draws the same everywhere: what it reads is the mean of the image times a factor."""
+    """Finds the same tissues everywhere: what it reads is the mean of the image times a factor."""
     network = TissueNetwork((4, 4, 4)).eval()
     torch.nn.init.zeros_(network.out.weight)
     return network
@@ -38,16 +37,16 @@ def network():
 
 def read_too_low(network, example):
     """The example, were its blood such that the network reads it too low by a factor."""
-    read = predict(network, example.activity, example.timing, example.body_weight).curves[0]
+    read = predict(network, example.scan).curves[0]
     return replace(example, whole_blood=ERROR * (read.clamp(min=0.0) + OFFSET) - OFFSET)
 
 
 def described(network, example):
-    seen = features(example.activity, example.timing, example.body_weight)
-    drawn = network(seen)
-    confidence = noise_confidence(example.activity, torch.tensor(example.timing.duration))
-    unmixed = unmix(example.activity, drawn.tissues, confidence)
-    return describe(Read(example.activity, seen, confidence, drawn.tissues, unmixed))
+    seen = features(example.scan)
+    found = network(seen)
+    confidence = noise_confidence(example.scan.activity, example.scan.seconds)
+    unmixed = unmix(example.scan.activity, found.tissues, confidence)
+    return describe(Reading(example.scan.activity, seen, confidence, found.tissues, unmixed))
 
 
 BLOOD, MYOCARDIUM = TISSUES.index("blood"), TISSUES.index("myocardium")
@@ -81,7 +80,7 @@ def read_of(shown, drawn):
     windows = torch.eye(WINDOWS)
     seen = Features(activity.sqrt(), torch.ones(CONSTANTS), windows, windows)
     confidence = torch.ones_like(activity[0])
-    return Read(activity, seen, confidence, drawn, unmix(activity, drawn, confidence))
+    return Reading(activity, seen, confidence, drawn, unmix(activity, drawn, confidence))
 
 
 class TestFrameMatrix:
@@ -99,10 +98,9 @@ class TestDescription:
     @torch.no_grad()
     def test_missing_windows_are_not_known(self, examples, network):
         example = examples[0]
-        frames = int((example.timing.end <= 900.0).sum())
-        timing = FrameTiming(example.timing.start[:frames], example.timing.duration[:frames])
+        frames = int((example.scan.timing.end <= 900.0).sum())
         whole = described(network, example)
-        cut = described(network, replace(example, timing=timing, activity=example.activity[:frames]))
+        cut = described(network, replace(example, scan=example.scan.first(frames)))
         assert cut.known.sum() < whole.known.sum()
         assert torch.isfinite(cut.values).all()
 
@@ -139,8 +137,8 @@ class TestCorrection:
     @torch.no_grad()
     def test_new_one_corrects_nothing(self, examples, network):
         example = examples[0]
-        found = predict(network, example.activity, example.timing, example.body_weight)
-        assert found.factor.tolist() == pytest.approx([1.0] * len(example.timing))
+        found = predict(network, example.scan)
+        assert found.factor.tolist() == pytest.approx([1.0] * len(example.scan.timing))
         assert torch.allclose(found.whole_blood, found.curves[0], atol=1e-6)
 
     def test_fit_finds_a_linear_law(self):
@@ -152,20 +150,23 @@ class TestCorrection:
         logarithm[::7, 3] = np.nan
         known = torch.ones(DESCRIPTION)
         correction = Correction()
-        correction.fit([Described(torch.from_numpy(row), known) for row in values], logarithm, 1e-6)
+        correction.fit([FitDescription(torch.from_numpy(row), known) for row in values], logarithm, 1e-6)
         found = (correction.slopes / correction.scale).numpy()[:-1]
         assert found == pytest.approx(slopes, abs=1e-3)
 
-    def test_doubt_grows_with_what_makes_errors_grow(self):
+    def test_expected_error_grows_with_what_makes_errors_grow(self):
         """Errors are √e times larger for each standard deviation of one number of the description."""
         rng = np.random.default_rng(2)
         values = rng.normal(size=(2000, DESCRIPTION))
         logarithm = np.exp(0.5 * values[:, :1]) * rng.normal(size=(2000, WINDOWS))
         correction, known = Correction(), torch.ones(DESCRIPTION)
-        correction.fit([Described(torch.from_numpy(row), known) for row in values], logarithm, 10.0)
+        correction.fit([FitDescription(torch.from_numpy(row), known) for row in values], logarithm, 10.0)
         usual, doubtful = torch.zeros(DESCRIPTION), torch.zeros(DESCRIPTION)
         doubtful[0] = 1.0
-        step = correction(Described(doubtful, known)).doubt - correction(Described(usual, known)).doubt
+        step = (
+            correction(FitDescription(doubtful, known)).expected_log_error
+            - correction(FitDescription(usual, known)).expected_log_error
+        )
         assert step.item() == pytest.approx(0.5, abs=0.07)
 
     @torch.no_grad()
@@ -174,12 +175,12 @@ class TestCorrection:
         wrong = [read_too_low(network, example) for example in examples]
         (corrected,) = with_corrections([network], wrong[:-1])
         scan = wrong[-1]
-        found = predict(corrected, scan.activity, scan.timing, scan.body_weight)
+        found = predict(corrected, scan.scan)
         bolus = scan.whole_blood > 0.5 * scan.whole_blood.max()
         assert (found.whole_blood / scan.whole_blood)[bolus].tolist() == pytest.approx(
             [1.0] * int(bolus.sum()), abs=0.02
         )
-        before = predict(network, scan.activity, scan.timing, scan.body_weight).whole_blood
+        before = predict(network, scan.scan).whole_blood
         assert (before / scan.whole_blood)[bolus].max() < 0.85
 
     def test_case_states_truth_over_read(self, examples, network):

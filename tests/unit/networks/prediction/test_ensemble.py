@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from dlif_core.errors import ConfigurationError, InputError
-from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction, curve_noise, predict_ensemble
 from dlif_core.networks.prediction.predict import Prediction, predict
 from dlif_core.networks.prediction.resampling import displaced
+from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.tissues import tissue_parts
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
@@ -30,19 +30,19 @@ def networks():
 
 
 def inputs(scan):
-    return scan.activity[:, CHEST], scan.protocol.timing, scan.mouse.body_weight
+    return NetworkScan(scan.activity[:, CHEST], scan.protocol.timing, scan.mouse.body_weight)
 
 
 class TestEnsemble:
     def test_one_network_predicts_as_it_does_alone(self, scan, networks):
-        alone = predict(networks[0], *inputs(scan))
-        ensemble = predict_ensemble(networks[:1], *inputs(scan))
+        alone = predict(networks[0], inputs(scan))
+        ensemble = predict_ensemble(networks[:1], inputs(scan))
         np.testing.assert_allclose(ensemble.whole_blood, alone.whole_blood.double(), rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(ensemble.weight_map, alone.weight_map)
         assert (ensemble.spread == 0).all()
 
     def test_mean_curve_is_the_mean_weight_map_times_the_image(self, scan, networks):
-        ensemble = predict_ensemble(networks, *inputs(scan))
+        ensemble = predict_ensemble(networks, inputs(scan))
         aligned = displaced(scan.activity[:, CHEST], ensemble.displacement)
         by_hand = torch.einsum("zyx,fzyx->f", ensemble.weight_map.double(), aligned.double())
         np.testing.assert_allclose(ensemble.whole_blood, by_hand, atol=1e-3)
@@ -52,12 +52,10 @@ class TestEnsemble:
         np.testing.assert_allclose(ensemble.curves[0], ensemble.whole_blood, rtol=1e-6)
 
     def test_refuses_what_it_cannot_use(self, scan, networks):
-        activity, timing, weight = inputs(scan)
         with pytest.raises(ConfigurationError, match="without networks"):
-            predict_ensemble([], activity, timing, weight)
-        short = FrameTiming(timing.start[:3], timing.duration[:3])
+            predict_ensemble([], inputs(scan))
         with pytest.raises(InputError, match="3 frames"):
-            predict_ensemble(networks, activity[:3], short, weight)
+            predict_ensemble(networks, inputs(scan).first(3))
 
 
 class TestNoise:
@@ -91,7 +89,6 @@ class TestNoise:
         assert 0.8 < np.median(ratio[~short[shown]]) < 2.0
 
     def test_empty_image_is_refused(self, scan, networks):
-        activity, timing, weight = inputs(scan)
-        once = predict_ensemble(networks[:1], activity, timing, weight)
+        once = predict_ensemble(networks[:1], inputs(scan))
         with pytest.raises(InputError, match="no activity"):
-            curve_noise(once, torch.zeros_like(activity))
+            curve_noise(once, torch.zeros_like(inputs(scan).activity))

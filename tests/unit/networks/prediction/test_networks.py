@@ -11,13 +11,15 @@ from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.fc_dlif import FCDLIF, published_loss
 from dlif_core.networks.prediction.features import WINDOW_EDGES, WINDOWS, arrival, features, window_matrix
-from dlif_core.networks.prediction.predict import load_network, network_image, predict, save_network
+from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.prediction.resampling import displaced, to_network_grid
+from dlif_core.networks.prediction.scan import NetworkScan, network_image
 from dlif_core.networks.prediction.tissues import TISSUES
 from dlif_core.networks.prediction.unmixing import frame_displacements, noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
+from dlif_core.networks.prediction.weights import load_network, save_network
 from dlif_core.networks.training.examples import Examples, load_example, make_example, save_example
-from dlif_core.networks.training.tissue_network import Recipe, Training, curve_loss, drawing_loss, example_loss
+from dlif_core.networks.training.tissue_network import Recipe, Training, curve_loss, example_loss, segmentation_loss
 from dlif_core.phantom import TRAINING, Population, draw, simulate, simulate_coarse
 from dlif_core.phantom.population import AcquisitionRanges
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
@@ -79,8 +81,8 @@ class TestFeatures:
     def test_windows_beyond_a_truncated_scan_are_missing(self, scan):
         keep = TIMING.end <= 1200.0
         timing = FrameTiming(TIMING.start[keep], TIMING.duration[keep])
-        cut = features(scan.activity[torch.from_numpy(keep)], timing, 0.022)
-        whole = features(scan.activity, TIMING, 0.022)
+        cut = features(NetworkScan(scan.activity[torch.from_numpy(keep)], timing, 0.022))
+        whole = features(NetworkScan(scan.activity, TIMING, 0.022))
         assert cut.constants[:WINDOWS].tolist() == [1.0] * 10 + [0.0] * 2
         torch.testing.assert_close(cut.image[:10], whole.image[:10])
         assert not cut.image[10:].any()
@@ -89,7 +91,10 @@ class TestFeatures:
     def test_follow_a_shifted_injection(self, scan, shift):
         """The same frames, timed otherwise, are the same scan."""
         later = FrameTiming(TIMING.start + shift, TIMING.duration)
-        moved, still = features(scan.activity, later, 0.022), features(scan.activity, TIMING, 0.022)
+        moved, still = (
+            features(NetworkScan(scan.activity, later, 0.022)),
+            features(NetworkScan(scan.activity, TIMING, 0.022)),
+        )
         torch.testing.assert_close(moved.image, still.image)
         torch.testing.assert_close(moved.constants, still.constants)
 
@@ -101,7 +106,7 @@ class TestFeatures:
         for schedule in schedules:
             timing = frame_timing(schedule, np.inf)
             coarse = simulate_coarse(mouse, grid, replace(protocol, timing=timing), noise=False)
-            images.append(features(coarse.activity, timing, mouse.body_weight).image)
+            images.append(features(NetworkScan(coarse.activity, timing, mouse.body_weight)).image)
         for other in images[1:]:
             assert rmse(other[3:], images[0][3:]) < 0.1 * float(images[0][3:].std())
 
@@ -174,10 +179,12 @@ class TestUnmixing:
         before, after, miss = [], [], []
         for seed in range(3):
             example = make_example(seed, Population("test", 9))
-            confidence = noise_confidence(example.activity, torch.tensor(example.timing.duration))
-            found = frame_displacements(example.activity, example.tissues, confidence)
-            aligned = displaced(example.activity, found)
-            before.append(rmse(unmix(example.activity, example.tissues, confidence).curves[0], example.whole_blood))
+            confidence = noise_confidence(example.scan.activity, example.scan.seconds)
+            found = frame_displacements(example.scan.activity, example.tissues, confidence)
+            aligned = displaced(example.scan.activity, found)
+            before.append(
+                rmse(unmix(example.scan.activity, example.tissues, confidence).curves[0], example.whole_blood)
+            )
             after.append(rmse(unmix(aligned, example.tissues, confidence).curves[0], example.whole_blood))
             miss.append(float((found - example.displacement).norm(dim=1).median()))
         assert np.median(after) < 0.6 * np.median(before)
@@ -186,7 +193,7 @@ class TestUnmixing:
 
 class TestPrediction:
     def test_weight_map_explains_the_whole_curve(self, scan, network):
-        found = predict(network, scan.activity, scan.protocol.timing, scan.mouse.body_weight)
+        found = predict(network, NetworkScan(scan.activity, scan.protocol.timing, scan.mouse.body_weight))
         aligned = displaced(scan.activity, found.displacement)
         explained = (found.weight_map * aligned).sum(dim=(1, 2, 3))
         torch.testing.assert_close(found.whole_blood, explained, rtol=1e-4, atol=1e-4)
@@ -216,7 +223,7 @@ class TestPrediction:
     def test_any_size_of_image(self, network):
         for shape in ((5, 6, 7), (9, 4, 12)):
             activity = torch.rand(len(TIMING), *shape)
-            assert predict(network, activity, TIMING, 0.02).weight_map.shape == shape
+            assert predict(network, NetworkScan(activity, TIMING, 0.02)).weight_map.shape == shape
 
     def test_file_keeps_the_network(self, network, scan, tmp_path):
         save_network(tmp_path / "n.safetensors", network)
@@ -268,13 +275,13 @@ class TestTraining:
 
     def test_losses_vanish_for_the_truth(self, examples):
         example = examples[0]
-        assert float(curve_loss(example.whole_blood, example.whole_blood, example.timing)) == pytest.approx(0.01)
+        assert float(curve_loss(example.whole_blood, example.whole_blood, example.scan.timing)) == pytest.approx(0.01)
         background = (1.0 - example.tissues.sum(dim=0, keepdim=True)).clamp(min=0.0)
         logits = torch.cat([background, example.tissues]).clamp(min=1e-12).log()
-        assert float(drawing_loss(logits, example.tissues)) == pytest.approx(0.0, abs=1e-5)
+        assert float(segmentation_loss(logits, example.tissues)) == pytest.approx(0.0, abs=1e-5)
 
     def test_small_tissues_count_as_much_as_large_ones(self):
-        """Where a tissue is drawn at half its part the loss is the same, be it 60 voxels or 6,000."""
+        """Where half of a tissue is found the loss is the same, be it 60 voxels or 6,000."""
         parts = torch.zeros(1 + len(TISSUES), 20, 20, 20)
         small, large = (1 + TISSUES.index(name) for name in ("tumour", "muscle"))
         parts[small].view(-1)[:60] = 1.0
@@ -285,10 +292,10 @@ class TestTraining:
             drawn = parts.clone()
             drawn[tissue] *= 0.5
             drawn[0] += parts[tissue] - drawn[tissue]
-            losses.append(float(drawing_loss(drawn.clamp(min=1e-9).log(), parts[1:])))
+            losses.append(float(segmentation_loss(drawn.clamp(min=1e-9).log(), parts[1:])))
         assert losses[0] == pytest.approx(losses[1], rel=0.4)
 
-    def test_without_fit_only_the_drawing_teaches(self, examples):
+    def test_without_fit_only_the_segmentation_teaches(self, examples):
         recipe = Recipe(channels=SMALL, fit=0.0, drawing=7.0)
         training = Training(recipe, examples, examples)
         example, rng = examples[0], np.random.default_rng(0)
@@ -305,15 +312,15 @@ class TestExamples:
         changed = path.stat().st_mtime_ns
         again = examples[0]
         assert path.stat().st_mtime_ns == changed
-        torch.testing.assert_close(first.activity, again.activity)
+        torch.testing.assert_close(first.scan.activity, again.scan.activity)
 
     def test_files_keep_them_to_their_precision(self, tmp_path):
         example = make_example(6, TRAINING)
         save_example(tmp_path / "example.npz", example)
         read = load_example(tmp_path / "example.npz")
-        torch.testing.assert_close(read.activity, example.activity, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(read.scan.activity, example.scan.activity, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(read.tissues, example.tissues, rtol=0.0, atol=0.0032)
-        assert read.timing == example.timing
+        assert read.scan.timing == example.scan.timing
         assert read.tissues.shape[0] == len(TISSUES)
 
     def test_no_examples_are_refused(self, tmp_path):

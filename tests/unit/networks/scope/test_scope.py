@@ -10,6 +10,7 @@ import torch
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.predict import Prediction
+from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.tissues import tissue_parts
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
@@ -19,13 +20,13 @@ from dlif_core.networks.scope.assessment import (
     check_image,
     fit_scope,
     precheck,
+    scope_features,
     scope_of,
-    sound_scan,
     worst,
 )
 from dlif_core.networks.scope.features import (
     WINDOWS,
-    Seen,
+    PredictedScan,
     dose_share,
     paravenous_features,
     scan_features,
@@ -63,7 +64,7 @@ def true_prediction(scan):
 
 
 def arguments(scan):
-    return true_prediction(scan), scan.activity, scan.protocol.timing, scan.mouse.body_weight
+    return true_prediction(scan), NetworkScan(scan.activity, scan.protocol.timing, scan.mouse.body_weight)
 
 
 def with_axes(scan, order):
@@ -74,7 +75,7 @@ def with_axes(scan, order):
 
 @pytest.fixture(scope="module")
 def sound():
-    return [sound_scan(*arguments(simulate_coarse(*draw(seed, TRAINING)))) for seed in SOUND_SEEDS]
+    return [scope_features(*arguments(simulate_coarse(*draw(seed, TRAINING)))) for seed in SOUND_SEEDS]
 
 
 @pytest.fixture(scope="module")
@@ -183,27 +184,27 @@ class TestImage:
         """1.5 SUV in 20 mL of a body of 25 g are 1.2 times the injected activity."""
         activity = torch.zeros(len(TIMING), 50, 20, 20)
         activity[TIMING.start >= 30.0] = 1.5
-        assert dose_share(activity, TIMING, 0.025) == pytest.approx(1.5 * 20.0 / 25.0)
+        assert dose_share(NetworkScan(activity, TIMING, 0.025)) == pytest.approx(1.5 * 20.0 / 25.0)
 
     @pytest.mark.parametrize("factor", [1e3, 1e-3])
     def test_wrong_units_are_told_by_their_factor(self, judged, factor):
-        _, activity, timing, weight = arguments(judged[0])
-        verdict = check_image(factor * activity, timing, weight)
+        _, scan = arguments(judged[0])
+        verdict = check_image(scan.with_activity(factor * scan.activity))
         assert verdict.state == "out of scope"
         times = float(verdict.reasons[0].split(" times")[0].split()[-1])
         assert times == pytest.approx(factor, rel=1.0)
-        assert check_image(activity, timing, weight).state == "in scope"
+        assert check_image(scan).state == "in scope"
 
     def test_a_bolus_before_the_first_frame_is_doubtful(self, judged):
-        _, activity, timing, weight = arguments(judged[0])
-        late = FrameTiming(timing.start[20:], timing.duration[20:])
-        verdict = check_image(activity[20:], late, weight)
+        _, scan = arguments(judged[0])
+        late = FrameTiming(scan.timing.start[20:], scan.timing.duration[20:])
+        verdict = check_image(NetworkScan(scan.activity[20:], late, scan.body_weight))
         assert verdict.state == "doubtful"
         assert "after the bolus arrived" in verdict.reasons[0]
 
     @pytest.mark.parametrize(("value", "said"), [(0.0, "empty"), (float("nan"), "not finite")])
     def test_an_image_without_values_is_out_of_scope(self, value, said):
-        verdict = check_image(torch.full((len(TIMING), 4, 4, 4), value), TIMING, 0.02)
+        verdict = check_image(NetworkScan(torch.full((len(TIMING), 4, 4, 4), value), TIMING, 0.02))
         assert verdict.state == "out of scope"
         assert said in verdict.reasons[0]
 
@@ -216,10 +217,10 @@ class TestFeatures:
         assert np.isfinite(weights).all(axis=1).tolist() == [name not in list(WINDOWS)[4:] for name in WINDOWS]
 
     def test_twice_the_activity_doubles_the_blood_and_leaves_uptake_over_blood(self, judged):
-        prediction, activity, timing, weight = arguments(judged[0])
+        prediction, scan = arguments(judged[0])
         twice = prediction._replace(whole_blood=2 * prediction.whole_blood, curves=2 * prediction.curves)
-        first = scan_features(Seen(prediction, activity, timing, weight))
-        second = scan_features(Seen(twice, 2 * activity, timing, weight))
+        first = scan_features(PredictedScan(prediction, scan))
+        second = scan_features(PredictedScan(twice, scan.with_activity(2 * scan.activity)))
         blood = "blood at 1-3 min"
         assert second["blood"][blood] - first["blood"][blood] == pytest.approx(np.log(2.0), abs=0.03)
         brain = "uptake of brain at 3-10 min"
@@ -230,7 +231,8 @@ class TestFeatures:
         blood = torch.from_numpy((TIMING.start >= 40.0).astype(np.float32))
         activity = blood[:, None, None, None] * torch.ones(len(TIMING), 4, 4, 4)
         nothing = torch.zeros(1, 4, 4, 4)
-        seen = Seen(Prediction(blood, nothing[0], blood, nothing, blood[None], blood, blood[0]), activity, TIMING, 0.02)
+        prediction = Prediction(blood, nothing[0], blood, nothing, blood[None], blood, blood[0])
+        seen = PredictedScan(prediction, NetworkScan(activity, TIMING, 0.02))
         found = [np.exp(row["blood at 20-38 min"]) - 0.03 for row in paravenous_features(seen)]
         minutes = np.linspace(20.0, 38.0, 200)
         wanted = [1.0 - f * np.exp(-r * minutes).mean() for f in (0.45, 0.7) for r in (0.02, 0.07)]
@@ -260,7 +262,7 @@ class TestOrientation:
 
 
 class TestScope:
-    def test_sound_scans_are_mostly_in_scope(self, scope, judged):
+    def test_scope_featuress_are_mostly_in_scope(self, scope, judged):
         states = [scope.check(*arguments(scan)).state for scan in judged]
         assert states.count("in scope") >= len(judged) - 1
         assert "out of scope" not in states
@@ -291,23 +293,23 @@ class TestScope:
         assert any("beside the vein" in reason for verdict in flagged for reason in verdict.reasons)
 
     def test_a_truncated_scan_is_judged_by_what_it_shows(self, scope, judged):
-        prediction, activity, timing, weight = arguments(judged[0])
-        kept = timing.end <= 1200.0
-        short = FrameTiming(timing.start[kept], timing.duration[kept])
+        prediction, scan = arguments(judged[0])
+        kept = scan.timing.end <= 1200.0
+        short = scan.first(int(kept.sum()))
         cut = prediction._replace(
             whole_blood=prediction.whole_blood[kept],
             curves=prediction.curves[:, kept],
             displacement=prediction.displacement[kept],
         )
-        whole = scope.distances(sound_scan(prediction, activity, timing, weight))
-        part = scope.distances(sound_scan(cut, activity[kept], short, weight))
+        whole = scope.distances(scope_features(prediction, scan))
+        part = scope.distances(scope_features(cut, short))
         assert 0.0 < part["blood"] < 1.0
         assert part["blood"] != pytest.approx(whole["blood"])
         assert part["tissues"] < 1.0
 
     def test_round_trip_through_json(self, scope, judged):
         again = Scope.from_dict(json.loads(json.dumps(scope.to_dict())))
-        row = sound_scan(*arguments(judged[1]))
+        row = scope_features(*arguments(judged[1]))
         assert again.scans == scope.scans == len(SOUND_SEEDS)
         for aspect, distance in scope.distances(row).items():
             assert again.distances(row)[aspect] == pytest.approx(distance, rel=1e-2, abs=1e-2)
@@ -321,6 +323,6 @@ class TestScope:
         late = FrameTiming(TIMING.start[20:], TIMING.duration[20:])
         curve = torch.zeros(len(late))
         tissues = tissue_parts(judged[0].weights)
-        example = Example(judged[0].activity[20:], late, 0.02, tissues, torch.zeros(len(late), 3), curve)
+        example = Example(NetworkScan(judged[0].activity[20:], late, 0.02), tissues, torch.zeros(len(late), 3), curve)
         with pytest.raises(ConfigurationError, match="from 0 scans"):
             fit_scope([TissueNetwork((4, 4, 4))], [example])

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.networks.release.build import trained_facts
+from dlif_core.networks.release.facts import trained_facts
 from dlif_core.networks.training import arithmetic
 from dlif_core.networks.training.arithmetic import VARIABLE, convolving, training_arithmetic
 from dlif_core.networks.training.tissue_network import Recipe, Training, example_loss

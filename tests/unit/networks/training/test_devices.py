@@ -46,15 +46,15 @@ def network(gpu, revisions):
 def test_devices_are_told_apart(example):
     """In products too, in which tensors of `meta` that are not fake would pass."""
     with pytest.raises(FakeTensorDeviceMismatchError):
-        torch.einsum("f,fzyx->zyx", torch.ones(len(example.activity)), example.activity)
+        torch.einsum("f,fzyx->zyx", torch.ones(len(example.scan.activity)), example.scan.activity)
 
 
 @pytest.mark.parametrize("revisions", [0, 2])
 def test_a_prediction_stays_on_its_device(example, gpu, revisions):
-    activity = to_network_grid(example.activity, (1.2, 1.0, 1.1))
-    found = predict(network(gpu, revisions).eval(), activity, example.timing, example.body_weight)
+    activity = to_network_grid(example.scan.activity, (1.2, 1.0, 1.1))
+    found = predict(network(gpu, revisions).eval(), example.scan.with_activity(activity))
     assert {part.device for part in found} == {gpu}
-    assert found.whole_blood.shape == (len(example.timing),)
+    assert found.whole_blood.shape == (len(example.scan.timing),)
 
 
 @pytest.mark.parametrize("revisions", [0, 2])
@@ -65,16 +65,16 @@ def test_gradients_come_from_the_device(example, gpu, revisions):
     assert {gradient.device for gradient in gradients} == {gpu}
 
 
-def test_examples_are_varied_on_the_device(example, gpu):
+def test_examples_are_augmented_on_the_device(example, gpu):
     for changed in (stretched(example, (1.1, 0.9, 1.0)), blurred(example, 0.8)):
-        assert {changed.activity.device, changed.tissues.device, changed.displacement.device} == {gpu}
+        assert {changed.scan.activity.device, changed.tissues.device, changed.displacement.device} == {gpu}
 
 
 def test_a_training_takes_scans_to_its_device(examples, monkeypatch):
     seen = []
 
     def loss(_run, example, _rng):
-        seen.append(example.activity.device.type)
+        seen.append(example.scan.activity.device.type)
         return torch.zeros((), requires_grad=True)
 
     def error(_run, _network, scan):

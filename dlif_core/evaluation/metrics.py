@@ -1,4 +1,4 @@
-"""How good one input function of one scan is, against the true one."""
+"""Metrics of one input function of one scan against the true one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ORGANS = ("brain", "myocardium", "tumour")
 #: Start of the linear phase in the Patlak plots [min].
 T_STAR = 10.0
 
-#: Parameter of every fit by the name of its figure.
+#: Parameter of every fit by the name of its metric.
 FITS = {
     "ki": ("Ki", FitSettings("patlak", t_star=T_STAR)),
     "k1": ("K1", FitSettings("2tcm-irreversible")),
 }
 
-#: Figures of the curve, and organs whose Ki may have, an interval of their own in the curve's provenance.
+#: Metrics of the curve with an interval in its provenance, and organs whose Ki has one.
 INTERVALS, KI_INTERVALS = ("auc", "peak"), ("brain", "myocardium")
 
 # rounding of a band that touches the truth [SUV]
@@ -43,7 +43,7 @@ def curve_errors(curve: InputFunction, truth: InputFunction, timing: FrameTiming
     Parameters
     ----------
     curve, truth
-        Estimated and true [Bq/mL].
+        Estimated and true input function [Bq/mL].
     timing
         Frames of the scan.
     suv
@@ -69,10 +69,10 @@ def curve_errors(curve: InputFunction, truth: InputFunction, timing: FrameTiming
     }
 
 
-def band_figures(curve: InputFunction, truth: InputFunction, timing: FrameTiming, suv: float) -> dict[str, float]:
-    """Whether the band holds the true frame averages of every frame at once, and its mean width over frames [SUV].
+def band_metrics(curve: InputFunction, truth: InputFunction, timing: FrameTiming, suv: float) -> dict[str, float]:
+    """Whether the band contains the true averages of all frames, and its mean width over frames [SUV].
 
-    Arguments as of `curve_errors`. Empty where the method gives no band.
+    Parameters are those of `curve_errors`; the result is empty if the method gives no band.
     """
     if curve.lower is None or curve.upper is None:
         return {}
@@ -82,17 +82,17 @@ def band_figures(curve: InputFunction, truth: InputFunction, timing: FrameTiming
     return {"band_covers": float(inside.all()), "band_width": float((high - low).mean())}
 
 
-def interval_figures(
+def interval_metrics(
     intervals: Mapping[str, Any], truth: InputFunction, timing: FrameTiming, suv: float
 ) -> dict[str, float]:
-    """Whether intervals of the area [SUV·min] and of the peak [SUV] hold the true ones.
+    """Whether the intervals of the area [SUV·min] and of the peak [SUV] contain the true values.
 
     Parameters
     ----------
     intervals
-        (lower, upper) by one of `INTERVALS`; what is missing or None is left out.
+        (lower, upper) by one of `INTERVALS`; missing ones are left out.
     truth, timing, suv
-        As of `curve_errors`.
+        Parameters of `curve_errors`.
     """
     true = curve_metrics(truth.time, truth.whole_blood, float(timing.end[-1]))
     values = {"auc": suv * true.auc / 60.0, "peak": suv * true.peak}
@@ -105,7 +105,7 @@ def fit_organs(scan: DynamicScan, curve: InputFunction) -> dict[str, float]:
 
     Returns
     -------
-    By ``ki_brain``, ``k1_brain`` … [mL·cm⁻³·min⁻¹].
+    Parameters by ``ki_brain``, ``k1_brain`` … [mL·cm⁻³·min⁻¹].
     """
     if not set(ORGANS) & set(scan.regions.names):
         return {}
@@ -125,17 +125,17 @@ def fit_errors(found: Mapping[str, float], reference: Mapping[str, float]) -> di
     return {f"{name}_error": 100.0 * (found[name] / true - 1.0) for name, true in reference.items() if true}
 
 
-def ki_interval_figures(
+def ki_interval_metrics(
     intervals: Mapping[str, Any], found: Mapping[str, float], reference: Mapping[str, float]
 ) -> dict[str, float]:
-    """Whether intervals of Ki hold the Ki that the true input function gives.
+    """Whether the intervals of Ki contain the Ki that the true input function gives.
 
     Parameters
     ----------
     intervals
         (lower, upper) by ``"Ki brain"`` …, relative to the Ki that the curve gives.
     found, reference
-        From `fit_organs`, with the estimated and with the true input function.
+        Parameters from `fit_organs` with the estimated and with the true input function.
     """
     known = {organ: intervals.get(f"Ki {organ}") for organ in KI_INTERVALS if f"ki_{organ}" in found}
     return {
@@ -152,7 +152,7 @@ def _organs(regions: RegionCurves) -> RegionCurves:
 
 
 def _without_samples(curve: InputFunction) -> InputFunction:
-    """The curve alone: the fit of the mean curve is judged, not the spread of its samples."""
+    """The curve without samples: the fit of the mean curve is judged, not the spread of its samples."""
     return InputFunction(curve.time, curve.whole_blood, curve.plasma, curve.method)
 
 

@@ -1,4 +1,4 @@
-"""Figures of one curve, against hand-made curves whose errors are known."""
+"""Metrics of one curve, against hand-made curves whose errors are known."""
 
 from dataclasses import replace
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from dlif_core.curve import InputFunction
-from dlif_core.evaluation.figures import (
-    band_figures,
+from dlif_core.evaluation.metrics import (
+    band_metrics,
     curve_errors,
     fit_errors,
     fit_organs,
-    interval_figures,
-    ki_interval_figures,
+    interval_metrics,
+    ki_interval_metrics,
 )
 from dlif_core.frames import FrameTiming, integral_at
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
@@ -61,19 +61,19 @@ def test_a_band_holds_the_curve_in_every_frame_or_not_at_all(triangle):
     time = np.linspace(0, 3600, 361)
     true = np.interp(time, triangle.time, triangle.whole_blood)
     sound = curve(time, true, lower=true - 300, upper=true + 500)
-    assert band_figures(sound, triangle, TIMING, SUV) == pytest.approx({"band_covers": 1.0, "band_width": 0.8})
+    assert band_metrics(sound, triangle, TIMING, SUV) == pytest.approx({"band_covers": 1.0, "band_width": 0.8})
     pierced = replace(sound, upper=np.where(time > 3500, true - 1, true + 500))
-    assert band_figures(pierced, triangle, TIMING, SUV)["band_covers"] == 0.0
+    assert band_metrics(pierced, triangle, TIMING, SUV)["band_covers"] == 0.0
     touching = replace(sound, lower=true, upper=true)
-    assert band_figures(touching, triangle, TIMING, SUV) == pytest.approx({"band_covers": 1.0, "band_width": 0.0})
-    assert band_figures(triangle, triangle, TIMING, SUV) == {}
+    assert band_metrics(touching, triangle, TIMING, SUV) == pytest.approx({"band_covers": 1.0, "band_width": 0.0})
+    assert band_metrics(triangle, triangle, TIMING, SUV) == {}
 
 
 def test_intervals_are_judged_in_suv_and_minutes(triangle):
     inside = {"auc": (39.0, 41.0), "peak": [7.9, 8.1]}
-    assert interval_figures(inside, triangle, TIMING, SUV) == {"auc_covered": 1.0, "peak_covered": 1.0}
+    assert interval_metrics(inside, triangle, TIMING, SUV) == {"auc_covered": 1.0, "peak_covered": 1.0}
     outside = {"auc": (40.5, 41.0), "peak": None}
-    assert interval_figures(outside, triangle, TIMING, SUV) == {"auc_covered": 0.0}
+    assert interval_metrics(outside, triangle, TIMING, SUV) == {"auc_covered": 0.0}
 
 
 def patlak_scan(truth, rates):
@@ -101,6 +101,6 @@ def test_parameters_are_those_of_the_organs_and_errors_follow_the_input_function
 def test_intervals_of_ki_are_relative_to_what_the_curve_gives():
     found, reference = {"ki_brain": 0.05, "ki_myocardium": 0.2}, {"ki_brain": 0.052, "ki_myocardium": 0.2}
     limits = {"Ki brain": [0.97, 1.03], "Ki myocardium": [0.97, 1.03], "auc": [1, 2]}
-    assert ki_interval_figures(limits, found, reference) == {"ki_brain_covered": 0.0, "ki_myocardium_covered": 1.0}
-    assert ki_interval_figures({"Ki brain": [0.95, 1.05]}, found, reference) == {"ki_brain_covered": 1.0}
-    assert ki_interval_figures(limits, {}, {}) == {}
+    assert ki_interval_metrics(limits, found, reference) == {"ki_brain_covered": 0.0, "ki_myocardium_covered": 1.0}
+    assert ki_interval_metrics({"Ki brain": [0.95, 1.05]}, found, reference) == {"ki_brain_covered": 1.0}
+    assert ki_interval_metrics(limits, {}, {}) == {}
