@@ -130,10 +130,10 @@ def test_the_plan_names_a_changed_setting_as_shown(steps: FirstSteps) -> None:
 
 def test_results_are_read_as_shown(steps: FirstSteps) -> None:
     reading, store = blocks("python")
-    steps.run("python", "-c", reading + "assert {'scan', 'region'} <= set(regions.dims)\n")
-    steps.run("python", "-c", reading + "assert {'scan', 'method', 'time'} <= set(curves.dims)\n")
-    steps.run("python", "-c", reading + "assert {'z', 'y', 'x'} <= set(maps.dims)\n")
-    steps.run("python", "-c", store + "assert 'sub-m01' in set(catalog['scan'])\n")
+    dimensions = {"regions": {"scan", "region"}, "curves": {"scan", "method", "time"}, "maps": {"z", "y", "x"}}
+    checks = [f"assert {dims} <= set({name}.dims), {name}.dims" for name, dims in dimensions.items()]
+    checked = "\n".join([reading, *checks, store, "assert 'sub-m01' in set(catalog['scan'])"])
+    steps.run("python", "-c", checked)
 
 
 def test_stored_results_are_sound(steps: FirstSteps) -> None:
