@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.api.acquisitions import acquisition_of, pet_bids_fields
-from dlif_core.api.blood_curve import warn
 from dlif_core.api.blood_tables import GivenBlood, given_blood
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.tables import agreed_factor
 from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, ImageError

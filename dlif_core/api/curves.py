@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.api.acquisitions import acquisition_of
-from dlif_core.api.blood_curve import warn
 from dlif_core.api.blood_tables import GivenBlood, given_blood
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.tables import QuantityTable, agreed_factor, read_quantities
 from dlif_core.errors import FrameTimingError, InputError, UnitError

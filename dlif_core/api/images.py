@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.api.arrays import from_arrays
-from dlif_core.api.blood_curve import warn
 from dlif_core.api.fits import warnings_of
 from dlif_core.api.inputs import input_of_fit
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.scan_argument import as_scan
 from dlif_core.api.settings import fit_settings

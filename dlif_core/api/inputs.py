@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlif_core.api.blood_curve import warn
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.scan_argument import as_scan
 from dlif_core.curve import InputFunction

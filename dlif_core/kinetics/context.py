@@ -71,7 +71,7 @@ def as_numbers(values: ArrayLike, name: str) -> Array:
 
 
 def require_frames(timing: FrameTiming) -> None:
-    """Refuse a scan of one frame, which tells no change of a curve in time.
+    """Refuse a scan of one frame, which does not show the change of a curve in time.
 
     Raises
     ------

@@ -39,9 +39,9 @@ def fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSet
     Dimensions region and frame. Variables: each parameter and its standard error ``<parameter>_se``, ``status``
     (`FitStatus`), ``rss``, ``aic``, ``aicc``, ``bic`` (NaN for graphical models, whose residuals are of another kind),
     ``<parameter>_lower`` and ``<parameter>_upper`` where intervals are asked for (NaN where the data don't bound one),
-    ``delay`` and ``delay_se`` [s], likewise the model's own input parameters, ``measured``, ``fitted`` and ``weight``.
-    Where the input function has samples also ``<parameter>_input_se``, ``<parameter>_total_se`` and
-    ``<parameter>_input_factor`` with the dimension factor, see `dlif_core.kinetics.uncertainty.propagation`.
+    ``delay`` and ``delay_se`` [s] and the same for the model's own input parameters, ``measured``, ``fitted`` and
+    ``weight``. Where the input function has samples also ``<parameter>_input_se``, ``<parameter>_total_se``
+    and ``<parameter>_input_factor`` with the dimension factor, see `dlif_core.kinetics.uncertainty.propagation`.
 
     Raises
     ------

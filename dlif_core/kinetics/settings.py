@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeGuard, cast, get_args
 import numpy as np
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.context import Estimator, FitContext
+from dlif_core.kinetics.context import Estimator, FitContext, require_frames
 from dlif_core.kinetics.input_model import DELAY, InputParameter
 from dlif_core.kinetics.model import MODELS, RATE_BOUNDS, Model
 
@@ -153,13 +153,14 @@ class FitSettings:
         ------
         ConfigurationError
             If a number is still to be found, or there are too few frames for the model.
+        FrameTimingError
+            If there is one frame, and the model needs the change in time.
         """
         if self.to_be_found:
             hint = "Give a number, or let `prepare` find it."
             raise ConfigurationError("it is still to be found.", where=f"fit setting {self.to_be_found[0]}", hint=hint)
-        if len(context.timing) < 2 and "window" not in self.kinetic_model.options:
-            hint = "Models of the time course need several frames; with one there is the SUV or a ratio."
-            raise ConfigurationError("one frame is not enough.", where=f"model {self.model}", hint=hint)
+        if "window" not in self.kinetic_model.options:
+            require_frames(context.timing)
         return self.kinetic_model.engine(context, self)
 
     def _require_known_kinds(self) -> None:

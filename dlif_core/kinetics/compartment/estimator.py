@@ -76,7 +76,7 @@ class CompartmentEstimator(SolverEstimator):
     """
 
     def __init__(self, context: FitContext, settings: FitSettings) -> None:
-        require_frames(len(context.timing), settings)
+        require_enough_frames(len(context.timing), settings)
         assert context.input_function is not None
         columns = FrameColumns(context.timing, context.input_function)
         given = columns, settings.kinetic_model, context.weights, settings.blood_volume, context.device
@@ -109,7 +109,7 @@ def model_curve(columns: FrameColumns, active_set: ActiveSet, numbers: Array, bl
     return np.asarray(curve + numbers[-1] * columns.whole_blood if own else curve)
 
 
-def require_frames(frames: int, settings: FitSettings) -> None:
+def require_enough_frames(frames: int, settings: FitSettings) -> None:
     """Refuse a scan that has too few frames for its model."""
     needed = active_sets_of(cast("CompartmentModel", settings.kinetic_model), settings.blood_volume)[-1].size + 1
     if frames < needed:

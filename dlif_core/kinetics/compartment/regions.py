@@ -17,7 +17,7 @@ import torch
 
 from dlif_core.kinetics.compartment.active_set import unsettled
 from dlif_core.kinetics.compartment.covariance import propagate
-from dlif_core.kinetics.compartment.estimator import require_frames
+from dlif_core.kinetics.compartment.estimator import require_enough_frames
 from dlif_core.kinetics.compartment.intervals import Intervals, RegionOptimum
 from dlif_core.kinetics.compartment.refinement import Refined, Refinement
 from dlif_core.kinetics.compartment.solver import CompartmentSolver, Start
@@ -75,7 +75,7 @@ class CompartmentRegions:
     """
 
     def __init__(self, context: FitContext, settings: FitSettings) -> None:
-        require_frames(len(context.timing), settings)
+        require_enough_frames(len(context.timing), settings)
         self._context, self._settings = context, settings
         self._refine = Refinement(context, settings)
         self._inputs = self._refine.inputs

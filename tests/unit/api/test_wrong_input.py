@@ -26,7 +26,7 @@ GIVEN: dict[str, Any] = {"units": "Bq/mL", "blood": BLOOD, "radionuclide": "F18"
 SCAN = dlif.from_arrays(CURVES, MOUSE, names=list(TRUTH), **GIVEN)
 IMAGE = dlif.from_arrays(CURVES.T[:, None, None, :], MOUSE, **GIVEN)
 
-few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=32)
 arrays_of_any = arrays(
     st.sampled_from([np.dtype(kind) for kind in ("f8", "f4", "i4", "?", "U3", "c16", "M8[s]", "O")]),
