@@ -151,7 +151,7 @@ class Calibration:
         return refusal(len(self.scores.get(metric, ())), level)
 
     def recalibrated(self, cases: Sequence[CalibrationCase], population: str) -> Calibration:
-        """The same scale and correlation of errors with the scores of other scans, of which a few are enough.
+        """Keep the scale and the correlation of errors and take the scores of other scans, of which a few are enough.
 
         Parameters
         ----------

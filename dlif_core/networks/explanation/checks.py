@@ -52,12 +52,12 @@ class ExplanationMetrics:
     blood_share
         Share of the positive relevance that lies there, as a multiple of the share of the volume.
     reading_pointed, reading_blood_share
-        The same two for the reading alone: the weight map times activity, added up for the metric.
+        Both for the reading alone, that is the weight map times activity, added up for the metric.
     deletion
         Area under the course of the metric as voxels are deleted in the order of their relevance, as a multiple of that
         in random order. The weight map is kept; deleted voxels are not read.
     deletion_resegmented
-        The same if deleted voxels show no activity and the networks segment that image.
+        As `deletion`, but deleted voxels show no activity and the networks segment that image.
     randomisation
         Rank correlation over the body with the relevance of a network of random weights.
     gap

@@ -1,1 +1,1 @@
-"""From a scan to its whole-blood curve: features, tissue networks, unmixing, refinement, correction, ensemble."""
+"""Prediction of the whole-blood curve of a scan: features, tissue networks, unmixing, refinement, correction, ensemble."""

@@ -1,4 +1,4 @@
-"""From frame averages to the continuous whole-blood curve, peak and width right within frames of many seconds.
+"""Continuous whole-blood curve from frame averages, with the right peak and width within frames of many seconds.
 
 A parametric curve is fitted to the frame averages first: the model of Feng et al. (Int J Biomed Comput 1993;32:95-110)
 with dispersion, with a tail of several exponentials and an injection that takes time. Only arrival, rise, dispersion

@@ -126,7 +126,7 @@ def predict_ensemble(networks: Sequence[TissueNetwork], scan: NetworkScan) -> En
     ConfigurationError
         If there is no network.
     InputError
-        If there are fewer than four frames, which can't tell noise from a change.
+        If there are fewer than four frames, in which noise can't be distinguished from a change.
     """
     if not networks:
         raise ConfigurationError("an ensemble without networks predicts nothing.", hint="Give at least one network.")

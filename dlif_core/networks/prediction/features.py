@@ -1,4 +1,4 @@
-"""What the networks see of a scan: means over fixed time windows after the bolus arrived, on a grid of 1 mm.
+"""Features of a scan that the networks see: means over fixed time windows after the bolus arrived, on a grid of 1 mm.
 
 Windows are relative to the arrival of the bolus, which is found in the image, and a mean over a window is the
 exact mean of the frames by their overlap with it. So scans of any schedule, with the injection earlier or later, give
@@ -80,7 +80,7 @@ def arrival(timing: FrameTiming, total: Array) -> float:
     if first == 0:
         return float(timing.start[0]) - _MISSED
     before, after = total[first - 1], total[first]
-    # the mean of a frame stands at its middle, but a frame that the bolus enters late is low for that reason only
+    # the mean of a frame is placed at its middle, but a frame that the bolus enters late is low for that reason only
     reached = (level - before) / (after - before)
     return float(timing.mid[first - 1] + reached * (timing.mid[first] - timing.mid[first - 1]))
 

@@ -1,4 +1,4 @@
-"""From a scan to its whole-blood curve with one trained network."""
+"""Prediction of the whole-blood curve of a scan by one trained network."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class AlignedScan(NamedTuple):
     features
         Features of the aligned image.
     confidence
-        Its `noise_confidence`, shape (z, y, x).
+        `noise_confidence` of the aligned image, shape (z, y, x).
     displacement
         Displacement that was corrected, shape (frames, 3) [voxels].
     """

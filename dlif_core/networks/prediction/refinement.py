@@ -80,7 +80,7 @@ class RefiningNetwork(TissueNetwork):
 def reconstruction_residual(
     activity: torch.Tensor, features: Features, segmentation: Segmentation, counting: torch.Tensor
 ) -> torch.Tensor:
-    """What a segmentation leaves unexplained of a scan in every window, as signed root, shape (windows, z, y, x).
+    """Part of a scan that its segmentation leaves unexplained, as signed root, shape (windows, z, y, x).
 
     Parameters
     ----------

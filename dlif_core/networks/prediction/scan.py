@@ -56,7 +56,7 @@ class NetworkScan:
         return torch.tensor(self.timing.duration)
 
     def with_activity(self, activity: torch.Tensor) -> NetworkScan:
-        """The same frames and body weight with another image, shape (frames, z, y, x) [SUV]."""
+        """The scan with another image, shape (frames, z, y, x) [SUV]."""
         return replace(self, activity=activity)
 
     def first(self, frames: int) -> NetworkScan:

@@ -1,1 +1,1 @@
-"""From a recipe, or a user's own scans, to a calibrated model."""
+"""Making of a calibrated model from a recipe or from a user's own scans."""

@@ -1,4 +1,4 @@
-"""From a recipe to a model: members are trained and calibrated, a scope is fitted, and the model is written.
+"""Making of a model from its recipe: members are trained and calibrated, a scope is fitted, and the model is written.
 
 Simulated scans and a checkpoint of each member are kept in the folder ``work`` of the output. So an interrupted
 training resumes with the same result, and a member that was trained on another machine by the same recipe is used if

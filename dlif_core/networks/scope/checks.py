@@ -131,7 +131,7 @@ def _voxels(size: Array, shape: tuple[int, ...]) -> Iterator[Verdict]:
 
 
 def _axes(directions: Array) -> Iterator[Verdict]:
-    """Check that axis i of the affine runs along axis i of the body; metadata don't tell forward from backward."""
+    """Check that axis i of the affine runs along axis i of the body; its direction can't be checked."""
     cosines = np.abs(directions) / np.linalg.norm(directions, axis=0)
     for index, axis in enumerate("xyz"):
         if cosines[index, index] < _ALONG:

@@ -1,8 +1,8 @@
 """The arithmetic of a training: convolutions in float32, or in bfloat16 where the device computes it faster.
 
 Processors with bfloat16 instructions train several times faster in bfloat16. On others PyTorch emulates it, which was
-measured to take 53 times as long as float32. PyTorch tells some of these cases apart, but not all of them on every
-version and processor, so a small convolution is timed in both arithmetics, once per process.
+measured to take 53 times as long as float32. PyTorch reports the instructions of a processor, but not in every
+version and not what is fast, so a small convolution is timed in both arithmetics, once per process.
 """
 
 from __future__ import annotations

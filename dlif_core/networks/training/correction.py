@@ -61,7 +61,7 @@ def _cases_of(
 
 @torch.no_grad()
 def correction_cases(networks: Sequence[TissueNetwork], example: Example) -> list[tuple[FitDescription, Array]]:
-    """For each network, the description of a scan and the logarithm of true over read activity in every window.
+    """Description of a scan for each network, and the logarithm of true over read activity in every window.
 
     Windows that the scan lacks have NaN.
     """

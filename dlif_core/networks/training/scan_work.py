@@ -1,4 +1,4 @@
-"""The same work on every scan of many, one after the other or in several processes."""
+"""Functions that run the same work on every scan, one after the other or in several processes."""
 
 from __future__ import annotations
 

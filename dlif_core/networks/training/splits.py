@@ -1,4 +1,4 @@
-"""Which animals are used for training, for validation and for calibration; no animal is used for two of them."""
+"""Splits of the animals into those for training, validation and calibration; no animal is in two splits."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class TestManifest:
     def test_a_changed_file_is_refused_by_name(self, tmp_path):
         model(tmp_path / "a")
         (tmp_path / "a" / "member-1.safetensors").write_text("other weights")
-        with pytest.raises(InputError, match=r"member-1\.safetensors.*not the one that the model was made with"):
+        with pytest.raises(InputError, match=r"member-1\.safetensors.*not the one with which the model was made"):
             read_manifest(tmp_path / "a")
 
     def test_a_missing_file_is_refused_by_name(self, tmp_path):

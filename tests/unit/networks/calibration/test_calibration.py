@@ -77,7 +77,7 @@ class TestConformalQuantile:
         assert conformal_quantile(np.arange(9), 0.9) == 8
         with pytest.raises(ConfigurationError, match=r"8 calibration scans are too few for 90 %"):
             conformal_quantile(np.arange(8), 0.9)
-        with pytest.raises(ConfigurationError, match="no level"):
+        with pytest.raises(ConfigurationError, match="not a level"):
             conformal_quantile(np.arange(9), 1.0)
 
 

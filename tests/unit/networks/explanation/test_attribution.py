@@ -43,7 +43,7 @@ def network(members):
 def seen(network, members, hearts):
     """A scan and two networks, of which the second corrects its curve."""
     other = deepcopy(members[1].first)
-    other.correction.intercept.fill_(0.05)
+    other.correction.intercept.fill_(0.2)
     example = hearts[0]
     return explained_scan([network, other], example.scan)
 
@@ -146,9 +146,9 @@ class TestOcclusion:
         target = curve_target("peak", example.scan.timing)
         region = torch.zeros(example.scan.activity.shape[1:])
         assert occluded_region(one, target, region) == 0.0
-        region[5:11, 4:9, 4:9] = 1.0
+        region[8:14, 6:12, 6:12] = 1.0
         image, body = one.activity.clone(), one.activity.mean(dim=0) > 0.2
-        image[:, 5:11, 4:9, 4:9] = one.activity[:, body].mean(dim=1)[:, None, None, None]
+        image[:, 8:14, 6:12, 6:12] = one.activity[:, body].mean(dim=1)[:, None, None, None]
         with torch.no_grad():
             expected = 1 - float(one.curves(image).max() / one.curves(one.activity).max())
         assert abs(expected) > 0.01

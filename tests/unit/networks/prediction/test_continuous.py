@@ -21,7 +21,7 @@ def truth(blood, timing):
     return time, values, timing.average(time, values)
 
 
-def figures(blood, timing, share=0.0, rng=None):
+def metrics(blood, timing, share=0.0, rng=None):
     """Peak ratio, error of the width [min] and area ratio over the frames."""
     time, values, averages = truth(blood, timing)
     noise = share * (averages + 0.4)
@@ -35,14 +35,14 @@ def figures(blood, timing, share=0.0, rng=None):
 class TestExactAverages:
     @pytest.mark.parametrize("seed", range(3))
     def test_bolus_within_five_second_frames(self, seed):
-        peak, width, area = figures(draw(seed, HELD_OUT).mouse.blood, TIMING)
+        peak, width, area = metrics(draw(seed, HELD_OUT).mouse.blood, TIMING)
         assert peak == pytest.approx(1.0, abs=0.01)
         assert width < 0.01
         assert area == pytest.approx(1.0, abs=0.003)
 
     @pytest.mark.parametrize("infusion", [20.0, 60.0])
     def test_slow_infusion(self, infusion):
-        peak, width, area = figures(Injection(USUAL, infusion=infusion), TIMING)
+        peak, width, area = metrics(Injection(USUAL, infusion=infusion), TIMING)
         assert peak == pytest.approx(1.0, abs=0.03)
         assert width < 0.05
         assert area == pytest.approx(1.0, abs=0.003)
@@ -65,7 +65,7 @@ class TestExactAverages:
 class TestNoise:
     def test_peak_and_width_are_unbiased(self):
         rng = np.random.default_rng(0)
-        found = [figures(draw(seed, HELD_OUT).mouse.blood, TIMING, 0.04, rng) for seed in range(7)]
+        found = [metrics(draw(seed, HELD_OUT).mouse.blood, TIMING, 0.04, rng) for seed in range(7)]
         peak, width, area = np.median(found, axis=0)
         assert peak == pytest.approx(1.0, abs=0.03)
         assert width < 0.05

@@ -315,7 +315,7 @@ class TestScope:
             assert again.distances(row)[aspect] == pytest.approx(distance, rel=1e-2, abs=1e-2)
 
     def test_few_scans_tell_no_scope(self, sound):
-        with pytest.raises(ConfigurationError, match="from 19 scans"):
+        with pytest.raises(ConfigurationError, match="fitted to 19 scans"):
             scope_of(sound[:19])
 
     def test_fit_leaves_out_scans_that_miss_the_bolus(self, judged):
@@ -324,5 +324,5 @@ class TestScope:
         curve = torch.zeros(len(late))
         tissues = tissue_parts(judged[0].weights)
         example = Example(NetworkScan(judged[0].activity[20:], late, 0.02), tissues, torch.zeros(len(late), 3), curve)
-        with pytest.raises(ConfigurationError, match="from 0 scans"):
+        with pytest.raises(ConfigurationError, match="fitted to 0 scans"):
             fit_scope([TissueNetwork((4, 4, 4))], [example])
