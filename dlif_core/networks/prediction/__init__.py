@@ -1,1 +1,1 @@
-"""Prediction of the whole-blood curve of a scan: features, tissue networks, unmixing, refinement, correction, ensemble."""
+"""From a scan to its whole-blood curve: features, tissue networks, unmixing, refinement, correction and ensemble."""
