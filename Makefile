@@ -49,6 +49,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/simulated_mouse.py
 	$(BIN)/python benchmarks/learned_speed.py
 	$(BIN)/python benchmarks/learned_repeat.py
+	$(BIN)/python benchmarks/startup.py
 
 clean:
 	rm -rf $(VENV) demo

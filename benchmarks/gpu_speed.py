@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from curves import F18, MOUSE_FRAMES, mouse_input, tissue_curves, variants, with_noise  # noqa: E402
 
-from dlif_core.kinetics import MODELS, FitContext, FitSettings, VoxelFit, frame_weights  # noqa: E402
+from dlif_core.kinetics import MODELS, FitContext, FitSettings, Preparation, VoxelFit, frame_weights  # noqa: E402
 from dlif_core.kinetics.convolution import FrameConvolution  # noqa: E402
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves  # noqa: E402
 
@@ -43,11 +43,11 @@ def voxel_fit(model: str, curves: np.ndarray) -> VoxelFit:
     settings = FitSettings(model)
     regions = RegionCurves(("all",), curves.mean(1, dtype=float)[None], np.ones(1))
     weights = frame_weights(DynamicScan(MOUSE_FRAMES, Acquisition("FDG", F18), regions), settings)
-    return VoxelFit(FitContext(MOUSE_FRAMES, weights, mouse_input()), settings)
+    return VoxelFit(Preparation(FitContext(MOUSE_FRAMES, weights, mouse_input()), settings, settings))
 
 
 def on_device(fit: VoxelFit, device: str, chunk: int) -> VoxelFit:
-    return replace(fit, context=replace(fit.context, device=device), chunk=chunk)
+    return replace(fit, prepared=replace(fit.prepared, context=replace(fit.context, device=device)), chunk=chunk)
 
 
 def rate(fit: VoxelFit, curves: np.ndarray) -> float:

@@ -46,7 +46,7 @@ import peers  # noqa: E402
 import torch  # noqa: E402
 from curves import F18, MOUSE_FRAMES, mouse_input, tissue_curve, tissue_curves, variants, with_noise  # noqa: E402
 
-from dlif_core.kinetics import MODELS, FitContext, FitSettings, VoxelFit, frame_weights  # noqa: E402
+from dlif_core.kinetics import MODELS, FitContext, FitSettings, Preparation, VoxelFit, frame_weights  # noqa: E402
 from dlif_core.kinetics.convolution import FrameConvolution  # noqa: E402
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves  # noqa: E402
 
@@ -129,7 +129,8 @@ class Scan:
         curves = self.curves(model)
         regions = RegionCurves(("all",), curves.mean(1, dtype=float)[None], np.ones(1))
         weights = frame_weights(DynamicScan(MOUSE_FRAMES, Acquisition("FDG", F18), regions), settings)
-        return VoxelFit(FitContext(MOUSE_FRAMES, weights, self.blood, self.reference, 1 / SUV), settings)
+        context = FitContext(MOUSE_FRAMES, weights, self.blood, self.reference, 1 / SUV)
+        return VoxelFit(Preparation(context, settings, settings))
 
 
 def exact_kind(model: str) -> str:

@@ -73,7 +73,7 @@ class InputFunction:
     def __post_init__(self) -> None:
         for name in ("time", "whole_blood", "plasma", "lower", "upper", "samples"):
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or name in ("time", "whole_blood", "plasma"):
                 object.__setattr__(self, name, self._checked(name, value))
         if len(self.time) < 2 or (np.diff(self.time) <= 0).any():
             raise CurveError(

@@ -7,7 +7,7 @@ know dlif can still catch a missing file as ``FileNotFoundError``.
 Exit codes
 ----------
 0 success · 1 unexpected fault · 2 configuration or usage · 3 input data · 4 store ·
-5 partial success (some scans are excluded, failed or incomplete) · 6 no scan succeeded
+5 partial success (some scans are excluded, failed or incomplete) · 6 no scan succeeded · 130 interrupted
 """
 
 from __future__ import annotations

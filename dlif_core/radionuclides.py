@@ -37,7 +37,7 @@ def half_life(name: str) -> float:
     Parameters
     ----------
     name
-        In any usual spelling: ``C11``, ``11C``, ``C-11``, ``[11C]``.
+        Name in any usual spelling: ``C11``, ``11C``, ``C-11``, ``[11C]``.
 
     Raises
     ------

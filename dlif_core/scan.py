@@ -59,7 +59,7 @@ class Acquisition:
         _require_number(self.half_life, "half_life", 0.0, "Give the half-life in seconds, above zero.", infinite=True)
         for name, unit in (("injected_activity", "Bq"), ("body_weight", "kg")):
             value = getattr(self, name)
-            if value is not None and value != 0:  # zero is the same as unknown
+            if not (value is None or (_is_number(value) and value == 0)):  # zero is the same as unknown
                 _require_number(value, name, 0.0, f"Give it in {unit}, or None if it is unknown.")
 
     @property
@@ -70,10 +70,14 @@ class Acquisition:
         return 1000.0 * self.body_weight / self.injected_activity
 
 
-def _require_number(value: object, name: str, above: float, hint: str, *, infinite: bool = False) -> None:
-    """Refuse what is not a number above a limit; booleans and text are none."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not value > above or (math.isinf(value) and not infinite):  # type: ignore[operator, arg-type]
+def _is_number(value: object) -> bool:
+    """Whether a value is one number; booleans and text are none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _require_number(value: Any, name: str, above: float, hint: str, *, infinite: bool = False) -> None:
+    """Refuse what is not a number above a limit."""
+    if not _is_number(value) or not value > above or (math.isinf(value) and not infinite):
         raise InputError(f"{name} is {value!r}.", where=f"acquisition, {name}", hint=hint)
 
 
@@ -142,7 +146,7 @@ def _numbers(values: ArrayLike, name: str, where: str) -> Array:
 
 
 def _names(names: object, where: str) -> tuple[str, ...]:
-    if isinstance(names, str) or not isinstance(names, Iterable):
+    if isinstance(names, str) or not isinstance(names, Iterable) or np.ndim(names) == 0:  # type: ignore[arg-type]
         raise CurveError(f"{names!r} is no list of region names.", where=where, hint="Give one name for each region.")
     return tuple(str(name) for name in names)
 

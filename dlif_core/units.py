@@ -92,13 +92,13 @@ def factor(unit: str | None, dimension: Dimension, *, where: object = "") -> flo
     (1000.0, 1000000.0, 1.0)
     """
     known = _TABLE[dimension]
-    if unit is None or not unit.strip():
+    if unit is None or (isinstance(unit, str) and not unit.strip()):
         raise UnitError(
             f"no unit is given for this {dimension}.",
             where=where,
             hint=f"State it, for example {CANONICAL[dimension]!r}.",
         )
-    key = _key(unit)
+    key = _key(unit) if isinstance(unit, str) else ""
     if key not in known:
         raise UnitError(
             f"{unit!r} is not a known unit of {dimension}.",

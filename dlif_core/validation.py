@@ -160,6 +160,9 @@ def _sentence(place: str, faults: list[ErrorDetails]) -> str:
 
 
 def _reason(fault: ErrorDetails) -> str:
-    if fault["type"] in _PLAIN_WORDS:
-        return _PLAIN_WORDS[fault["type"]]
-    return fault["msg"].removeprefix("Value error, ").removesuffix(".")
+    context = fault.get("ctx", {})
+    if fault["type"] == "too_short":
+        return f"at least {context['min_length']} belong here"
+    if fault["type"] == "too_long":
+        return f"at most {context['max_length']} belong here"
+    return _PLAIN_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, ").removesuffix("."))

@@ -21,7 +21,7 @@ from rich.text import Text
 
 
 class ProgressBars:
-    """One bar for each name, made when the name is first used."""
+    """One bar for each name, shown from the first time that the name is used until `close`."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -30,6 +30,7 @@ class ProgressBars:
     def update(self, name: str, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` units are done, with a note beside the bar."""
         if name not in self._tasks:
+            self._progress.start()
             self._tasks[name] = self._progress.add_task(name, total=total, note=note)
         self._progress.update(self._tasks[name], completed=done, total=total, note=note)
 
@@ -40,6 +41,11 @@ class ProgressBars:
     def write(self, line: RenderableType) -> None:
         """Write a line above the bars."""
         self._progress.console.print(line)
+
+    def close(self) -> None:
+        """Leave the bars as they are; nothing is shown where none was made."""
+        if self._tasks:
+            self._progress.stop()
 
 
 @contextmanager
@@ -53,8 +59,11 @@ def progress_bars() -> Iterator[ProgressBars]:
         _TimeLeft(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield ProgressBars(progress)
+    bars = ProgressBars(Progress(*columns, console=Console(stderr=True)))
+    try:
+        yield bars
+    finally:
+        bars.close()
 
 
 class _TimeLeft(ProgressColumn):

@@ -12,6 +12,20 @@ from dlif_core.scan import Acquisition
 _HINT = 'Give radionuclide="F18", or acquisition=dlif.Acquisition(tracer, half_life, …).'
 
 
+#: Attributes of xarray arrays and pandas tables, and the fields of PET-BIDS that mean the same.
+_ATTRIBUTES = {
+    "units": "Units",
+    "tracer": "TracerName",
+    "radionuclide": "TracerRadionuclide",
+    "half_life": "RadionuclideHalfLife",
+}
+
+
+def pet_bids_fields(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """What the attributes of an array or a table say about a scan, under the names of PET-BIDS."""
+    return {_ATTRIBUTES[name]: value for name, value in attributes.items() if name in _ATTRIBUTES}
+
+
 def acquisition_of(
     acquisition: Acquisition | None, radionuclide: str | None, stated: Mapping[str, Any], where: str
 ) -> tuple[Acquisition, tuple[str, ...]]:

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.api.acquisitions import acquisition_of
-from dlif_core.api.blood_curve import warn
-from dlif_core.api.blood_tables import given_blood
+from dlif_core.api.acquisitions import acquisition_of, pet_bids_fields
+from dlif_core.api.blood_tables import GivenBlood, given_blood
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.tables import agreed_factor
 from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, ImageError
 from dlif_core.frames import FrameTiming
+from dlif_core.ingest.regions import WHOLE_IMAGE
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 Array = NDArray[np.float64]
 
-_WHOLE_IMAGE = "whole image"
 _FRAME_DIMS = ("frame", "time")
 _KINDS = "dimensions (regions, frames) for curves or (frames, z, y, x) for an image"
 
@@ -30,7 +30,7 @@ def from_arrays(
     *,
     units: str | None = None,
     names: Sequence[str] | None = None,
-    blood: object = None,
+    blood: GivenBlood = None,
     blood_units: str | None = None,
     radionuclide: str | None = None,
     acquisition: Acquisition | None = None,
@@ -52,9 +52,11 @@ def from_arrays(
     names
         Names of the regions.
     blood, blood_units
-        As in `read_curves`.
-    radionuclide, acquisition
-        As in `read_curves`.
+        Table of blood or input function, and the unit of the table's activities, see `read_curves`.
+    radionuclide
+        Name such as ``C11``, for its half-life; None where the array states its half-life.
+    acquisition
+        Tracer, half-life, dose and weight in one, given in place of `radionuclide`.
     affine
         Voxel index (x, y, z) to mm as in NIfTI, shape (4, 4); None where it is not known.
 
@@ -77,7 +79,7 @@ def from_arrays(
     values, about = _taken_apart(activity)
     frames = _frames(timing, about)
     scale = agreed_factor(about.get("units"), units, "concentration", "units", "activity")
-    described, notes = acquisition_of(acquisition, radionuclide, _fields(about), "activity")
+    described, notes = acquisition_of(acquisition, radionuclide, pet_bids_fields(about), "activity")
     recordings, curve = given_blood(blood, blood_units, None)
     if values.ndim in (1, 2):
         regions = _regions(values, len(frames), scale, names if names is not None else about.get("names"))
@@ -153,16 +155,6 @@ def _frames(timing: FrameTiming | None, about: Mapping[str, Any]) -> FrameTiming
     )
 
 
-def _fields(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What an array says about its acquisition, under the names of PET-BIDS."""
-    names = {
-        "tracer": "TracerName",
-        "half_life": "RadionuclideHalfLife",
-        "radionuclide": "TracerRadionuclide",
-    }
-    return {names[name]: value for name, value in about.items() if name in names}
-
-
 def _regions(values: Any, frames: int, scale: float, names: Sequence[str] | None) -> RegionCurves:
     curves = np.atleast_2d(np.asarray(values, float)) * scale
     if curves.shape[1] != frames:
@@ -185,7 +177,7 @@ def _image_scan(image: Any, timing: FrameTiming, acquisition: Acquisition, scale
         )
     image = image.astype(np.float32) if image.dtype.kind != "f" else image
     image = image if scale == 1.0 else image * image.dtype.type(scale)
-    mean = RegionCurves((_WHOLE_IMAGE,), mean_curve(image)[None], np.full(1, np.nan), "image")
+    mean = RegionCurves((WHOLE_IMAGE,), mean_curve(image)[None], np.full(1, np.nan), "image")
     return DynamicScan(timing, acquisition, mean, image, _affine(affine))
 
 

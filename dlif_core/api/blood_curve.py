@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dlif_core.api.notices import warn
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ConfigurationError, DlifWarning
+from dlif_core.errors import ConfigurationError
 from dlif_core.scan import Acquisition
 from dlif_core.units import factor
 
@@ -116,9 +116,3 @@ def _end(scan_end: object) -> float:
             hint="Give the end of the scan in the unit of the times: the curve has to reach it.",
         )
     return float(number)
-
-
-def warn(messages: tuple[str, ...]) -> None:
-    """Give every message as a `DlifWarning` of the line that called the public function."""
-    for message in messages:
-        warnings.warn(message, DlifWarning, stacklevel=3)

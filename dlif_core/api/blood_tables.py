@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dlif_core.api.tables import QuantityTable, read_quantities
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
 from dlif_core.units import Dimension
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: A table of blood samples: a file or a pandas table; or a recording.
+BloodTable: TypeAlias = "str | PathLike[str] | pd.DataFrame | BloodRecording"
+#: What a caller may give as the blood of a scan.
+GivenBlood: TypeAlias = "BloodTable | Sequence[BloodTable] | InputFunction | None"
 
 #: Field of BloodRecording, its dimension and the names that a column may have; those of PET-BIDS come first.
 _COLUMNS: Mapping[str, tuple[Dimension, tuple[str, ...]]] = {
@@ -22,7 +31,7 @@ _VENOUS = "venous"
 
 
 def given_blood(
-    blood: object, units: str | None, time_unit: str | None
+    blood: GivenBlood, units: str | None, time_unit: str | None
 ) -> tuple[tuple[BloodRecording, ...], InputFunction | None]:
     """Blood recordings and input function from what a caller gives as ``blood``.
 
@@ -42,7 +51,7 @@ def given_blood(
         return (), None
     if isinstance(blood, InputFunction):
         return (), blood
-    several = blood if isinstance(blood, list | tuple) else [blood]
+    several = blood if isinstance(blood, list | tuple) else (blood,)
     return tuple(_recording(each, units, time_unit) for each in several), None
 
 

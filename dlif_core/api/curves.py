@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.api.acquisitions import acquisition_of
-from dlif_core.api.blood_curve import warn
-from dlif_core.api.blood_tables import given_blood
+from dlif_core.api.blood_tables import GivenBlood, given_blood
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
-from dlif_core.api.tables import QuantityTable, read_quantities
+from dlif_core.api.tables import QuantityTable, agreed_factor, read_quantities
 from dlif_core.errors import FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
@@ -32,7 +32,7 @@ _SHORT_SCAN = 180.0
 
 def read_curves(
     curves: str | PathLike[str] | pd.DataFrame,
-    blood: object = None,
+    blood: GivenBlood = None,
     *,
     units: str | None = None,
     time_unit: str | None = None,
@@ -41,7 +41,7 @@ def read_curves(
     radionuclide: str | None = None,
     acquisition: Acquisition | None = None,
 ) -> PetScan:
-    """Read a scan from a table of region curves, and its blood from another.
+    r"""Read a scan from a table of region curves, and its blood from another.
 
     The table has a row for each frame: columns ``frame_start`` and ``frame_end`` or ``frame_duration``, and one column
     for each region. Activities are decay-corrected to injection, times count from injection. What a table does not
@@ -51,7 +51,8 @@ def read_curves(
     Parameters
     ----------
     curves
-        A ``.tsv`` or ``.csv`` file, or a pandas table.
+        A ``.tsv`` or ``.csv`` file, or a pandas table, whose ``attrs`` may state ``units``, ``half_life`` [s] and
+        ``tracer``.
     blood
         Blood that was sampled along with it: a table with the columns ``time``, ``whole_blood``, ``plasma``,
         ``parent_fraction`` (or their names in PET-BIDS), a list of such tables, or an input function, for example from
@@ -61,9 +62,9 @@ def read_curves(
     time_unit, blood_time_unit
         Unit of the times; seconds where nothing is stated, as in PET-BIDS.
     radionuclide
-        Such as ``C11``, for its half-life.
+        Name such as ``C11``, for its half-life; None where the sidecar states it.
     acquisition
-        In place of `radionuclide` where tracer, dose or weight are to be known.
+        Tracer, half-life, dose and weight in one, given in place of `radionuclide`.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def read_curves(
     A pandas table is read likewise; what it can't state is given.
 
     >>> import pandas as pd
-    >>> table = pd.read_csv("tacs.tsv", sep="\\t")
+    >>> table = pd.read_csv("tacs.tsv", sep="\t")
     >>> dlif.read_curves(table, units="kBq/mL", radionuclide="F18")
     <PetScan: 42 frames to 45.5 min, 2 regions, no image, no blood>
     """
@@ -145,8 +146,6 @@ def _regions(table: QuantityTable, units: str | None) -> RegionCurves:
 
 def _agreed(stated: object, given: str | None, where: str) -> str | None:
     """The unit that a sidecar states for all columns, or the one that is given; None if there is neither."""
-    from dlif_core.api.tables import agreed_factor
-
     if stated is None:
         return given
     agreed_factor(str(stated), given, "concentration", "units", where)
@@ -157,8 +156,9 @@ def _require_corrected_to_injection(table: QuantityTable) -> None:
     fields: Mapping[str, object] = table.sidecar
     shifted = [name for name in ("InjectionStart", "ImageDecayCorrectionTime") if fields.get(name) not in (None, 0)]
     if shifted or fields.get("ImageDecayCorrected") is False:
+        fields_named = ", ".join(shifted) or "ImageDecayCorrected"
         raise InputError(
-            f"times or activities do not refer to injection: {', '.join(shifted) or 'ImageDecayCorrected'} in its sidecar.",
+            f"times or activities do not refer to injection: {fields_named} in its sidecar.",
             where=table.where,
             hint="Read the dataset with dlif.open_scan, which converts them.",
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlif_core.api.blood_curve import warn
 from dlif_core.api.inputs import input_of_fit
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.scan_argument import as_scan
 from dlif_core.api.settings import fit_settings
@@ -31,8 +31,8 @@ def fit(
     Parameters
     ----------
     scan
-        From `read_curves`, `from_arrays` or `open_scan`; a pandas table or an xarray array that states its units,
-        frames and half-life serves too.
+        Scan made by `read_curves`, `from_arrays` or `open_scan`. A pandas table serves too, and so does an xarray array
+        with frames as coordinates, where their attributes state ``units`` and ``half_life`` [s].
     model
         A name in `MODELS`.
     input_function
@@ -82,7 +82,7 @@ def warnings_of(scan: PetScan, curve: InputFunction | None) -> tuple[str, ...]:
 
 def compare_models(
     scan: PetScan | DynamicScan | pd.DataFrame | xr.DataArray,
-    models: Iterable[str],
+    models: Sequence[str],
     *,
     criterion: str = "aicc",
     input_function: InputFunction | str | None = None,
@@ -93,7 +93,7 @@ def compare_models(
     Parameters
     ----------
     scan, input_function
-        As in `fit`.
+        Scan and input function as `fit` takes them.
     models
         Names of two or more models in `MODELS` whose residuals are those of the curves: compartment models, not plots.
     criterion
@@ -122,7 +122,7 @@ def compare_models(
     """
     from dlif_core.kinetics.selection import compare_regions
 
-    names = [] if isinstance(models, str) or not isinstance(models, Iterable) else list(models)
+    names = list(models) if isinstance(models, list | tuple) else []
     if len(names) < 2 or len(set(map(str, names))) != len(names):
         raise ConfigurationError(
             f"models is {models!r}.", where="dlif.compare_models", hint="Give a list of two or more names of models."

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from dlif_core.api.blood_curve import warn
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.errors import InputError, MissingInputError
 
@@ -68,11 +68,15 @@ def _close_with(ingested: IngestedScan, resources: ExitStack) -> None:
 
 
 def _named(found: Sequence[ScanFiles], name: str | None, root: str) -> ScanFiles:
+    if not found:
+        from dlif_core.ingest import looked_for
+
+        raise MissingInputError(f"there is no {looked_for()}.", where=root, hint="Correct the path of the dataset.")
     names = [files.scan_id for files in found]
     fitting = [files for files in found if name is None or name in (files.scan_id, files.subject)]
     if len(fitting) == 1:
         return fitting[0]
     listed = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
     if not fitting:
-        raise MissingInputError(f"there is no scan {name!r}.", where=root, hint=f"There are {listed or 'none'}.")
+        raise MissingInputError(f"there is no scan {name!r}.", where=root, hint=f"There are {listed}.")
     raise InputError(f"{len(fitting)} scans are meant.", where=root, hint=f"Name one of {listed}.")

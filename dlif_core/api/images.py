@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.api.arrays import from_arrays
-from dlif_core.api.blood_curve import warn
 from dlif_core.api.fits import warnings_of
 from dlif_core.api.inputs import input_of_fit
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.scan_argument import as_scan
 from dlif_core.api.settings import fit_settings
@@ -43,21 +43,21 @@ def fit_image(
 ) -> xr.Dataset:
     """Fit a kinetic model to every voxel of a dynamic image.
 
-    What all voxels share is settled first: frame weights, ``delay="image"``, ``t_star="find"`` and the like, on the mean
-    curve of the scan's regions, or of the whole image where it has none.
+    What all voxels share is settled first: frame weights, ``delay="image"``, ``t_star="find"`` and the like. They are
+    fitted to the mean curve of the scan's regions, or of the whole image where it has none.
 
     Parameters
     ----------
     image
         A scan with an image, or the image itself, shape (frames, z, y, x): NumPy, xarray or dask, see `from_arrays`.
-        Of a dask image maps are lazy; a block of maps is computed from a block of the image that holds all frames. Blocks
-        in space stay as they are, but for those above 128 MiB, which are split.
+        Maps of a dask image are lazy: a block of maps is computed from a block of the image that holds all frames of
+        its voxels. Blocks in space stay as they are; those above 128 MiB are split.
     model
         A name in `MODELS`.
     input_function
-        As in `fit`; an image alone needs one.
+        Curve or name of a method as `fit` takes it; an image that is not a scan needs a curve.
     timing, units, radionuclide, acquisition
-        As in `from_arrays`; only for an image that is not a scan.
+        What `from_arrays` has to know of an image that is not a scan and does not state it.
     **settings
         Any of `FitSettings`.
 
@@ -157,7 +157,7 @@ def _maps(scan: PetScan, prepared: Preparation) -> xr.Dataset:
     from dlif_core.kinetics import VoxelFit, fit_attributes
     from dlif_core.kinetics.uncertainty.propagation import leading_dims
 
-    fit = VoxelFit(prepared.context, prepared.settings)
+    fit = VoxelFit(prepared)
     _ = fit.estimator  # refuses here what no block could be fitted with
     layers = _Layers(fit, {name: fit.factors if leading_dims(name) else 1 for name in fit.variables})
     stacked, variables, first = _stacked(scan.image, layers), {}, 0

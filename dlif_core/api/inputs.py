@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dlif_core.api.blood_curve import warn
+from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.scan_argument import as_scan
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError, DlifWarning, InputError, UnitError
 from dlif_core.frames import FrameTiming
+from dlif_core.ingest.regions import WHOLE_IMAGE
 from dlif_core.kinetics import Model
 from dlif_core.scan import DynamicScan
 
@@ -20,8 +21,8 @@ from dlif_core.scan import DynamicScan
 #: less activity than the blood in its vessels (1 % of its volume at the least); above the upper one, it would take up
 #: more than urine of FDG does (about 50 times the mean blood). A unit that is wrong by 1000 lies beyond one of them.
 _PLAUSIBLE_UPTAKE = (0.005, 100.0)
-#: An input function may end this much before the scan, as files round [share of the scan].
-_END_TOLERANCE = 0.01
+#: Share of an image that the body fills at the least; the rest is air.
+_LEAST_BODY = 0.1
 #: A curve that begins after injection with more than this share of its peak has lost its rise.
 _MOST_AT_START = 0.05
 
@@ -32,7 +33,8 @@ def estimate_input_function(scan: PetScan | DynamicScan, method: str = "arterial
     Parameters
     ----------
     scan
-        From `read_curves`, `from_arrays` or `open_scan`; most methods but ``arterial`` and ``population`` need an image.
+        Scan made by `read_curves`, `from_arrays` or `open_scan`; most methods beside ``arterial`` and ``population``
+        need its image.
     method
         ``arterial``, ``learned``, ``image-derived``, ``population`` …
     **options
@@ -78,7 +80,7 @@ def input_of_fit(scan: PetScan, model: Model, given: InputFunction | str | None)
     if not model.needs_input:
         return None
     curve = _chosen(scan, model, given)
-    require_cover(curve, scan.timing)
+    require_rise(curve, scan.timing)
     require_plausible_units(scan, curve)
     return curve
 
@@ -113,26 +115,21 @@ def estimate_quietly(scan: PetScan, method: str) -> InputFunction:
         return estimate_input_function(scan, method)
 
 
-def require_cover(curve: InputFunction, timing: FrameTiming) -> None:
-    """Refuse an input function that does not serve the whole scan.
+def require_rise(curve: InputFunction, timing: FrameTiming) -> None:
+    """Refuse an input function that begins late with a step: it is taken as zero before.
 
     Raises
     ------
     CurveError
-        If it begins after the scan, begins late with a step, or ends early.
+        If the scan has begun and the curve begins with a notable share of its peak.
     """
-    first, last, end = curve.time[0], curve.time[-1], timing.end[-1]
-    hint = "Make it with dlif.blood, which starts at zero and extrapolates to scan_end within limits."
-    if first >= end:
-        raise CurveError(f"it begins at {first:g} s, the scan ends at {end:g} s.", where="input function", hint=hint)
-    if last < end - _END_TOLERANCE * end:
-        raise CurveError(f"it ends at {last:g} s, the scan at {end:g} s.", where="input function", hint=hint)
     shares = [float(values[0] / values.max()) for values in (curve.whole_blood, curve.plasma) if values.max() > 0]
-    if first > max(0.0, timing.start[0]) and shares and max(shares) > _MOST_AT_START:
+    first = float(curve.time[0])
+    if first > max(0.0, timing.start[0]) and max(shares, default=0.0) > _MOST_AT_START:
         raise CurveError(
             f"it begins at {first:g} s with {max(shares):.0%} of its peak: the rise before is missing.",
-            where="input function",
-            hint=hint,
+            where=f"input function {curve.method}",
+            hint="Make it with dlif.blood, which starts at zero at injection, or add the samples of the rise.",
         )
 
 
@@ -153,9 +150,12 @@ def require_plausible_units(scan: PetScan, curve: InputFunction) -> None:
         return
     ratio = float(np.median(present) / of_blood)
     low, high = _PLAUSIBLE_UPTAKE
+    if scan.regions.names == (WHOLE_IMAGE,):
+        low *= _LEAST_BODY
     if not low <= ratio <= high:
         raise UnitError(
-            f"the mean activity of the regions is {ratio:.2g} times that of whole blood; {low:g} to {high:g} is possible.",
+            f"the mean activity of the regions is {ratio:.2g} times that of whole blood; {low:g} to {high:g} is "
+            "possible.",
             where="tissue and blood",
             hint="One of them is in another unit than stated: check kBq/mL against Bq/mL.",
         )

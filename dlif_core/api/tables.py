@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.api.acquisitions import pet_bids_fields
 from dlif_core.errors import InputError, MissingInputError, UnitError
 from dlif_core.units import CANONICAL, Dimension, factor, is_unit
 
@@ -60,7 +61,7 @@ class QuantityTable:
         Parameters
         ----------
         column
-            Its name.
+            Name of the column.
         dimension
             What it measures.
         given
@@ -149,7 +150,7 @@ def _frame(source: object) -> tuple[pd.DataFrame, str, Mapping[str, Any]]:
 
     if isinstance(source, pd.DataFrame):
         indexed = source if isinstance(source.index, pd.RangeIndex) else source.reset_index()
-        return indexed, "table", {}
+        return indexed, "table", pet_bids_fields(source.attrs)
     if not isinstance(source, str | Path) or not str(source):
         raise InputError(
             f"a table can't be read from {type(source).__name__}.",

@@ -34,7 +34,7 @@ class ArterialBlood:
     whole_blood, plasma
         Activity [Bq/mL], or None where not measured; `plasma` is total plasma.
     parent_fraction
-        Between 0 and 1, or None where not measured.
+        Unchanged tracer in plasma as a fraction, 0 to 1, or None where not measured.
     source
         Files the samples came from.
     provenance

@@ -117,7 +117,7 @@ class ParentFraction:
     parameters
         Fitted parameters by name; times in min, rates in min⁻¹.
     root_mean_square_error
-        Of the fit at the samples; 0 for interpolation.
+        Root of the mean squared residual of the fit at the samples; 0 for interpolation.
     time, fraction
         The samples, shape (samples,) [s] and 0 to 1.
     """

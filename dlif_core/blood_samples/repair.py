@@ -39,7 +39,7 @@ def repair(recording: BloodRecording) -> tuple[BloodRecording, tuple[str, ...]]:
     Parameters
     ----------
     recording
-        As read from the file.
+        Recording as it was read from the file.
 
     Returns
     -------

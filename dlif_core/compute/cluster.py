@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import dask
 import distributed
 from dask.system import CPU_COUNT
 
+from dlif_core.compute.interrupts import shielded
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.training.scan_work import Mapper, Result, in_turn
 
@@ -43,7 +45,9 @@ def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     before = dict(os.environ)
     os.environ |= {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
     try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+        # An interrupt from the keyboard reaches the workers too: they end at once, without a traceback each.
+        quiet = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=quiet) as executor:
             yield executor
     finally:
         for name in WORKER_ENVIRONMENT:
@@ -107,7 +111,7 @@ def open_client(cluster: str = "local", workers: int | None = None) -> Iterator[
 
 def _local_cluster(workers: int) -> distributed.LocalCluster:
     settings = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()}
-    with dask.config.set(settings):
+    with dask.config.set(settings), shielded():
         return distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

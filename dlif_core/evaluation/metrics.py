@@ -107,6 +107,8 @@ def fit_organs(scan: DynamicScan, curve: InputFunction) -> dict[str, float]:
     -------
     Parameters by ``ki_brain``, ``k1_brain`` … [mL·cm⁻³·min⁻¹].
     """
+    if not set(ORGANS) & set(scan.regions.names):
+        return {}
     scan, curve = replace(scan, regions=_organs(scan.regions)), _without_samples(curve)
     found: dict[str, float] = {}
     for name, (parameter, settings) in FITS.items():

@@ -7,13 +7,119 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.curve import InputFunction
-from dlif_core.errors import InputError
+from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, InputError
 from dlif_core.frames import FrameTiming
+from dlif_core.kinetics.input_model import DELAY
 
 Array = NDArray[np.float64]
+
+
+#: Share of the last frame by which an input function may end early, because files round.
+_ROUNDING = 0.01
+
+
+def require_kind(value: object, kind: type, name: str) -> None:
+    """Refuse an object of another type.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is one.
+    """
+    if not isinstance(value, kind):
+        raise ConfigurationError(
+            f"expected {kind.__name__}, got {type(value).__name__}.", where=f"kinetic fit, {name}", hint=_see(kind)
+        )
+
+
+def _see(kind: type) -> str:
+    return f"See {kind.__module__}.{kind.__name__}."
+
+
+def frame_values(values: ArrayLike, frames: int, name: str) -> Array:
+    """Finite numbers, one for every frame, as an array of shape (frames,).
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer, or one is not a finite number.
+    """
+    array = as_numbers(values, name)
+    if array.shape != (frames,):
+        got = len(array) if array.ndim == 1 else f"shape {array.shape}"
+        raise InputError(f"expected {frames} {name}, one for every frame, got {got}.", where="kinetic fit")
+    if not np.isfinite(array).all():
+        raise InputError(f"the {name} hold values that are not finite.", where="kinetic fit")
+    return array
+
+
+def as_numbers(values: ArrayLike, name: str) -> Array:
+    """Values as an array of float64.
+
+    Raises
+    ------
+    InputError
+        If they are not numbers.
+    """
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as fault:
+        raise InputError(f"the {name} are not numbers: {fault}.", where="kinetic fit") from fault
+
+
+def require_frames(timing: FrameTiming) -> None:
+    """Refuse a scan of one frame, which does not show the change of a curve in time.
+
+    Raises
+    ------
+    FrameTimingError
+        If there are fewer than two frames.
+    """
+    if len(timing) < 2:
+        raise FrameTimingError(
+            "the scan has one frame, and this model needs the change in time.",
+            where="kinetic fit",
+            hint="Fit a dynamic scan; a static one gives suv and suvr.",
+        )
+
+
+def require_reach(curve: InputFunction, timing: FrameTiming, *, shortfall: float = 0.0) -> None:
+    """Refuse an input function that does not cover the scan, since nothing is known of it after its last point.
+
+    Parameters
+    ----------
+    curve
+        The input function.
+    timing
+        Frames of the scan.
+    shortfall
+        Time by which it may end early [s], on top of rounding: 1 % of the last frame.
+
+    Raises
+    ------
+    CurveError
+        If it starts after the scan or ends before it.
+    ConfigurationError
+        If it is no `InputFunction`.
+    """
+    require_kind(curve, InputFunction, "input function")
+    first, last, end = float(curve.time[0]), float(curve.time[-1]), float(timing.end[-1])
+    where = f"input function {curve.method}"
+    if first >= end:
+        raise CurveError(
+            f"it starts at {first:g} s, after the scan, which ends at {end:g} s.",
+            where=where,
+            hint="Check that its times and the frame times are in seconds from injection.",
+        )
+    if last < end - shortfall - max(_ROUNDING * float(timing.duration[-1]), 1e-3):
+        raise CurveError(
+            f"it ends at {last:g} s, before the scan, which ends at {end:g} s.",
+            where=where,
+            hint="Add later samples, extrapolate the curve to the end of the scan, or leave out the later frames.",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +131,7 @@ class FitContext:
     timing
         Frames.
     weights
-        Of the squared residuals of every frame, shape (frames,), from `frame_weights`.
+        Weight of the squared residual of every frame, shape (frames,), from `frame_weights`.
     input_function
         Already delayed as the tissue is; None for models that need none.
     reference
@@ -38,7 +144,12 @@ class FitContext:
     Raises
     ------
     InputError
-        If the frames are not as many as the weights or the points of the reference curve.
+        If the frames are not as many as the weights or the points of the reference curve, a value is not finite, a
+        weight is negative or all are zero.
+    CurveError
+        If the input function starts after the last frame or ends before it.
+    ConfigurationError
+        If frames or input function are objects of another kind.
     """
 
     timing: FrameTiming
@@ -49,10 +160,19 @@ class FitContext:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        frames = (len(self.timing),)
-        for name, values in (("weights", self.weights), ("points of the reference curve", self.reference)):
-            if values is not None and np.shape(values) != frames:
-                raise InputError(f"{np.size(values)} {name} stand beside {frames[0]} frames.", where="kinetic fit")
+        require_kind(self.timing, FrameTiming, "frame timing")
+        frames = len(self.timing)
+        object.__setattr__(self, "weights", frame_values(self.weights, frames, "weights"))
+        if (self.weights < 0).any() or not self.weights.any():
+            raise InputError(
+                "the weights are negative or all zero.", where="kinetic fit", hint="Give positive weights; 0 skips one."
+            )
+        if self.reference is not None:
+            reference = frame_values(self.reference, frames, "points of the reference curve")
+            object.__setattr__(self, "reference", reference)
+        if self.input_function is not None:
+            # a delay that was found may have moved it to earlier times
+            require_reach(self.input_function, self.timing, shortfall=-DELAY.lower)
 
 
 class FitStatus(IntEnum):
@@ -84,7 +204,7 @@ class Estimates:
     Attributes
     ----------
     values
-        In the order of the model's parameters, shape (parameters, curves); NaN where the data don't determine one.
+        Estimates in the order of the model's parameters, shape (parameters, curves); NaN if undetermined.
     errors
         Standard errors, of the same shape.
     status

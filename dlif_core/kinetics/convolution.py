@@ -50,10 +50,10 @@ class FrameConvolution:
     def _set_segments(self, minutes: Array, values: Array) -> None:
         nodes = np.union1d(minutes, self._stops)
         nodes = nodes[nodes <= self._stops[-1]]
-        heights = np.interp(nodes, minutes, values, left=0.0)
+        node_values = np.interp(nodes, minutes, values, left=0.0)
         self._step = np.diff(nodes)
-        self._height = heights[:-1]
-        self._rise = np.diff(heights)
+        self._start_value = node_values[:-1]
+        self._rise = np.diff(node_values)
         self._segment_stop = np.searchsorted(self._stops, nodes[1:], side="left")
         self._lag = self._stops[self._segment_stop] - nodes[1:]
         self._groups = np.searchsorted(self._segment_stop, np.arange(len(self._stops)))
@@ -85,7 +85,7 @@ class FrameConvolution:
         first = np.expm1(exponent) / exponent
         small = np.abs(exponent) < 1e-2
         second = np.where(small, _SECOND(exponent), (first - 1) / np.where(small, 1.0, exponent))
-        gain = self._step * (self._height * first + self._rise * second) * np.exp(-theta * self._lag)
+        gain = self._step * (self._start_value * first + self._rise * second) * np.exp(-theta * self._lag)
         added = np.add.reduceat(gain, self._groups, axis=1)
         decay = np.exp(-theta * np.diff(self._stops, prepend=self._stops[0]))
         response = np.empty_like(added)
@@ -98,10 +98,10 @@ class FrameConvolution:
     def _average_running_integral(self, minutes: Array, values: Array) -> Array:
         """Frame averages of ∫C, exact: the segments' cubic integrals, shape (frames,) [Bq/mL·min]."""
         nodes = np.union1d(minutes, self._stops)
-        heights = np.interp(nodes, minutes, values, left=0.0)
+        node_values = np.interp(nodes, minutes, values, left=0.0)
         running = integral_at(minutes, values, nodes)
         step = np.diff(nodes)
-        area = step * running[:-1] + step**2 * (heights[:-1] / 3 + heights[1:] / 6)
+        area = step * running[:-1] + step**2 * (node_values[:-1] / 3 + node_values[1:] / 6)
         total = np.concatenate([[0.0], np.cumsum(area)])
         at = [np.interp(edge / _SECONDS_PER_MINUTE, nodes, total) for edge in (self._frames.start, self._frames.end)]
         return np.asarray((at[1] - at[0]) / self._duration)

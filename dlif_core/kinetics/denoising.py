@@ -17,7 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import ConfigurationError, FrameTimingError, ImageError
+from dlif_core.kinetics.context import as_numbers
 
 Image = NDArray[np.float32]
 
@@ -39,7 +40,7 @@ def halo(voxel_size: Sequence[float], fwhm: float) -> tuple[int, int, int]:
     Raises
     ------
     ConfigurationError
-        If the width is not a positive number.
+        If the width or an edge of a voxel is not a positive number.
     """
     z, y, x = (math.ceil(_REACH * sigma) for sigma in _deviations(voxel_size, fwhm))
     return z, y, x
@@ -55,7 +56,7 @@ def hypr_lr(activity: Image, duration: ArrayLike, voxel_size: Sequence[float], f
     activity
         Decay-corrected and finite, shape (frames, z, y, x) [Bq/mL].
     duration
-        Of the frames, shape (frames,) [s].
+        Durations of the frames, shape (frames,) [s].
     voxel_size
         Edge lengths along z, y, x [mm].
     fwhm
@@ -68,16 +69,22 @@ def hypr_lr(activity: Image, duration: ArrayLike, voxel_size: Sequence[float], f
     Raises
     ------
     ConfigurationError
-        If the width is not a positive number.
+        If the width or an edge of a voxel is not a positive number.
+    ImageError
+        If the image is not of four dimensions.
+    FrameTimingError
+        If there is not one positive duration for every frame.
     """
     from scipy.ndimage import gaussian_filter
 
+    seconds = as_numbers(duration, "frame durations")
+    _require_image(activity, seconds)
     sigma, radius = _deviations(voxel_size, fwhm), halo(voxel_size, fwhm)
 
     def smooth(image: Image) -> Image:
         return np.asarray(gaussian_filter(image, sigma, mode="constant", radius=radius), dtype=np.float32)
 
-    composite = _composite(activity, np.asarray(duration, float))
+    composite = _composite(activity, seconds)
     smoothed = smooth(composite)
     gain = np.divide(composite, smoothed, out=np.zeros_like(composite), where=smoothed > 0)
     denoised = np.empty(activity.shape, np.float32)
@@ -88,11 +95,32 @@ def hypr_lr(activity: Image, duration: ArrayLike, voxel_size: Sequence[float], f
 
 def _deviations(voxel_size: Sequence[float], fwhm: float) -> list[float]:
     """Standard deviations of the Gaussian [voxels]."""
-    if not (math.isfinite(fwhm) and fwhm > 0):
+    if not _is_length(fwhm):
         raise ConfigurationError(
             f"a Gaussian of {fwhm!r} mm is impossible.", where="denoising", hint="Give its width in mm, above zero."
         )
+    if np.shape(voxel_size) != (3,) or not all(map(_is_length, voxel_size)):
+        raise ConfigurationError(
+            f"a voxel of {voxel_size!r} mm is impossible.",
+            where="denoising",
+            hint="Give three edges in mm, above zero.",
+        )
     return [fwhm / _FWHM / size for size in voxel_size]
+
+
+def _is_length(value: object) -> bool:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value > 0  # type: ignore[arg-type, operator]
+
+
+def _require_image(activity: Image, duration: NDArray[np.float64]) -> None:
+    frames = len(activity) if np.ndim(activity) == 4 else 0
+    if not frames or np.asarray(activity).dtype.kind not in "fiu":
+        raise ImageError(
+            f"expected numbers of shape (frames, z, y, x), got shape {np.shape(activity)}.", where="denoising"
+        )
+    if duration.shape != (frames,) or not (np.isfinite(duration) & (duration > 0)).all():
+        raise FrameTimingError(f"expected {frames} positive durations, got {duration.tolist()}.", where="denoising")
 
 
 def _composite(activity: Image, duration: NDArray[np.float64]) -> Image:

@@ -38,7 +38,7 @@ class InputParameter:
     Attributes
     ----------
     name, units, long_name
-        As they stand in data sets.
+        Its name, units and description in data sets.
     lower, upper
         Bounds.
     grid
@@ -75,7 +75,7 @@ def dispersed(curve: InputFunction, tau: float, longest: float) -> InputFunction
     Parameters
     ----------
     curve
-        As measured.
+        The measured curve.
     tau
         τ [s].
     longest

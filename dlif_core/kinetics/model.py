@@ -36,7 +36,7 @@ class Parameter:
     Attributes
     ----------
     name, units, long_name
-        As they stand in data sets.
+        Its name, units and description in data sets.
     lower, upper
         Bounds that hold in every fit.
     derived
@@ -71,7 +71,7 @@ class Model:
     options
         Settings that it takes.
     needed_options
-        Those of them that must be given.
+        Settings that must be given.
     needs_input, needs_reference
         Whether it needs an arterial input function, and the curve of a reference region.
     fitted_numbers
@@ -89,7 +89,7 @@ class Model:
         Numbers of its own that change the input function; fitted for every region, and for voxels once to the leading
         region. They are not among `parameters` and do not count in `fitted_numbers`.
     input_transform
-        From the measured input function and the values of `input_parameters`, in order, to the tissue's.
+        Gives the tissue's input function for the measured one and the values of `input_parameters`, in order.
     """
 
     name: str
@@ -148,8 +148,8 @@ class CompartmentModel(Model):
     integral
         Whether it also has ∫C_p (tracer trapped for good).
     microparameters
-        From rates θ, coefficients of the exponentials and of ∫C_p (None where it is zero) and a tensor of the wanted
-        shape to what of K1, k2 … they determine, by name; curves of a voxel times (1 − vB).
+        Gives what the curve determines of K1, k2 … by name, for curves of a voxel times (1 − vB), from rates θ,
+        coefficients of the exponentials and of ∫C_p (None where it is zero) and a tensor of the wanted shape.
     """
 
     exponentials: int

@@ -1,4 +1,4 @@
-"""What is settled on the curve of the leading region before regions and voxels are fitted.
+"""What is settled on the curve of the pilot region before regions and voxels are fitted.
 
 The delay of the whole image, other numbers of the input function, t*, k2′ and the range of the nonlinear parameters
 are fitted there once and then fixed, so that regions and voxels are fitted alike.
@@ -7,19 +7,20 @@ are fitted there once and then fixed, so that regions and voxels are fitted alik
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
-from dlif_core.kinetics.context import Array, FitContext
+from dlif_core.kinetics.context import Array, FitContext, require_kind, require_reach
 from dlif_core.kinetics.model import RATE_BOUNDS
 from dlif_core.kinetics.settings import Delay, FitSettings
-from dlif_core.kinetics.weights import frame_weights, leading_curve, region_curve
+from dlif_core.kinetics.weights import frame_weights, pilot_curve, region_curve
 from dlif_core.scan import DynamicScan
 
-#: Rates of voxels may differ from those of the leading region by this factor.
+#: Rates of voxels may differ from those of the pilot region by this factor.
 _RATE_FACTOR = 3.0
 
 
@@ -30,20 +31,28 @@ class Preparation:
     Attributes
     ----------
     context
-        With the input function as it arrives at the tissue.
+        What the curves share, with the input function as it arrives at the tissue.
     settings
-        With numbers in place of everything that was to be found.
+        The settings with numbers in place of everything that was to be found.
     asked
         The settings as they were given.
     found
-        What was fitted to the leading region, by the name of its setting: ``delay`` [s], ``t_star`` [min],
+        What was fitted to the pilot region, by the name of its setting: ``delay`` [s], ``t_star`` [min],
         ``k2_prime`` [min⁻¹], ``rates`` [min⁻¹]; numbers of the input function of a model's own by theirs.
     """
 
     context: FitContext
     settings: FitSettings
     asked: FitSettings
-    found: dict[str, float | tuple[float, float]] = field(default_factory=dict)
+    found: Mapping[str, float | tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def unsettled(self) -> tuple[str, ...]:
+        """Settings and input parameters that voxels need and that have not been found."""
+        inputs = () if self.settings.delay == "none" else self.settings.kinetic_model.all_input_parameters[:1]
+        own = self.settings.kinetic_model.input_parameters
+        missing = tuple(parameter.name for parameter in (*inputs, *own) if parameter.name not in self.found)
+        return self.settings.to_be_found + missing
 
     @property
     def delay(self) -> float:
@@ -60,7 +69,7 @@ def prepare(
     Parameters
     ----------
     scan
-        With decay-corrected region curves; its image is not read.
+        The scan, with decay-corrected region curves; its image is not read.
     curve
         The input function as measured at its site; None for models that need none.
     settings
@@ -72,13 +81,19 @@ def prepare(
     Raises
     ------
     InputError
-        If the reference or the leading region is not there, or there is no input function for a model that needs one.
+        If the reference or the pilot region is not there, or there is no input function for a model that needs one.
+    CurveError
+        If the input function starts after the scan or ends before it.
     ConfigurationError
-        If the settings can't be used with this frame schedule.
+        If the settings can't be used with this frame schedule, or an argument is of another kind.
     """
+    require_kind(scan, DynamicScan, "scan")
+    require_kind(settings, FitSettings, "settings")
     model = settings.kinetic_model
-    if model.needs_input and curve is None:
-        raise InputError("there is no input function.", where=f"model {settings.model}")
+    if model.needs_input:
+        if curve is None:
+            raise InputError("there is no input function.", where=f"model {settings.model}")
+        require_reach(curve, scan.timing)
     context = FitContext(
         scan.timing,
         frame_weights(scan, settings),
@@ -86,14 +101,14 @@ def prepare(
         region_curve(scan.regions, settings.reference) if settings.reference is not None else None,
         scan.acquisition.suv_factor,
     )
-    return _settle(Preparation(context, settings, settings), leading_curve(scan.regions, settings), regional=regional)
+    return _settle(Preparation(context, settings, settings), pilot_curve(scan.regions, settings), regional=regional)
 
 
 def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
     """Find one number after the other, each with those before it fixed."""
     context, settings, found = start.context, start.settings, dict(start.found)
     if settings.delay == "image" or (settings.kinetic_model.input_parameters and not regional):
-        inputs = leading_inputs(context, settings, curve)
+        inputs = pilot_inputs(context, settings, curve)
         found |= inputs
         assert context.input_function is not None
         moved = settings.kinetic_model.tissue_input(context.input_function, inputs)
@@ -126,8 +141,8 @@ def _rates_around(context: FitContext, settings: FitSettings, curve: Array) -> t
     return float(low), float(high)
 
 
-def leading_inputs(context: FitContext, settings: FitSettings, curve: Array) -> dict[str, float]:
-    """Numbers of the input function fitted to the curve of the leading region, by name.
+def pilot_inputs(context: FitContext, settings: FitSettings, curve: Array) -> dict[str, float]:
+    """Numbers of the input function fitted to the curve of the pilot region, by name.
 
     They are the delay [s] where the settings ask for that of the image, and the model's own. For a graphical model the
     compartment model that belongs to it is fitted (`Model.delay_model`). What the curve does not determine gets its
@@ -136,7 +151,7 @@ def leading_inputs(context: FitContext, settings: FitSettings, curve: Array) -> 
     Parameters
     ----------
     context
-        With the input function as measured at its site.
+        What the curves share, with the input function as measured at its site.
     settings
         Model and options.
     curve

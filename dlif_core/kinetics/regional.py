@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ def fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSet
     Parameters
     ----------
     scan
-        With decay-corrected region curves; its image is not read.
+        The scan, with decay-corrected region curves; its image is not read.
     curve
         The input function as measured at its site; delay and other input parameters are applied here. None for models
         that need none.
@@ -40,9 +39,9 @@ def fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSet
     Dimensions region and frame. Variables: each parameter and its standard error ``<parameter>_se``, ``status``
     (`FitStatus`), ``rss``, ``aic``, ``aicc``, ``bic`` (NaN for graphical models, whose residuals are of another kind),
     ``<parameter>_lower`` and ``<parameter>_upper`` where intervals are asked for (NaN where the data don't bound one),
-    ``delay`` and ``delay_se`` [s], likewise the model's own input parameters, ``measured``, ``fitted`` and ``weight``.
-    Where the input function has samples also ``<parameter>_input_se``, ``<parameter>_total_se`` and
-    ``<parameter>_input_factor`` with the dimension factor, see `dlif_core.kinetics.uncertainty.propagation`.
+    ``delay`` and ``delay_se`` [s] and the same for the model's own input parameters, ``measured``, ``fitted`` and
+    ``weight``. Where the input function has samples also ``<parameter>_input_se``, ``<parameter>_total_se``
+    and ``<parameter>_input_factor`` with the dimension factor, see `dlif_core.kinetics.uncertainty.propagation`.
 
     Raises
     ------
@@ -121,8 +120,8 @@ def fit_attributes(prepared: Preparation) -> dict[str, Any]:
     settings, curve = prepared.settings, prepared.context.input_function
     attributes: dict[str, Any] = {
         "model": settings.model,
-        "settings": json.dumps(asdict(prepared.asked), sort_keys=True),
-        "found": json.dumps(prepared.found, sort_keys=True),
+        "settings": json.dumps(prepared.asked.as_record(), sort_keys=True),
+        "found": json.dumps(dict(prepared.found), sort_keys=True),
         "input_function": "" if curve is None else curve.method,
     }
     if settings.t_star is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.errors import ConfigurationError, InputError
-from dlif_core.kinetics.context import FitStatus
+from dlif_core.kinetics.context import FitStatus, as_numbers, require_kind
 from dlif_core.kinetics.settings import FitSettings
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Criterion = Literal["aic", "aicc", "bic"]
+
+_COMPARISON = "model comparison"
 
 #: A simpler model and the one that holds it as a special case.
 NESTED = (
@@ -39,7 +41,7 @@ _OPTIMAL = (*_SOUND, FitStatus.DEGENERATE)
 def fitted_numbers(settings: FitSettings) -> float:
     """Numbers that are fitted to a curve; NaN for a model without information criteria.
 
-    What is fixed does not count, be it given or found on the leading region. A delay and other numbers of the input
+    What is fixed does not count, be it given or found on the pilot region. A delay and other numbers of the input
     function count where they are fitted for each region, and a number counts though it ends on a bound.
     """
     fixed = settings.blood_volume is not None
@@ -60,8 +62,17 @@ def information_criteria(rss: ArrayLike, frames: int, numbers: ArrayLike) -> dic
         Number of frames with a weight above zero.
     numbers
         Number of fitted numbers, or one for every fit; NaN gives NaN.
+
+    Raises
+    ------
+    InputError
+        If the values are not numbers, or their shapes don't match.
+    ConfigurationError
+        If there is no frame.
     """
-    rss, p = np.asarray(rss, float), np.asarray(numbers, float)
+    _require_frames(frames)
+    rss, p = as_numbers(rss, "residual sums"), as_numbers(numbers, "counts of fitted numbers")
+    _require_alike(rss, p)
     misfit = frames * np.log(np.maximum(rss, np.finfo(float).tiny) / frames)
     spare = np.where(p + 1 < frames, frames - p - 1, np.nan)
     aic = misfit + 2 * p
@@ -77,7 +88,7 @@ class FTest:
     statistic
         F.
     probability
-        Of an F as large where the simpler model is true.
+        Probability of an F as large where the simpler model is true.
     """
 
     statistic: Array
@@ -101,19 +112,25 @@ def f_test(simple: ArrayLike, full: ArrayLike, frames: int, numbers: tuple[float
 
     Raises
     ------
+    InputError
+        If the residual sums are not numbers, or their shapes don't match.
     ConfigurationError
         If the full model has not more numbers, or not fewer than there are frames.
     """
     from scipy.special import fdtrc
 
+    _require_frames(frames)
+    _require_counts(numbers)
+    rest, simpler = as_numbers(full, "residual sums"), as_numbers(simple, "residual sums")
+    _require_alike(rest, simpler)
     more, freedom = numbers[1] - numbers[0], frames - numbers[1]
     if not (more > 0 and freedom > 0):
         raise ConfigurationError(
             f"models with {numbers[0]:g} and {numbers[1]:g} fitted numbers and {frames} frames have no F test.",
-            where="model comparison",
+            where=_COMPARISON,
             hint="Give the simpler model first; it needs more frames than numbers.",
         )
-    gain, rest = np.asarray(simple, float) - np.asarray(full, float), np.asarray(full, float)
+    gain = simpler - rest
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.maximum(gain, 0.0) / more / (rest / freedom)
     return FTest(statistic, np.asarray(fdtrc(more, freedom, statistic)))
@@ -151,8 +168,19 @@ def best_model(criteria: Mapping[str, ArrayLike]) -> Selection:
     ----------
     criteria
         One information criterion of each model, all of one shape; NaN where a model has no sound fit, see `sound`.
+
+    Raises
+    ------
+    InputError
+        If the values are not numbers, or their shapes differ.
+    ConfigurationError
+        If there is no model.
     """
-    values = np.stack([np.asarray(criterion, float) for criterion in criteria.values()])
+    _require_models(criteria)
+    every = [as_numbers(criterion, "criteria") for criterion in criteria.values()]
+    if any(values.shape != every[0].shape for values in every):
+        raise InputError(f"the criteria have shapes {', '.join(str(v.shape) for v in every)}.", where=_COMPARISON)
+    values = np.stack(every)
     comparable = np.where(np.isfinite(values), values, np.inf)
     smallest = comparable.min(axis=0)
     with np.errstate(invalid="ignore"):
@@ -170,7 +198,7 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     fits
         Datasets from `fit_regions` by name, of the same curves with the same frame weights.
     criterion
-        By which the best model is chosen.
+        The criterion by which the best model is chosen.
 
     Returns
     -------
@@ -181,15 +209,17 @@ def compare_regions(fits: Mapping[str, xr.Dataset], criterion: Criterion = "aicc
     Raises
     ------
     ConfigurationError
-        If the criterion is unknown.
+        If the criterion is unknown, or there is no fit.
     InputError
-        If the fits are not of the same curves and weights.
+        If the fits are not from `fit_regions`, or not of the same curves and weights.
     """
     import xarray as xr
 
-    if criterion not in get_args(Criterion):
+    if not isinstance(criterion, str) or criterion not in get_args(Criterion):
         hint = f"Use one of {', '.join(get_args(Criterion))}."
-        raise ConfigurationError(f"there is no criterion {criterion!r}.", where="model comparison", hint=hint)
+        raise ConfigurationError(f"there is no criterion {criterion!r}.", where=_COMPARISON, hint=hint)
+    _require_models(fits)
+    _require_fits(fits)
     _require_same_data(fits)
     values = {name: sound(fit[criterion], fit["status"]) for name, fit in fits.items()}
     chosen = best_model(values)
@@ -237,7 +267,7 @@ def _f_tests(fits: Mapping[str, xr.Dataset]) -> dict[str, Any]:
 
 
 def _settings(fit: xr.Dataset) -> FitSettings:
-    return FitSettings(**json.loads(fit.attrs["settings"]))
+    return FitSettings.from_record(json.loads(fit.attrs["settings"]))
 
 
 def _is_nested(simple: xr.Dataset, full: xr.Dataset) -> bool:
@@ -247,12 +277,48 @@ def _is_nested(simple: xr.Dataset, full: xr.Dataset) -> bool:
     return alike and (one.model, other.model) in NESTED
 
 
+def _require_frames(frames: int) -> None:
+    if not isinstance(frames, int | np.integer) or isinstance(frames, bool) or frames < 1:
+        raise ConfigurationError(f"{frames!r} is no number of frames.", where=_COMPARISON, hint="Give 1 or more.")
+
+
+def _require_counts(numbers: tuple[float, float]) -> None:
+    pair = isinstance(numbers, tuple | list) and len(numbers) == 2
+    if not pair or not all(isinstance(number, int | float | np.number) for number in numbers):
+        raise ConfigurationError(f"{numbers!r} are not two counts of fitted numbers.", where=_COMPARISON)
+
+
+def _require_alike(one: Array, other: Array) -> None:
+    try:
+        np.broadcast_shapes(one.shape, other.shape)
+    except ValueError as fault:
+        raise InputError(f"shapes {one.shape} and {other.shape} don't match.", where=_COMPARISON) from fault
+
+
+def _require_models(models: Mapping[str, Any]) -> None:
+    require_kind(models, Mapping, "models")
+    if not models:
+        raise ConfigurationError("there is no model to compare.", where=_COMPARISON, hint="Give at least one fit.")
+
+
+def _require_fits(fits: Mapping[str, xr.Dataset]) -> None:
+    import xarray as xr
+
+    for name, fit in fits.items():
+        require_kind(fit, xr.Dataset, f"fit {name}")
+        missing = sorted({"measured", "weight", "status", "rss", *get_args(Criterion)} - set(map(str, fit)))
+        missing += [] if "settings" in fit.attrs else ["its settings"]
+        if missing:
+            hint = "Give datasets from `fit_regions`."
+            raise InputError(f"fit {name} lacks {', '.join(missing)}.", where=_COMPARISON, hint=hint)
+
+
 def _require_same_data(fits: Mapping[str, xr.Dataset]) -> None:
     for (first, one), (second, other) in itertools.pairwise(fits.items()):
         for name in ("measured", "weight"):
             if not one[name].equals(other[name]):
                 raise InputError(
                     f"{first} and {second} were not fitted with the same {name} values.",
-                    where="model comparison",
+                    where=_COMPARISON,
                     hint="Fit both to the same regions of one scan with the same weights.",
                 )

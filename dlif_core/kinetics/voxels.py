@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.context import Estimates, Estimator, FitContext, FitStatus
+from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.kinetics.context import Estimates, Estimator, FitContext, FitStatus, as_numbers, require_kind
+from dlif_core.kinetics.preparation import Preparation
 from dlif_core.kinetics.settings import FitSettings
 from dlif_core.kinetics.uncertainty.input_factors import InputFactors, input_factors
 from dlif_core.kinetics.uncertainty.propagation import (
@@ -53,30 +54,47 @@ class VoxelFit:
 
     Attributes
     ----------
-    context
-        Of the scan.
-    settings
-        Model and options, with nothing left to be found (see `prepare`); `delay` has no effect here.
+    prepared
+        What all voxels of the scan share, from `dlif_core.kinetics.prepare`.
     chunk
         Voxels that are fitted at once; it bounds memory (at most about 5 kB a voxel) and does not change the results.
 
     Raises
     ------
     ConfigurationError
-        If the model is one for regions only.
+        If the model is one for regions only, or something is still to be found: a number that the settings leave open,
+        or a delay, which voxels have none of their own.
     """
 
-    context: FitContext
-    settings: FitSettings
+    prepared: Preparation
     chunk: int = 32768
 
     def __post_init__(self) -> None:
+        require_kind(self.prepared, Preparation, "preparation")
+        if isinstance(self.chunk, bool) or not isinstance(self.chunk, int) or self.chunk < 1:
+            raise ConfigurationError(f"{self.chunk!r} is no number of voxels.", where="chunk", hint="Give 1 or more.")
         if not self.settings.kinetic_model.voxelwise:
             raise ConfigurationError(
                 "it fits regions only, so there are no maps of it.",
                 where=f"model {self.settings.model}",
                 hint="Switch `maps` off, or choose another model.",
             )
+        if self.prepared.unsettled:
+            raise ConfigurationError(
+                f"{' and '.join(self.prepared.unsettled)} must be known before voxels are fitted.",
+                where=f"model {self.settings.model}",
+                hint="Give numbers, or let `prepare` find them; with delay: image it finds one delay for all voxels.",
+            )
+
+    @property
+    def context(self) -> FitContext:
+        """What the voxels share, with the input function as it arrives at the tissue."""
+        return self.prepared.context
+
+    @property
+    def settings(self) -> FitSettings:
+        """Model and options, with nothing left to be found."""
+        return self.prepared.settings
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -121,9 +139,13 @@ class VoxelFit:
         -------
         Arrays of shape (voxels,) for each of `variables`, (factors, voxels) for those with a leading ``factor``:
         float64, and uint8 for ``status``.
+
+        Raises
+        ------
+        InputError
+            If the values are not numbers, or of another shape.
         """
-        activity = np.asarray(activity)
-        activity = activity if activity.dtype.kind == "f" else activity.astype(np.float64)
+        activity = self._checked(activity)
         count, sizes = activity.shape[1], {"factor": self.factors}
         found: dict[str, NDArray[Any]] = {
             name: np.empty((*(sizes[dim] for dim in leading_dims(name)), count)) for name in self.variables
@@ -133,6 +155,18 @@ class VoxelFit:
             part = slice(first, first + self.chunk)
             self._fit_chunk(activity[:, part], {name: values[..., part] for name, values in found.items()})
         return found
+
+    def _checked(self, activity: ArrayLike) -> NDArray[Any]:
+        given = np.asarray(activity)
+        given = given if given.dtype.kind == "f" else as_numbers(given, "voxels")
+        frames = len(self.context.timing)
+        if given.ndim != 2 or len(given) != frames:
+            raise InputError(
+                f"expected an array of shape ({frames} frames, voxels), got shape {given.shape}.",
+                where="voxels",
+                hint="Put the frames first, and flatten an image: activity.reshape(frames, -1).",
+            )
+        return given
 
     def _fit_chunk(self, activity: NDArray[Any], found: dict[str, NDArray[Any]]) -> None:
         """Fit the voxels that can be fitted; `found` is filled in place."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.kinetics.context import require_kind
 from dlif_core.kinetics.settings import FitSettings
 from dlif_core.scan import DynamicScan, RegionCurves
 
@@ -21,17 +22,17 @@ def mean_curve(regions: RegionCurves) -> Array:
     return np.asarray(np.average(regions.activity, axis=0, weights=volume if known else None))
 
 
-def leading_curve(regions: RegionCurves, settings: FitSettings) -> Array:
+def pilot_curve(regions: RegionCurves, settings: FitSettings) -> Array:
     """The curve that settles what regions and voxels have in common, shape (frames,) [Bq/mL].
 
-    It is that of `FitSettings.leading_region`, else the mean curve of all regions.
+    It is that of `FitSettings.pilot_region`, else the mean curve of all regions.
 
     Raises
     ------
     InputError
         If there is no such region.
     """
-    return mean_curve(regions) if settings.leading_region is None else region_curve(regions, settings.leading_region)
+    return mean_curve(regions) if settings.pilot_region is None else region_curve(regions, settings.pilot_region)
 
 
 def region_curve(regions: RegionCurves, name: str) -> Array:
@@ -71,8 +72,10 @@ def frame_weights(scan: DynamicScan, settings: FitSettings) -> Array:
     Raises
     ------
     ConfigurationError
-        If weights are given, but not one for every frame.
+        If weights are given, but not one for every frame, or scan or settings are objects of another kind.
     """
+    require_kind(scan, DynamicScan, "scan")
+    require_kind(settings, FitSettings, "settings")
     timing = scan.timing
     if not isinstance(settings.weights, str):
         return _given(settings.weights, len(timing))
@@ -93,7 +96,7 @@ def frame_weights(scan: DynamicScan, settings: FitSettings) -> Array:
 def _given(weights: tuple[float, ...], frames: int) -> Array:
     if len(weights) != frames:
         raise ConfigurationError(
-            f"{len(weights)} weights are given for {frames} frames.",
+            f"expected {frames} weights, one for every frame, got {len(weights)}.",
             where="fit setting weights",
             hint="Give one for every frame, or the name of a scheme.",
         )

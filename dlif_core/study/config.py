@@ -21,14 +21,13 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
 from dlif_core.input_function.learned import LearnedOptions
-from dlif_core.kinetics import MODELS, FitSettings, Model
+from dlif_core.kinetics import FitSettings, Model
+from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
 from dlif_core.validation import Section, unknown_key, validated, validated_each
 
 _SETTINGS = tuple(field.name for field in fields(FitSettings))
-# settings of a fit that files and products name otherwise
-_KEYS = {"pilot_region": "leading_region"}
-_FIELDS = {_KEYS.get(name, name): name for name in _SETTINGS}
+_FIELDS = {RECORD_KEYS.get(name, name): name for name in _SETTINGS}
 
 
 class DataSource(Section):
@@ -140,8 +139,6 @@ class Kinetics(Section):
             return values
         if "settings" in values:
             raise unknown_key("settings", cls.valid_keys())
-        if isinstance(values.get("model"), str):
-            named(values["model"], MODELS, "kinetic model")
         known = {*_FIELDS, *_SETTINGS}
         settings = {_FIELDS.get(key, key): value for key, value in values.items() if key in known}
         return {**{key: value for key, value in values.items() if key not in known}, "settings": settings}
@@ -150,7 +147,7 @@ class Kinetics(Section):
     def _as_in_the_file(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped = handler(self)
         settings = dumped.pop("settings")
-        return {**{_KEYS.get(name, name): value for name, value in settings.items()}, **dumped}
+        return {**{RECORD_KEYS.get(name, name): value for name, value in settings.items()}, **dumped}
 
     @model_validator(mode="after")
     def _input_is_needed(self) -> Kinetics:

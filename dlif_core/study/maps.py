@@ -130,7 +130,7 @@ def prepare_maps(job: ScanJob, staging: str) -> tuple[MapJob, tuple[str, ...], d
     if settings.delay == "region":
         settings = replace(settings, delay="image")
     prepared = prepare(scan, curve, settings)
-    fit = VoxelFit(prepared.context, prepared.settings)
+    fit = VoxelFit(prepared)
     _ = fit.estimator  # refuses here what no block could be fitted with
     attributes = fit_attributes(prepared) | {"delay": prepared.delay, "affine": np.asarray(scan.affine).tolist()}
     if job.fit.denoise is not None:

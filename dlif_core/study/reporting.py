@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from dlif_core.report import CohortReport, ScanReport, cohort_report, scan_report
 from dlif_core.scan import DynamicScan, ImageArray
-from dlif_core.store import Marker, Staging, Store
+from dlif_core.store import Marker, Store
 from dlif_core.study.cohort import Cohort
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.input_functions import read_input_function
+from dlif_core.study.job import ScanJob
 from dlif_core.study.products import explanation_name, source_name
 from dlif_core.study.source import read_scan
-from dlif_core.study.step import Step
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,69 +76,64 @@ class _Findings:
                 yield shown.title, warning
 
 
-def write_scan_report(
-    config: StudyConfig, store: Store, step: Step, products: Sequence[ReportedProduct], staging: Staging
-) -> None:
-    """Write a scan's HTML report into its staging area; results of older settings stay out.
+def scan_html(job: ScanJob, products: Sequence[ReportedProduct]) -> str:
+    """A scan's HTML report; results of older settings stay out.
 
     Parameters
     ----------
-    config, store
-        The study and its store.
-    step
+    job
         The report's step; its fingerprint says which results are up to date.
     products
         What the report shows, in order.
-    staging
-        Where the report is written.
     """
-    findings = _Findings({shown: _current_marker(store, shown.product, step) for shown in products})
-    staging.write_text("report.html", scan_report(_scan_report(config, store, step, findings)))
+    findings = _Findings({shown: _current_marker(job, shown.product) for shown in products})
+    return scan_report(_scan_report(job, findings))
 
 
-def _scan_report(config: StudyConfig, store: Store, step: Step, findings: _Findings) -> ScanReport:
-    scan, _ = read_scan(store, step.scan)
-    source = store.marker(source_name(step.scan))
+def _scan_report(job: ScanJob, findings: _Findings) -> ScanReport:
+    store, name = job.store, job.step.scan
+    scan, _ = read_scan(store, name)
+    source = store.marker(source_name(name))
     return ScanReport(
-        scan_id=step.scan,
+        scan_id=name,
         acquisition=scan.acquisition,
         timing=scan.timing,
         regions=scan.regions,
-        input_functions={m: read_input_function(store, step.scan, m) for m in findings.of("input-function")},
+        input_functions={m: read_input_function(store, name, m) for m in findings.of("input-function")},
         unavailable=findings.unavailable(),
         region_fits=_datasets(store, findings.of("regions")),
         maps=_datasets(store, findings.of("maps")),
-        selection=_selection(config, store, findings, "regions"),
-        selection_maps=_selection(config, store, findings, "maps"),
+        selection=_selection(job, findings, "regions"),
+        selection_maps=_selection(job, findings, "maps"),
         mean_image=mean_image(scan),
         labels=scan.labels,
         voxel_size=tuple(scan.voxel_size) if scan.affine is not None else None,
         warnings=(*(("scan", warning) for warning in (source.warnings if source else ())), *findings.warnings()),
-        provenance=_provenance(config, source, findings),
-        explanation=_explanation(store, step),
+        provenance=_provenance(job.config, source, findings),
+        explanation=_explanation(job),
     )
 
 
-def _current_marker(store: Store, name: str, step: Step) -> Marker | None:
+def _current_marker(job: ScanJob, product: str) -> Marker | None:
     """Marker of a product that the step's own fingerprint names."""
-    marker = store.marker(name)
-    return marker if marker and marker.fingerprint in step.fingerprint.parts.values() else None
+    marker = job.store.marker(product)
+    return marker if marker and marker.fingerprint in job.step.fingerprint.parts.values() else None
 
 
-def _explanation(store: Store, step: Step) -> xr.Dataset | None:
+def _explanation(job: ScanJob) -> xr.Dataset | None:
     """Where the learned input function came from; None where there is none."""
-    name = explanation_name(step.scan)
-    marker = _current_marker(store, name, step)
-    return store.open_dataset(name) if marker and marker.status == "success" else None
+    product = explanation_name(job.step.scan)
+    marker = _current_marker(job, product)
+    return job.store.open_dataset(product) if marker and marker.status == "success" else None
 
 
-def _selection(config: StudyConfig, store: Store, findings: _Findings, kind: str) -> xr.Dataset | None:
+def _selection(job: ScanJob, findings: _Findings, kind: str) -> xr.Dataset | None:
     """The comparison of models by region or by voxel; None where there is none."""
-    compared = config.select.of if config.select else ()
+    compared = job.config.select.of if job.config.select else ()
     found = findings.of("selection")
     if not found or not findings.of(kind).keys() >= set(compared):
         return None
-    return store.open_dataset(found[""], group=kind)
+    return job.store.open_dataset(found[""], group=kind)
 
 
 def _datasets(store: Store, products: Mapping[str, str]) -> dict[str, Any]:

@@ -41,8 +41,8 @@ kinetics:
     delay: none                # none | image | region
     weights: duration-decay    # uniform | duration | decay | duration-decay, or one number for every frame
     # weight_limits: [0.01, 100] # floor and cap, as multiples of the median
-    # leading_region: liver    # its curve settles what is to be found; the mean of all regions if left out
-    # rates: find              # range of the nonlinear parameter [1/min]: two numbers, or found on the leading region
+    # pilot_region: liver      # its curve settles what is to be found; the mean of all regions if left out
+    # rates: find              # range of the nonlinear parameter [1/min]: two numbers, or found on that region
     # intervals: true          # profile-likelihood intervals of the regions
     maps: true                 # parametric maps of scans with an image
     # denoise: 1.5             # maps of the image denoised by HYPR-LR; width of its Gaussian [mm]

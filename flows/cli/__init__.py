@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from dlif_core.errors import DlifError
+from dlif_core.errors import DlifError, ExitCode
 from flows.cli import doctor, evaluate, explain, init, model, models, plan, report, run, simulate, status, train
 
 #: Every verb under the panel of the help in which it is listed, in the order shown.
@@ -60,9 +60,21 @@ for _panel, _verbs in VERBS.items():
 
 
 def main() -> None:
-    """Run the command; an error that dlif raises on purpose is shown as its message, without a traceback."""
+    """Run the command.
+
+    An error that dlif raises on purpose, and a file that can't be read or written, are shown as a message without a
+    traceback. Any other exception is a fault of the program and keeps its traceback.
+    """
     try:
         app(prog_name="dlif")
     except DlifError as error:
-        typer.secho(f"Error: {error}", fg="red", err=True)
-        sys.exit(error.exit_code)
+        _exit(str(error), error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _exit(f"{error.filename}: {error.strerror}.", ExitCode.UNEXPECTED)
+
+
+def _exit(message: str, code: ExitCode) -> NoReturn:
+    typer.secho(f"Error: {message}", fg="red", err=True)
+    sys.exit(code)

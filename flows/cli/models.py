@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flows.cli.options import AsJson
 from flows.cli.output import print_json, print_rich
-
-if TYPE_CHECKING:
-    from dlif_core.kinetics import Model
 
 
 def models(
@@ -23,23 +19,10 @@ def models(
     """List the kinetic models: what each estimates, what it needs and which settings it takes."""
     from dlif_core.kinetics import MODELS
 
-    shown = list(MODELS.values()) if name is None else [_model(name)]
+    shown = list(MODELS.values()) if name is None else [MODELS.named(name)]
     from flows.cli.tables import model_record, model_table, models_table
 
     if as_json:
         print_json([model_record(model) for model in shown])
     else:
         print_rich(models_table(shown) if name is None else model_table(shown[0]))
-
-
-def _model(name: str) -> Model:
-    from dlif_core.errors import ConfigurationError
-    from dlif_core.kinetics import MODELS
-
-    if name not in MODELS:
-        near = get_close_matches(name, MODELS, n=1)
-        raise ConfigurationError(
-            f"there is no kinetic model {name!r}.{f' Did you mean {near[0]!r}?' if near else ''}",
-            hint=f"Known: {', '.join(MODELS)}.",
-        )
-    return MODELS[name]

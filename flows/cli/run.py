@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,15 +16,6 @@ if TYPE_CHECKING:
 
 _WHERE = "Where the work is done"
 _LOCAL = "local"
-
-#: Settings of the Prefect server that a run starts for itself, unless the user chose others: no analytics, and only
-#: warnings in the terminal.
-_PREFECT_SETTINGS = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-}
 
 
 def run(
@@ -69,7 +58,9 @@ def run(
         typer.echo("Everything is up to date.")
     else:
         if part is None:
-            _run_flow(study, cluster, workers)
+            from flows.cli.terminal_flow import run_cohort
+
+            run_cohort(study, cluster, workers)
         else:
             _run_shard(config, part, workers or 1)
         planned = make_plan(config, store)
@@ -88,14 +79,6 @@ def _checked_shard(shard: str, cluster: str) -> tuple[int, int] | None:
             "a shard is run on this machine, not on a cluster.", where="--shard", hint="Leave out --cluster."
         )
     return parse_shard(shard)
-
-
-def _run_flow(study: Path, cluster: str, workers: int | None) -> None:
-    for name, value in _PREFECT_SETTINGS.items():
-        os.environ.setdefault(name, value)
-    from flows.cohort import cohort
-
-    cohort(str(study.resolve()), cluster=cluster, workers=workers)
 
 
 def _run_shard(config: StudyConfig, part: tuple[int, int], workers: int) -> None:

@@ -37,4 +37,5 @@ def simulate(
             device=device,
             progress=lambda: bars.advance(title),
         )
-    typer.echo(f"{mice} mice are in {folder}, the truth in {folder / 'derivatives' / 'phantom'}.")
+    made = "1 mouse is" if mice == 1 else f"{mice} mice are"
+    typer.echo(f"{made} in {folder}, the truth in {folder / 'derivatives' / 'phantom'}.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ def _coloured(word: str) -> str:
     return f"[{_COLOURS[word]}]{word}[/]"
 
 
+def _why() -> Column:
+    """The column of reasons, in which names of settings and files are never cut short."""
+    return Column("why", overflow="fold")
+
+
 def _plain(reasons: Iterable[str]) -> Text:
     """Reasons as they were written: Rich would take words in square brackets for markup."""
     return Text("\n".join(reasons))
@@ -46,7 +51,7 @@ def plan_table(plan: Plan) -> Table:
     """The steps of a plan with their states and reasons; a scan with nothing to do is one line."""
     from dlif_core.study.step import State
 
-    table = Table("scan", "step", "state", "why", title="Plan")
+    table = Table("scan", "step", "state", _why(), title="Plan")
     for scan, steps in groupby(plan.steps, key=lambda planned: planned.step.scan):
         listed = list(steps)
         if all(planned.state is State.CURRENT for planned in listed):
@@ -101,7 +106,7 @@ def model_record(model: Model) -> dict[str, Any]:
 
 def status_table(status: StudyStatus) -> Table:
     """The status of every scan, and why it is no success."""
-    table = Table("scan", "status", "why", title="Scans")
+    table = Table("scan", "status", _why(), title="Scans")
     for scan in status.scans:
         table.add_row(scan.scan, _coloured(scan.status), _plain(scan.reasons))
     return table

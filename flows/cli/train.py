@@ -86,7 +86,7 @@ def train(
         if begin_from is None and study is None:
             made = _from_simulation(output, recipe, report, members, scans, steps)
         else:
-            _require_none({"--members": members, "--scans": scans}, "when a model is trained further")
+            _require_none({"--members": members, "--scans": scans}, "when a model is trained further", "Leave it out.")
             made = _further(output, begin_from, study, recipe, steps, report)
     if as_json:
         print_json({"name": made.name, "digest": made.digest, "folder": str(made.folder)})
@@ -114,7 +114,7 @@ def _from_simulation(
     recipe = load_recipe(path)
     if path is not None and isinstance(recipe, PublishedModelRecipe):
         changed = {"--members": members, "--scans": scans, "--steps": steps}
-        _require_none(changed, "in a recipe of the published network")
+        _require_none(changed, "for a recipe of the published network", "Change the recipe.")
         return train_published(output, recipe, report)
     settled = settled_recipe(output, path, members=members, scans=scans, steps=steps)
     with open_mapper() as mapper:
@@ -138,7 +138,7 @@ def _further(
     return train_further(output, load_model(name), own_scans(load_study(study)), tuning, report)
 
 
-def _require_none(options: dict[str, int | None], why: str) -> None:
+def _require_none(options: dict[str, int | None], when: str, hint: str) -> None:
     """Refuse options that have a value.
 
     Raises
@@ -150,6 +150,4 @@ def _require_none(options: dict[str, int | None], why: str) -> None:
 
     given = [name for name, value in options.items() if value is not None]
     if given:
-        raise ConfigurationError(
-            f"{' and '.join(given)} can't be changed {why}.", where=_WHERE, hint="Write it into the recipe."
-        )
+        raise ConfigurationError(f"{' and '.join(given)} can't be given {when}.", where=_WHERE, hint=hint)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
-from dlif_core.kinetics import FitContext, FitSettings, VoxelFit, fit_regions, frame_weights
+from dlif_core.kinetics import FitSettings, VoxelFit, fit_regions, prepare
 from dlif_core.phantom import SimulatedScan, draw_mouse, simulate
 from dlif_core.phantom.scanner import CROP
 
@@ -38,8 +38,7 @@ def errors(request: pytest.FixtureRequest) -> dict[str, list[float]]:
 def organ_errors(simulated: SimulatedScan, model: str) -> dict[str, float]:
     scan, truth = simulated.scan, simulated.truth
     settings = FitSettings(model=model)
-    weights = frame_weights(scan, settings)
-    fit = VoxelFit(FitContext(scan.timing, weights, truth.input_function), settings)
+    fit = VoxelFit(prepare(scan, truth.input_function, settings))
     result = {}
     for label, organ in truth.label_names.items():
         mask = truth.labels == label

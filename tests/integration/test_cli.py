@@ -1,10 +1,16 @@
 """The command line as a person meets it: help, first steps, errors, exit codes."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dlif_core.errors import ExitCode
@@ -30,11 +36,7 @@ def dlif(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
 
 
-def test_help_names_every_command_and_imports_nothing_heavy(tmp_path: Path) -> None:
-    shown = dlif("--help", folder=tmp_path)
-    assert shown.returncode == 0
-    for command in ("init", "simulate", "plan", "run", "status", "report", "models", "doctor"):
-        assert command in shown.stdout
+def test_help_is_shown_at_once_because_nothing_heavy_is_imported() -> None:
     code = f"import flows.cli, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
@@ -95,3 +97,43 @@ def test_a_wrong_shard_is_refused(tmp_path: Path) -> None:
     shown = dlif("run", "study.yaml", "--shard", "3/2", folder=tmp_path)
     assert shown.returncode == ExitCode.CONFIGURATION
     assert "1/4" in shown.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.service
+def test_an_interrupted_run_ends_in_order(tmp_path: Path) -> None:
+    """As a terminal does it: the program and every process that it started receive the signal."""
+    write_cohort(tmp_path / "bids", 1, seed=4, voxel_size=2.0)
+    dlif("init", "study.yaml", folder=tmp_path)
+    command = [sys.executable, "-m", "flows.cli", "run", "study.yaml"]
+    running = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        wait_until((tmp_path / "results" / "scans" / "sub-m01.zarr" / "source").exists)
+        os.killpg(running.pid, signal.SIGINT)
+        _, said = running.communicate(timeout=120)
+    finally:
+        running.kill()
+    assert running.returncode == 130
+    assert "Interrupted. Finished steps are kept; `dlif run` resumes." in said
+    assert "Traceback" not in said
+    wait_until(lambda: not processes_of_group(running.pid))
+
+
+def processes_of_group(group: int) -> list[psutil.Process]:
+    """Processes of a group that still do something."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)

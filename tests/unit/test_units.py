@@ -77,3 +77,9 @@ def test_case_and_blanks_do_not_matter(unit: str, seed: int) -> None:
     letters = (letter.upper() if seed >> i & 1 else letter.lower() for i, letter in enumerate(unit))
     spelled = "".join(letter + " " * (seed >> i + 1 & 1) for i, letter in enumerate(letters))
     assert factor(spelled, "concentration") == factor(unit, "concentration")
+
+
+@pytest.mark.parametrize("unit", [5, True, ["s"], b"s"])
+def test_what_is_no_text_is_no_unit(unit: object) -> None:
+    with pytest.raises(UnitError, match="is not a known unit of time"):
+        factor(unit, "time")

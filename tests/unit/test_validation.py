@@ -1,7 +1,7 @@
 """Settings as validated objects: faults are named with place and value, unknown keys with the nearest valid one."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -19,6 +19,8 @@ class Outer(Section):
     inner: tuple[Inner, ...] = ()
     by_name: dict[str, Inner] = Field(default_factory=dict)
     either: str | Inner = ""
+    pair: tuple[int, int] = (1, 2)
+    many: Annotated[tuple[int, ...], Field(min_length=2)] = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class TestValidated:
         assert fault.message == "iner: unknown key 'iner'. Did you mean 'inner'?"
 
     def test_lists_the_keys_if_none_is_near(self) -> None:
-        assert fault_of({"x": 1}).message == "x: unknown key 'x'. Valid are: inner, by_name, either."
+        assert fault_of({"x": 1}).message == "x: unknown key 'x'. Valid are: inner, by_name, either, pair, many."
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -58,6 +60,9 @@ class TestValidated:
             ({"by_name": {"a": {"size": 1, "siz": 2}}}, "by_name.a.siz: unknown key 'siz'. Did you mean 'size'?"),
             ({"inner": [{}]}, "inner.0.size: it is needed."),
             ({"inner": {"size": 1}}, "inner: a list belongs here (got {'size': 1})."),
+            ({"pair": [1]}, "pair.1: it is needed."),
+            ({"pair": [1, 2, 3]}, "pair: at most 2 belong here (got [1, 2, 3])."),
+            ({"many": [1]}, "many: at least 2 belong here (got [1])."),
             ({"by_name": "a"}, "by_name: keys and values belong here (got 'a')."),
             ("text", "keys and values belong here (got 'text')."),
             ({1: 2}, "1: keys are texts here."),

@@ -21,7 +21,7 @@ _SINGULAR = 1e-12
 
 
 @dataclass(frozen=True)
-class Optimum:
+class BoundedOptimum:
     """Where the least squares of one curve lie.
 
     Attributes
@@ -61,13 +61,13 @@ class Optimum:
         return full
 
 
-def best_fit(residual: Callable[[Array], Array], starts: Sequence[Array], lower: Array, upper: Array) -> Optimum:
+def best_fit(residual: Callable[[Array], Array], starts: Sequence[Array], lower: Array, upper: Array) -> BoundedOptimum:
     """The best of fits from several starts.
 
     Parameters
     ----------
     residual
-        From numbers of shape (numbers,) to weighted residuals of shape (frames,).
+        Gives weighted residuals of shape (frames,) for numbers of shape (numbers,).
     starts
         Each of shape (numbers,).
     lower, upper
@@ -91,7 +91,7 @@ def best_fit(residual: Callable[[Array], Array], starts: Sequence[Array], lower:
     numbers = np.where(best.x - lower < reach, lower, np.where(upper - best.x < reach, upper, best.x))
     free = (numbers > lower) & (numbers < upper)
     left = np.asarray(residual(numbers))
-    return Optimum(numbers, float(left @ left), left, np.asarray(best.jac), free, bool(best.success))
+    return BoundedOptimum(numbers, float(left @ left), left, np.asarray(best.jac), free, bool(best.success))
 
 
 def derivatives(function: Callable[[NDArray[np.complex128]], Array], numbers: Array) -> Array:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.compartment.bounded import Optimum, best_fit, derivatives
+from dlif_core.kinetics.compartment.bounded import BoundedOptimum, best_fit, derivatives
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.two_tissue import two_tissue_response
 from dlif_core.kinetics.context import Array, Estimates, FitContext, FitStatus
@@ -53,11 +53,11 @@ class Joint:
     log_vnd
         ln VND.
     regions
-        Optimum of each region: numbers are ln k2, k3, ln k4 and, where it is fitted, vB.
+        BoundedOptimum of each region: numbers are ln k2, k3, ln k4 and, where it is fitted, vB.
     """
 
     log_vnd: float
-    regions: tuple[Optimum, ...]
+    regions: tuple[BoundedOptimum, ...]
 
     @property
     def rss(self) -> float:
@@ -71,7 +71,7 @@ class CommonVolumeFit:
     Parameters
     ----------
     context, settings
-        Of the fit; the input function is already delayed.
+        What the curves share, with an input function that is already delayed, and how to fit.
 
     Raises
     ------
@@ -155,7 +155,7 @@ class CommonVolumeFit:
         pairs = zip(weighted, starts, strict=True)
         return Joint(log_vnd, tuple(self._fit_region(curve, log_vnd, some) for curve, some in pairs))
 
-    def _fit_region(self, weighted: Array, log_vnd: float, starts: Sequence[Array]) -> Optimum:
+    def _fit_region(self, weighted: Array, log_vnd: float, starts: Sequence[Array]) -> BoundedOptimum:
         def residual(numbers: Array) -> Array:
             tissue, blood = self._parts(log_vnd, numbers)
             return weighted - tissue - blood
@@ -181,7 +181,7 @@ class CommonVolumeFit:
     def _follow(self, weighted: Array, joint: Joint) -> Joint:
         """Downhill in ln VND until the joint residual sum is at its least."""
 
-        def moved(log_vnd: float) -> Joint:
+        def joint_at(log_vnd: float) -> Joint:
             nonlocal joint
             joint = self._at(weighted, log_vnd, [[region.numbers] for region in joint.regions])
             return joint
@@ -190,7 +190,7 @@ class CommonVolumeFit:
 
         def slope(log_vnd: float) -> float:
             if log_vnd not in known:
-                known[log_vnd] = self._slope(moved(log_vnd))
+                known[log_vnd] = self._slope(joint_at(log_vnd))
             return known[log_vnd]
 
         direction, step, edge, ahead = -np.sign(known[joint.log_vnd]), _FIRST_STEP, joint.log_vnd, joint.log_vnd
@@ -199,7 +199,7 @@ class CommonVolumeFit:
             if ahead == edge:
                 return joint
             step *= 2
-        return joint if ahead == edge else moved(float(brentq(slope, edge, ahead, xtol=_RESOLUTION)))
+        return joint if ahead == edge else joint_at(float(brentq(slope, edge, ahead, xtol=_RESOLUTION)))
 
     def _variance_of_vnd(self, joint: Joint) -> float:
         """Variance of ln VND; every region counts with its own noise."""
@@ -214,10 +214,10 @@ class CommonVolumeFit:
             spread += self._noise(region) * float(rest @ rest)
         return spread / pull**2 if pull > 0 else math.nan
 
-    def _noise(self, region: Optimum) -> float:
+    def _noise(self, region: BoundedOptimum) -> float:
         return region.rss / max(self._freedom, 1)
 
-    def _estimate(self, log_vnd: float, region: Optimum, spread: float) -> tuple[Array, Array]:
+    def _estimate(self, log_vnd: float, region: BoundedOptimum, spread: float) -> tuple[Array, Array]:
         """Parameters and standard errors of one region, each of shape (parameters,)."""
         numbers = np.array([log_vnd, *region.numbers])
         values = np.real(self._parameters(numbers))
@@ -227,8 +227,8 @@ class CommonVolumeFit:
         errors = np.sqrt(np.where((variances > 0) & ~lost, variances, np.nan))
         return np.where(lost, np.nan, values), errors
 
-    def _covariance(self, log_vnd: float, region: Optimum, spread: float) -> Array:
-        """Of ln VND and the region's numbers: its own noise, and VND's spread which moves them along."""
+    def _covariance(self, log_vnd: float, region: BoundedOptimum, spread: float) -> Array:
+        """Covariance of ln VND and the region's numbers: from its own noise, and from the spread of VND."""
         full = np.zeros((len(region.numbers) + 1,) * 2)
         inverse = region.inverse()
         if inverse is None:
@@ -239,13 +239,13 @@ class CommonVolumeFit:
         return np.asarray(full + np.nan_to_num(spread) * np.outer(along, along))
 
     def _parameters(self, numbers: Any) -> Any:
-        """In the model's order, from ln VND, ln k2, k3, ln k4 and vB."""
+        """The model's parameters, in order, from ln VND, ln k2, k3, ln k4 and vB."""
         vnd, k2, k3, k4 = np.exp(numbers[0]), np.exp(numbers[1]), numbers[2], np.exp(numbers[3])
         share = self._share(numbers[1:])
         binding = k3 / k4
         return np.array([vnd * k2, k2, k3, k4, share, vnd, vnd * (1 + binding), binding])
 
-    def _lost(self, region: Optimum) -> NDArray[np.bool_]:
+    def _lost(self, region: BoundedOptimum) -> NDArray[np.bool_]:
         """What the curve does not determine, in the model's order."""
         names = {"k4"} if region.numbers[1] == self._lower[1] else set()
         if region.numbers[1] > self._lower[1] and region.numbers[2] == self._lower[2]:
@@ -254,10 +254,10 @@ class CommonVolumeFit:
             names |= {"K1", "k2", "k3", "k4", "VT", "BPND"}
         return np.array([parameter.name in names for parameter in self._model.parameters])
 
-    def _without_tissue(self, region: Optimum) -> bool:
+    def _without_tissue(self, region: BoundedOptimum) -> bool:
         return bool(region.numbers[0] == self._lower[0] or self._share(region.numbers) == 1)
 
-    def _status(self, log_vnd: float, region: Optimum) -> int:
+    def _status(self, log_vnd: float, region: BoundedOptimum) -> int:
         if not region.converged:
             return int(FitStatus.NOT_CONVERGED)
         if self._without_tissue(region) or region.inverse() is None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dlif_core.kinetics.compartment.active_set import Face, kinetic_parameters
+from dlif_core.kinetics.compartment.active_set import ActiveSet, kinetic_parameters
 from dlif_core.kinetics.model import Model
 
 Matrix = list[list[Tensor]]
@@ -67,7 +67,7 @@ def _inverse(lower: Matrix) -> Matrix:
 
 def propagate(
     model: Model,
-    face: Face,
+    active_set: ActiveSet,
     blood_volume: float | None,
     free: Sequence[Tensor],
     directions: Matrix,
@@ -77,15 +77,15 @@ def propagate(
 
     Parameters
     ----------
-    model, face, blood_volume, free, like
-        As for `kinetic_parameters`.
+    model, active_set, blood_volume, free, like
+        The same as those of `kinetic_parameters`.
     directions
-        Of the covariance of the free numbers.
+        Directions of the covariance of the free numbers.
     """
-    values = torch.stack(kinetic_parameters(model, face, blood_volume, free, like))
+    values = torch.stack(kinetic_parameters(model, active_set, blood_volume, free, like))
     variances = torch.zeros_like(values)
     for direction in directions:
-        numbers = [torch.complex(number, _STEP * move) for number, move in zip(free, direction, strict=True)]
-        moved = kinetic_parameters(model, face, blood_volume, numbers, torch.complex(like, like))
-        variances += (torch.stack(moved).imag / _STEP).square()
+        numbers = [torch.complex(number, _STEP * change) for number, change in zip(free, direction, strict=True)]
+        perturbed = kinetic_parameters(model, active_set, blood_volume, numbers, torch.complex(like, like))
+        variances += (torch.stack(perturbed).imag / _STEP).square()
     return values, variances

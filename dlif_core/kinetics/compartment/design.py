@@ -35,7 +35,7 @@ class FrameColumns:
     Attributes
     ----------
     timing
-        Of the scan.
+        Frames of the scan.
     integral
         Frame averages of ∫C_p, shape (frames,) [Bq/mL·min].
     whole_blood
@@ -118,14 +118,14 @@ class ModelSpace:
 
 @dataclass(frozen=True)
 class RateAxis:
-    """Even axis of exponential rates: place u = ln(θ + c). Rates far below c can't be told apart within the scan.
+    """Even axis of exponential rates: position u = ln(θ + c). Rates far below c can't be told apart within the scan.
 
     Attributes
     ----------
     bounds
-        Of θ [min⁻¹].
+        Lowest and highest θ [min⁻¹].
     points
-        Of the grid from bound to bound.
+        Number of points of the grid from bound to bound.
     slow
         c [min⁻¹].
     """
@@ -140,7 +140,7 @@ class RateAxis:
         return cls(bounds, points, 60.0 / float(timing.end[-1] - timing.start[0]))
 
     @property
-    def places(self) -> Array:
+    def positions(self) -> Array:
         """The grid, with `MARGIN` points beyond the bounds on either side, shape (points + 2 MARGIN,)."""
         low, high = np.log(np.add(self.bounds, self.slow))
         return np.asarray(low + (high - low) / (self.points - 1) * np.arange(-MARGIN, self.points + MARGIN))
@@ -148,18 +148,18 @@ class RateAxis:
     @property
     def rates(self) -> Array:
         """θ at the grid [min⁻¹]; below the lower bound they may be negative."""
-        return np.asarray(np.exp(self.places) - self.slow)
+        return np.asarray(np.exp(self.positions) - self.slow)
 
-    def place(self, log_rates: Tensor) -> Tensor:
+    def position(self, log_rates: Tensor) -> Tensor:
         """Place of ln θ."""
         return (log_rates.exp() + self.slow).log()
 
-    def log_rate(self, places: Tensor) -> Tensor:
-        """Ln θ of a place between the bounds, which stay what they are exactly."""
+    def log_rate(self, positions: Tensor) -> Tensor:
+        """Ln θ of a position between the bounds, which stay what they are exactly."""
         low, high = np.log(self.bounds)
-        first, last = (float(place) for place in self.places[[MARGIN, -MARGIN - 1]])
-        found = (places.exp() - self.slow).log().clamp(low, high)
-        return torch.where(places <= first, low, torch.where(places >= last, high, found))
+        first, last = (float(position) for position in self.positions[[MARGIN, -MARGIN - 1]])
+        found = (positions.exp() - self.slow).log().clamp(low, high)
+        return torch.where(positions <= first, low, torch.where(positions >= last, high, found))
 
 
 @dataclass(frozen=True)
@@ -188,9 +188,9 @@ class Interpolant:
 
     def nearest(self, at: Tensor) -> tuple[Tensor, Tensor]:
         """Index of the nearest interval, and the distance from its middle in steps; each of the shape of `at`."""
-        place = (at - self.first) / self.step
-        interval = place.round().clamp_(0, len(self.coefficients) - 1)
-        return interval.long(), place - interval
+        position = (at - self.first) / self.step
+        interval = position.round().clamp_(0, len(self.coefficients) - 1)
+        return interval.long(), position - interval
 
     def __call__(self, at: Tensor, order: int = 0) -> tuple[Tensor, ...]:
         """Value and derivatives up to `order` at points of shape (points,), each of shape (points, components)."""
@@ -206,7 +206,7 @@ def stencil() -> Array:
 
 def polynomial(coefficients: Sequence[Tensor] | Tensor, at: Tensor, order: int) -> tuple[Tensor, ...]:
     """Value and derivatives up to the second of polynomials, highest power first, by Horner's scheme."""
-    found = [coefficients[0]]  # the value, the slope and half the bend, as far as they are not zero
+    found = [coefficients[0]]  # the value, the slope and half the curvature, as far as they are not zero
     for coefficient in coefficients[1:]:
         above = [coefficient, *found][: order + 1]
         found = [torch.addcmul(low, high, at) for low, high in zip(above, found, strict=False)] + above[len(found) :]

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.compartment.active_set import Face, faces_of
+from dlif_core.kinetics.compartment.active_set import ActiveSet, active_sets_of
 from dlif_core.kinetics.compartment.design import FrameColumns
-from dlif_core.kinetics.compartment.solver import CompartmentSolver, Optimum
+from dlif_core.kinetics.compartment.solver import ActiveSetOptimum, CompartmentSolver
 from dlif_core.kinetics.context import Array, Estimates, FitContext
 from dlif_core.kinetics.model import CompartmentModel
 from dlif_core.kinetics.settings import FitSettings
@@ -23,9 +23,9 @@ class SolverEstimator:
     Parameters
     ----------
     columns
-        Of the scan and its input.
+        Columns of the scan and its input.
     solver
-        Made of them.
+        The solver that was made from them.
     """
 
     def __init__(self, columns: FrameColumns, solver: CompartmentSolver) -> None:
@@ -35,11 +35,11 @@ class SolverEstimator:
         """Fit finite curves of shape (frames, curves) [Bq/mL]."""
         return self.estimates(self.optimum(activity))
 
-    def optimum(self, activity: NDArray[Any]) -> Optimum:
+    def optimum(self, activity: NDArray[Any]) -> ActiveSetOptimum:
         """Where the optimum of curves of shape (frames, curves) lies."""
         return self.solver.optimum(self.solver.curves(activity))
 
-    def estimates(self, optimum: Optimum) -> Estimates:
+    def estimates(self, optimum: ActiveSetOptimum) -> Estimates:
         """Parameters, standard errors and status at the optimum."""
         found = self.solver.estimates(optimum)
         values, errors = (torch.stack(part).numpy() for part in (found.values, found.errors))
@@ -48,17 +48,17 @@ class SolverEstimator:
     def fitted(self, activity: NDArray[Any], _: Estimates) -> Array:
         """The model's curves at the optimum, shape (frames, curves) [Bq/mL]."""
         optimum = self.optimum(activity)
-        faces = [self.solver.faces[index] for index in optimum.face.tolist()]
+        active_sets = [self.solver.active_sets[index] for index in optimum.active_set.tolist()]
         numbers = optimum.numbers.cpu().numpy().T
-        return np.array([self._curve(face, row) for face, row in zip(faces, numbers, strict=True)]).T
+        return np.array([self._curve(active_set, row) for active_set, row in zip(active_sets, numbers, strict=True)]).T
 
     def rates(self, curve: Array) -> Array:
         """Rates θ at the optimum of one curve of shape (frames,), as many as there are [min⁻¹]."""
         start = self.solver.start(curve)
-        return np.exp(start.numbers[: start.face.exponentials])
+        return np.exp(start.numbers[: start.active_set.exponentials])
 
-    def _curve(self, face: Face, numbers: Array) -> Array:
-        return model_curve(self._columns, face, numbers[: face.size], self.solver.blood_volume)
+    def _curve(self, active_set: ActiveSet, numbers: Array) -> Array:
+        return model_curve(self._columns, active_set, numbers[: active_set.size], self.solver.blood_volume)
 
 
 class CompartmentEstimator(SolverEstimator):
@@ -67,7 +67,7 @@ class CompartmentEstimator(SolverEstimator):
     Parameters
     ----------
     context, settings
-        Of the fit; the input function is already delayed.
+        What the curves share, with an input function that is already delayed, and how to fit.
 
     Raises
     ------
@@ -76,42 +76,42 @@ class CompartmentEstimator(SolverEstimator):
     """
 
     def __init__(self, context: FitContext, settings: FitSettings) -> None:
-        require_frames(len(context.timing), settings)
+        require_enough_frames(len(context.timing), settings)
         assert context.input_function is not None
         columns = FrameColumns(context.timing, context.input_function)
         given = columns, settings.kinetic_model, context.weights, settings.blood_volume, context.device
         super().__init__(columns, CompartmentSolver(*given, rates=settings.rate_bounds))
 
 
-def model_curve(columns: FrameColumns, face: Face, numbers: Array, blood_volume: float | None) -> Array:
-    """The curve of the free numbers of a face, shape (frames,) [Bq/mL].
+def model_curve(columns: FrameColumns, active_set: ActiveSet, numbers: Array, blood_volume: float | None) -> Array:
+    """The curve of the free numbers of an active set, shape (frames,) [Bq/mL].
 
     Parameters
     ----------
     columns
-        Of the scan and its input.
-    face, numbers
-        A face and its free numbers, see `kinetic_parameters`.
+        Columns of the scan and its input.
+    active_set, numbers
+        A active_set and its free numbers, see `kinetic_parameters`.
     blood_volume
         vB where the settings fix it.
     """
-    count = face.exponentials
-    curve = face.vascular(blood_volume) * columns.whole_blood
+    count = active_set.exponentials
+    curve = active_set.vascular(blood_volume) * columns.whole_blood
     if count:
         rates = np.exp(numbers[:count])
-        moving = columns.exponential(rates)
-        if face.k2_prime is not None:
-            moving = columns.whole_blood + (face.k2_prime - rates[:, None]) * moving
-        curve = curve + numbers[count : 2 * count] @ moving
-    if face.integral:
+        of_rates = columns.exponential(rates)
+        if active_set.k2_prime is not None:
+            of_rates = columns.whole_blood + (active_set.k2_prime - rates[:, None]) * of_rates
+        curve = curve + numbers[count : 2 * count] @ of_rates
+    if active_set.integral:
         curve = curve + numbers[2 * count] * columns.integral
-    own = face.reference or face.blood == "free"
+    own = active_set.reference or active_set.blood == "free"
     return np.asarray(curve + numbers[-1] * columns.whole_blood if own else curve)
 
 
-def require_frames(frames: int, settings: FitSettings) -> None:
+def require_enough_frames(frames: int, settings: FitSettings) -> None:
     """Refuse a scan that has too few frames for its model."""
-    needed = faces_of(cast("CompartmentModel", settings.kinetic_model), settings.blood_volume)[-1].size + 1
+    needed = active_sets_of(cast("CompartmentModel", settings.kinetic_model), settings.blood_volume)[-1].size + 1
     if frames < needed:
         raise ConfigurationError(
             f"{frames} frames can't determine {needed - 1} free numbers.",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.kinetics.compartment.bounded import Optimum, best_fit, derivatives
+from dlif_core.kinetics.compartment.bounded import BoundedOptimum, best_fit, derivatives
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.reference_tissue import reference_curve
 from dlif_core.kinetics.compartment.two_tissue import two_tissue_rates
@@ -36,13 +36,13 @@ _GRID = np.array(list(product(_R1, _K2, _K3, _K4)))
 _STARTS = 6
 
 
-class FullReferenceFit:
+class FRTMFit:
     """Fits curves one by one; for regions.
 
     Parameters
     ----------
     context, settings
-        Of the fit.
+        What the curves share, with the curve of the reference region, and how to fit.
 
     Raises
     ------
@@ -90,7 +90,7 @@ class FullReferenceFit:
     def _grid_curves(self) -> Array:
         return np.asarray(self._curves(_GRID.T) * self._root)
 
-    def _fit_one(self, weighted: Array) -> Optimum:
+    def _fit_one(self, weighted: Array) -> BoundedOptimum:
         def residual(numbers: Array) -> Array:
             return np.asarray(weighted - self._curves(_constants(numbers)[:, None])[0] * self._root)
 
@@ -98,7 +98,7 @@ class FullReferenceFit:
         starts = [_numbers(_GRID[point]) for point in np.argsort(misfit)[:_STARTS]]
         return best_fit(residual, starts, _LOW, _HIGH)
 
-    def _estimate(self, optimum: Optimum) -> tuple[Array, Array]:
+    def _estimate(self, optimum: BoundedOptimum) -> tuple[Array, Array]:
         """Parameters and standard errors, each of shape (parameters,)."""
         inverse, lost = optimum.inverse(), _lost(optimum)
         values, change = np.real(_parameters(optimum.numbers)), derivatives(_parameters, optimum.numbers)
@@ -108,7 +108,7 @@ class FullReferenceFit:
         errors = np.sqrt(np.where((variances > 0) & ~lost, variances, np.nan))
         return np.where(lost, np.nan, values), errors
 
-    def _status(self, optimum: Optimum) -> int:
+    def _status(self, optimum: BoundedOptimum) -> int:
         if not optimum.converged:
             return int(FitStatus.NOT_CONVERGED)
         if optimum.numbers[1] == _LOW[1] or optimum.inverse() is None:
@@ -131,7 +131,7 @@ def _parameters(numbers: Any) -> Any:
     return np.array([ratio, k2, k3, k4, k3 / k4])
 
 
-def _lost(optimum: Optimum) -> NDArray[np.bool_]:
+def _lost(optimum: BoundedOptimum) -> NDArray[np.bool_]:
     """What the curve does not determine of R1, k2, k3, k4 and BPND."""
     _, k2, k3, k4 = optimum.numbers
     without_binding = k3 == _LOW[2]

@@ -17,7 +17,7 @@ from typing import Any
 import lmfit
 import numpy as np
 
-from dlif_core.kinetics.compartment.active_set import Face
+from dlif_core.kinetics.compartment.active_set import ActiveSet
 from dlif_core.kinetics.compartment.refinement import Refinement
 from dlif_core.kinetics.compartment.two_tissue import two_tissue_response
 from dlif_core.kinetics.context import Array
@@ -39,8 +39,8 @@ class RegionOptimum:
 
     Attributes
     ----------
-    face
-        On which the optimum lies.
+    active_set
+        The active set of the optimum.
     parameters
         The model's parameters at it, by name; NaN where the curve does not determine one.
     rates
@@ -49,7 +49,7 @@ class RegionOptimum:
         Numbers of the input function, shape (inputs,).
     """
 
-    face: Face
+    active_set: ActiveSet
     parameters: Mapping[str, float]
     rates: Array
     inputs: Array
@@ -61,11 +61,11 @@ class Intervals:
     Parameters
     ----------
     refinement
-        Of the scan: it has the columns for any input function.
+        The refinement of the scan, which has the columns for any input function.
     settings
         Model and options.
     weights
-        Of the frames, shape (frames,).
+        Frame weights, shape (frames,).
     """
 
     def __init__(self, refinement: Refinement, settings: FitSettings, weights: Array) -> None:
@@ -79,7 +79,7 @@ class Intervals:
         curve
             Shape (frames,) [Bq/mL].
         optimum
-            Of its fit.
+            The optimum of its fit.
         """
         names = [parameter.name for parameter in self._settings.kinetic_model.parameters]
         return {name: self._interval(curve, optimum, name) for name in names}
@@ -100,7 +100,7 @@ class Intervals:
         return _limits(minimizer, result, name)
 
     def _parameters(self, optimum: RegionOptimum, name: str) -> lmfit.Parameters:
-        """The rate constants that are free on the face, with `name` among the parameters that are fitted."""
+        """The rate constants that are free in the active set, with `name` among the parameters that are fitted."""
         free = _free(optimum, self._settings.rate_bounds)
         parameters = lmfit.Parameters()
         for rate_constant in ("K1", "k2", "k3", "k4", "vB"):
@@ -130,18 +130,18 @@ def _instead(name: str, free: set[str]) -> tuple[str, str]:
 
 
 def _free(optimum: RegionOptimum, rates: tuple[float, float]) -> set[str]:
-    """Rate constants that are fitted on the face; a rate on its lower bound holds the slowest of them."""
-    face, low, high = optimum.face, math.log(rates[0]), math.log(rates[1])
-    if (optimum.rates > high - _AT_BOUND).any() or face.exponentials == 0:
+    """Rate constants that are fitted in this active set; a rate on its lower bound holds the slowest of them."""
+    active_set, low, high = optimum.active_set, math.log(rates[0]), math.log(rates[1])
+    if (optimum.rates > high - _AT_BOUND).any() or active_set.exponentials == 0:
         return set()
     free = {"K1", "k2"}
-    if face.integral or face.exponentials == 2:
+    if active_set.integral or active_set.exponentials == 2:
         free |= {"k3"}
-    if face.exponentials == 2:
+    if active_set.exponentials == 2:
         free |= {"k4"}
     if (optimum.rates < low + _AT_BOUND).any():
-        free.discard("k4" if face.exponentials == 2 else "k2")
-    return free | ({"vB"} if face.blood == "free" else set())
+        free.discard("k4" if active_set.exponentials == 2 else "k2")
+    return free | ({"vB"} if active_set.blood == "free" else set())
 
 
 def _limits(minimizer: lmfit.Minimizer, result: Any, name: str) -> Interval:

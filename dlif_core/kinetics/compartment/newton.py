@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlif_core.kinetics.compartment.cost_reduction import CostReduction
 from dlif_core.kinetics.compartment.design import tile_size
-from dlif_core.kinetics.compartment.projection import Drop, Projection
+from dlif_core.kinetics.compartment.projection import Projection
 
 #: Steps at most: of all curves tile by tile, then of all those left at once.
 _STEPS, _MORE_STEPS = 7, 33
@@ -25,59 +26,59 @@ _TINY = 1e-300
 
 @dataclass(frozen=True)
 class Ascent:
-    """Local maxima of the drop.
+    """Local maxima of the cost reduction.
 
     Attributes
     ----------
-    places
+    positions
         Shape (rates, voxels).
-    drop
-        With its derivatives there.
+    reduction
+        The cost reduction and its derivatives there.
     converged
         Shape (voxels,).
     """
 
-    places: Tensor
-    drop: Drop
+    positions: Tensor
+    reduction: CostReduction
     converged: Tensor
 
 
 def ascend(projection: Projection, start: Tensor, curves: Tensor) -> Ascent:
-    """Rates at the local maximum of the drop, from a start near it.
+    """Rates at the local maximum of the cost reduction, from a start near it.
 
     Parameters
     ----------
     projection
-        Gives the drop and its derivatives.
+        Gives the cost reduction and its derivatives.
     start
-        Places of the rates, shape (rates, voxels).
+        Positions of the rates, shape (rates, voxels).
     curves
         Coordinates, shape (voxels, directions).
     """
     size = tile_size(curves, _TILE)
     tiles = zip(torch.split(start, size, 1), torch.split(curves, size), strict=True)
     parts = zip(*(_climb(projection, *tile, _STEPS) for tile in tiles), strict=True)
-    at, drop, done = (torch.cat(part, -1) for part in parts)
+    at, reduction, done = (torch.cat(part, -1) for part in parts)
     left = (~done).nonzero()[:, 0]
     if len(left):
         further = _climb(projection, at[:, left], curves.index_select(0, left), _MORE_STEPS)
-        for whole, part in zip((at, drop, done), further, strict=True):
+        for whole, part in zip((at, reduction, done), further, strict=True):
             whole[..., left] = part
-    return Ascent(at, Drop(drop), done)
+    return Ascent(at, CostReduction(reduction), done)
 
 
 def _climb(projection: Projection, start: Tensor, curves: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Rates, parts of the drop and whether they have converged, after some steps."""
+    """Rates, parts of the reduction and whether they have converged, after some steps."""
     at = projection.clamp(start)
-    drop = projection.around(at, curves)
-    here = drop(at).parts
+    reduction = projection.around(at, curves)
+    here = reduction(at).parts
     done = torch.zeros_like(here[0], dtype=torch.bool)
     found = at.clone(), here.clone(), done.clone()
     active, damping = torch.arange(at.shape[1], device=at.device), torch.zeros_like(here[0])
     for _ in range(steps):
-        step, gain = _step(projection, at, Drop(here), damping)
+        step, gain = _step(projection, at, CostReduction(here), damping)
         trial = projection.clamp(at + step)
-        ahead = drop(trial).parts
+        ahead = reduction(trial).parts
         shortest = torch.where(damping > 0, _STEP, _UNDAMPED_STEP)
         final = ((trial - at).abs_().amax(0) < shortest) | (gain.abs() <= _GAIN * here[0])
         better = ((ahead[0] >= here[0]) | final) & ~done
@@ -94,7 +95,7 @@ def _climb(projection: Projection, start: Tensor, curves: Tensor, steps: int) ->
             at, here, done, active, damping = (
                 part.index_select(-1, keep) for part in (at, here, done, active, damping)
             )
-            drop.keep(keep)
+            reduction.keep(keep)
     for whole, part in zip(found, (at, here, done), strict=True):
         whole[..., active] = part
     return found
@@ -108,10 +109,11 @@ def _keep_old(where: Tensor, *pairs: tuple[Tensor, Tensor]) -> None:
             new[..., some] = old[..., some]
 
 
-def _step(projection: Projection, at: Tensor, here: Drop, damping: Tensor) -> tuple[Tensor, Tensor]:
+def _step(projection: Projection, at: Tensor, here: CostReduction, damping: Tensor) -> tuple[Tensor, Tensor]:
     """The damped Newton step, shape (rates, voxels), and the gain that the quadratic promises.
 
-    It ends where two rates meet. Where it crosses a bound it ends there, and the other rate moves to its best beside.
+    It ends where two rates meet. Where it crosses a bound it ends there, and the other rate goes to its best value for
+    that.
     """
     low, high = projection.bounds
     held: Tensor = ((at <= low) & (here.gradient < 0)) | ((at >= high) & (here.gradient > 0))
@@ -150,7 +152,7 @@ def _stop_at_bounds(
     gradient: Tensor,
     damping: Tensor,
 ) -> None:
-    """End steps on bounds; beside a rate that stops short, the other one moves to the best of the quadratic."""
+    """End steps on bounds; beside a rate that stops short, the other one goes to the optimum of the quadratic."""
     there = at + step
     beyond = (there < bounds[0]) | (there > bounds[1])
     for rate, other in ((0, 1), (1, 0)):

@@ -14,11 +14,11 @@ import numpy as np
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics.compartment.active_set import reference_faces
+from dlif_core.kinetics.compartment.active_set import reference_active_sets
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.estimator import SolverEstimator
 from dlif_core.kinetics.compartment.solver import CompartmentSolver
-from dlif_core.kinetics.context import Array, FitContext
+from dlif_core.kinetics.context import Array, FitContext, require_frames
 from dlif_core.kinetics.settings import FitSettings
 
 
@@ -34,7 +34,13 @@ def reference_curve(timing: FrameTiming, values: Array) -> InputFunction:
         Frames, at least two.
     values
         Frame averages, shape (frames,) [Bq/mL].
+
+    Raises
+    ------
+    FrameTimingError
+        If there is one frame.
     """
+    require_frames(timing)
     middle, end = timing.mid, timing.end[-1]
     time = np.concatenate([[min(0.0, timing.start[0])], middle, [end]])
     beyond = (end - middle[-1]) / (middle[-1] - middle[-2])
@@ -51,7 +57,7 @@ class ReferenceTissueEstimator(SolverEstimator):
     Parameters
     ----------
     context, settings
-        Of the fit.
+        What the curves share, with the curve of the reference region, and how to fit.
 
     Raises
     ------
@@ -60,8 +66,8 @@ class ReferenceTissueEstimator(SolverEstimator):
     """
 
     def __init__(self, context: FitContext, settings: FitSettings) -> None:
-        faces = reference_faces(cast("float | None", settings.k2_prime))
-        needed, frames = faces[-1].size + 1, len(context.timing)
+        active_sets = reference_active_sets(cast("float | None", settings.k2_prime))
+        needed, frames = active_sets[-1].size + 1, len(context.timing)
         if frames < needed:
             raise ConfigurationError(
                 f"{frames} frames can't determine {needed - 1} free numbers.",
@@ -71,4 +77,4 @@ class ReferenceTissueEstimator(SolverEstimator):
         assert context.reference is not None
         columns = FrameColumns(context.timing, reference_curve(context.timing, context.reference))
         given = columns, settings.kinetic_model, context.weights, 0.0, context.device
-        super().__init__(columns, CompartmentSolver(*given, rates=settings.rate_bounds, faces=faces))
+        super().__init__(columns, CompartmentSolver(*given, rates=settings.rate_bounds, active_sets=active_sets))

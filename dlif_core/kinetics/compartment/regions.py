@@ -17,7 +17,7 @@ import torch
 
 from dlif_core.kinetics.compartment.active_set import unsettled
 from dlif_core.kinetics.compartment.covariance import propagate
-from dlif_core.kinetics.compartment.estimator import require_frames
+from dlif_core.kinetics.compartment.estimator import require_enough_frames
 from dlif_core.kinetics.compartment.intervals import Intervals, RegionOptimum
 from dlif_core.kinetics.compartment.refinement import Refined, Refinement
 from dlif_core.kinetics.compartment.solver import CompartmentSolver, Start
@@ -70,12 +70,12 @@ class CompartmentRegions:
     Parameters
     ----------
     context, settings
-        Of the fit. With a delay of ``region``, one is fitted for every curve; so are input parameters of the model,
-        unless the delay is that of the image, which settles them too.
+        What the curves share, and how to fit. With a delay of ``region``, one is fitted for every curve; so are input
+        parameters of the model, unless the delay is that of the image, which settles them too.
     """
 
     def __init__(self, context: FitContext, settings: FitSettings) -> None:
-        require_frames(len(context.timing), settings)
+        require_enough_frames(len(context.timing), settings)
         self._context, self._settings = context, settings
         self._refine = Refinement(context, settings)
         self._inputs = self._refine.inputs
@@ -129,16 +129,16 @@ class CompartmentRegions:
         return CompartmentSolver(columns, self._model, weights, settings.blood_volume, rates=rates)
 
     def _refined(self, curve: Array, inputs: Array) -> tuple[Start, Refined]:
-        """Refine; with an input function of its own, until the batched solver finds nothing better (another face)."""
+        """Refine; with an input function of its own, until the batched solver finds no better optimum elsewhere."""
         start = self._solver(inputs).start(curve)
         exact = _EXACT * float(curve @ (self._context.weights * curve))
-        refined = self._refine(curve, start.face, start.numbers, inputs)
+        refined = self._refine(curve, start.active_set, start.numbers, inputs)
         for _ in range(_ROUNDS if self._inputs else 0):
             again = self._solver(refined.inputs).start(curve)
             if again.rss >= refined.rss * (1 - 1e-6) - exact:
                 break
             start = again
-            refined = self._refine(curve, start.face, start.numbers, refined.inputs)
+            refined = self._refine(curve, start.active_set, start.numbers, refined.inputs)
         return start, refined
 
     def _with_intervals(self, curve: Array, start: Start, refined: Refined) -> RegionFit:
@@ -146,7 +146,9 @@ class CompartmentRegions:
         if not self._settings.intervals or fit.status not in (FitStatus.CONVERGED, FitStatus.AT_BOUND):
             return fit
         values = dict(zip((parameter.name for parameter in self._model.parameters), fit.values.tolist(), strict=True))
-        optimum = RegionOptimum(start.face, values, refined.numbers[: start.face.exponentials], refined.inputs)
+        optimum = RegionOptimum(
+            start.active_set, values, refined.numbers[: start.active_set.exponentials], refined.inputs
+        )
         find = Intervals(self._refine, self._settings, self._context.weights)
         return replace(fit, intervals=find(curve, optimum))
 
@@ -154,10 +156,12 @@ class CompartmentRegions:
         free = [torch.tensor([number], dtype=torch.float64) for number in refined.numbers]
         directions = [] if refined.covariance is None else _directions(refined.covariance)
         zero = torch.zeros(1, dtype=torch.float64)
-        values, variances = propagate(self._model, start.face, self._settings.blood_volume, free, directions, zero)
+        values, variances = propagate(
+            self._model, start.active_set, self._settings.blood_volume, free, directions, zero
+        )
         errors = torch.where(variances > 0, variances.sqrt(), torch.nan)[:, 0].numpy() if directions else start.errors
         slowest = self._settings.rate_bounds[0]
-        lost = unsettled(self._model, start.face, free, zero, slowest)[:, 0].numpy()
+        lost = unsettled(self._model, start.active_set, free, zero, slowest)[:, 0].numpy()
         found, errors = (np.where(lost, np.nan, numbers) for numbers in (values[:, 0].numpy(), errors))
         status = self._status(start.status, refined)
         return RegionFit(found, errors, self._input_numbers(refined), status, refined.rss, refined.fitted)

@@ -1,7 +1,7 @@
-"""How the optimum of a compartment fit moves with its input function (implicit function theorem).
+"""Sensitivity of the optimum of a compartment fit to its input function (implicit function theorem).
 
-With n the free numbers on the face of the optimum, m(n, z) the weighted model curve, z a factor of the input function
-and r the residual, the gradient of the residual sum stays zero if
+With n the free numbers in the active set of the optimum, m(n, z) the weighted model curve, z a factor of the input
+function and r the residual, the gradient of the residual sum stays zero if
 
     (JᵀJ − Σ r ∂²m/∂n²) dn/dz = Σ r ∂²m/∂n∂z − Jᵀ ∂m/∂z,   J = ∂m/∂n.
 
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
-from dlif_core.kinetics.compartment.active_set import Face, faces_of, kinetic_parameters
+from dlif_core.kinetics.compartment.active_set import ActiveSet, active_sets_of, kinetic_parameters
 from dlif_core.kinetics.compartment.design import FrameColumns, ModelSpace, dot, polynomial, tile_size
-from dlif_core.kinetics.compartment.solver import Optimum
+from dlif_core.kinetics.compartment.solver import ActiveSetOptimum
 from dlif_core.kinetics.model import CompartmentModel
 from dlif_core.kinetics.settings import FitSettings
 
@@ -43,7 +43,7 @@ _STEP = 1e-50
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Frame averages that model curves are sums of, or what they are moved by.
+    """Frame averages that model curves are sums of, or their changes.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Columns:
 
     @classmethod
     def of(cls, columns: FrameColumns, settings: FitSettings) -> Columns:
-        """Those of an input function, or of a curve to be added to it."""
+        """The columns of an input function, or of a curve to be added to it."""
         return cls(columns.exponential(rate_grid(settings)), np.stack([columns.integral, columns.whole_blood]))
 
     def less(self, other: Columns, distance: float) -> Columns:
@@ -72,7 +72,7 @@ class Columns:
 
 
 def rate_grid(settings: FitSettings) -> Array:
-    """Rates at which `CompartmentMoves` needs columns [min⁻¹]."""
+    """Rates at which `CompartmentSensitivity` needs columns [min⁻¹]."""
     return np.geomspace(*settings.rate_bounds, _POINTS)
 
 
@@ -84,12 +84,12 @@ class _Part:
     ----------
     column
         Each of shape (curves, directions).
-    move
+    change
         What each factor adds to it, each of shape (curves, factors, directions).
     """
 
     column: Sequence[Tensor]
-    move: Sequence[Tensor]
+    change: Sequence[Tensor]
 
 
 @dataclass(frozen=True)
@@ -99,31 +99,31 @@ class _Number:
     Attributes
     ----------
     slope
-        Of the curve, shape (curves, directions).
+        Derivative of the curve, shape (curves, directions).
     cross
-        Second ones by the factors, times the residual, shape (curves, factors).
-    bend
-        Second one by the number itself, times the residual, shape (curves,).
+        Second derivatives by it and the factors, times the residual, shape (curves, factors).
+    curvature
+        Second derivative by the number itself, times the residual, shape (curves,).
     """
 
     slope: Tensor
     cross: Tensor
-    bend: Tensor
+    curvature: Tensor
 
 
-class CompartmentMoves:
+class CompartmentSensitivity:
     """Derivatives of the parameters of a compartment model by factors of its input function.
 
     Parameters
     ----------
     columns
-        Of the input function.
+        Columns of the input function.
     factors
-        Of each of its factors.
+        Columns of each of its factors.
     weights
-        Of the frames, shape (frames,).
+        Frame weights, shape (frames,).
     settings
-        Of the fit.
+        Model and options.
     inputs
         Derivatives of the columns by the numbers of the input function that were fitted together with the curve. With
         any, the residual is left out.
@@ -143,7 +143,7 @@ class CompartmentMoves:
         model = settings.kinetic_model
         assert isinstance(model, CompartmentModel)
         self._model, self._blood_volume = model, settings.blood_volume
-        self._faces = faces_of(model, settings.blood_volume)
+        self._faces = active_sets_of(model, settings.blood_volume)
         self._bounds = math.log(settings.rate_bounds[0]), math.log(settings.rate_bounds[1])
         self._factors, self._inputs = len(factors), len(inputs)
         root = np.sqrt(weights)
@@ -152,88 +152,95 @@ class CompartmentMoves:
         inside = [self._space.coordinates(part.every * root) for part in every]
         self._size = inside[0].shape[1]
         self._linear = torch.as_tensor(inside[0][_POINTS:], device=device)
-        self._linear_move = torch.as_tensor(np.hstack([part[_POINTS:] for part in inside[1:]]), device=device)
+        self._linear_change = torch.as_tensor(np.hstack([part[_POINTS:] for part in inside[1:]]), device=device)
         self._column = _Table(self._bounds, inside[0][:_POINTS], device)
-        self._move = _Table(self._bounds, np.hstack([part[:_POINTS] for part in inside[1:]]), device)
+        self._change = _Table(self._bounds, np.hstack([part[:_POINTS] for part in inside[1:]]), device)
 
-    def __call__(self, activity: NDArray[Any], optimum: Optimum) -> Array:
+    def __call__(self, activity: NDArray[Any], optimum: ActiveSetOptimum) -> Array:
         """Derivatives at the optimum of curves of shape (frames, curves), shape (factors, parameters, curves).
 
-        They are those on the face of the optimum: zero for a parameter that rests on a bound. NaN where the free
+        They are those on the active set of the optimum: zero for a parameter that rests on a bound. NaN where the free
         numbers can't be told apart.
         """
         curves = self._space.curves(activity).inside
         found = optimum.numbers.new_zeros((self._factors, len(self._model.parameters), len(curves)))
-        for index, face in enumerate(self._faces):
-            members = (optimum.face == index).nonzero()[:, 0]
-            for some in torch.split(members, tile_size(curves)) if len(members) and face.size else ():
-                found[..., some] = self._on_face(face, optimum.numbers[: face.size, some], curves[some])
+        for index, active_set in enumerate(self._faces):
+            members = (optimum.active_set == index).nonzero()[:, 0]
+            for some in torch.split(members, tile_size(curves)) if len(members) and active_set.size else ():
+                found[..., some] = self._on_active_set(
+                    active_set, optimum.numbers[: active_set.size, some], curves[some]
+                )
         return found.cpu().numpy()
 
-    def _on_face(self, face: Face, free: Tensor, curves: Tensor) -> Tensor:
+    def _on_active_set(self, active_set: ActiveSet, free: Tensor, curves: Tensor) -> Tensor:
         zero = free.new_zeros(free.shape[1])
-        moved = []
-        for direction in self._numbers_move(face, free, curves):
-            numbers = [torch.complex(number, _STEP * move) for number, move in zip(free, direction, strict=True)]
-            found = kinetic_parameters(self._model, face, self._blood_volume, numbers, torch.complex(zero, zero))
-            moved.append(torch.stack(found).imag / _STEP)
-        return torch.stack(moved)
+        derivatives = []
+        for direction in self._number_derivatives(active_set, free, curves):
+            numbers = [torch.complex(number, _STEP * change) for number, change in zip(free, direction, strict=True)]
+            found = kinetic_parameters(self._model, active_set, self._blood_volume, numbers, torch.complex(zero, zero))
+            derivatives.append(torch.stack(found).imag / _STEP)
+        return torch.stack(derivatives)
 
-    def _numbers_move(self, face: Face, free: Tensor, curves: Tensor) -> Tensor:
+    def _number_derivatives(self, active_set: ActiveSet, free: Tensor, curves: Tensor) -> Tensor:
         """Derivatives of the free numbers, shape (factors, numbers, curves)."""
-        exponentials, gains = [self._exponential(rate) for rate in free[: face.exponentials]], free[face.exponentials :]
-        levels = self._levels(face, free)
-        model, move = levels @ self._linear, self._by_factor(levels @ self._linear_move)
+        exponentials, gains = (
+            [self._exponential(rate) for rate in free[: active_set.exponentials]],
+            free[active_set.exponentials :],
+        )
+        levels = self._levels(active_set, free)
+        model, change = levels @ self._linear, self._by_factor(levels @ self._linear_change)
         for gain, part in zip(gains, exponentials, strict=False):
             model = torch.addcmul(model, gain[:, None], part.column[0])
-            move = torch.addcmul(move, gain[:, None, None], part.move[0])
+            change = torch.addcmul(change, gain[:, None, None], part.change[0])
         residual = torch.zeros_like(model) if self._inputs else curves - model
-        numbers = self._numbers(face, free, exponentials, residual)
-        zero = torch.zeros_like(move[..., 0])
-        numbers += [_Number(move[:, index], zero, zero[:, 0]) for index in range(self._factors, move.shape[1])]
-        return _solve(numbers, move)[:, : face.size, : self._factors].permute(2, 1, 0)
+        numbers = self._numbers(active_set, free, exponentials, residual)
+        zero = torch.zeros_like(change[..., 0])
+        numbers += [_Number(change[:, index], zero, zero[:, 0]) for index in range(self._factors, change.shape[1])]
+        return _solve(numbers, change)[:, : active_set.size, : self._factors].permute(2, 1, 0)
 
-    def _numbers(self, face: Face, free: Tensor, exponentials: list[_Part], residual: Tensor) -> list[_Number]:
+    def _numbers(
+        self, active_set: ActiveSet, free: Tensor, exponentials: list[_Part], residual: Tensor
+    ) -> list[_Number]:
         """The free numbers in their order; a rate on its bound is held there."""
         low, high = self._bounds
         zero = torch.zeros_like(free[0])
         numbers = []
         for rate, gain, part in zip(free, free[len(exponentials) :], exponentials, strict=False):
             active = (gain * ((rate > low + _AT_BOUND) & (rate < high - _AT_BOUND)))[:, None]
-            bend = active[:, 0] * dot(part.column[2], residual)
-            numbers.append(_Number(active * part.column[1], active * _times(part.move[1], residual), bend))
-        used = [self._constant(index, residual) for index in _columns_in_use(face)]
-        numbers += [_Number(part.column[0], _times(part.move[0], residual), zero) for part in [*exponentials, *used]]
+            curvature = active[:, 0] * dot(part.column[2], residual)
+            numbers.append(_Number(active * part.column[1], active * _times(part.change[1], residual), curvature))
+        used = [self._constant(index, residual) for index in _columns_in_use(active_set)]
+        numbers += [_Number(part.column[0], _times(part.change[0], residual), zero) for part in [*exponentials, *used]]
         return numbers
 
     def _exponential(self, rate: Tensor) -> _Part:
-        return _Part(self._column(rate, 2), [self._by_factor(part) for part in self._move(rate, 1)])
+        return _Part(self._column(rate, 2), [self._by_factor(part) for part in self._change(rate, 1)])
 
     def _constant(self, index: int, like: Tensor) -> _Part:
         """∫C_p or C_WB."""
-        move = self._by_factor(self._linear_move[index])
-        return _Part([self._linear[index].expand_as(like)], [move.expand(len(like), -1, -1)])
+        change = self._by_factor(self._linear_change[index])
+        return _Part([self._linear[index].expand_as(like)], [change.expand(len(like), -1, -1)])
 
-    def _by_factor(self, moves: Tensor) -> Tensor:
-        return moves.view(-1, moves.shape[-1] // self._size, self._size)
+    def _by_factor(self, changes: Tensor) -> Tensor:
+        return changes.view(-1, changes.shape[-1] // self._size, self._size)
 
-    def _levels(self, face: Face, free: Tensor) -> Tensor:
+    def _levels(self, active_set: ActiveSet, free: Tensor) -> Tensor:
         """Coefficients of ∫C_p and C_WB, known ones too, shape (curves, 2)."""
         found = free.new_zeros((free.shape[1], 2))
-        found[:, 1] = face.vascular(self._blood_volume)
-        for number, index in enumerate(_columns_in_use(face), 2 * face.exponentials):
+        found[:, 1] = active_set.vascular(self._blood_volume)
+        for number, index in enumerate(_columns_in_use(active_set), 2 * active_set.exponentials):
             found[:, index] = free[number]
         return found
 
 
-def _columns_in_use(face: Face) -> list[int]:
+def _columns_in_use(active_set: ActiveSet) -> list[int]:
     """Which of ∫C_p and C_WB have a free coefficient."""
-    return [index for index, used in enumerate((face.integral, face.blood == "free")) if used]
+    return [index for index, used in enumerate((active_set.integral, active_set.blood == "free")) if used]
 
 
-def _times(moves: Tensor, residual: Tensor) -> Tensor:
+def _times(changes: Tensor, residual: Tensor) -> Tensor:
     """Scalar products with what every factor adds, shape (curves, factors)."""
-    return torch.bmm(moves, residual[:, :, None])[:, :, 0]
+    return torch.bmm(changes, residual[:, :, None])[:, :, 0]
 
 
 class _Table:
@@ -257,22 +264,22 @@ class _Table:
 
     def __call__(self, at: Tensor, order: int) -> list[Tensor]:
         """Value and derivatives up to `order` at ln θ of shape (curves,), each of shape (curves, components)."""
-        place = (at - self._first) / self._step
-        point = place.round().clamp_(0, len(self._coefficients) - 1)
+        position = (at - self._first) / self._step
+        point = position.round().clamp_(0, len(self._coefficients) - 1)
         near = self._coefficients.index_select(0, point.long())
-        found = polynomial(near.unbind(1), (place - point)[:, None], order)
+        found = polynomial(near.unbind(1), (position - point)[:, None], order)
         return [value / self._step**power for power, value in enumerate(found)]
 
 
-def _solve(numbers: Sequence[_Number], move: Tensor) -> Tensor:
+def _solve(numbers: Sequence[_Number], change: Tensor) -> Tensor:
     """Derivatives of the numbers by the factors, shape (curves, numbers, factors)."""
     slopes = torch.stack([number.slope for number in numbers], 1)
     matrix = torch.bmm(slopes, slopes.transpose(1, 2))
-    right = torch.stack([number.cross for number in numbers], 1) - torch.bmm(slopes, move.transpose(1, 2))
+    right = torch.stack([number.cross for number in numbers], 1) - torch.bmm(slopes, change.transpose(1, 2))
     size = matrix.diagonal(dim1=1, dim2=2).sqrt()
     held = size == 0
     scale = torch.where(held, 0.0, 1 / size)
-    matrix = matrix - torch.diag_embed(torch.stack([number.bend for number in numbers], 1))
+    matrix = matrix - torch.diag_embed(torch.stack([number.curvature for number in numbers], 1))
     matrix = scale[:, :, None] * matrix * scale[:, None] + torch.diag_embed(held.to(matrix.dtype))
     lower, failed = torch.linalg.cholesky_ex(matrix)
     found = scale[:, :, None] * torch.cholesky_solve(scale[:, :, None] * right, lower)

@@ -24,7 +24,7 @@ def two_tissue_response(columns: FrameColumns, k2: ArrayLike, k3: ArrayLike, k4:
     Parameters
     ----------
     columns
-        Of the scan and its input function.
+        Columns of the scan and its input function.
     k2, k3, k4
         Each of shape (tissues,) [min⁻¹]; k2 + k3 above zero.
 

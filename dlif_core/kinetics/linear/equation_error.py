@@ -132,7 +132,7 @@ class Lines:
     spread
         Sum of squares of the abscissa without it.
     slope, intercept
-        Of the lines.
+        Slopes and intercepts of the lines.
     rss
         Weighted residual sums of squares.
     """
@@ -159,7 +159,7 @@ class PlotError:
     used
         Which frames are used, shape (frames,).
     weights
-        Of all frames, shape (frames,).
+        Weights of all frames, shape (frames,).
     backend
         Where to compute.
     """

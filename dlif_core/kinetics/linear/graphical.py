@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError, InputError
 from dlif_core.frames import FrameTiming, integral_at
-from dlif_core.kinetics.context import Array, Estimates, FitContext
+from dlif_core.kinetics.context import Array, Estimates, FitContext, require_frames
 from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.kinetics.linear.backend import Backend
 from dlif_core.kinetics.linear.equation_error import Lines, PlotError
@@ -65,7 +65,8 @@ def frames_after_t_star(context: FitContext, settings: FitSettings, coefficients
 
 
 def tissue_integral(timing: FrameTiming, tissue: Array) -> Array:
-    """Frame averages of ∫C_T from t = 0, shape (frames, voxels) [Bq/mL·min]."""
+    """Frame averages of ∫C_T from t = 0, shape (frames, voxels) [Bq/mL·min]; for two frames or more."""
+    require_frames(timing)
     before = 0.5 * np.concatenate([tissue[:1], tissue[:-1] + tissue[1:]])
     space = np.diff(timing.start, prepend=0.0) - np.concatenate([[0.0], timing.duration[:-1]])
     gaps = np.cumsum(before * np.maximum(space, 0.0)[:, None], axis=0)
@@ -186,7 +187,7 @@ class LoganPlot:
     Parameters
     ----------
     context, settings
-        Of the fit.
+        What the curves share, and how to fit.
     numerator
         P, shape (frames,) [Bq/mL·min].
     where
@@ -319,11 +320,11 @@ def find_t_star(context: FitContext, settings: FitSettings, curve: Array, limit:
     Parameters
     ----------
     context
-        Of the scan.
+        What the curves of the scan share.
     settings
-        Of a method that has a t*; theirs is not used.
+        Settings of a method that has a t*; the t* in them is not used.
     curve
-        Of the leading region, shape (frames,) [Bq/mL].
+        The curve of the pilot region, shape (frames,) [Bq/mL].
     limit
         Largest deviation allowed.
 
@@ -346,7 +347,7 @@ def find_t_star(context: FitContext, settings: FitSettings, curve: Array, limit:
     raise ConfigurationError(
         f"no start of the linear phase keeps all points within {limit:.0%} of their line: {reached}.",
         where="fit setting t_star",
-        hint="Give t_star in minutes, or name a leading region with less noise or one that the method suits.",
+        hint="Give t_star in minutes, or name a pilot region with less noise or one that the method suits.",
     )
 
 

@@ -107,9 +107,9 @@ def fit_k2_prime(context: FitContext, curve: Array) -> float:
     Parameters
     ----------
     context
-        With the curve of the reference region.
+        What curves share, with the curve of the reference region.
     curve
-        Of the leading region, shape (frames,) [Bq/mL].
+        The curve of the pilot region, shape (frames,) [Bq/mL].
 
     Returns
     -------
@@ -124,9 +124,9 @@ def fit_k2_prime(context: FitContext, curve: Array) -> float:
     k2_prime, error = float(found.values[3, 0]), float(found.errors[3, 0])
     if not (k2_prime > 0 and error < k2_prime):
         raise InputError(
-            f"the leading region does not determine k2′: {k2_prime:.3g} ± {error:.3g} min-1.",
+            f"the pilot region does not determine k2′: {k2_prime:.3g} ± {error:.3g} min-1.",
             where="fit setting k2_prime",
-            hint="Give k2_prime as a number, or name a leading region with high specific binding.",
+            hint="Give k2_prime as a number, or name a pilot region with high specific binding.",
         )
     return k2_prime
 
@@ -157,8 +157,8 @@ def _double_integrator(timing: FrameTiming) -> Array:
     start, I₀ being ∫C_T there; across a gap of length s from c to c′ it rises by I₀ s + s² (c/3 + c′/6).
     """
     tissue, minutes = np.eye(len(timing)), timing.duration[:, None] / _SECONDS_PER_MINUTE
-    slope = np.asarray(np.gradient(tissue, timing.mid, axis=0)) * _SECONDS_PER_MINUTE
     average = tissue_integral(timing, tissue)
+    slope = np.asarray(np.gradient(tissue, timing.mid, axis=0)) * _SECONDS_PER_MINUTE
     start = average - tissue * minutes / 2 + slope * minutes**2 / 12
     before = np.vstack([np.zeros_like(tissue[:1]), tissue[:-1]])
     end = np.vstack([np.zeros_like(tissue[:1]), (start + tissue * minutes)[:-1]])
@@ -187,8 +187,8 @@ def double_integral(time: Array, values: Array, timing: FrameTiming) -> Array:
     """
     edges = np.concatenate([timing.start, timing.end])
     nodes = np.union1d(time, edges[edges > time[0]])
-    height, step = np.interp(nodes, time, values), np.diff(nodes) / _SECONDS_PER_MINUTE
-    left, right = height[:-1], height[1:]
+    value, step = np.interp(nodes, time, values), np.diff(nodes) / _SECONDS_PER_MINUTE
+    left, right = value[:-1], value[1:]
     single = _accumulated(step * (left + right) / 2)
     double = _accumulated(step * single[:-1] + step**2 * (left / 3 + right / 6))
     triple = _accumulated(step * double[:-1] + step**2 * single[:-1] / 2 + step**3 * (left / 8 + right / 24))

@@ -53,7 +53,7 @@ class BloodCorrection:
 
     @classmethod
     def fixed(cls, context: FitContext, settings: FitSettings) -> BloodCorrection:
-        """For a method that can't fit vB: without a number nothing is corrected, nor without an input function."""
+        """The correction for a method that can't fit vB; none without a vB or without an input function."""
         vascular, curve = settings.blood_volume or 0.0, context.input_function
         if curve is None or not vascular:
             return cls(np.zeros(len(context.timing)))
@@ -84,7 +84,7 @@ class Coefficients:
     rss
         Weighted residual sum of squares, shape (curves,).
     noise
-        Of the equation; None where it is white: no column is made of the curve.
+        Noise of the equation; None where it is white, since no column is made of the curve.
     """
 
     values: Array
@@ -108,14 +108,14 @@ class CurveRegression:
         Of the squared residuals, shape (frames,); with columns made of the curve, they are the inverse of the variance
         of its noise too.
     correction
-        From measured curves to C_T.
+        Makes C_T of measured curves.
     device
         ``cpu`` or a torch device.
 
     Attributes
     ----------
     used
-        As given.
+        Which frames are used, shape (frames,).
     columns
         Number of coefficients.
     freedom
@@ -183,12 +183,12 @@ class CurveRegression:
         return self._correction.tissue(activity)[self.used]
 
     def _solve(self, coordinates: Any) -> Coefficients:
-        """From coordinates of shape (1 + own columns, frames used, curves), the response first; they are used up."""
+        """Solve for coordinates of shape (1 + own columns, frames used, curves), the response first, in place."""
         backend, count = self._backend, len(self._shared)
         along = self._unmix @ backend.numpy(coordinates[:, :count])
         left = coordinates[0, count:]
-        triangle, heights, units = self._orthogonalise(coordinates[1:], left)
-        own = _back_substitution(triangle, heights)
+        triangle, components, units = self._orthogonalise(coordinates[1:], left)
+        own = _back_substitution(triangle, components)
         spread = [_back_substitution(triangle, list(unit)) for unit in np.eye(len(own))]
         values = np.stack([*_less(along[0], own, along[1:]), *own])
         directions = _directions(self._unmix, spread, along[1:])
@@ -204,7 +204,7 @@ class CurveRegression:
         directions.
         """
         backend, count = self._backend, len(self._shared)
-        triangle, heights, units = [], [], []
+        triangle, components, units = [], [], []
         for index, column in enumerate(columns):
             length = self._length(column)
             unit = column[count:] / length
@@ -212,11 +212,11 @@ class CurveRegression:
             shares = [backend.products(unit, other) for other in later] + [backend.products(unit, left)]
             for other, share in zip([*later, left], shares, strict=True):
                 other -= share * unit
-            *between, height = map(backend.numpy, shares)
+            *between, component = map(backend.numpy, shares)
             triangle.append([backend.numpy(length), *between])
-            heights.append(height)
+            components.append(component)
             units.append(unit)
-        return triangle, heights, units
+        return triangle, components, units
 
     def _length(self, column: Any) -> Any:
         """Length of a column without the shared ones; NaN where nothing but rounding is left."""

@@ -1,4 +1,4 @@
-"""Engines that several models share; an engine of one model stands in its module."""
+"""Engines that several models share; the engine of one model alone is in its module."""
 
 from __future__ import annotations
 

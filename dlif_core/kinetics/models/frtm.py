@@ -8,9 +8,9 @@ from dlif_core.kinetics.settings import FitSettings
 
 
 def _engine(context: FitContext, settings: FitSettings) -> Estimator:
-    from dlif_core.kinetics.compartment.frtm import FullReferenceFit
+    from dlif_core.kinetics.compartment.frtm import FRTMFit
 
-    return FullReferenceFit(context, settings)
+    return FRTMFit(context, settings)
 
 
 MODEL = Model(

@@ -65,7 +65,7 @@ class SpectralEstimator:
     Parameters
     ----------
     context, settings
-        Of the fit; the input function is already delayed.
+        What the curves share, with an input function that is already delayed, and how to fit.
 
     Raises
     ------

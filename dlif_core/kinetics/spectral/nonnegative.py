@@ -190,5 +190,5 @@ class _Tile:
 
 
 def _filled(slots: Tensor, count: int, value: int) -> Tensor:
-    """With more slots, which hold a value."""
+    """The slots with further ones that hold a value."""
     return torch.cat([slots, slots.new_full((count - len(slots), slots.shape[1]), value)])

@@ -74,8 +74,8 @@ def input_factors(context: FitContext) -> InputFactors | None:
     Parameters
     ----------
     context
-        Of the fit. Plasma of a sample is its whole blood times the curve's own ratio of plasma to whole blood, so the
-        ratio counts as exact.
+        What the curves share. Plasma of a sample is its whole blood times the curve's own ratio of plasma to whole
+        blood, so the ratio counts as exact.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def input_factors(context: FitContext) -> InputFactors | None:
     if curve is None or curve.samples is None:
         return None
     if len(curve.samples) < 2:
-        raise CurveError("one sample tells nothing of the uncertainty.", where=curve.method, hint="Give two or more.")
+        raise CurveError("one sample does not give an uncertainty.", where=curve.method, hint="Give two or more.")
     deviation = (curve.samples - curve.samples.mean(0)) / np.sqrt(len(curve.samples) - 1)
     ratio = plasma_ratio(curve)
     seen = np.stack([_seen(context, some, some * ratio) for some in deviation])

@@ -28,7 +28,7 @@ from dlif_core.kinetics.settings import FitSettings
 from dlif_core.kinetics.uncertainty.input_factors import InputFactors, input_factors
 
 if TYPE_CHECKING:
-    from dlif_core.kinetics.compartment.sensitivity import Columns, CompartmentMoves
+    from dlif_core.kinetics.compartment.sensitivity import Columns, CompartmentSensitivity
 
 Array = NDArray[np.float64]
 
@@ -36,14 +36,14 @@ Array = NDArray[np.float64]
 _FACTOR_SUFFIX = "_input_factor"
 
 #: How far a factor is moved to both sides for a difference of two fits: far enough that an optimum which jumps, as that
-#: of non-negative spectra does, is judged by how it moves on the whole.
+#: of non-negative spectra does, is judged by its change on the whole.
 _STEP = 0.5
 #: How far a number of the input function is moved for one, as a share of its range.
 _INPUT_STEP = 1e-3
 
 
 class Propagation(Protocol):
-    """Fits curves and says how the estimates move with the factors of the input function."""
+    """Fits curves and gives the sensitivity of the estimates to the factors of the input function."""
 
     def fit(self, activity: NDArray[Any]) -> tuple[Estimates, Array]:
         """Fit finite curves of shape (frames, curves) [Bq/mL].
@@ -60,9 +60,9 @@ def propagation(context: FitContext, settings: FitSettings, factors: InputFactor
     Parameters
     ----------
     context, settings
-        Of the fit, as an estimator gets them.
+        What the curves share and how to fit, as for an estimator.
     factors
-        Of the context's input function.
+        Common factors of the context's input function.
     """
     if settings.kinetic_model.has_compartments:
         return CompartmentPropagation(context, settings, factors)
@@ -75,13 +75,13 @@ class RefitPropagation:
     Parameters
     ----------
     context, settings, factors
-        As for `propagation`.
+        The same as those of `propagation`.
     """
 
     def __init__(self, context: FitContext, settings: FitSettings, factors: InputFactors) -> None:
         make = settings.estimator
         self._estimator = make(context)
-        self._moved: list[tuple[Estimator, ...]] = [
+        self._on_both_sides: list[tuple[Estimator, ...]] = [
             tuple(make(replace(context, input_function=factors.moved(factor, by))) for by in (_STEP, -_STEP))
             for factor in range(len(factors))
         ]
@@ -89,8 +89,8 @@ class RefitPropagation:
     def fit(self, activity: NDArray[Any]) -> tuple[Estimates, Array]:
         """See `Propagation`."""
         found = self._estimator.fit(activity)
-        moved = [above.fit(activity).values - below.fit(activity).values for above, below in self._moved]
-        return found, np.where(np.isnan(found.values), np.nan, np.stack(moved) / (2 * _STEP))
+        changes = [above.fit(activity).values - below.fit(activity).values for above, below in self._on_both_sides]
+        return found, np.where(np.isnan(found.values), np.nan, np.stack(changes) / (2 * _STEP))
 
 
 class CompartmentPropagation:
@@ -99,10 +99,10 @@ class CompartmentPropagation:
     Parameters
     ----------
     context, settings, factors
-        As for `propagation`.
+        The same as those of `propagation`.
     inputs
         Numbers of the input function that were fitted to the curve along with the model, by name; they are not yet in
-        the context's. They move with the factors too, unless they rest on a bound.
+        the context's. They follow the factors too, unless they rest on a bound.
     """
 
     def __init__(
@@ -117,13 +117,13 @@ class CompartmentPropagation:
         arriving = _Arriving(context, settings, inputs)
         curve = settings.kinetic_model.tissue_input(factors.curve, inputs)
         self._estimator = CompartmentEstimator(replace(context, input_function=curve), settings)
-        self._moves = arriving.moves(factors)
+        self._sensitivity = arriving.sensitivity(factors)
 
     def fit(self, activity: NDArray[Any]) -> tuple[Estimates, Array]:
         """See `Propagation`."""
         optimum = self._estimator.optimum(activity)
         found = self._estimator.estimates(optimum)
-        return found, np.where(np.isnan(found.values), np.nan, self._moves(activity, optimum))
+        return found, np.where(np.isnan(found.values), np.nan, self._sensitivity(activity, optimum))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,18 +133,18 @@ class _Arriving:
     Attributes
     ----------
     context, settings, inputs
-        As for `CompartmentPropagation`.
+        The same as those of `CompartmentPropagation`.
     """
 
     context: FitContext
     settings: FitSettings
     inputs: Mapping[str, float]
 
-    def moves(self, factors: InputFactors) -> CompartmentMoves:
+    def sensitivity(self, factors: InputFactors) -> CompartmentSensitivity:
         """Derivatives by the factors."""
-        from dlif_core.kinetics.compartment.sensitivity import CompartmentMoves
+        from dlif_core.kinetics.compartment.sensitivity import CompartmentSensitivity
 
-        return CompartmentMoves(
+        return CompartmentSensitivity(
             self._columns(factors.curve, self.inputs),
             [self._columns(factors.alone(factor), self.inputs) for factor in range(len(factors))],
             self.context.weights,
@@ -154,7 +154,7 @@ class _Arriving:
         )
 
     def _free(self) -> list[InputParameter]:
-        """Numbers of the input function that can move to both sides."""
+        """Numbers of the input function that can change to both sides."""
         parameters = (p for p in self.settings.kinetic_model.all_input_parameters if p.name in self.inputs)
         return [p for p in parameters if min(self.inputs[p.name] - p.lower, p.upper - self.inputs[p.name]) > _step(p)]
 
@@ -168,7 +168,7 @@ class _Arriving:
     def _slope(self, curve: InputFunction, parameter: InputParameter) -> Columns:
         """Derivative of the columns by a number of the input function."""
         step, here = _step(parameter), self.inputs[parameter.name]
-        above, below = ({**self.inputs, parameter.name: here + move} for move in (step, -step))
+        above, below = ({**self.inputs, parameter.name: here + change} for change in (step, -step))
         return self._columns(curve, above).less(self._columns(curve, below), 2 * step)
 
 
@@ -188,9 +188,9 @@ def region_loadings(
     Parameters
     ----------
     context, settings
-        Of the fits, from `prepare`.
+        Context and settings of the fits, from `prepare`.
     factors
-        Of the context's input function.
+        Common factors of the context's input function.
     activity
         Shape (regions, frames) [Bq/mL]; a region that is zero throughout gets NaN.
     inputs
@@ -228,7 +228,7 @@ def region_variables(
     Parameters
     ----------
     context, settings, activity, inputs
-        As for `region_loadings`.
+        The same as those of `region_loadings`.
     errors
         Standard errors of the fits, shape (parameters, regions).
     """
@@ -271,7 +271,7 @@ def propagated(settings: FitSettings, errors: Array, loadings: Array) -> dict[st
     Parameters
     ----------
     settings
-        Of the fit.
+        Settings of the fit.
     errors
         Standard errors of the fit, shape (parameters, curves).
     loadings

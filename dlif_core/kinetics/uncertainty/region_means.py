@@ -34,7 +34,7 @@ class RegionMeans:
     fit_se
         Standard error from the noise of the fits, shape (regions,).
     loadings
-        Of the mean on the common factors of the input function, shape (factors, regions).
+        Loadings of the mean on the common factors of the input function, shape (factors, regions).
     """
 
     labels: NDArray[np.int64]

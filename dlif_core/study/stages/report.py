@@ -51,10 +51,10 @@ REPORT = ReportStage()
 
 
 def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
-    from dlif_core.study.reporting import write_scan_report
+    from dlif_core.study.reporting import scan_html
 
     shown = [product for product in _products(job) if product.product in job.step.after]
-    write_scan_report(job.config, job.store, job.step, shown, staging)
+    staging.write_text("report.html", scan_html(job, shown))
     return ()
 
 

@@ -32,7 +32,8 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     voxels = np.stack(list(curves().values()), axis=1).reshape(len(MOUSE), 1, 1, 2)
     scan = {"timing": MOUSE, "units": "Bq/mL", "blood": BLOOD, "acquisition": dlif.Acquisition("FDG", F18)}
-    return {
+    public = {name: getattr(dlif, name) for name in dlif.__all__}
+    return public | {
         "np": np,
         "xr": xr,
         "image": dlif.from_arrays(voxels, **scan),

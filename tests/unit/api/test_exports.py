@@ -60,7 +60,10 @@ def test_type_checkers_see_the_names_that_are_loaded_lazily() -> None:
     tree = ast.parse((ROOT / "__init__.py").read_text())
     guarded = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {
-        alias.name: str(node.module) for node in guarded.body if isinstance(node, ast.ImportFrom) for alias in node.names
+        alias.name: str(node.module)
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
     assert seen == {name: f"dlif_core.{module}" for name, module in dlif._HOME.items()}
 
@@ -75,17 +78,3 @@ def test_importing_loads_nothing_heavy() -> None:
     code = "import sys, dlif_core; print(*sorted(name for name in sys.modules if '.' not in name))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(HEAVY) & set(done.stdout.split())
-
-
-@pytest.mark.slow
-def test_importing_costs_less_than_a_tenth_of_a_second() -> None:
-    """The fastest of several, since the machine may be busy; the interpreter's own start is taken off."""
-
-    def seconds(code: str) -> float:
-        timed = f"import time; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
-        runs = [
-            subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, check=True) for _ in range(5)
-        ]
-        return min(float(run.stdout) for run in runs)
-
-    assert seconds("import dlif_core") - seconds("pass") < 0.1

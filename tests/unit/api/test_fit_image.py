@@ -49,7 +49,16 @@ class TestKnownTruth:
 
     def test_of_a_delayed_input(self) -> None:
         """The delay of the image is found and corrected, as the study does it."""
-        late = GIVEN | {"input_function": BLOOD.shifted(-12)}
+        early = BLOOD.shifted(-12)
+        time, whole_blood, plasma = (
+            np.append(values, last)
+            for values, last in (
+                (early.time, MOUSE.end[-1]),
+                (early.whole_blood, early.whole_blood[-1]),
+                (early.plasma, early.plasma[-1]),
+            )
+        )
+        late = GIVEN | {"input_function": dlif.InputFunction(time, whole_blood, plasma, "early")}
         maps = dlif.fit_image(image(), "2tcm-irreversible", delay="image", **late)
         assert maps.attrs["delay"] == pytest.approx(12, abs=0.2)
         vascular = np.array([k["vB"] for k in TRUTH.values()])
@@ -131,6 +140,13 @@ class TestDask:
         assert np.prod(maps["Ki"].data.chunksize) <= 6
 
 
+def test_air_around_the_body_is_no_fault_of_units() -> None:
+    """Nine tenths of air, and a tissue of little uptake."""
+    voxels = np.zeros((42, 10, 3, 4))
+    voxels[:, :1] = 0.02 * image()[:, :1]
+    assert np.isfinite(dlif.fit_image(voxels, "patlak", t_star=10, **GIVEN)["Ki"][0]).all()
+
+
 class TestVoxelsThatCanNotBeFitted:
     def test_have_a_status(self) -> None:
         voxels = image()
@@ -166,6 +182,7 @@ class TestOnDisk:
         ({"image": image().astype(complex)}, {}, CurveError, "not numbers"),
         ({"image": None}, {}, dlif.InputError, "not numbers|shape"),
         ({"units": None}, {}, UnitError, "unit is not stated"),
+        ({"image": 1e-4 * image()}, {}, UnitError, "times that of whole blood; 0.0005 to 100 is possible"),
         ({"units": "MBq/mL"}, {}, UnitError, "times that of whole blood"),
         ({"timing": None}, {}, dlif.InputError, "frame times are unknown"),
         ({"timing": 60}, {}, dlif.InputError, "timing is a int"),
@@ -173,7 +190,7 @@ class TestOnDisk:
         ({"radionuclide": "Xx99"}, {}, dlif.InputError, "not a radionuclide"),
         ({"input_function": None}, {}, dlif.InputError, "no input function"),
         ({"input_function": 5}, {}, dlif.ConfigurationError, "no input function but a int"),
-        ({"model": "COMMON"}, {"t_star": None}, dlif.ConfigurationError, "regions only"),
+        ({"model": "2tcm-common-k1k2"}, {"t_star": None}, dlif.ConfigurationError, "regions only"),
     ],
 )
 def test_what_can_not_be_is_refused(

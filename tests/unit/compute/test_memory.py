@@ -16,7 +16,15 @@ from dlif_core.kinetics import MODELS, FitContext, VoxelFit, frame_weights
 from dlif_core.store import Fingerprint, create_store
 from dlif_core.store.arrays import write_shard
 from dlif_core.study.maps import MapJob
-from tests.unit.kinetics.truth import MOUSE, FilterColumns, many_regions, mouse_input, scan_of, settings_for
+from tests.unit.kinetics.truth import (
+    MOUSE,
+    FilterColumns,
+    many_regions,
+    mouse_input,
+    scan_of,
+    settings_for,
+    settled_fit,
+)
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="peak memory is measured as Linux tells it"
@@ -48,7 +56,7 @@ def voxel_fit(model: str, activity: np.ndarray) -> VoxelFit:
     settings = settings_for(model)
     mean = activity.mean(1, dtype=float)
     weights = frame_weights(scan_of(many_regions(mean[None])), settings)
-    return VoxelFit(FitContext(MOUSE, weights, BLOOD, reference=mean), settings)
+    return settled_fit(FitContext(MOUSE, weights, BLOOD, reference=mean), settings)
 
 
 def map_job(folder: Path, model: str, block: tuple[int, ...]) -> tuple[MapJob, tuple[slice, ...]]:

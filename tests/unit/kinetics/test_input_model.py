@@ -10,7 +10,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, FitStatus, VoxelFit, fit_regions, frame_weights, prepare
 from dlif_core.kinetics.input_model import dispersed, dual_input
-from tests.unit.kinetics.truth import MOUSE, many_regions, mouse_input, one_region, scan_of, schedule
+from tests.unit.kinetics.truth import MOUSE, early, many_regions, mouse_input, one_region, scan_of, schedule
 
 BLOOD = mouse_input()
 WATER = schedule((1, 10), (8, 5), (4, 10), (2, 15), (3, 20), (2, 30), (6, 60))
@@ -108,7 +108,7 @@ def test_water_with_delay_and_dispersion(tau: float, delay: float) -> None:
     tight = {"share": 1.0, "kpv": 1.0} if tau == 0 else {"share": 0.0, "kpv": 60 / tau}
     curves = np.array([ode_scan(WATER, blood, k, **tight) for k in truth])
     settings = FitSettings("1tcm-water", delay="region" if delay else "none")
-    found = fit_regions(scan_of(many_regions(curves), WATER), blood.shifted(-delay), settings)
+    found = fit_regions(scan_of(many_regions(curves), WATER), early(blood, delay), settings)
     for name in ("K1", "k2", "vB"):
         np.testing.assert_allclose(found[name], [k[name] for k in truth], rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(found["tau"], tau, atol=0.005)
@@ -138,18 +138,18 @@ def test_standard_errors_are_those_of_the_spread() -> None:
         assert float(found[name].std()) == pytest.approx(float(found[f"{name}_se"].median()), rel=0.3)
 
 
-def test_voxels_get_the_numbers_of_the_leading_region() -> None:
+def test_voxels_get_the_numbers_of_the_pilot_region() -> None:
     blood = water_input()
     truth = [{"K1": 0.5, "k2": 0.55, "vB": 0.05}, {"K1": 0.2, "k2": 0.25, "vB": 0.02}]
     curves = np.array([ode_scan(WATER, blood, k, share=0.0, kpv=12.0) for k in truth])
-    early, regions = blood.shifted(-6), many_regions(curves)
-    settings = FitSettings("1tcm-water", delay="image", leading_region="region 1")
-    prepared = prepare(scan_of(regions, WATER), early, settings)
+    measured, regions = early(blood, 6), many_regions(curves)
+    settings = FitSettings("1tcm-water", delay="image", pilot_region="region 1")
+    prepared = prepare(scan_of(regions, WATER), measured, settings)
     assert prepared.found["tau"] == pytest.approx(5, abs=0.01)
     assert prepared.delay == pytest.approx(6, abs=0.01)
-    voxels = VoxelFit(prepared.context, prepared.settings).fit(curves.T)
+    voxels = VoxelFit(prepared).fit(curves.T)
     np.testing.assert_allclose(voxels["K1"], [0.5, 0.2], rtol=1e-3)
-    whole = fit_regions(scan_of(regions, WATER), early, settings)
+    whole = fit_regions(scan_of(regions, WATER), measured, settings)
     np.testing.assert_allclose(whole["K1"], voxels["K1"], rtol=1e-6)
     np.testing.assert_allclose(whole["tau"], prepared.found["tau"])
     assert np.isnan(whole["tau_se"]).all()

@@ -1,4 +1,4 @@
-"""What is settled on the leading region: found as its own fit says, fixed for all, recorded."""
+"""What is settled on the pilot region: found as its own fit says, fixed for all, recorded."""
 
 import numpy as np
 import pytest
@@ -22,16 +22,16 @@ def prepared(regions: RegionCurves = REGIONS, **settings: object):
 
 
 @pytest.mark.parametrize("region", TISSUES)
-def test_rates_are_those_of_the_leading_region(region: str) -> None:
-    found = prepared(model="2tcm-irreversible", rates="find", leading_region=region)
+def test_rates_are_those_of_the_pilot_region(region: str) -> None:
+    found = prepared(model="2tcm-irreversible", rates="find", pilot_region=region)
     theta = TISSUES[region]["k2"] + TISSUES[region]["k3"]
     np.testing.assert_allclose(found.settings.rates, (theta / 3, 3 * theta), rtol=1e-3)
     assert found.found["rates"] == found.settings.rates
     assert found.asked.rates == "find"
 
 
-def test_t_star_is_found_on_the_leading_region_and_holds_for_all() -> None:
-    found = prepared(model="patlak", t_star="find", leading_region="slow")
+def test_t_star_is_found_on_the_pilot_region_and_holds_for_all() -> None:
+    found = prepared(model="patlak", t_star="find", pilot_region="slow")
     fits = fit_regions(scan_of(REGIONS), BLOOD, found.asked)
     assert fits.attrs["t_star"] == found.settings.t_star == found.found["t_star"]
     fixed = fit_regions(scan_of(REGIONS), BLOOD, FitSettings("patlak", t_star=found.found["t_star"]))
@@ -43,12 +43,12 @@ def test_k2_prime_is_found_with_the_reference_region() -> None:
     target = {"K1": 0.4, "k2": 0.5 / 3, "vB": 0.0}  # BPND = 2 and R1 = 1, so k2′ is the reference's k2
     curves = np.array([ode_curve(MOUSE, BLOOD, k) for k in (reference, target)])
     regions = RegionCurves(("cerebellum", "striatum"), curves, np.ones(2))
-    settings = {"model": "mrtm2", "reference": "cerebellum", "k2_prime": "find", "leading_region": "striatum"}
+    settings = {"model": "mrtm2", "reference": "cerebellum", "k2_prime": "find", "pilot_region": "striatum"}
     assert prepared(regions, **settings).found["k2_prime"] == pytest.approx(0.5, rel=0.03)
 
 
 def test_a_region_that_is_not_there_is_named() -> None:
-    for settings in ({"model": "1tcm", "leading_region": "brain"}, {"model": "srtm", "reference": "brain"}):
+    for settings in ({"model": "1tcm", "pilot_region": "brain"}, {"model": "srtm", "reference": "brain"}):
         with pytest.raises(InputError, match="'brain'") as fault:
             prepared(**settings)
         assert "fast" in str(fault.value)

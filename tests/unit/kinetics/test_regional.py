@@ -18,6 +18,7 @@ from tests.unit.kinetics.truth import (
     NAMES,
     FilterColumns,
     curve_by_filter,
+    early,
     many_regions,
     mouse_input,
     noisy_mouse_curves,
@@ -56,7 +57,7 @@ def test_ode_truth_is_recovered(model: str, schedule_name: str, delay: float) ->
     both = [truth_of(model, TRUTH), truth_of(model, FAST)]
     curves = many_regions(np.array([ode_curve(timing, BLOOD, k) for k in both]))
     settings = FitSettings(model, delay="region" if delay else "none")
-    found = fit_regions(scan_of(curves, timing), BLOOD.shifted(-delay), settings)
+    found = fit_regions(scan_of(curves, timing), early(BLOOD, delay), settings)
     for name in NAMES[model]:
         np.testing.assert_allclose(found[name], [k[name] for k in both], rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(found["delay"], delay, atol=0.01)
@@ -65,16 +66,16 @@ def test_ode_truth_is_recovered(model: str, schedule_name: str, delay: float) ->
 
 def test_image_delay_is_one_for_all_regions() -> None:
     curves = np.array([ode_curve(MOUSE, BLOOD, TRUTH | {"vB": vb}) for vb in (0.02, 0.05, 0.1)])
-    early = BLOOD.shifted(-11)
+    measured = early(BLOOD, 11)
     settings = FitSettings("2tcm-reversible", delay="image")
-    found = fit_regions(scan_of(many_regions(curves)), early, settings)
+    found = fit_regions(scan_of(many_regions(curves)), measured, settings)
     np.testing.assert_allclose(found["delay"], 11, atol=0.01)
     np.testing.assert_allclose(found["K1"], TRUTH["K1"], rtol=1e-3)
     assert np.isnan(found["delay_se"]).all()
-    assert prepare(scan_of(many_regions(curves)), early, settings).delay == pytest.approx(11, abs=0.01)
+    assert prepare(scan_of(many_regions(curves)), measured, settings).delay == pytest.approx(11, abs=0.01)
     for plot in ("patlak", "logan"):
         settings = FitSettings(plot, delay="image", t_star=15)
-        assert prepare(scan_of(many_regions(curves)), early, settings).delay == pytest.approx(11, abs=1)
+        assert prepare(scan_of(many_regions(curves)), measured, settings).delay == pytest.approx(11, abs=1)
 
 
 @pytest.mark.parametrize("model", NAMES)
@@ -84,7 +85,7 @@ def test_regional_and_voxelwise_fit_are_the_same(model: str, blood_volume: float
     regions, settings = many_regions(curves.T), FitSettings(model, blood_volume=blood_volume)
     regional = fit_regions(scan_of(regions), BLOOD, settings)
     prepared = prepare(scan_of(regions), BLOOD, settings)
-    voxelwise = VoxelFit(prepared.context, prepared.settings).fit(curves)
+    voxelwise = VoxelFit(prepared).fit(curves)
     np.testing.assert_array_equal(regional["status"], voxelwise["status"])
     np.testing.assert_allclose(regional["rss"], voxelwise["rss"], rtol=1e-7)
     for name in (*NAMES[model], *DERIVED[model]):
@@ -117,7 +118,7 @@ def test_standard_errors_are_those_of_the_rate_constants() -> None:
     true = ode_curve(MOUSE, BLOOD, truth_of("2tcm-irreversible", TRUTH))
     curve = true + 0.01 * true.max() * rng.standard_normal(len(true))
     settings = FitSettings("2tcm-irreversible", delay="region", weights="uniform")
-    found = fit_regions(scan_of(one_region(curve)), BLOOD.shifted(-6), settings).isel(region=0)
+    found = fit_regions(scan_of(one_region(curve)), early(BLOOD, 6), settings).isel(region=0)
     names = NAMES["2tcm-irreversible"]
     x = np.array([float(found[name]) for name in (*names, "delay")])
 
@@ -257,7 +258,7 @@ def test_rates_stay_in_the_range_that_is_given() -> None:
     settings = FitSettings("2tcm-reversible", rates=(0.05, 1.0))
     found = fit_regions(scan_of(one_region(curve)), BLOOD, settings).isel(region=0)
     prepared = prepare(scan_of(one_region(curve)), BLOOD, settings)
-    voxel = VoxelFit(prepared.context, prepared.settings).fit(curve[:, None])
+    voxel = VoxelFit(prepared).fit(curve[:, None])
     assert int(found["status"]) == voxel["status"][0] == FitStatus.AT_BOUND
     assert float(found["rss"]) == pytest.approx(voxel["rss"][0], rel=1e-6)
     assert np.isnan(found["VT"])

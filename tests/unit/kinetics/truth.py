@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics import MODELS, FitSettings, VoxelFit
+from dlif_core.kinetics import MODELS, FitContext, FitSettings, Preparation, VoxelFit
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 torch.set_num_threads(1)  # the matrices are small: more threads would wait for each other
@@ -71,6 +71,33 @@ def settings_for(model: str, **changes: object) -> FitSettings:
     if MODELS[model].needs_reference:
         needed["reference"] = "region 0"
     return FitSettings(model, **needed | changes)
+
+
+def settled_fit(context: FitContext, settings: FitSettings, chunk: int = 32768) -> VoxelFit:
+    """A fit of voxels whose input function has arrived unchanged."""
+    unchanged = {parameter.name: parameter.neutral for parameter in settings.kinetic_model.input_parameters}
+    return VoxelFit(Preparation(context, settings, settings, unchanged), chunk)
+
+
+def held(curve: InputFunction, end: float) -> InputFunction:
+    """The curve held at its last value up to the end of a scan [s], if it does not reach so far."""
+    if curve.time[-1] >= end:
+        return curve
+
+    def longer(values: np.ndarray) -> np.ndarray:
+        return np.append(values, values[-1])
+
+    return InputFunction(
+        time=np.append(curve.time, end),
+        whole_blood=longer(curve.whole_blood),
+        plasma=longer(curve.plasma),
+        method=curve.method,
+    )
+
+
+def early(curve: InputFunction, seconds: float) -> InputFunction:
+    """The curve arriving so much earlier, or later if negative, for a scan that ends where it did."""
+    return held(curve.shifted(-seconds), curve.time[-1])
 
 
 def many_regions(curves: np.ndarray) -> RegionCurves:

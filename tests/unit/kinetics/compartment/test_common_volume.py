@@ -105,4 +105,4 @@ def test_regions_without_binding_and_without_tissue() -> None:
 def test_it_is_for_regions_only() -> None:
     prepared = prepare(scan_of(many_regions(noisy(0))), BLOOD, SETTINGS)
     with pytest.raises(ConfigurationError, match="regions only"):
-        VoxelFit(prepared.context, prepared.settings)
+        VoxelFit(prepared)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dlif_core.kinetics import FitContext, VoxelFit, fit_regions
+from dlif_core.kinetics import FitContext, fit_regions
 from dlif_core.kinetics.uncertainty.input_factors import InputFactors, input_factors
 from dlif_core.kinetics.uncertainty.propagation import propagation
 from dlif_core.kinetics.uncertainty.region_means import region_means
@@ -21,6 +21,7 @@ from tests.unit.kinetics.truth import (
     mouse_input,
     scan_of,
     settings_for,
+    settled_fit,
 )
 
 #: Rate constants [mL cm⁻³ min⁻¹, min⁻¹].
@@ -73,7 +74,7 @@ def standardised(model: str, k: dict[str, float], name: str, alpha: float, setti
     weights = simulated.weights
     if model == "patlak":  # its weights are those of the points in the plot
         weights = weights * (curve.frame_average(MOUSE)[1] / 1e4) ** 2
-    fit = VoxelFit(FitContext(MOUSE, weights, curve), settings_for(model, **settings))
+    fit = settled_fit(FitContext(MOUSE, weights, curve), settings_for(model, **settings))
     found = fit.fit(simulated.activity)
     return (found[name] - truth(k)[name]) / found[f"{name}_se"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics import FitContext, FitSettings, FitStatus, VoxelFit, fit_regions, frame_weights
+from dlif_core.kinetics import FitContext, FitSettings, FitStatus, fit_regions, frame_weights
 from dlif_core.kinetics.compartment.reference_tissue import reference_curve
 from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.scan import RegionCurves
@@ -21,6 +21,7 @@ from tests.unit.kinetics.truth import (
     one_region,
     scan_of,
     schedule,
+    settled_fit,
 )
 
 BLOOD = mouse_input()
@@ -43,7 +44,7 @@ def fit(model: str, curves: np.ndarray, timing: FrameTiming = FINE, **options: o
     reference = CURVE if timing is FINE else ode_curve(timing, BLOOD, REFERENCE)
     settings = FitSettings(model, reference="reference", **(SETTINGS[model] | options))
     context = FitContext(timing, np.ones(len(timing)), None, reference)
-    return VoxelFit(context, settings).fit(curves.reshape(len(timing), -1))
+    return settled_fit(context, settings).fit(curves.reshape(len(timing), -1))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_ode_truth_is_recovered(model: str, timing: FrameTiming) -> None:
 def test_residual_sum_is_the_optimum_under_bounds_in_5000_voxels(model: str, noisy: tuple) -> None:
     curves, weights = noisy
     settings = FitSettings(model, reference="reference", **SETTINGS[model])
-    found = VoxelFit(FitContext(FINE, weights, None, CURVE), settings).fit(curves)
+    found = settled_fit(FitContext(FINE, weights, None, CURVE), settings).fit(curves)
     excess = found["rss"] / brute_force(curves, weights, SETTINGS[model].get("k2_prime")) - 1
     assert (excess <= 1e-3).all()
     assert (found["status"] != FitStatus.NOT_CONVERGED).all()
@@ -107,7 +108,7 @@ def test_results_do_not_depend_on_the_chunk_and_repeat_bit_by_bit(model: str, no
     curves, weights = noisy
     settings = FitSettings(model, reference="reference", **SETTINGS[model])
     context = FitContext(FINE, weights, None, CURVE)
-    assert_chunks_make_no_difference(lambda chunk: VoxelFit(context, settings, chunk=chunk), curves[:, :2000])
+    assert_chunks_make_no_difference(lambda chunk: settled_fit(context, settings, chunk=chunk), curves[:, :2000])
 
 
 @pytest.mark.slow
@@ -196,4 +197,4 @@ def test_too_few_frames_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="3 frames"):
         fit_regions(scan_of(one_region(np.ones(3)), short), None, FitSettings("srtm", reference="region 0"))
     with pytest.raises(ConfigurationError, match="3 frames"):
-        VoxelFit(FitContext(short, np.ones(3), None, np.ones(3)), settings).fit(np.ones((3, 2)))
+        settled_fit(FitContext(short, np.ones(3), None, np.ones(3)), settings).fit(np.ones((3, 2)))

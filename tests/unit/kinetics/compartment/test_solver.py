@@ -24,6 +24,7 @@ from tests.unit.kinetics.truth import (
     scan_of,
     schedule,
     scipy_fit,
+    settled_fit,
 )
 
 BLOOD = mouse_input()
@@ -38,7 +39,7 @@ TRUTH = {"K1": 0.24, "k2": 0.4, "k3": 0.06, "k4": 0.012, "vB": 0.05}
 
 
 def voxel_fit(model: str, **options: float | None) -> VoxelFit:
-    return VoxelFit(FitContext(MOUSE, UNIFORM, BLOOD), FitSettings(model, **options))
+    return settled_fit(FitContext(MOUSE, UNIFORM, BLOOD), FitSettings(model, **options))
 
 
 def fit_one(model: str, curve: np.ndarray, **options: float | None) -> dict[str, float]:
@@ -59,7 +60,7 @@ def test_residual_sum_is_the_optimum_under_bounds_in_5000_voxels(model: str) -> 
     excess, sound = np.empty(5000), np.empty(5000, bool)
     for blood_volume, some in ((None, slice(2600)), (0.0, slice(2600, 3800)), (0.05, slice(3800, 5000))):
         settings = FitSettings(model, blood_volume=blood_volume)
-        found = VoxelFit(FitContext(MOUSE, weights, BLOOD), settings).fit(curves[:, some])
+        found = settled_fit(FitContext(MOUSE, weights, BLOOD), settings).fit(curves[:, some])
         excess[some] = found["rss"] / brute_force(COLUMNS, model, curves[:, some], weights, blood_volume) - 1
         sound[some] = found["status"] != FitStatus.NOT_CONVERGED
     assert (excess <= 1e-3).mean() >= (0.995 if model == "2tcm-reversible" else 1.0)
@@ -71,7 +72,7 @@ def test_residual_sum_is_the_optimum_under_bounds_in_5000_voxels(model: str) -> 
 @pytest.mark.parametrize("model", NAMES)
 def test_residual_sum_equals_multistart_least_squares_of_the_rate_constants(model: str, noisy: tuple) -> None:
     curves, weights = noisy
-    found = VoxelFit(FitContext(MOUSE, weights, BLOOD), FitSettings(model)).fit(curves)
+    found = settled_fit(FitContext(MOUSE, weights, BLOOD), FitSettings(model)).fit(curves)
     interior = np.flatnonzero(found["status"] == FitStatus.CONVERGED)[:25]
     rng = np.random.default_rng(3)
     true = np.array([TRUTH[name] for name in NAMES[model]])
@@ -117,12 +118,12 @@ def test_results_do_not_depend_on_the_chunk_and_repeat_bit_by_bit(
 ) -> None:
     curves, weights = noisy
     context, settings = FitContext(MOUSE, weights, BLOOD), FitSettings(model, blood_volume=blood_volume)
-    assert_chunks_make_no_difference(lambda chunk: VoxelFit(context, settings, chunk=chunk), curves)
+    assert_chunks_make_no_difference(lambda chunk: settled_fit(context, settings, chunk=chunk), curves)
 
 
 def test_a_fit_travels_small_and_gives_the_same(noisy: tuple) -> None:
     curves, weights = noisy
-    fit = VoxelFit(FitContext(MOUSE, weights, BLOOD), FitSettings("2tcm-irreversible"))
+    fit = settled_fit(FitContext(MOUSE, weights, BLOOD), FitSettings("2tcm-irreversible"))
     here = fit.fit(curves[:, :50])
     luggage = pickle.dumps(fit)
     assert len(luggage) < 20_000
@@ -216,7 +217,7 @@ def test_degenerate_corner_k3_zero(k2: float) -> None:
 @pytest.mark.parametrize("vascular", [0.0, 0.05, 0.5])
 def test_corners_of_the_ode_truth_give_it_or_a_status(timing: FrameTiming, vascular: float) -> None:
     """K1 = 0, k3 = 0 with k2 = k4, and k4 = 0: what is determined is right, what is not is NaN and has a status."""
-    fit = VoxelFit(FitContext(timing, np.ones(len(timing)), BLOOD), FitSettings("2tcm-reversible"))
+    fit = settled_fit(FitContext(timing, np.ones(len(timing)), BLOOD), FitSettings("2tcm-reversible"))
     corners = [{"K1": 0.0}, {"K1": 0.2, "k2": 0.1, "k3": 0.0, "k4": 0.1}, {"K1": 0.2, "k2": 0.3, "k3": 0.05, "k4": 0.0}]
     curves = [ode_curve(timing, BLOOD, {"vB": vascular, "k2": 0.3} | corner) for corner in corners]
     some = slice(0 if vascular else 1, None)  # a curve of zeros has nothing to fit
@@ -238,7 +239,7 @@ def test_corners_of_the_ode_truth_give_it_or_a_status(timing: FrameTiming, vascu
 def test_rates_are_kept_within_the_range_that_is_set(model: str, noisy: tuple) -> None:
     curves, weights = noisy
     settings = FitSettings(model, rates=(0.05, 0.5))
-    found = VoxelFit(FitContext(MOUSE, weights, BLOOD), settings).fit(curves[:, :500])
+    found = settled_fit(FitContext(MOUSE, weights, BLOOD), settings).fit(curves[:, :500])
     k2, k3, k4 = (np.nan_to_num(found.get(name, np.zeros(500))) for name in ("k2", "k3", "k4"))
     total, product = k2 + k3 + k4, k2 * k4
     fast = 0.5 * (total + np.sqrt(np.maximum(total**2 - 4 * product, 0)))
@@ -253,9 +254,9 @@ def test_frames_without_weight_do_not_count() -> None:
     curve = curve_by_filter(COLUMNS, TRUTH) + 300 * rng.standard_normal(42)
     kept = np.ones(42, bool)
     kept[[5, 17, 40]] = False
-    whole = VoxelFit(FitContext(MOUSE, kept.astype(float), BLOOD), FitSettings("2tcm-irreversible"))
+    whole = settled_fit(FitContext(MOUSE, kept.astype(float), BLOOD), FitSettings("2tcm-irreversible"))
     part = FrameTiming(MOUSE.start[kept], MOUSE.duration[kept])
-    less = VoxelFit(FitContext(part, np.ones(39), BLOOD), FitSettings("2tcm-irreversible"))
+    less = settled_fit(FitContext(part, np.ones(39), BLOOD), FitSettings("2tcm-irreversible"))
     found, expected = whole.fit(curve[:, None]), less.fit(curve[kept, None])
     for name in ("K1", "Ki", "vB", "K1_se", "Ki_se", "vB_se"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
@@ -287,7 +288,7 @@ def test_standard_errors_equal_the_spread_of_repeated_noise(model: str, blood_vo
     rng = np.random.default_rng(5)
     curves = curve[:, None] + sigma[:, None] * rng.standard_normal((len(MOUSE), 3000))
     weights = sigma**-2 / np.mean(sigma**-2)
-    found = VoxelFit(FitContext(MOUSE, weights, BLOOD), FitSettings(model, blood_volume=blood_volume)).fit(curves)
+    found = settled_fit(FitContext(MOUSE, weights, BLOOD), FitSettings(model, blood_volume=blood_volume)).fit(curves)
     assert (found["status"] == FitStatus.CONVERGED).mean() > 0.99
     for name in (*NAMES[model], *DERIVED[model]):
         if name == "vB" and blood_volume is not None:
@@ -299,6 +300,6 @@ def test_standard_errors_equal_the_spread_of_repeated_noise(model: str, blood_vo
 def test_too_few_frames_are_refused() -> None:
     short = schedule((4, 60))
     with pytest.raises(ConfigurationError, match="4 frames"):
-        VoxelFit(FitContext(short, np.ones(4), BLOOD), FitSettings("2tcm-reversible")).estimator  # noqa: B018
+        settled_fit(FitContext(short, np.ones(4), BLOOD), FitSettings("2tcm-reversible")).estimator  # noqa: B018
     with pytest.raises(InputError, match="weights"):
         FitContext(short, np.ones(5), BLOOD)

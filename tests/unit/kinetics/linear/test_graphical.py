@@ -4,8 +4,18 @@ import pytest
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError
 from dlif_core.frames import FrameTiming
-from dlif_core.kinetics import FitContext, FitSettings, FitStatus, VoxelFit, fit_regions
-from tests.unit.kinetics.truth import MOUSE, FilterColumns, mouse_input, ode_curve, one_region, scan_of, schedule
+from dlif_core.kinetics import FitContext, FitSettings, FitStatus, fit_regions
+from tests.unit.kinetics.truth import (
+    MOUSE,
+    FilterColumns,
+    held,
+    mouse_input,
+    ode_curve,
+    one_region,
+    scan_of,
+    schedule,
+    settled_fit,
+)
 
 BLOOD = mouse_input()
 COLUMNS = FilterColumns(MOUSE, BLOOD)
@@ -49,9 +59,8 @@ def test_logan_of_two_tissues_approaches_vt() -> None:
     long = schedule((24, 5), (9, 20), (20, 300), (20, 600))
     k = {"K1": 0.2, "k2": 0.2, "k3": 0.1, "k4": 0.05, "vB": 0.0}
     curve = ode_curve(long, BLOOD, k)
-    found = fit_regions(
-        scan_of(one_region(curve), long, 1e9), BLOOD, FitSettings("logan", t_star=150, weights="uniform")
-    )
+    settings, blood = FitSettings("logan", t_star=150, weights="uniform"), held(BLOOD, long.end[-1])
+    found = fit_regions(scan_of(one_region(curve), long, 1e9), blood, settings)
     assert float(found["VT"][0]) == pytest.approx(3.0, rel=5e-3)
 
 
@@ -91,7 +100,7 @@ def test_regional_and_voxelwise_are_the_same() -> None:
     for model in ("patlak", "logan"):
         settings = FitSettings(model, t_star=10)
         found = fit_regions(scan_of(one_region(curve)), BLOOD, settings)
-        voxels = VoxelFit(FitContext(MOUSE, found["weight"].to_numpy(), BLOOD), settings).fit(
+        voxels = settled_fit(FitContext(MOUSE, found["weight"].to_numpy(), BLOOD), settings).fit(
             np.repeat(curve[:, None], 3, 1)
         )
         for name in voxels:  # standard errors of Logan plots are made in float32
@@ -111,7 +120,7 @@ def test_voxels_without_a_plot() -> None:
     curve = ode_curve(MOUSE, BLOOD, FDG)
     holed = np.where(np.arange(42) == 40, 0.0, curve)
     block = np.stack([curve, np.zeros(42), np.full(42, np.nan), holed], axis=1)
-    found = VoxelFit(FitContext(MOUSE, np.ones(42), BLOOD), FitSettings("logan", t_star=10)).fit(block)
+    found = settled_fit(FitContext(MOUSE, np.ones(42), BLOOD), FitSettings("logan", t_star=10)).fit(block)
     assert list(found["status"]) == [FitStatus.CONVERGED, FitStatus.MASKED, FitStatus.NOT_FINITE, FitStatus.DEGENERATE]
     assert np.isnan(found["VT"][1:]).all()
 
@@ -123,6 +132,6 @@ def test_too_few_frames_after_t_star_are_refused() -> None:
 
 
 def test_patlak_needs_plasma_in_every_frame() -> None:
-    short = InputFunction([0, 60, 600, 601], [0, 1, 1, 0], [0, 1, 1, 0], method="short")
+    short = InputFunction([0, 60, 600, 601, 2730], [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], method="short")
     with pytest.raises(CurveError, match="not positive"):
         fit_regions(scan_of(one_region(COLUMNS.integral)), short, FitSettings("patlak", t_star=10))

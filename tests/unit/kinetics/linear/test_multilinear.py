@@ -14,6 +14,7 @@ from dlif_core.kinetics.linear.multilinear import double_integral, fit_k2_prime
 from tests.unit.kinetics.truth import (
     MOUSE,
     FilterColumns,
+    held,
     mouse_input,
     noisy_mouse_curves,
     ode_curve,
@@ -50,7 +51,7 @@ def truth(timing: FrameTiming, rates: dict[str, float]) -> np.ndarray:
 
 def context(timing: FrameTiming, weights: np.ndarray | None = None) -> FitContext:
     weights = np.ones(len(timing)) if weights is None else weights
-    return FitContext(timing, weights, BLOOD, truth(timing, REFERENCE))
+    return FitContext(timing, weights, held(BLOOD, timing.end[-1]), truth(timing, REFERENCE))
 
 
 def fit(model: str, timing: FrameTiming, curve: np.ndarray, **options: object) -> Estimates:
@@ -225,7 +226,7 @@ def test_the_reference_region_itself_determines_no_binding() -> None:
     assert np.isnan(found.values[0, 0])
 
 
-def test_k2_prime_comes_from_the_leading_region() -> None:
+def test_k2_prime_comes_from_the_pilot_region() -> None:
     assert fit_k2_prime(context(FINE), truth(FINE, ONE)) == pytest.approx(0.1, rel=1e-5)
     with pytest.raises(InputError, match="does not determine") as fault:
         fit_k2_prime(context(FINE), truth(FINE, REFERENCE))

@@ -6,7 +6,16 @@ import pytest
 from dlif_core.errors import ConfigurationError, CurveError, InputError
 from dlif_core.kinetics import FitSettings, FitStatus, fit_regions
 from dlif_core.kinetics.context import Estimates, FitContext
-from tests.unit.kinetics.truth import MOUSE, FilterColumns, many_regions, mouse_input, ode_curve, scan_of, schedule
+from tests.unit.kinetics.truth import (
+    MOUSE,
+    FilterColumns,
+    held,
+    many_regions,
+    mouse_input,
+    ode_curve,
+    scan_of,
+    schedule,
+)
 
 BLOOD = mouse_input()
 COLUMNS = FilterColumns(MOUSE, BLOOD)
@@ -97,7 +106,7 @@ def test_fractional_uptake_approaches_ki_from_above() -> None:
     found = []
     for window in ((20.0, 40.0), (60.0, 100.0), (160.0, 205.0)):
         settings = FitSettings("fur", window=window)
-        estimator = settings.estimator(FitContext(long, plain, BLOOD))
+        estimator = settings.estimator(FitContext(long, plain, held(BLOOD, long.end[-1])))
         found.append(float(estimator.fit(curve[:, None]).values[0, 0]) / truth)
     assert found[0] > found[1] > found[2] > 1
     assert found[2] < 1.08

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dlif_core.errors import CurveError, InputError
-from dlif_core.kinetics import MODELS, FitContext, FitSettings, VoxelFit, fit_regions, frame_weights
+from dlif_core.kinetics import MODELS, FitContext, FitSettings, fit_regions, frame_weights
 from dlif_core.kinetics.uncertainty.input_factors import input_factors, plasma_ratio
 from dlif_core.kinetics.uncertainty.propagation import leading_dims, propagation
 from dlif_core.kinetics.uncertainty.region_means import region_means
@@ -21,6 +21,7 @@ from tests.unit.kinetics.truth import (
     noisy_mouse_curves,
     scan_of,
     settings_for,
+    settled_fit,
 )
 
 WITH_INPUT = [name for name, model in MODELS.items() if model.needs_input and model.voxelwise]
@@ -96,7 +97,9 @@ class TestFactors:
     def test_samples_that_agree_add_nothing(self):
         base = mouse_input(TIME)
         same = replace(base, samples=np.tile(base.whole_blood, (5, 1)))
-        found = VoxelFit(replace(context(), input_function=same), settings_for("2tcm-irreversible")).fit(tissue(0.3)[0])
+        found = settled_fit(replace(context(), input_function=same), settings_for("2tcm-irreversible")).fit(
+            tissue(0.3)[0]
+        )
         assert np.nanmax(found["Ki_input_se"]) < 1e-12
 
     def test_one_sample_is_refused(self):
@@ -138,7 +141,7 @@ class TestLoadings:
             for sample in curve.samples
         ]
         spread = np.std(every, axis=0, ddof=1)
-        fit = VoxelFit(context(0.04), settings_for(model)).fit(activity)
+        fit = settled_fit(context(0.04), settings_for(model)).fit(activity)
         for parameter, expected in zip(MODELS[model].parameters, spread, strict=True):
             found = fit[f"{parameter.name}_input_se"]
             determined = (expected > 0) & (expected < 0.3 * np.abs(fit[parameter.name]))
@@ -151,7 +154,7 @@ class TestLoadings:
         curve = (
             curve_by_filter(columns, {"K1": 0.4, "k2": 0.2, "vB": 0.05})[:, None] - 0.003 * columns.integral[:, None]
         )
-        found = VoxelFit(context(), settings_for("2tcm-irreversible")).fit(curve)
+        found = settled_fit(context(), settings_for("2tcm-irreversible")).fit(curve)
         assert found["k3"][0] == found["Ki"][0] == found["Ki_input_se"][0] == 0
         assert found["K1_input_se"][0] > 0
 
@@ -160,7 +163,7 @@ class TestLoadings:
         base = mouse_input(TIME)
         scales = 0.1 * np.random.default_rng(0).standard_normal(50)
         curve = replace(base, samples=np.outer(1 + scales, base.whole_blood))
-        fit = VoxelFit(replace(context(), input_function=curve), settings_for("2tcm-irreversible", blood_volume=0.0))
+        fit = settled_fit(replace(context(), input_function=curve), settings_for("2tcm-irreversible", blood_volume=0.0))
         found, spread = fit.fit(tissue(0.3)[0]), np.std(scales, ddof=1)
         assert fit.factors == 1
         for name in ("K1", "Ki"):
@@ -229,7 +232,7 @@ class TestRegions:
 
 class TestVoxels:
     def test_variables_and_their_shapes(self):
-        fit = VoxelFit(context(), settings_for("2tcm-irreversible"))
+        fit = settled_fit(context(), settings_for("2tcm-irreversible"))
         activity = tissue(0.3)[0].copy()
         activity[:, 0], activity[3, 1] = 0, np.nan
         found = fit.fit(activity)
@@ -244,17 +247,17 @@ class TestVoxels:
 
     def test_estimates_are_those_of_the_fit_without_samples(self):
         settings, activity = settings_for("2tcm-reversible"), tissue(0.3)[0]
-        with_samples = VoxelFit(context(), settings).fit(activity)
+        with_samples = settled_fit(context(), settings).fit(activity)
         bare = replace(context(), input_function=replace(context().input_function, samples=None))
-        plain = VoxelFit(bare, settings)
+        plain = settled_fit(bare, settings)
         assert plain.factors == 0
         assert not [name for name in plain.variables if "_input" in name or "_total" in name]
         for name, expected in plain.fit(activity).items():
             assert np.array_equal(with_samples[name], expected, equal_nan=True), name
 
     def test_results_do_not_depend_on_the_chunk(self):
-        whole = VoxelFit(context(), settings_for("2tcm-irreversible")).fit(tissue(0.3)[0])
-        parts = VoxelFit(context(), settings_for("2tcm-irreversible"), chunk=7).fit(tissue(0.3)[0])
+        whole = settled_fit(context(), settings_for("2tcm-irreversible")).fit(tissue(0.3)[0])
+        parts = settled_fit(context(), settings_for("2tcm-irreversible"), chunk=7).fit(tissue(0.3)[0])
         assert parts["Ki_input_factor"] == pytest.approx(whole["Ki_input_factor"], rel=1e-9, nan_ok=True)
 
 

@@ -1,0 +1,62 @@
+"""Starts the cohort flow from a terminal: settings and server of Prefect, its log, and interrupts from the keyboard."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from dlif_core.compute.interrupts import shielded
+from dlif_core.errors import DlifError
+
+#: Settings for a run from a terminal, unless the user chose others: no analytics, only warnings in the terminal, and
+#: time for the temporary server to start on a slow machine.
+_SETTINGS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+}
+
+
+def run_cohort(study: Path, cluster: str, workers: int | None) -> None:
+    """Run the cohort flow; parameters as those of `flows.cohort.cohort`."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from flows.cohort import cohort
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_news)
+    _start_server()
+    signal.signal(signal.SIGINT, _interrupt)
+    cohort(str(study.resolve()), cluster=cluster, workers=workers)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a log record tells more than an error of dlif, which is shown once, without its traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], DlifError))
+
+
+def _start_server() -> None:
+    """Start Prefect's temporary server, unless there is another.
+
+    It is shielded from interrupts from the keyboard, because an interrupted flow needs it to end in order.
+    """
+    from prefect.client.base import ServerType, determine_server_type
+    from prefect.server.api.server import SubprocessASGIServer
+
+    if determine_server_type() is ServerType.EPHEMERAL:
+        with shielded():
+            SubprocessASGIServer().start()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Say once that the run ends; what its steps report while they are cancelled is no news."""
+    logging.disable(logging.CRITICAL)
+    typer.echo("Interrupted. Finished steps are kept; `dlif run` resumes.", err=True)
+    raise KeyboardInterrupt
