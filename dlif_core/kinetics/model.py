@@ -36,7 +36,7 @@ class Parameter:
     Attributes
     ----------
     name, units, long_name
-        Its name, units and description in data sets.
+        Name, units and description in data sets.
     lower, upper
         Bounds that hold in every fit.
     derived

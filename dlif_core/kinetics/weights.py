@@ -61,7 +61,7 @@ def frame_weights(scan: DynamicScan, settings: FitSettings) -> Array:
     Parameters
     ----------
     scan
-        Its frames, half-life and decay-corrected region curves are used.
+        The scan; its frames, half-life and decay-corrected region curves are used.
     settings
         Only `weights` and `weight_limits` are used.
 

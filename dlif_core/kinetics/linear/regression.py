@@ -105,7 +105,7 @@ class CurveRegression:
     own
         Matrices that make further columns of the frame averages of C_T, each of shape (frames used, frames).
     weights
-        Of the squared residuals, shape (frames,); with columns made of the curve, they are the inverse of the variance
+        Weights of the squared residuals, shape (frames,); with columns made of the curve, they are the inverse of the variance
         of its noise too.
     correction
         Makes C_T of measured curves.
