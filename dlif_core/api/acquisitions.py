@@ -12,6 +12,7 @@ from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, half_life, nuclide
 from dlif_core.scan import Acquisition
 
 _HINT = 'Give radionuclide="F18", or acquisition=dlif.Acquisition(tracer, half_life, …).'
+_HINT_WHERE = _HINT[:-1] + ", to dlif.read_curves, dlif.from_arrays or dlif.fit_image."
 
 
 #: Attributes of xarray arrays and pandas tables, and the fields of PET-BIDS that mean the same.
@@ -91,7 +92,7 @@ def _stated(fields: Mapping[str, Any], where: str) -> tuple[Acquisition, tuple[s
     from dlif_core.ingest.bids.sidecar import Sidecar
 
     if not {"RadionuclideHalfLife", "TracerRadionuclide"} & fields.keys():
-        raise InputError("the half-life of the radionuclide is unknown.", where=where, hint=_HINT)
+        raise InputError("the half-life of the radionuclide is unknown.", where=where, hint=_HINT_WHERE)
     sidecar = Sidecar(fields, where)
     dose = sidecar.injected_activity() if "InjectedRadioactivity" in fields else None
     weight = sidecar.body_weight()

@@ -76,7 +76,7 @@ def from_arrays(
     >>> dlif.from_arrays([[0, 9, 7], [0, 8, 4]], timing, units="kBq/mL", names=["a", "b"], radionuclide="F18")
     <PetScan: 3 frames to 5 min, 2 regions, no image, no blood>
     >>> dlif.from_arrays(np.ones((3, 4, 5, 6)), timing, units="kBq/mL", radionuclide="F18")
-    <PetScan: 3 frames to 5 min, 1 regions, image of 4 x 5 x 6 voxels, no blood>
+    <PetScan: 3 frames to 5 min, 1 region, image of 4 x 5 x 6 voxels, no blood>
     """
     values, about = _taken_apart(activity)
     frames = _frames(timing, about)

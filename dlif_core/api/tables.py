@@ -207,9 +207,19 @@ def _frame(source: object) -> tuple[pd.DataFrame, str, Mapping[str, Any]]:
     return _file(path), path, _sidecar(path)
 
 
+#: Files of spreadsheet programs, which are no text.
+_WORKBOOKS = (".xlsx", ".xls", ".ods")
+
+
 def _file(path: str) -> pd.DataFrame:
     import pandas as pd
 
+    if path.lower().endswith(_WORKBOOKS) and Path(path).exists():
+        raise InputError(
+            "it is a spreadsheet, not a table of text.",
+            where=path,
+            hint="Save the sheet as .csv, or read it with pandas.read_excel and give the pandas table.",
+        )
     separator = "," if path.lower().endswith(".csv") else "\t"
     try:
         cells = pd.read_csv(path, sep=separator, header=None, dtype=str, encoding="utf-8-sig")

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 Interpolation = Literal["linear", "monotone"]
 
-# Times nearer than this [s] are one time: 0.3 min is 18.000000000000004 s in floating point, and a delay would merge it
-# with 18 s.
+#: Times nearer than this are one time [s]: 0.3 min becomes 18.000000000000004 s, which a delay would merge with 18 s.
 _SAME_TIME = 1e-6
 
 
