@@ -214,7 +214,7 @@ _WORKBOOKS = (".xlsx", ".xls", ".ods")
 def _file(path: str) -> pd.DataFrame:
     import pandas as pd
 
-    if path.lower().endswith(_WORKBOOKS) and Path(path).exists():
+    if path.lower().endswith(_WORKBOOKS) and os.path.exists(path):
         raise InputError(
             "it is a spreadsheet, not a table of text.",
             where=path,
