@@ -183,8 +183,8 @@ def _file(path: str) -> pd.DataFrame:
         raise InputError(
             f"it can't be read as a table: {fault}",
             where=path,
-            hint="Save it as UTF-8 text, cells split by tabs (.tsv) or commas (.csv). With semicolons, give the table that "
-            'pandas.read_csv(path, sep=";", decimal=",") reads.',
+            hint="Save it as UTF-8 text, cells split by tabs (.tsv) or commas (.csv). With semicolons, give the table "
+            'that pandas.read_csv(path, sep=";", decimal=",") reads.',
         ) from fault
     return cells.iloc[1:].set_axis(cells.iloc[0].fillna("").tolist(), axis=1)
 
