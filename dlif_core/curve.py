@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 _UNIT = "Bq/mL"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InputFunction:
     """Tracer concentration in arterial blood: a piecewise linear curve, zero before its first point.
 
@@ -56,6 +56,8 @@ class InputFunction:
     >>> import dlif_core as dlif
     >>> whole_blood, plasma = [0, 9e4, 4e4, 5e3], [0, 1e5, 4e4, 5e3]
     >>> curve = dlif.InputFunction([0, 20, 40, 3600], whole_blood, plasma, method="own")
+    >>> curve
+    <InputFunction by own: 4 points to 60 min, peak 9e+04 Bq/mL at 20 s>
     >>> curve.shifted(10).time.tolist()
     [10.0, 30.0, 50.0, 3610.0]
     """
@@ -99,6 +101,13 @@ class InputFunction:
             )
         array.setflags(write=False)
         return array
+
+    def __repr__(self) -> str:
+        highest = int(np.argmax(self.whole_blood))
+        return (
+            f"<InputFunction by {self.method}: {len(self.time)} points to {self.time[-1] / 60:.4g} min, "
+            f"peak {self.whole_blood[highest]:.3g} Bq/mL at {self.time[highest]:.4g} s>"
+        )
 
     def shifted(self, delay: float) -> InputFunction:
         """The same curve arriving `delay` seconds later; earlier where the delay is negative."""

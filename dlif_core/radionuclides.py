@@ -18,6 +18,9 @@ HALF_LIVES = {
     "I124": 360806.0,
 }
 
+#: Published half-lives differ by less than 1 %; a wider gap means another nuclide or another unit of time.
+HALF_LIFE_TOLERANCE = 0.02
+
 
 def nuclide(text: str) -> str:
     """Name of a radionuclide in the spelling of `HALF_LIVES`; "" where the text names none.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from dlif_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class Named(Protocol):
@@ -88,6 +90,8 @@ class Registry(Mapping[str, Part], Generic[Part]):
 
     @cached_property
     def _parts(self) -> dict[str, Part]:
+        from importlib.metadata import entry_points  # takes longer to import than all else here
+
         parts = dict(self._own)
         for point in entry_points(group=self.group) if self.group else ():
             part: Part = _load(point)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from dlif_core.errors import ConfigurationError, InputError
-from dlif_core.radionuclides import half_life
+from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, half_life, nuclide
 from dlif_core.scan import Acquisition
 
 _HINT = 'Give radionuclide="F18", or acquisition=dlif.Acquisition(tracer, half_life, …).'
+_HINT_WHERE = _HINT[:-1] + ", to dlif.read_curves, dlif.from_arrays or dlif.fit_image."
 
 
 #: Attributes of xarray arrays and pandas tables, and the fields of PET-BIDS that mean the same.
@@ -23,7 +26,12 @@ _ATTRIBUTES = {
 
 def pet_bids_fields(attributes: Mapping[Any, Any]) -> dict[str, Any]:
     """What the attributes of an array or a table say about a scan, under the names of PET-BIDS."""
-    return {_ATTRIBUTES[name]: value for name, value in attributes.items() if name in _ATTRIBUTES}
+    return {_ATTRIBUTES[name]: _plain(value) for name, value in attributes.items() if name in _ATTRIBUTES}
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars, as files hold them, as Python's."""
+    return value.item() if isinstance(value, np.generic | np.ndarray) and value.size == 1 else value
 
 
 def acquisition_of(
@@ -58,15 +66,33 @@ def acquisition_of(
             raise ConfigurationError(f"acquisition is {acquisition!r}.", where=where, hint=_HINT)
         return acquisition, ()
     if radionuclide is not None:
-        return Acquisition(str(stated.get("TracerName", "")), half_life(radionuclide)), ()
+        given = {"TracerRadionuclide": radionuclide} | {"RadionuclideHalfLife": half_life(radionuclide)}
+        _require_same_nuclide(radionuclide, stated, where)
+        return _stated({**stated, **given}, where)
     return _stated(stated, where)
+
+
+def _require_same_nuclide(given: str, stated: Mapping[str, Any], where: str) -> None:
+    """Refuse a radionuclide where the data state another, by name or by half-life."""
+    from dlif_core.ingest.tables import number
+
+    named = nuclide(str(stated.get("TracerRadionuclide") or ""))
+    seconds = number(stated.get("RadionuclideHalfLife"))
+    differs = seconds is not None and abs(seconds / half_life(given) - 1) > HALF_LIFE_TOLERANCE
+    if differs or (named and named != nuclide(str(given))):
+        said = named if not differs else f"a half-life of {seconds:g} s"
+        raise InputError(
+            f"the data state {said}, but radionuclide is {given!r}.",
+            where=where,
+            hint="Correct one of them, or give acquisition=dlif.Acquisition(…) in place of both.",
+        )
 
 
 def _stated(fields: Mapping[str, Any], where: str) -> tuple[Acquisition, tuple[str, ...]]:
     from dlif_core.ingest.bids.sidecar import Sidecar
 
     if not {"RadionuclideHalfLife", "TracerRadionuclide"} & fields.keys():
-        raise InputError("the half-life of the radionuclide is unknown.", where=where, hint=_HINT)
+        raise InputError("the half-life of the radionuclide is unknown.", where=where, hint=_HINT_WHERE)
     sidecar = Sidecar(fields, where)
     dose = sidecar.injected_activity() if "InjectedRadioactivity" in fields else None
     weight = sidecar.body_weight()

@@ -17,10 +17,12 @@ from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, I
 from dlif_core.frames import FrameTiming
 from dlif_core.ingest.regions import WHOLE_IMAGE
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
+from dlif_core.units import factor
 
 Array = NDArray[np.float64]
 
 _FRAME_DIMS = ("frame", "time")
+_SPACE = ("z", "y", "x")
 _KINDS = "dimensions (regions, frames) for curves or (frames, z, y, x) for an image"
 
 
@@ -74,13 +76,14 @@ def from_arrays(
     >>> dlif.from_arrays([[0, 9, 7], [0, 8, 4]], timing, units="kBq/mL", names=["a", "b"], radionuclide="F18")
     <PetScan: 3 frames to 5 min, 2 regions, no image, no blood>
     >>> dlif.from_arrays(np.ones((3, 4, 5, 6)), timing, units="kBq/mL", radionuclide="F18")
-    <PetScan: 3 frames to 5 min, 1 regions, image of 4 x 5 x 6 voxels, no blood>
+    <PetScan: 3 frames to 5 min, 1 region, image of 4 x 5 x 6 voxels, no blood>
     """
     values, about = _taken_apart(activity)
     frames = _frames(timing, about)
     scale = agreed_factor(about.get("units"), units, "concentration", "units", "activity")
     described, notes = acquisition_of(acquisition, radionuclide, pet_bids_fields(about), "activity")
-    recordings, curve = given_blood(blood, blood_units, None)
+    recordings, curve, of_blood = given_blood(blood, blood_units, None)
+    notes += of_blood
     if values.ndim in (1, 2):
         regions = _regions(values, len(frames), scale, names if names is not None else about.get("names"))
         scan = DynamicScan(frames, described, regions)
@@ -96,7 +99,7 @@ def _taken_apart(activity: Any) -> tuple[Any, dict[str, Any]]:
         return _of_xarray(activity)
     if not _is_dask(activity):
         try:
-            activity = np.asarray(activity)
+            activity = _filled(activity)
         except ValueError:
             raise CurveError(
                 "the rows differ in length.", where="activity", hint=f"Give an array of {_KINDS}."
@@ -105,9 +108,17 @@ def _taken_apart(activity: Any) -> tuple[Any, dict[str, Any]]:
     return activity, {}
 
 
+def _filled(activity: Any) -> Any:
+    """A NumPy array; what is masked is not a number."""
+    if isinstance(activity, np.ma.MaskedArray):
+        return np.ma.filled(activity.astype(np.promote_types(activity.dtype, np.float32)), np.nan)
+    return np.asarray(activity)
+
+
 def _of_xarray(array: Any) -> tuple[Any, dict[str, Any]]:
     frame = next((dim for dim in _FRAME_DIMS if dim in array.dims), None)
     others = tuple(str(dim) for dim in array.dims if dim != frame)
+    others = _SPACE if set(others) == set(_SPACE) else others
     if frame is None or len(others) not in (0, 1, 3):
         raise ImageError(
             f"the array has the dimensions {', '.join(map(str, array.dims))}.",
@@ -117,9 +128,7 @@ def _of_xarray(array: Any) -> tuple[Any, dict[str, Any]]:
     ordered = array.transpose(frame, *others) if len(others) == 3 else array.transpose(*others, frame)
     _require_numbers(ordered.data)
     about = dict(array.attrs) | {
-        name: np.asarray(array.coords[name].values)
-        for name in ("frame_start", "frame_duration")
-        if name in array.coords
+        name: _seconds(array.coords[name], name) for name in ("frame_start", "frame_duration") if name in array.coords
     }
     if len(others) == 1 and others[0] in array.coords:
         about["names"] = [str(name) for name in array.coords[others[0]].values]
@@ -127,6 +136,16 @@ def _of_xarray(array: Any) -> tuple[Any, dict[str, Any]]:
         coords = {name: (v.dims, v.values, v.attrs) for name, v in array.coords.items() if set(v.dims) <= set(others)}
         about |= {"dims": others, "coords": coords}
     return ordered.data, about
+
+
+def _seconds(coordinate: Any, name: str) -> Array:
+    """A coordinate of times [s], which may be time spans, or numbers that state a unit."""
+    values = np.asarray(coordinate.values)
+    if values.dtype.kind == "m":
+        return values / np.timedelta64(1, "s")
+    if values.dtype.kind not in "fiu":
+        raise FrameTimingError(f"{name} holds {values.dtype}.", where="activity", hint="Give numbers of seconds.")
+    return values * factor(str(coordinate.attrs.get("units") or "s"), "time", where=f"activity, {name}")
 
 
 def _is_dask(array: Any) -> bool:
@@ -143,10 +162,19 @@ def _require_numbers(array: Any) -> None:
 
 
 def _frames(timing: FrameTiming | None, about: Mapping[str, Any]) -> FrameTiming:
+    stated = None
+    if "frame_start" in about and "frame_duration" in about:
+        stated = FrameTiming(about["frame_start"], about["frame_duration"], where="activity")
+    if stated is not None and isinstance(timing, FrameTiming) and timing != stated:
+        raise FrameTimingError(
+            "timing is not that of the array's coordinates frame_start and frame_duration.",
+            where="activity",
+            hint="Leave timing out, or drop the coordinates.",
+        )
     if isinstance(timing, FrameTiming):
         return timing
-    if timing is None and "frame_start" in about and "frame_duration" in about:
-        return FrameTiming(about["frame_start"], about["frame_duration"], where="activity")
+    if timing is None and stated is not None:
+        return stated
     raise FrameTimingError(
         "the frame times are unknown." if timing is None else f"timing is a {type(timing).__name__}.",
         where="activity",
@@ -175,7 +203,8 @@ def _image_scan(image: Any, timing: FrameTiming, acquisition: Acquisition, scale
             where="activity",
             hint="The first dimension is that of the frames: give (frames, z, y, x).",
         )
-    image = image.astype(np.float32) if image.dtype.kind != "f" else image
+    whole_or_half = image.dtype.kind != "f" or image.dtype.itemsize < np.dtype(np.float32).itemsize
+    image = image.astype(np.float32) if whole_or_half else image
     image = image if scale == 1.0 else image * image.dtype.type(scale)
     mean = RegionCurves((WHOLE_IMAGE,), mean_curve(image)[None], np.full(1, np.nan), "image")
     return DynamicScan(timing, acquisition, mean, image, _affine(affine))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dlif_core.api.tables import QuantityTable, read_quantities
+from dlif_core.api.tables import QuantityTable, read_quantities, spelling
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
@@ -32,8 +32,8 @@ _VENOUS = "venous"
 
 def given_blood(
     blood: GivenBlood, units: str | None, time_unit: str | None
-) -> tuple[tuple[BloodRecording, ...], InputFunction | None]:
-    """Blood recordings and input function from what a caller gives as ``blood``.
+) -> tuple[tuple[BloodRecording, ...], InputFunction | None, tuple[str, ...]]:
+    """Blood recordings, input function and warnings from what a caller gives as ``blood``.
 
     Parameters
     ----------
@@ -48,18 +48,29 @@ def given_blood(
         If it is none of these, or a table can't be read.
     """
     if blood is None:
-        return (), None
+        return (), None, ()
     if isinstance(blood, InputFunction):
-        return (), blood
+        return (), blood, ()
     several = blood if isinstance(blood, list | tuple) else (blood,)
-    return tuple(_recording(each, units, time_unit) for each in several), None
+    tables = [each if isinstance(each, BloodRecording) else read_quantities(each) for each in several]
+    recordings = tuple(_recording(each, units, time_unit) for each in tables)
+    return recordings, None, tuple(warning for each in tables for warning in _unused_columns(each))
 
 
-def _recording(blood: object, units: str | None, time_unit: str | None) -> BloodRecording:
-    if isinstance(blood, BloodRecording):
-        return blood
-    table = read_quantities(blood)
-    if "time" not in table.columns:
+def _unused_columns(table: BloodRecording | QuantityTable) -> tuple[str, ...]:
+    """Warning of columns whose name says nothing: one of them may be the plasma that is missed."""
+    if isinstance(table, BloodRecording):
+        return ()
+    known = ("time", "", "index", *(name for _, names in _COLUMNS.values() for name in names))
+    unused = [column for column in table.columns if spelling(column) not in known]
+    return (f"{table.where}: columns of blood that are not used: {', '.join(unused)}.",) if unused else ()
+
+
+def _recording(table: BloodRecording | QuantityTable, units: str | None, time_unit: str | None) -> BloodRecording:
+    if isinstance(table, BloodRecording):
+        return table
+    of_time = table.one_of("time")
+    if of_time is None:
         raise BloodError(
             f"there is no column 'time'; the table has {', '.join(map(repr, table.columns))}.",
             where=table.where,
@@ -68,10 +79,11 @@ def _recording(blood: object, units: str | None, time_unit: str | None) -> Blood
     columns = {
         name: table.values(column, dimension, _given_unit(table, column, dimension, units), "blood_units")
         for name, (dimension, names) in _COLUMNS.items()
-        if (column := table.first_of(*names)) is not None
+        if (column := table.one_of(*names)) is not None
     }
     _require_columns(columns, table)
-    time = table.values("time", "time", time_unit or _otherwise_seconds(table), "blood_time_unit")
+    given = time_unit or (None if table.stated_unit(of_time) else "s")
+    time = table.values(of_time, "time", given, "blood_time_unit")
     return BloodRecording(_name(table), not _is_venous(table), time, source=table.where, **columns)
 
 
@@ -80,10 +92,6 @@ def _given_unit(table: QuantityTable, column: str, dimension: Dimension, units: 
     if dimension == "fraction":
         return None if table.stated_unit(column) else "1"
     return units
-
-
-def _otherwise_seconds(table: QuantityTable) -> str | None:
-    return None if table.stated_unit("time") else "s"
 
 
 def _require_columns(columns: Mapping[str, Any], table: QuantityTable) -> None:

@@ -13,10 +13,11 @@ from dlif_core.api.acquisitions import acquisition_of
 from dlif_core.api.blood_tables import GivenBlood, given_blood
 from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
-from dlif_core.api.tables import QuantityTable, agreed_factor, read_quantities
+from dlif_core.api.tables import QuantityTable, read_quantities, spelling
 from dlif_core.errors import FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
+from dlif_core.units import factor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,9 @@ Array = NDArray[np.float64]
 
 _START, _END, _DURATION = ("frame_start", "start"), ("frame_end", "end"), ("frame_duration", "duration")
 #: Columns that number or describe frames; they hold no region.
-_NO_REGIONS = ("", "index", "frame", "frame_number", "frame_mid", "mid", "time")
+_NO_REGIONS = ("", "index", "frame", "frame_number", "frame_mid", "mid", "mid_time", "time_mid", "time")
+#: Share of a frame by which its end time may differ from start and duration, because tables round.
+_ROUNDING = 0.01
 #: A scan that ends before this [s], in a table that does not say that its times are seconds, may be one in minutes.
 _SHORT_SCAN = 180.0
 
@@ -93,15 +96,15 @@ def read_curves(
     timing = _timing(table, time_unit)
     described, notes = acquisition_of(acquisition, radionuclide, table.sidecar, table.where)
     regions = _regions(table, units)
-    recordings, curve = given_blood(blood, blood_units, blood_time_unit)
-    notes += tuple(f"there is a {gap}." for gap in timing.gaps)
+    recordings, curve, of_blood = given_blood(blood, blood_units, blood_time_unit)
+    notes += of_blood + tuple(f"there is a {gap}." for gap in timing.gaps)
     warn(notes)
     return PetScan(DynamicScan(timing, described, regions), recordings, curve, notes)
 
 
 def _timing(table: QuantityTable, time_unit: str | None) -> FrameTiming:
     """Frames of a table [s]."""
-    start, end, duration = (table.first_of(*names) for names in (_START, _END, _DURATION))
+    start, end, duration = (table.one_of(*names) for names in (_START, _END, _DURATION))
     if start is None or (end is None and duration is None):
         raise FrameTimingError(
             f"the table has no frame times, only {', '.join(map(repr, list(table.columns)[:8]))}.",
@@ -109,15 +112,46 @@ def _timing(table: QuantityTable, time_unit: str | None) -> FrameTiming:
             hint="Name the columns frame_start and frame_end, or frame_start and frame_duration.",
         )
 
-    def seconds(column: str) -> Array:
-        return table.values(column, "time", time_unit or (None if table.stated_unit(column) else "s"), "time_unit")
-
-    starts = seconds(start)
-    lengths = seconds(duration) if duration is not None else seconds(str(end)) - starts
-    timing = FrameTiming(starts, lengths, where=table.where)
+    named = [column for column in (start, end, duration) if column is not None]
+    unit = time_unit or _unit_of_unstated_times(table, named)
+    seconds = {
+        column: table.values(column, "time", time_unit or (None if table.stated_unit(column) else unit), "time_unit")
+        for column in named
+    }
+    of_end, of_duration = (None if column is None else seconds[column] for column in (end, duration))
+    lengths = _durations(seconds[start], of_end, of_duration, table)
+    timing = FrameTiming(seconds[start], lengths, where=table.where)
     if time_unit is None and table.stated_unit(start) is None:
         _require_no_minutes(timing, table.where)
     return timing
+
+
+def _unit_of_unstated_times(table: QuantityTable, columns: list[str]) -> str:
+    """Seconds, unless another column of the same table states something else: then nobody knows."""
+    stated = {column: unit for column in columns if (unit := table.stated_unit(column)) is not None}
+    other = [column for column, unit in stated.items() if factor(unit, "time", where=table.where) != 1.0]
+    if other and len(stated) < len(columns):
+        unstated = next(column for column in columns if column not in stated)
+        raise UnitError(
+            f"column {other[0]} is in {stated[other[0]]}, but the unit of column {unstated} is not stated.",
+            where=table.where,
+            hint="Write the unit in the headers of all columns of times.",
+        )
+    return "s"
+
+
+def _durations(start: Array, end: Array | None, duration: Array | None, table: QuantityTable) -> Array:
+    """Durations of the frames [s] from what the table has; end times have to agree with them."""
+    if duration is None or end is None:
+        return duration if duration is not None else np.asarray(end) - start
+    difference = np.abs(start + duration - end)
+    if (difference > np.maximum(_ROUNDING * duration, 1e-3)).any():
+        raise FrameTimingError(
+            f"frame {int(np.argmax(difference)) + 1} has an end time that is not its start and duration.",
+            where=table.where,
+            hint="Correct or drop one of the columns frame_end and frame_duration.",
+        )
+    return duration
 
 
 def _require_no_minutes(timing: FrameTiming, where: str) -> None:
@@ -131,32 +165,23 @@ def _require_no_minutes(timing: FrameTiming, where: str) -> None:
 
 def _regions(table: QuantityTable, units: str | None) -> RegionCurves:
     frames = (*_START, *_END, *_DURATION, *_NO_REGIONS)
-    columns = [name for name in table.columns if name not in frames]
+    columns = [name for name in table.columns if spelling(name) not in frames]
     if not columns:
         raise InputError("the table has no column of a region.", where=table.where, hint="Add a column for a region.")
     of_all = table.sidecar.get("Units")
-
-    def activity(column: str) -> Array:
-        stated = None if table.stated_unit(column) else of_all
-        return table.values(column, "concentration", _agreed(stated, units, table.where), "units")
-
+    activity = [table.values(name, "concentration", units, "units", of_all=of_all) for name in columns]
     unknown = np.full(len(columns), np.nan)
-    return RegionCurves(tuple(columns), [activity(name) for name in columns], unknown, table.where)  # type: ignore[arg-type]
-
-
-def _agreed(stated: object, given: str | None, where: str) -> str | None:
-    """The unit that a sidecar states for all columns, or the one that is given; None if there is neither."""
-    if stated is None:
-        return given
-    agreed_factor(str(stated), given, "concentration", "units", where)
-    return str(stated)
+    return RegionCurves(tuple(columns), activity, unknown, table.where)  # type: ignore[arg-type]
 
 
 def _require_corrected_to_injection(table: QuantityTable) -> None:
     fields: Mapping[str, object] = table.sidecar
     shifted = [name for name in ("InjectionStart", "ImageDecayCorrectionTime") if fields.get(name) not in (None, 0)]
-    if shifted or fields.get("ImageDecayCorrected") is False:
-        fields_named = ", ".join(shifted) or "ImageDecayCorrected"
+    uncorrected = (
+        fields.get("ImageDecayCorrected") is False or str(fields.get("DecayCorrection") or "").upper() == "NONE"
+    )
+    if shifted or uncorrected:
+        fields_named = ", ".join(shifted) or "no decay correction"
         raise InputError(
             f"times or activities do not refer to injection: {fields_named} in its sidecar.",
             where=table.where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from dlif_core.api.scan_argument import as_scan
 from dlif_core.api.settings import fit_settings
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
+from dlif_core.kinetics import MODELS
 from dlif_core.scan import DynamicScan
 
 if TYPE_CHECKING:
@@ -95,7 +97,8 @@ def compare_models(
     scan, input_function
         Scan and input function as `fit` takes them.
     models
-        Names of two or more models in `MODELS` whose residuals are those of the curves: compartment models, not plots.
+        Names of two or more models in `MODELS` that have information criteria: compartment models, SRTM, SRTM2 and
+        FRTM, but no plots.
     criterion
         ``aic``, ``aicc`` or ``bic``.
     **settings
@@ -108,7 +111,7 @@ def compare_models(
     Raises
     ------
     ConfigurationError
-        If a model, a setting or the criterion is unknown.
+        If a model, a setting or the criterion is unknown, or a model has no information criterion.
     InputError
         As in `fit`.
 
@@ -127,6 +130,20 @@ def compare_models(
         raise ConfigurationError(
             f"models is {models!r}.", where="dlif.compare_models", hint="Give a list of two or more names of models."
         )
+    _require_criteria(names)
     given = as_scan(scan)
     fits = {name: fit(given, name, input_function=input_function, **settings) for name in names}
     return compare_regions(fits, criterion)  # type: ignore[arg-type]
+
+
+def _require_criteria(names: list[str]) -> None:
+    """Refuse models without information criteria, such as plots."""
+    for name in names:
+        if math.isnan(MODELS.named(name, where="dlif.compare_models").fitted_numbers):
+            having = [model.name for model in MODELS.values() if not math.isnan(model.fitted_numbers)]
+            raise ConfigurationError(
+                f"{name} has no information criterion: it does not fit the curve itself, or not by a fixed number of "
+                "parameters.",
+                where="dlif.compare_models",
+                hint=f"Models that have one: {', '.join(having)}.",
+            )

@@ -12,7 +12,6 @@ from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.scan_argument import as_scan
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, CurveError, DlifWarning, InputError, UnitError
-from dlif_core.frames import FrameTiming
 from dlif_core.ingest.regions import WHOLE_IMAGE
 from dlif_core.kinetics import Model
 from dlif_core.scan import DynamicScan
@@ -21,6 +20,9 @@ from dlif_core.scan import DynamicScan
 #: less activity than the blood in its vessels (1 % of its volume at the least); above the upper one, it would take up
 #: more than urine of FDG does (about 50 times the mean blood). A unit that is wrong by 1000 lies beyond one of them.
 _PLAUSIBLE_UPTAKE = (0.005, 100.0)
+#: Limits of mean parent plasma over mean whole blood. Of total plasma to whole blood 0.2 to 5 are known; a tracer may
+#: be metabolised but for a few per cent. A unit that is wrong by 1000 lies beyond one of the limits.
+_PLAUSIBLE_PLASMA = (0.003, 20.0)
 #: Share of an image that the body fills at the least; the rest is air.
 _LEAST_BODY = 0.1
 #: A curve that begins after injection with more than this share of its peak has lost its rise.
@@ -80,7 +82,7 @@ def input_of_fit(scan: PetScan, model: Model, given: InputFunction | str | None)
     if not model.needs_input:
         return None
     curve = _chosen(scan, model, given)
-    require_rise(curve, scan.timing)
+    require_rise(curve)
     require_plausible_units(scan, curve)
     return curve
 
@@ -115,17 +117,19 @@ def estimate_quietly(scan: PetScan, method: str) -> InputFunction:
         return estimate_input_function(scan, method)
 
 
-def require_rise(curve: InputFunction, timing: FrameTiming) -> None:
+def require_rise(curve: InputFunction) -> None:
     """Refuse an input function that begins late with a step: it is taken as zero before.
+
+    That holds for a scan that begins late, too: its tissue remembers all blood since injection.
 
     Raises
     ------
     CurveError
-        If the scan has begun and the curve begins with a notable share of its peak.
+        If the curve begins after injection with a notable share of its peak.
     """
     shares = [float(values[0] / values.max()) for values in (curve.whole_blood, curve.plasma) if values.max() > 0]
     first = float(curve.time[0])
-    if first > max(0.0, timing.start[0]) and max(shares, default=0.0) > _MOST_AT_START:
+    if first > 0 and max(shares, default=0.0) > _MOST_AT_START:
         raise CurveError(
             f"it begins at {first:g} s with {max(shares):.0%} of its peak: the rise before is missing.",
             where=f"input function {curve.method}",
@@ -139,11 +143,11 @@ def require_plausible_units(scan: PetScan, curve: InputFunction) -> None:
     Raises
     ------
     UnitError
-        If the mean activity of the median region is out of all proportion to that of whole blood.
+        If the mean activity of the median region, or of plasma, is out of all proportion to that of whole blood.
     """
-    blood, _ = curve.frame_average(scan.timing)
     duration = scan.timing.duration
-    of_blood = np.average(blood, weights=duration)
+    of_blood, of_plasma = np.average(curve.frame_average(scan.timing), axis=1, weights=duration)
+    _require_plausible_plasma(of_blood, of_plasma, curve.method)
     of_regions = np.average(scan.regions.activity, axis=1, weights=duration)
     present = of_regions[of_regions > 0]
     if of_blood <= 0 or not len(present):
@@ -157,5 +161,16 @@ def require_plausible_units(scan: PetScan, curve: InputFunction) -> None:
             f"the mean activity of the regions is {ratio:.2g} times that of whole blood; {low:g} to {high:g} is "
             "possible.",
             where="tissue and blood",
+            hint="One of them is in another unit than stated: check kBq/mL against Bq/mL.",
+        )
+
+
+def _require_plausible_plasma(of_blood: float, of_plasma: float, method: str) -> None:
+    low, high = _PLAUSIBLE_PLASMA
+    ratio = of_plasma / of_blood if of_blood > 0 and of_plasma > 0 else 1.0
+    if not low <= ratio <= high:
+        raise UnitError(
+            f"mean parent plasma is {ratio:.2g} times mean whole blood; {low:g} to {high:g} is possible.",
+            where=f"input function {method}",
             hint="One of them is in another unit than stated: check kBq/mL against Bq/mL.",
         )

@@ -70,9 +70,10 @@ class PetScan:
 
     def __repr__(self) -> str:
         image = "no image" if self.image is None else f"image of {' x '.join(map(str, self.image.shape[1:]))} voxels"
+        regions = len(self.regions.names)
         parts = (
             f"{len(self.timing)} frames to {self.timing.end[-1] / 60:.4g} min",
-            f"{len(self.regions.names)} regions",
+            f"{regions} region{'s' * (regions != 1)}",
             image,
             self._blood_in_words(),
         )

@@ -10,6 +10,10 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics import FitSettings
 from dlif_core.registry import suggestion
 
+#: Arguments that describe a scan; they belong where it is made.
+_ABOUT_THE_SCAN = ("acquisition", "blood", "blood_units", "radionuclide", "time_unit", "timing", "units")
+_OF_THE_SCAN = "It describes the scan: give it to dlif.read_curves or dlif.from_arrays, and fit what that returns."
+
 
 def fit_settings(model: object, settings: Mapping[str, Any]) -> FitSettings:
     """Validated settings of a fit.
@@ -37,5 +41,5 @@ def _require_known(settings: Mapping[str, Any]) -> None:
             raise ConfigurationError(
                 f"there is no fit setting {name!r}.{suggestion(name, known)}",
                 where="fit settings",
-                hint=f"Settings are {', '.join(known)}.",
+                hint=_OF_THE_SCAN if name in _ABOUT_THE_SCAN else f"Settings are {', '.join(known)}.",
             )

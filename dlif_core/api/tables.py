@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _IN_BRACKETS = re.compile(r"^(?P<name>.*\S)\s*(?:\[(?P<square>[^\[\]]+)\]|\((?P<round>[^()]+)\))$")
+
+
+#: Name that pandas gives to a column without one.
+_NAMELESS = re.compile(r"^Unnamed: \d+$")
+#: Kinds of data that pandas would turn into numbers: time spans, dates, booleans, complex numbers.
+_NO_NUMBERS = "mMbc"
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +51,34 @@ class QuantityTable:
     sidecar: Mapping[str, Any] = field(default_factory=dict)
     where: str = "table"
 
-    def first_of(self, *names: str) -> str | None:
-        """The first of several names that is a column."""
-        return next((name for name in names if name in self.columns), None)
+    def one_of(self, *names: str) -> str | None:
+        """The column that has one of these names, in any spelling; None without one.
+
+        Raises
+        ------
+        InputError
+            If there are several.
+        """
+        found = [column for column in self.columns if spelling(column) in names]
+        if len(found) > 1:
+            raise InputError(
+                f"columns {' and '.join(map(repr, found))} mean the same.", where=self.where, hint="Keep one of them."
+            )
+        return found[0] if found else None
 
     def stated_unit(self, column: str) -> str | None:
         """Unit of a column in its header or in the sidecar, or None."""
+        return next(iter(self._stated_units(column)), None)
+
+    def _stated_units(self, column: str, of_all: object = None) -> tuple[str, ...]:
+        """Units of a column as its header, the sidecar and the sidecar for all columns say, those that are there."""
         described = self.sidecar.get(column)
         of_column = described.get("Units") if isinstance(described, Mapping) else None
-        found = self.units.get(column) or of_column
-        return str(found) if found else None
+        return tuple(str(unit) for unit in (self.units.get(column), of_column, of_all) if unit)
 
-    def values(self, column: str, dimension: Dimension, given: str | None, argument: str) -> Array:
+    def values(
+        self, column: str, dimension: Dimension, given: str | None, argument: str, *, of_all: object = None
+    ) -> Array:
         """A column in dlif's canonical unit.
 
         Parameters
@@ -68,14 +91,27 @@ class QuantityTable:
             Unit that the caller gives for it, or None.
         argument
             Name of the caller's argument, for the hint.
+        of_all
+            Unit that the sidecar states for all columns of this dimension, or None.
 
         Raises
         ------
         UnitError
-            If no unit is known, or the table states another than the caller.
+            If no unit is known, or header, sidecar and caller don't agree.
         """
         where = f"{self.where}, column {column}"
-        return self.columns[column] * agreed_factor(self.stated_unit(column), given, dimension, argument, where)
+        stated = self._stated_units(column, of_all)
+        _require_one_unit(stated, dimension, where)
+        return self.columns[column] * agreed_factor(next(iter(stated), None), given, dimension, argument, where)
+
+
+def _require_one_unit(stated: tuple[str, ...], dimension: Dimension, where: str) -> None:
+    if len({factor(unit, dimension, where=where) for unit in stated}) > 1:
+        raise UnitError(
+            f"the table and its sidecar state several units: {', '.join(dict.fromkeys(stated))}.",
+            where=where,
+            hint="Correct the header or the sidecar.",
+        )
 
 
 def agreed_factor(stated: str | None, given: str | None, dimension: Dimension, argument: str, where: str) -> float:
@@ -123,10 +159,13 @@ def read_quantities(source: object) -> QuantityTable:
         If it is no table of numbers.
     """
     frame, where, sidecar = _frame(source)
+    frame = frame.dropna(how="all")
     columns: dict[str, Array] = {}
     units: dict[str, str] = {}
     for position, label in enumerate(frame.columns):
         name, unit = split_header(str(label))
+        if not name and frame.iloc[:, position].isna().all():
+            continue
         if name in columns:
             raise InputError(f"column {name!r} is a duplicate.", where=where, hint="Rename or drop one of them.")
         columns[name] = _numbers(frame.iloc[:, position], name, where)
@@ -137,8 +176,15 @@ def read_quantities(source: object) -> QuantityTable:
     return QuantityTable(columns, units, sidecar, where)
 
 
+def spelling(column: str) -> str:
+    """Name of a column in the spelling of PET-BIDS: ``Frame start`` is ``frame_start``."""
+    return re.sub(r"[\s-]+", "_", column.strip().lower())
+
+
 def split_header(label: str) -> tuple[str, str]:
     """Name and unit of a column: ``putamen [kBq/mL]``; round brackets hold a unit only if it is a known one."""
+    if _NAMELESS.match(label.strip()):
+        return "", ""
     found = _IN_BRACKETS.match(label.strip())
     if found is None or not (found["square"] or is_unit(found["round"])):
         return label.strip(), ""
@@ -151,31 +197,53 @@ def _frame(source: object) -> tuple[pd.DataFrame, str, Mapping[str, Any]]:
     if isinstance(source, pd.DataFrame):
         indexed = source if isinstance(source.index, pd.RangeIndex) else source.reset_index()
         return indexed, "table", pet_bids_fields(source.attrs)
-    if not isinstance(source, str | Path) or not str(source):
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    if not isinstance(path, str) or not path:
         raise InputError(
             f"a table can't be read from {type(source).__name__}.",
             where="table",
             hint="Give the path of a .tsv or .csv file, or a pandas table.",
         )
-    return _file(str(source)), str(source), _sidecar(str(source))
+    return _file(path), path, _sidecar(path)
+
+
+#: Files of spreadsheet programs, which are no text.
+_WORKBOOKS = (".xlsx", ".xls", ".ods")
 
 
 def _file(path: str) -> pd.DataFrame:
     import pandas as pd
 
-    try:
-        cells = pd.read_csv(
-            path, sep="," if path.lower().endswith(".csv") else "\t", header=None, dtype=str, encoding="utf-8-sig"
+    if path.lower().endswith(_WORKBOOKS) and os.path.exists(path):
+        raise InputError(
+            "it is a spreadsheet, not a table of text.",
+            where=path,
+            hint="Save the sheet as .csv, or read it with pandas.read_excel and give the pandas table.",
         )
+    separator = "," if path.lower().endswith(".csv") else "\t"
+    try:
+        cells = pd.read_csv(path, sep=separator, header=None, dtype=str, encoding="utf-8-sig")
     except FileNotFoundError as fault:
         raise MissingInputError("the file is not there.", where=path, hint="Correct the path.") from fault
     except (ValueError, OSError) as fault:  # parser, encoding and empty-file errors of pandas are ValueErrors
         raise InputError(
             f"it can't be read as a table: {fault}",
             where=path,
-            hint="Save it as UTF-8 text, cells split by tabs (.tsv).",
+            hint="Save it as UTF-8 text, cells split by tabs (.tsv) or commas (.csv), with decimal points.",
         ) from fault
+    _require_split(cells, separator, path)
     return cells.iloc[1:].set_axis(cells.iloc[0].fillna("").tolist(), axis=1)
+
+
+def _require_split(cells: pd.DataFrame, separator: str, path: str) -> None:
+    others = [word for mark, word in _SEPARATORS.items() if mark in str(cells.iloc[0, 0])]
+    if cells.shape[1] == 1 and others:
+        raise InputError(
+            f"its cells are split by {others[0]}, not by {_SEPARATORS[separator]}.",
+            where=path,
+            hint="Save it with tabs (.tsv) or commas (.csv), or give the table that pandas.read_csv(path, "
+            'sep=";", decimal=",") reads.',
+        )
 
 
 def _sidecar(path: str) -> Mapping[str, Any]:
@@ -191,11 +259,12 @@ def _sidecar(path: str) -> Mapping[str, Any]:
 def _numbers(column: pd.Series[Any], name: str, where: str) -> Array:
     import pandas as pd
 
+    hint = "Write numbers with a decimal point, n/a for a missing one; drop columns of text."
     try:
-        return np.array(pd.to_numeric(column), dtype=float)
+        numbers = pd.to_numeric(column)
     except (TypeError, ValueError) as fault:
-        raise InputError(
-            f"column {name!r} does not hold numbers: {fault}.",
-            where=where,
-            hint="Write numbers with a decimal point, n/a for a missing one; drop columns of text.",
-        ) from fault
+        raise InputError(f"column {name!r} does not hold numbers: {fault}.", where=where, hint=hint) from fault
+    for kind in (column.dtype, numbers.dtype):
+        if getattr(kind, "kind", "O") in _NO_NUMBERS:
+            raise InputError(f"column {name!r} holds {kind}, not numbers.", where=where, hint=hint)
+    return np.array(numbers, dtype=float)

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 Interpolation = Literal["linear", "monotone"]
 
+#: Times nearer than this are one time [s]: 0.3 min becomes 18.000000000000004 s, which a delay would merge with 18 s.
+_SAME_TIME = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Series:
@@ -71,10 +74,13 @@ def time_grid(end: float, *samples: Array) -> Array:
 
     Returns
     -------
-    Strictly increasing from 0 to `end` [s].
+    Increasing from 0 to `end` in steps of more than 1 µs [s].
     """
     early = np.arange(0.0, min(end, 50.0), 1.0)
     late = np.geomspace(50.0, end, int(np.log(end / 50.0) / 0.02) + 2) if end > 50.0 else np.array([end])
     late[-1] = end
     grid = np.unique(np.concatenate([early, late, *samples]))
-    return grid[(grid >= 0) & (grid <= end)]
+    grid = grid[(grid >= 0) & (grid <= end)]
+    grid = grid[np.diff(grid, prepend=-np.inf) > _SAME_TIME]
+    grid[-1] = end
+    return grid

@@ -215,10 +215,10 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: G
 def _require_mouse_fdg(acquisition: Acquisition) -> None:
     if acquisition.species == "mouse" and is_fdg(acquisition.tracer):
         return
+    tracer = repr(acquisition.tracer) if acquisition.tracer else "an unknown tracer"
     raise InputError(
-        f"the Gaussian process knows FDG in mice, not {acquisition.tracer!r} in "
-        f"{acquisition.species or 'an unknown species'}.",
-        hint="Use another input function; for FDG in mice, state the species in the study's data.",
+        f"the Gaussian process knows FDG in mice, not {tracer} in {acquisition.species or 'an unknown species'}.",
+        hint="Use another input function; for FDG in mice, state tracer and species with the scan.",
     )
 
 

@@ -122,10 +122,10 @@ def population_shape(acquisition: Acquisition) -> PopulationShape:
     if is_fdg(acquisition.tracer) and acquisition.species in FDG_SHAPES:
         return FDG_SHAPES[acquisition.species]
     known = ", ".join(f"{species} FDG" for species in FDG_SHAPES)
+    tracer = repr(acquisition.tracer) if acquisition.tracer else "an unknown tracer"
     raise InputError(
-        f"there is no population curve for {acquisition.tracer!r} in {acquisition.species or 'an unknown species'}"
-        f" (known: {known}).",
-        hint="Use another input function; for FDG, state the species in the study's data.",
+        f"there is no population curve for {tracer} in {acquisition.species or 'an unknown species'} (known: {known}).",
+        hint="Use another input function; for FDG, state tracer and species with the scan.",
     )
 
 

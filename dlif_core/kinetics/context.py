@@ -118,7 +118,8 @@ def require_reach(curve: InputFunction, timing: FrameTiming, *, shortfall: float
         raise CurveError(
             f"it ends at {last:g} s, before the scan, which ends at {end:g} s.",
             where=where,
-            hint="Add later samples, extrapolate the curve to the end of the scan, or leave out the later frames.",
+            hint="Check that its times are in seconds. Else add later samples, extrapolate the curve to the end of the "
+            "scan, or leave out the later frames.",
         )
 
 

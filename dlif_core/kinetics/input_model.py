@@ -38,7 +38,7 @@ class InputParameter:
     Attributes
     ----------
     name, units, long_name
-        Its name, units and description in data sets.
+        Name, units and description in data sets.
     lower, upper
         Bounds.
     grid

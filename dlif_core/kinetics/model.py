@@ -36,7 +36,7 @@ class Parameter:
     Attributes
     ----------
     name, units, long_name
-        Its name, units and description in data sets.
+        Name, units and description in data sets.
     lower, upper
         Bounds that hold in every fit.
     derived
@@ -86,7 +86,7 @@ class Model:
     voxelwise
         Whether it can be fitted to voxels; else to regions only.
     input_parameters
-        Numbers of its own that change the input function; fitted for every region, and for voxels once to the leading
+        Numbers of its own that change the input function; fitted for every region, and for voxels once to the pilot
         region. They are not among `parameters` and do not count in `fitted_numbers`.
     input_transform
         Gives the tissue's input function for the measured one and the values of `input_parameters`, in order.

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.kinetics.context import require_kind
 from dlif_core.kinetics.settings import FitSettings
+from dlif_core.registry import suggestion
 from dlif_core.scan import DynamicScan, RegionCurves
 
 Array = NDArray[np.float64]
@@ -45,7 +46,9 @@ def region_curve(regions: RegionCurves, name: str) -> Array:
     """
     if name not in regions.names:
         raise InputError(
-            f"there is no region {name!r}.", where="region curves", hint=f"There are {', '.join(regions.names)}."
+            f"there is no region {name!r}.{suggestion(name, regions.names)}",
+            where="region curves",
+            hint=f"The scan has: {', '.join(regions.names)}.",
         )
     return np.asarray(regions.activity[regions.names.index(name)])
 
@@ -61,7 +64,7 @@ def frame_weights(scan: DynamicScan, settings: FitSettings) -> Array:
     Parameters
     ----------
     scan
-        Its frames, half-life and decay-corrected region curves are used.
+        The scan; its frames, half-life and decay-corrected region curves are used.
     settings
         Only `weights` and `weight_limits` are used.
 

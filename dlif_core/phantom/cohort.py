@@ -24,7 +24,7 @@ from dlif_core.phantom.mouse import draw_mouse
 from dlif_core.phantom.physiology import OrganKinetics
 from dlif_core.phantom.population import Draw, Population, draw
 from dlif_core.phantom.scanner import CROP, Protocol
-from dlif_core.phantom.simulation import SimulatedScan, Truth, simulate
+from dlif_core.phantom.simulation import SimulatedScan, Truth, simulate, usable_device
 
 Array = NDArray[np.float64]
 
@@ -73,11 +73,12 @@ def write_cohort(
     Raises
     ------
     ConfigurationError
-        If the folder holds something already.
+        If the folder holds something already, or there is no such device.
     """
     root = Path(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ConfigurationError("the folder is not empty.", where=root, hint="Name a new folder for the cohort.")
+    usable_device(device)  # before anything is written
     root.mkdir(parents=True, exist_ok=True)
     names = [f"sub-m{number:0{max(2, len(str(mice)))}d}" for number in range(1, mice + 1)]
     seeds = [int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) for number in range(mice)]

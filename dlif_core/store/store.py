@@ -248,8 +248,8 @@ def open_store(uri: str) -> Store:
     >>> import dlif_core as dlif
     >>> store = dlif.open_store("results")
     >>> list(store.products())
-    ['scans/sub-01.zarr/regions/patlak']
-    >>> store.open_dataset("scans/sub-01.zarr/regions/patlak")["Ki"].values.tolist()
+    ['scans/sub-01.zarr/kinetics/patlak/regions']
+    >>> store.open_dataset("scans/sub-01.zarr/kinetics/patlak/regions")["Ki"].values.tolist()
     [0.029, 0.022]
     """
     folder = open_folder(uri)

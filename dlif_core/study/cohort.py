@@ -57,7 +57,7 @@ class Cohort:
     comparisons
         Comparisons of sessions, for every parameter of every analysis.
     truth
-        As `compare_with_truth` gives it.
+        Estimated and true values, from `compare_with_truth`.
     """
 
     index: pd.DataFrame

@@ -39,7 +39,7 @@ class MapJob:
     fit
         The fit of the scan's voxels.
     voxel_size
-        Along z, y, x [mm].
+        Edge lengths of a voxel along z, y, x [mm].
     denoise
         Full width at half maximum of the Gaussian by which the image is denoised [mm]; None for the image as it is.
     """
@@ -78,7 +78,7 @@ def make_maps(job: ScanJob, executor: Executor) -> None:
     Parameters
     ----------
     job
-        With a step of the stage ``maps``.
+        A step of the stage ``maps``, with its scan.
     executor
         Where the blocks are fitted.
     """

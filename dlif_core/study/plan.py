@@ -34,7 +34,7 @@ def make_plan(config: StudyConfig, store: Store) -> Plan:
     config
         The study.
     store
-        Its output store.
+        The study's output store.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class ReportedProduct:
     title
         What the report calls it.
     product
-        Its name in the store.
+        Name of the product in the store.
     """
 
     stage: str

@@ -1,11 +1,11 @@
 """Registries of models, methods, readers and stages."""
 
+import importlib.metadata
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 import pytest
 
-from dlif_core import registry
 from dlif_core.errors import ConfigurationError
 from dlif_core.registry import Registry
 
@@ -25,7 +25,7 @@ def toys() -> Registry[Toy]:
 
 def with_entry_point(monkeypatch: pytest.MonkeyPatch, value: str) -> Registry[Toy]:
     point = EntryPoint(name="any", value=value, group="dlif.toys")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == "dlif.toys" else [])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if group == "dlif.toys" else [])
     return Registry("toy", "dlif.toys", [Toy("first")])
 
 

@@ -39,7 +39,7 @@ class BidsFile:
     suffix
         Last word of the name, for example ``pet``; "" if the name is not as in BIDS.
     extension
-        For example ``.nii.gz``; "" if the name is not as in BIDS.
+        Such as ``.nii.gz``; "" if the name is not as in BIDS.
     """
 
     uri: str
@@ -115,7 +115,7 @@ class BidsDataset:
     root
         URI of its root.
     files
-        Its files, in the order of their paths in each folder.
+        Files of the dataset, in the order of their paths in each folder.
     """
 
     root: str

@@ -15,14 +15,11 @@ from dlif_core.errors import DlifError, FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
 from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.tables import is_given, number, read_json
-from dlif_core.radionuclides import HALF_LIVES, nuclide
+from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide
 from dlif_core.units import factor
 
 Array = NDArray[np.float64]
 _Value = TypeVar("_Value")
-
-#: Published half-lives differ by less than 1 %; a wider gap means another nuclide or another unit of time.
-_HALF_LIFE_TOLERANCE = 0.02
 
 
 def read_sidecar(uris: Sequence[str]) -> dict[str, Any]:
@@ -117,7 +114,7 @@ class Sidecar:
         if stated is None:
             assert listed is not None
             return listed
-        if stated <= 0 or (listed is not None and abs(stated / listed - 1) > _HALF_LIFE_TOLERANCE):
+        if stated <= 0 or (listed is not None and abs(stated / listed - 1) > HALF_LIFE_TOLERANCE):
             expected = f"; {name} has {listed:g} s" if listed else ""
             raise InputError(
                 f"RadionuclideHalfLife is {stated:g}{expected}.",

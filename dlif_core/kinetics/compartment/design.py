@@ -180,7 +180,10 @@ class Interpolant:
 
     @classmethod
     def through(cls, grid: Array, values: Array, device: str) -> Interpolant:
-        """Through `values` of shape (points, components) at an even grid, `MARGIN` points of it on either side."""
+        """A smooth curve through `values` of shape (points, components) at an even grid.
+
+        `MARGIN` points of the grid are outside on either side.
+        """
         windows = np.lib.stride_tricks.sliding_window_view(values, _WINDOW, axis=0)
         coefficients = np.ascontiguousarray((windows @ stencil().T).swapaxes(1, 2))
         step = float(grid[1] - grid[0])

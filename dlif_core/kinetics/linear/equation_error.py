@@ -185,7 +185,7 @@ class PlotError:
 
     @property
     def rows(self) -> tuple[int, int]:
-        """Rows of the two rooms to compute in."""
+        """Rows of the two buffers to compute in."""
         noise, frames = self._integral.shape
         return noise, frames
 
@@ -197,9 +197,9 @@ class PlotError:
         across
             Abscissa times the roots of the weights, shape (frames used, curves).
         lines
-            Through the plots.
+            The fitted lines of the plots.
         rooms
-            Two rooms for as many rows of float64 as `rows` says, whose numbers are lost.
+            Two buffers for as many rows of float64 as `rows` says, whose numbers are lost.
         """
         single, sqrt = self._backend.single, self._backend.lib.sqrt
         x, spread = single(lines.centre), single(lines.spread)

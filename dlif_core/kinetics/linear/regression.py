@@ -105,8 +105,8 @@ class CurveRegression:
     own
         Matrices that make further columns of the frame averages of C_T, each of shape (frames used, frames).
     weights
-        Of the squared residuals, shape (frames,); with columns made of the curve, they are the inverse of the variance
-        of its noise too.
+        Weights of the squared residuals, shape (frames,); with columns made of the curve, they are also the inverse of
+        the variance of its noise.
     correction
         Makes C_T of measured curves.
     device

@@ -42,7 +42,7 @@ class Solution:
     converged: Tensor
 
     def replaced(self, where: Tensor, other: Solution, empty: int) -> Solution:
-        """With another solution of those curves for which `where`, of shape (curves,), is true."""
+        """The same with another solution of those curves for which `where`, of shape (curves,), is true."""
         slots = max(len(self.support), len(other.support))
         support, amount = _filled(self.support, slots, empty), _filled(self.amount, slots, 0)
         converged = self.converged.clone()

@@ -194,7 +194,7 @@ def region_loadings(
     activity
         Shape (regions, frames) [Bq/mL]; a region that is zero throughout gets NaN.
     inputs
-        For every region, the numbers of the input function that were fitted to it, by name; what is NaN or not there
+        Numbers of the input function that were fitted to it, by name; what is NaN or not there
         has no effect.
 
     Returns

@@ -78,7 +78,8 @@ def region_means(
     labels
         A mask, or the number of the region of every voxel, zero for none; of the same shape.
     loadings
-        Its ``_input_factor``, with the factors along a dimension before those of the voxels; None without any.
+        The parameter's ``_input_factor``, with the factors along a dimension before those of the voxels; None if it has
+        none.
 
     Raises
     ------

@@ -50,7 +50,7 @@ class ExplanationMetrics:
         Area under the course of the metric as voxels are deleted in the order of their relevance, as a multiple of that
         in random order. The weight map is kept; deleted voxels are not read.
     deletion_resegmented
-        As `deletion`, but deleted voxels show no activity and the networks segment that image.
+        The same as `deletion`, but deleted voxels show no activity and the networks segment that image.
     randomisation
         Rank correlation over the body with the relevance of a network of random weights.
     gap

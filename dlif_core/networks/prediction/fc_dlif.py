@@ -30,7 +30,7 @@ class ResidualBlock(nn.Module):
     Parameters
     ----------
     channels, out
-        Before and after.
+        Number of channels before and after the block.
     """
 
     def __init__(self, channels: int, out: int) -> None:

@@ -90,7 +90,8 @@ def _acquisition(acquisition: Acquisition) -> Iterator[Verdict]:
     elif acquisition.species.lower() != "mouse":
         yield _out(f"the species is {acquisition.species!r}; the model knows mice only.")
     if not is_fdg(acquisition.tracer):
-        yield _out(f"the tracer is {acquisition.tracer!r}; the model knows FDG only.")
+        tracer = repr(acquisition.tracer) if acquisition.tracer else "not stated"
+        yield _out(f"the tracer is {tracer}; the model knows FDG only.")
     if abs(acquisition.half_life / _FLUORINE - 1.0) > _SAME:
         yield _out(
             f"the half-life is {acquisition.half_life:.0f} s, that of fluorine-18 {_FLUORINE:.0f} s: is the tracer FDG?"

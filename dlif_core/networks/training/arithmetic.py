@@ -35,7 +35,7 @@ def training_arithmetic(device: torch.device) -> Arithmetic:
     Parameters
     ----------
     device
-        On a CPU the faster arithmetic is taken, on any other device bfloat16.
+        The device: on a CPU the faster arithmetic is taken, on any other device bfloat16.
 
     Raises
     ------

@@ -21,7 +21,7 @@ class SplitManifest:
     Attributes
     ----------
     splits
-        For each use, the names of its animals, such as ``training:17`` for a simulated animal (population and seed) or
+        Names of the animals of each use, such as ``training:17`` for a simulated animal (population and seed) or
         ``study:sub-03`` for a real one. An animal counts once, however often it was scanned.
 
     Raises

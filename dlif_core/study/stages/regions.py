@@ -42,9 +42,9 @@ def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Mapping[
     Parameters
     ----------
     stage
-        Whose step it is.
+        The stage that the step belongs to.
     plan
-        With the source product and the input functions.
+        Steps of the scan so far: the source product and the input functions are among them.
     fit
         The analysis.
     settings

@@ -26,7 +26,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What examples may use without making it: an image with its blood, and files in the current folder."""
     write_tables(tmp_path)
     write_dataset(tmp_path / "dataset")
-    with create_store(str(tmp_path / "results")).stage("scans/sub-01.zarr/regions/patlak") as staging:
+    with create_store(str(tmp_path / "results")).stage("scans/sub-01.zarr/kinetics/patlak/regions") as staging:
         staging.write_dataset(xr.Dataset({"Ki": ("region", [0.029, 0.022])}))
         staging.publish(Fingerprint({}))
     monkeypatch.chdir(tmp_path)

@@ -121,6 +121,18 @@ class TestInputFunction:
             dlif.fit(scan(), "logan", t_star=10, input_function=short)
         assert caught.value.hint
 
+    def test_that_begins_late_is_refused_for_a_late_scan_too(self) -> None:
+        late = MOUSE.start >= 1200
+        timing = dlif.FrameTiming(MOUSE.start[late], MOUSE.duration[late])
+        tissue = np.array(list(curves().values()))[:, late]
+        given = dlif.from_arrays(tissue, timing, units="Bq/mL", radionuclide="F18")
+        whole = dlif.fit(given, "patlak", t_star=20, input_function=BLOOD)
+        np.testing.assert_allclose(whole["Ki"], INFLUX, rtol=0.08)
+        kept = BLOOD.time > 900
+        lost = dlif.InputFunction(BLOOD.time[kept], BLOOD.whole_blood[kept], BLOOD.plasma[kept], "own")
+        with pytest.raises(CurveError, match="the rise before is missing"):
+            dlif.fit(given, "patlak", t_star=20, input_function=lost)
+
 
 class TestUnitsOfTissueAndBlood:
     @pytest.mark.parametrize("factor", [1e-3, 1e3])

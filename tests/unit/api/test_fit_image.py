@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import dlif_core as dlif
-from dlif_core.errors import CurveError, DlifError, ImageError, UnitError
+from dlif_core.errors import CurveError, DlifError, FrameTimingError, ImageError, UnitError
 from tests.unit.api.tables import BLOOD, TRUTH, curves, influx, write_dataset
 from tests.unit.kinetics.truth import F18, MOUSE
 
@@ -102,6 +102,43 @@ class TestOneResult:
         maps = dlif.fit_image(turned, "patlak", t_star=10, input_function=BLOOD)
         expected = dlif.fit_image(image(), "patlak", t_star=10, **GIVEN)
         np.testing.assert_allclose(maps["Ki"].transpose("z", "y", "x"), expected["Ki"])
+
+    def test_of_named_dimensions_have_the_axes_of_an_image(self) -> None:
+        turned = array(image()).transpose("x", "frame", "y", "z")
+        assert dlif.from_arrays(turned).image.shape == image().shape
+
+    @pytest.mark.parametrize("unit", ["min", "span"])
+    def test_with_frames_in_other_units(self, unit: str) -> None:
+        given, times = array(image()), {"frame_start": MOUSE.start, "frame_duration": MOUSE.duration}
+        for name, seconds in times.items():
+            values = seconds / 60 if unit == "min" else (1000 * seconds).astype("timedelta64[ms]")
+            given = given.assign_coords({name: ("frame", values, {"units": "min"} if unit == "min" else {})})
+        assert dlif.from_arrays(given).timing == MOUSE
+
+    def test_with_frames_that_contradict_the_timing_are_refused(self) -> None:
+        moved = dlif.FrameTiming(MOUSE.start + 10, MOUSE.duration)
+        with pytest.raises(FrameTimingError, match="timing is not that of the array's coordinates"):
+            dlif.fit_image(array(image()), "patlak", t_star=10, input_function=BLOOD, timing=moved)
+
+    def test_with_attributes_as_files_hold_them(self) -> None:
+        given = array(image())
+        given.attrs["half_life"] = np.array([6586])
+        assert dlif.from_arrays(given).acquisition.half_life == 6586
+
+    def test_of_half_precision(self) -> None:
+        half = (image() / 1e3).astype(np.float16)
+        maps = dlif.fit_image(half, "patlak", t_star=10, **GIVEN | {"units": "kBq/mL"})
+        expected = dlif.fit_image(image(), "patlak", t_star=10, **GIVEN)
+        np.testing.assert_allclose(maps["Ki"], expected["Ki"], rtol=5e-3)
+
+    def test_of_a_masked_array(self) -> None:
+        hidden = np.ma.masked_array(image(), np.zeros(image().shape, bool))
+        hidden.data[:, 0, 0, 0] = 1e9
+        hidden.mask[:, 0, 0, 0] = True
+        maps = dlif.fit_image(hidden, "patlak", t_star=10, **GIVEN)
+        expected = dlif.fit_image(image(), "patlak", t_star=10, **GIVEN)
+        assert np.isnan(maps["Ki"][0, 0, 0])
+        np.testing.assert_allclose(maps["Ki"].values.ravel()[1:], expected["Ki"].values.ravel()[1:], rtol=0.01)
 
     def test_keeps_coordinates(self) -> None:
         maps = dlif.fit_image(array(image()), "patlak", t_star=10, input_function=BLOOD)

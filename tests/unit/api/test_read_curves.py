@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 import dlif_core as dlif
-from dlif_core.errors import BloodError, CurveError, FrameTimingError, MissingInputError, UnitError
+from dlif_core.errors import BloodError, CurveError, FrameTimingError, InputError, MissingInputError, UnitError
 from tests.unit.api.tables import BLOOD, blood_table, curves, tac_table
 from tests.unit.kinetics.truth import F18, MOUSE
 
+GIVEN = {"units": "kBq/mL", "blood_units": "kBq/mL", "radionuclide": "F18"}
 EXPECTED = np.array(list(curves().values()))
 
 
@@ -88,8 +89,103 @@ class TestUnits:
         given = dlif.read_curves(table, units="kBq/mL", time_unit="min", radionuclide="F18")
         assert given.timing == MOUSE
 
+    @pytest.mark.parametrize("fields", [{"Units": "Bq/mL"}, {"cortex": {"Units": "Bq/mL"}}])
+    def test_of_header_and_sidecar_that_differ_are_refused(self, folder: Path, fields: dict[str, object]) -> None:
+        plain().rename(columns={"cortex": "cortex [kBq/mL]"}).to_csv("tacs.tsv", sep="\t", index=False)
+        state(folder, "tacs.json", **fields)
+        with pytest.raises(UnitError, match="column cortex: the table and its sidecar state several units"):
+            dlif.read_curves("tacs.tsv")
+
+    @pytest.mark.parametrize("names", [("frame_start [min]", "frame_duration"), ("frame_start", "frame_end [min]")])
+    def test_of_times_that_one_column_states_and_another_does_not_are_refused(self, names: tuple[str, str]) -> None:
+        columns = {"start": MOUSE.start / 60, "duration": MOUSE.duration / 60, "end": MOUSE.end / 60}
+        times = {name: columns[name.split(" ")[0].removeprefix("frame_")] for name in names}
+        table = pd.DataFrame({**times, "cortex [kBq/mL]": plain()["cortex"]})
+        with pytest.raises(UnitError, match=r"is in min, but the unit of column frame_\w+ is not stated"):
+            dlif.read_curves(table, radionuclide="F18")
+        assert dlif.read_curves(table, radionuclide="F18", time_unit="min").timing == MOUSE
+
+    def test_of_plasma_and_whole_blood_that_differ_by_a_thousand_are_refused(self) -> None:
+        for column in ("plasma_radioactivity", "whole_blood_radioactivity"):
+            blood = blood_table()
+            blood[column] *= 1e3
+            scan = dlif.read_curves(plain(), blood, **GIVEN)
+            with pytest.raises(UnitError, match="times mean whole blood"):
+                dlif.fit(scan, "2tcm-irreversible")
+
+    @pytest.mark.parametrize("fields", [{"half_life": 1221.8}, {"radionuclide": "C11"}])
+    def test_of_decay_are_those_of_the_table(self, fields: dict[str, object]) -> None:
+        table = plain()
+        table.attrs |= fields
+        with pytest.raises(InputError, match=r"the data state .*, but radionuclide is 'F18'"):
+            dlif.read_curves(table, units="kBq/mL", radionuclide="F18")
+        assert dlif.read_curves(table, units="kBq/mL", radionuclide="11C").acquisition.half_life == 1221.84
+
+    def test_of_a_dose_are_kept_beside_a_radionuclide(self, folder: Path) -> None:
+        state(folder, "tacs.json", RadionuclideHalfLife=None, TracerRadionuclide=None, Species="mouse")
+        acquisition = dlif.read_curves("tacs.tsv", radionuclide="F18").acquisition
+        assert acquisition == dlif.Acquisition("FDG", 6586.2, 9.3e6, species="mouse")
+
 
 class TestTables:
+    def test_may_spell_columns_in_other_ways(self) -> None:
+        names = {"frame_start": "Frame Start [s]", "frame_end": "FRAME-END", "cortex": "Cortex"}
+        blood = blood_table().rename(columns={"time": "Time [s]", "plasma_radioactivity": "Plasma"})
+        scan = dlif.read_curves(plain().rename(columns=names), blood, **GIVEN)
+        assert scan.timing == MOUSE
+        assert scan.regions.names == ("Cortex", "striatum")
+        np.testing.assert_allclose(scan.blood[0].plasma, BLOOD.plasma)
+
+    def test_may_have_empty_cells_around_them(self, folder: Path) -> None:
+        text = (folder / "tacs.tsv").read_text()
+        (folder / "tacs.tsv").write_text(text.replace("\n", "\t\t\n") + "\t\t\t\t\t\n")
+        scan = dlif.read_curves("tacs.tsv")
+        np.testing.assert_allclose(scan.regions.activity, EXPECTED, rtol=1e-12)
+
+    def test_have_no_region_of_an_index_or_of_frame_times(self, folder: Path) -> None:
+        plain().assign(mid_time=MOUSE.mid).to_csv("tacs.csv")
+        table = pd.read_csv("tacs.csv")
+        assert table.columns[0] == "Unnamed: 0"
+        for given in (table, "tacs.csv"):
+            regions = dlif.read_curves(given, units="kBq/mL", radionuclide="F18").regions
+            assert regions.names == ("cortex", "striatum")
+
+    def test_whose_end_times_and_durations_differ_are_refused(self) -> None:
+        given = {"units": "kBq/mL", "radionuclide": "F18"}
+        assert dlif.read_curves(plain().assign(frame_duration=MOUSE.duration), **given).timing == MOUSE
+        with pytest.raises(FrameTimingError, match="an end time that is not its start and duration"):
+            dlif.read_curves(plain().assign(frame_duration=MOUSE.duration / 2), **given)
+
+    def test_of_blood_with_two_columns_for_one_are_refused(self) -> None:
+        with pytest.raises(InputError, match="'plasma_radioactivity' and 'plasma' mean the same"):
+            dlif.read_curves(plain(), blood_table().assign(plasma=1.0), **GIVEN)
+
+    def test_of_blood_name_what_is_not_used(self) -> None:
+        blood = blood_table().rename(columns={"plasma_radioactivity": "Cp"})
+        with pytest.warns(dlif.DlifWarning, match="columns of blood that are not used: Cp"):
+            dlif.read_curves(plain(), blood, **GIVEN)
+
+    @pytest.mark.parametrize(
+        "values", [pd.to_timedelta(MOUSE.start, "s"), MOUSE.start > 9, MOUSE.start * 1j, pd.Timestamp("2020-01-01")]
+    )
+    def test_of_other_things_than_numbers_are_refused(self, values: object) -> None:
+        for column in ("frame_start", "cortex"):
+            with pytest.raises(InputError, match=f"column '{column}' holds .*, not numbers"):
+                dlif.read_curves(plain().assign(**{column: values}), units="kBq/mL", radionuclide="F18")
+
+    def test_may_be_any_path(self, folder: Path) -> None:
+        class Somewhere:
+            def __fspath__(self) -> str:
+                return str(folder / "tacs.tsv")
+
+        assert dlif.read_curves(Somewhere()).timing == MOUSE
+
+    @pytest.mark.parametrize(("name", "mark"), [("a.csv", ";"), ("a.csv", "\t"), ("a.tsv", ","), ("a.tsv", ";")])
+    def test_that_are_split_otherwise_say_so(self, folder: Path, name: str, mark: str) -> None:
+        plain().to_csv(name, sep=mark, index=False)
+        with pytest.raises(InputError, match="its cells are split by"):
+            dlif.read_curves(name, units="kBq/mL", radionuclide="F18")
+
     def test_may_be_csv_with_durations(self, folder: Path) -> None:
         table = plain()
         table["frame_duration"] = table.pop("frame_end") - table["frame_start"]

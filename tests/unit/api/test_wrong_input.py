@@ -152,6 +152,10 @@ def frames(number: int) -> dlif.FrameTiming:
         (lambda: dlif.estimate_input_function(SCAN, "arterial"), "no blood was recorded"),
         (lambda: dlif.estimate_input_function(SCAN, "image-derived"), "image"),
         (lambda: dlif.estimate_input_function(SCAN, "learned"), ""),
+        (lambda: dlif.fit(SCAN, "1tcm", radionuclide="F18"), "dlif.read_curves or dlif.from_arrays"),
+        (lambda: dlif.fit(SCAN, "srtm", reference="cortexx"), "Did you mean 'cortex'"),
+        (lambda: dlif.compare_models(SCAN, ["logan", "ma1"], t_star=10), "logan has no information criterion"),
+        (lambda: dlif.compare_models(SCAN, ["1tcm", "spectral"]), "have one: .*srtm, .*1tcm, "),
         (lambda: dlif.open_store("no-such-store"), "no dlif store"),
         (lambda: dlif.open_scan("no-such-folder"), "no such folder"),
     ],
@@ -159,6 +163,13 @@ def frames(number: int) -> dlif.FrameTiming:
 def test_known_faults_are_named(call: Callable[[], object], word: str, tmp_path: Path) -> None:
     with pytest.raises(DlifError, match=word or None):
         call()
+
+
+def test_a_spreadsheet_is_not_read_as_text(tmp_path: Path) -> None:
+    file = tmp_path / "tacs.xlsx"
+    file.write_bytes(b"PK\x03\x04")
+    with pytest.raises(dlif.InputError, match=r"tacs.xlsx: it is a spreadsheet.*read_excel"):
+        dlif.read_curves(file)
 
 
 @pytest.mark.parametrize("model", list(dlif.MODELS))

@@ -157,3 +157,12 @@ def test_grid_holds_the_samples_and_resolves_a_product_of_line_and_curve(end: fl
     product = (1000 - fine / 10) * np.exp(-fine / 1800)
     found = np.interp(fine, grid, (1000 - grid / 10) * np.exp(-grid / 1800))
     np.testing.assert_allclose(found, product, atol=1e-4 * 1000)
+
+
+@pytest.mark.parametrize("end", [20.0, 60 * 0.9, 3600.0])
+def test_grid_takes_times_that_differ_by_rounding_for_one_so_that_a_delay_does_not_merge_them(end: float) -> None:
+    rounded = 60 * (np.arange(1, 600) * 0.1)  # tenths of minutes in seconds: 0.3 min is 18.000000000000004 s
+    grid = time_grid(end, np.array([1e-9]), rounded, np.array([end - 1e-9]))
+    assert grid[0] == 0
+    assert grid[-1] == end
+    assert (np.diff(grid + 1000 / 3) > 0).all()

@@ -177,6 +177,12 @@ def test_a_folder_with_content_is_left_alone(cohort: Path) -> None:
         write_cohort(cohort, 1)
 
 
+def test_a_cohort_on_a_device_that_is_not_there_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="can't use device"):
+        write_cohort(tmp_path / "bids", 1, device="nowhere")
+    assert not (tmp_path / "bids").exists()
+
+
 def test_missing_truth_is_named(cohort: Path) -> None:
     with pytest.raises(MissingInputError, match="no truth"):
         read_truth(cohort, "sub-m09")
