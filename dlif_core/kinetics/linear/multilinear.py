@@ -5,7 +5,7 @@
 
 Integrals are as in the Logan plot: of plasma from the true curve, of tissue and reference region from frame averages.
 Volumes and binding potentials are ratios of coefficients. Where that of the tissue is not negative and that of the
-input is positive, the tissue does not come to rest; it has no volume, and the ratio is NaN.
+input is positive, the tissue does not reach equilibrium; it has no volume, and the ratio is NaN.
 """
 
 from __future__ import annotations
