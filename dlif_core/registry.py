@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
@@ -11,6 +12,7 @@ from dlif_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 class Named(Protocol):
@@ -43,7 +45,8 @@ class Registry(Mapping[str, Part], Generic[Part]):
     Raises
     ------
     ConfigurationError
-        If, on first reading, a part of another package can't be loaded or has a name that is taken.
+        If a name is taken or can't name a part of a product; for parts of other packages, which may fail to load too,
+        on first reading.
     """
 
     def __init__(self, kind: str, group: str, parts: Iterable[Part]) -> None:
@@ -59,8 +62,9 @@ class Registry(Mapping[str, Part], Generic[Part]):
         Raises
         ------
         ConfigurationError
-            If its name is taken.
+            If its name is taken, or can't name a part of a product.
         """
+        _require_name(part, self.kind)
         _require_free(part.name, self._own, self.kind)
         self._own[part.name] = part
         self.__dict__.pop("_parts", None)
@@ -95,6 +99,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         parts = dict(self._own)
         for point in entry_points(group=self.group) if self.group else ():
             part: Part = _load(point)
+            _require_name(part, f"{self.kind} ({point.value})")
             _require_free(part.name, parts, f"{self.kind} ({point.value})")
             parts[part.name] = part
         return parts
@@ -139,6 +144,17 @@ def suggestion(name: object, known: Iterable[str]) -> str:
     """Question whether the nearest of the known names was meant, to end a message; empty if none is near."""
     near = get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _require_name(part: object, kind: str) -> None:
+    """Refuse what has no name, or one that could not be part of a path: products carry it."""
+    name = getattr(part, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{part!r} has no name." if name is None else f"the name {name!r} is not possible.",
+            where=kind,
+            hint="Give it a name of letters, digits, - . and _ that begins with a letter or digit.",
+        )
 
 
 def _require_free(name: str, parts: Mapping[str, object], kind: str) -> None:

@@ -28,6 +28,8 @@ _COLUMNS: Mapping[str, tuple[Dimension, tuple[str, ...]]] = {
     "parent_fraction": ("fraction", ("metabolite_parent_fraction", "parent_fraction")),
 }
 _VENOUS = "venous"
+#: Name of a recording that is a pandas table.
+_NO_FILE = "table"
 
 
 def given_blood(
@@ -54,7 +56,20 @@ def given_blood(
     several = blood if isinstance(blood, list | tuple) else (blood,)
     tables = [each if isinstance(each, BloodRecording) else read_quantities(each) for each in several]
     recordings = tuple(_recording(each, units, time_unit) for each in tables)
+    _require_distinct_files(recordings)
     return recordings, None, tuple(warning for each in tables for warning in _unused_columns(each))
+
+
+def _require_distinct_files(recordings: Sequence[BloodRecording]) -> None:
+    """Refuse files of one name: they are of several scans, or the same one given twice."""
+    for position, recording in enumerate(recordings):
+        same = [other for other in recordings[:position] if other.name == recording.name != _NO_FILE]
+        if same:
+            raise BloodError(
+                f"two recordings are called {recording.name!r}: {same[0].source} and {recording.source}.",
+                where="blood",
+                hint="Give the recordings of one scan, each once; rename files or join tables that belong together.",
+            )
 
 
 def _unused_columns(table: BloodRecording | QuantityTable) -> tuple[str, ...]:

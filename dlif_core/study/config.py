@@ -25,6 +25,7 @@ from dlif_core.kinetics import FitSettings, Model
 from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
 from dlif_core.validation import Section, unknown_key, validated, validated_each
+from dlif_core.yaml_files import read_yaml
 
 _SETTINGS = tuple(field.name for field in fields(FitSettings))
 _FIELDS = {RECORD_KEYS.get(name, name): name for name in _SETTINGS}
@@ -274,15 +275,10 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file is missing, is not YAML, or has an unknown key or a wrong value; all faults are named at once,
         an unknown key with the nearest valid one.
     """
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise ConfigurationError("there is no such study file.", where=path, hint="`dlif init` writes one.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as fault:
-        raise ConfigurationError(f"this is not YAML: {fault}", where=path, hint="Correct the line named.") from fault
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigurationError("a study file holds keys and values.", where=path, hint="`dlif init` writes one.")
     return parse_study(content, where=path)

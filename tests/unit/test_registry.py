@@ -16,6 +16,7 @@ class Toy:
 
 
 OF_ANOTHER_PACKAGE = Toy("third")
+NO_PART = 5
 
 
 @pytest.fixture
@@ -47,6 +48,12 @@ class TestRegistry:
         with pytest.raises(ConfigurationError, match="the name 'first' is taken"):
             toys.register(Toy("first"))
 
+    @pytest.mark.parametrize("name", ["a/b", "../up", "", " ", ".hidden", "a b", 5, None])
+    def test_refuses_a_name_that_can_not_be_part_of_a_path(self, toys: Registry[Toy], name: object) -> None:
+        with pytest.raises(ConfigurationError, match=r"is not possible|has no name") as fault:
+            toys.register(Toy(name))  # type: ignore[arg-type]
+        assert "Give it a name of letters" in fault.value.hint
+
     def test_names_the_nearest_of_an_unknown_name(self, toys: Registry[Toy]) -> None:
         with pytest.raises(ConfigurationError, match=r"Did you mean 'first'\?") as fault:
             toys.named("frist", where="kinetics")
@@ -61,4 +68,9 @@ class TestPartsOfOtherPackages:
     def test_that_break_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         toys = with_entry_point(monkeypatch, "no_such_package:part")
         with pytest.raises(ConfigurationError, match="any = no_such_package:part: it can't be loaded"):
+            list(toys)
+
+    def test_that_are_no_parts_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        toys = with_entry_point(monkeypatch, "tests.unit.test_registry:NO_PART")
+        with pytest.raises(ConfigurationError, match=r"toy \(tests.unit.test_registry:NO_PART\): 5 has no name"):
             list(toys)

@@ -160,6 +160,13 @@ class TestTables:
         with pytest.raises(InputError, match="'plasma_radioactivity' and 'plasma' mean the same"):
             dlif.read_curves(plain(), blood_table().assign(plasma=1.0), **GIVEN)
 
+    def test_of_blood_of_two_scans_are_refused(self, folder: Path) -> None:
+        for session in ("ses-a", "ses-b"):
+            blood_table().to_csv(f"sub-01_{session}_recording-manual_blood.tsv", sep="\t", index=False)
+        files = sorted(folder.glob("*_blood.tsv"))
+        with pytest.raises(BloodError, match="two recordings are called 'manual'"):
+            dlif.read_curves("tacs.tsv", blood=files, blood_units="kBq/mL")
+
     def test_of_blood_name_what_is_not_used(self) -> None:
         blood = blood_table().rename(columns={"plasma_radioactivity": "Cp"})
         with pytest.warns(dlif.DlifWarning, match="columns of blood that are not used: Cp"):
