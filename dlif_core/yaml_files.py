@@ -38,13 +38,15 @@ def read_yaml(path: Path) -> Any:
 
 
 def _require_distinct_keys(root: yaml.Node | None, path: Path) -> None:
+    import yaml
+
     waiting, seen_nodes = [root], set()
     while waiting:
         node = waiting.pop()
         if id(node) in seen_nodes or node is None or isinstance(node.value, str):
             continue
         seen_nodes.add(id(node))
-        if node.id == "mapping":
+        if isinstance(node, yaml.MappingNode):
             _require_distinct([key for key, _ in node.value], path)
         waiting += [each for entry in node.value for each in (entry if isinstance(entry, tuple) else (entry,))]
 
