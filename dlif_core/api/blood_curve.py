@@ -33,10 +33,10 @@ def blood(
 ) -> InputFunction:
     """Arterial input function from blood samples, with the care that a study takes.
 
-    Single samples out of order are left out, those at the same time averaged; small negative values become zero. The curve starts at injection with zero, runs linearly
-    through the samples, and follows a log-linear tail from the last sample to the end of the scan. The parent plasma
-    curve is total plasma times a model of the parent fraction. What was repaired, extrapolated or assumed stands in the
-    curve's ``warnings`` and is given as a `DlifWarning`.
+    Single samples out of order are left out, those at the same time averaged; small negative values become zero. The
+    curve starts at injection with zero, runs linearly through the samples, and follows a log-linear tail from the last
+    sample to the end of the scan. The parent plasma curve is total plasma times a model of the parent fraction. What
+    was repaired, extrapolated or assumed stands in the curve's ``warnings`` and is given as a `DlifWarning`.
 
     Parameters
     ----------
