@@ -25,8 +25,7 @@ def read_yaml(path: Path) -> Any:
 
     try:
         text = path.read_text(encoding="utf-8-sig")
-        _require_distinct_keys(yaml.compose(text, Loader=yaml.SafeLoader), path)
-        return yaml.safe_load(text)
+        nodes, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except UnicodeDecodeError as fault:
         raise ConfigurationError(f"this is not UTF-8 text: {fault}.", where=path, hint="Save it as UTF-8.") from fault
     except OSError as fault:
@@ -35,20 +34,21 @@ def read_yaml(path: Path) -> Any:
         raise ConfigurationError(f"this is not YAML: {fault}", where=path, hint="Correct the line named.") from fault
     except RecursionError as fault:
         raise ConfigurationError("it is nested too deeply.", where=path, hint="Write it flatter.") from fault
+    _require_distinct_keys(nodes, path)
+    return content
 
 
 def _require_distinct_keys(root: yaml.Node | None, path: Path) -> None:
-    import yaml
-
-    waiting, seen_nodes = [root], set()
+    waiting: list[Any] = [root]
+    seen: set[int] = set()  # a node may hold itself
     while waiting:
         node = waiting.pop()
-        if id(node) in seen_nodes or node is None or isinstance(node.value, str):
+        if id(node) in seen or node is None or isinstance(node.value, str):
             continue
-        seen_nodes.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            _require_distinct([key for key, _ in node.value], path)
-        waiting += [each for entry in node.value for each in (entry if isinstance(entry, tuple) else (entry,))]
+        seen.add(id(node))
+        pairs = [entry for entry in node.value if isinstance(entry, tuple)]
+        _require_distinct([key for key, _ in pairs], path)
+        waiting += [each for pair in pairs for each in pair] if pairs else node.value
 
 
 def _require_distinct(keys: list[yaml.Node], path: Path) -> None:

@@ -118,9 +118,8 @@ def _timing(table: QuantityTable, time_unit: str | None) -> FrameTiming:
         column: table.values(column, "time", time_unit or (None if table.stated_unit(column) else unit), "time_unit")
         for column in named
     }
-    of_end, of_duration = (None if column is None else seconds[column] for column in (end, duration))
-    lengths = _durations(seconds[start], of_end, of_duration, table)
-    timing = FrameTiming(seconds[start], lengths, where=table.where)
+    ends, lengths = (None if column is None else seconds[column] for column in (end, duration))
+    timing = FrameTiming(seconds[start], _durations(seconds[start], ends, lengths, table.where), where=table.where)
     if time_unit is None and table.stated_unit(start) is None:
         _require_no_minutes(timing, table.where)
     return timing
@@ -140,15 +139,18 @@ def _unit_of_unstated_times(table: QuantityTable, columns: list[str]) -> str:
     return "s"
 
 
-def _durations(start: Array, end: Array | None, duration: Array | None, table: QuantityTable) -> Array:
+def _durations(start: Array, end: Array | None, duration: Array | None, where: str) -> Array:
     """Durations of the frames [s] from what the table has; end times have to agree with them."""
-    if duration is None or end is None:
-        return duration if duration is not None else np.asarray(end) - start
+    if end is None:
+        assert duration is not None, "a table has one of both"
+        return duration
+    if duration is None:
+        return np.asarray(end - start)
     difference = np.abs(start + duration - end)
     if (difference > np.maximum(_ROUNDING * duration, 1e-3)).any():
         raise FrameTimingError(
             f"frame {int(np.argmax(difference)) + 1} has an end time that is not its start and duration.",
-            where=table.where,
+            where=where,
             hint="Correct or drop one of the columns frame_end and frame_duration.",
         )
     return duration

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
@@ -87,6 +88,13 @@ class Regions(Section):
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
+def _part_of_a_path(name: str) -> str:
+    """The name of an analysis, which products carry in their paths."""
+    if name.startswith(".") or {"/", "\\"} & set(name):
+        raise ValueError("a name has no / or \\ and does not begin with a dot")
+    return name
+
+
 class Kinetics(Section):
     """One kinetic analysis.
 
@@ -108,7 +116,7 @@ class Kinetics(Section):
     """
 
     settings: FitSettings
-    name: str = ""
+    name: Annotated[str, AfterValidator(_part_of_a_path)] = ""
     input_function: str | None = None
     maps: bool = True
     denoise: Annotated[float, Field(gt=0)] | None = None

@@ -36,15 +36,15 @@ def test_content_is_what_the_file_says(path: Path, content: bytes, expected: obj
     [
         (b"a: 1\nb: 2\na: 3\n", "key 'a' is a duplicate, in line 3"),
         (b"x:\n  - {k: 1, k: 2}\n", "key 'k' is a duplicate, in line 2"),
-        (b"name: \xff\xfe\n", "not UTF-8 text"),
-        (b"name: [", "not YAML"),
-        (b"a: 2020-13-45\n", "not YAML"),
-        (b"a: " + 5000 * b"[", "nested too deeply|not YAML"),
+        (b"name: \xff\xfe\n", "this is not UTF-8 text"),
+        (b"name: [", "this is not YAML"),
+        (b"a: 2020-13-45\n", "this is not YAML"),
+        (b"a: " + 5000 * b"[", "it is nested too deeply|this is not YAML"),
     ],
 )
 def test_what_can_not_be_is_refused(path: Path, content: bytes, word: str) -> None:
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=word) as fault:
+    with pytest.raises(ConfigurationError, match=rf"^\S+settings\.yaml: ({word})") as fault:
         read_yaml(path)
     assert fault.value.hint
 
