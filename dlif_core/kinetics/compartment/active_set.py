@@ -157,8 +157,8 @@ def unsettled(
 ) -> Tensor:
     """Which parameters say only where the lower bound of the rates lies, shape (parameters, voxels).
 
-    A tissue that does not reach equilibrium within the scan has its slowest rate on that bound; VT and BPND grow without
-    limit as the rate goes to zero, so their values there are no estimates. K1, k2 and k3 hardly depend on it.
+    A tissue that does not reach equilibrium within the scan has its slowest rate on that bound; VT and BPND grow
+    without limit as the rate goes to zero, so their values there are no estimates. K1, k2 and k3 hardly depend on it.
 
     Parameters
     ----------
