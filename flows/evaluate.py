@@ -1,4 +1,4 @@
-"""The evaluation as a Prefect flow: every method on every scan, the figures as an artifact."""
+"""The evaluation as a Prefect flow: every method on every scan, the metrics as an artifact."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def evaluate(output: str, model: str | None = None, methods: tuple[str, ...] = (
 
     Returns
     -------
-    The figures, as plain values.
+    The metrics, as plain values.
     """
     import pandas as pd
 

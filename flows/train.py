@@ -20,7 +20,7 @@ def train(
     scans: int | None = None,
     steps: int | None = None,
 ) -> str:
-    """Make a model from a recipe, or go on making it; one network after the other.
+    """Make a model from a recipe, or resume making it; one network after the other.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from dlif_core.networks.release.recipe import ModelRecipe, Run
 
 @task(name="train-network", task_run_name="network {run.name}", persist_result=False, cache_policy=NO_CACHE)
 def train_run_task(output: Path, recipe: ModelRecipe, run: Run) -> None:
-    """Train one network, or go on where its checkpoint stands."""
+    """Train one network, or resume its training."""
     train_run(output, recipe, run)
 
 

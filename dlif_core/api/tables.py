@@ -241,7 +241,8 @@ def _require_split(cells: pd.DataFrame, separator: str, path: str) -> None:
         raise InputError(
             f"its cells are split by {others[0]}, not by {_SEPARATORS[separator]}.",
             where=path,
-            hint="Save it with tabs (.tsv) or commas (.csv), or give it as a pandas table.",
+            hint="Save it with tabs (.tsv) or commas (.csv), or give the table that pandas.read_csv(path, "
+            'sep=";", decimal=",") reads.',
         )
 
 

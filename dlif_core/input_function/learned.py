@@ -1,7 +1,8 @@
 """Input function predicted from the image by an ensemble of trained networks, with its uncertainty.
 
-What the networks find is a signed weight map, and the curve is the weighted sum of the image (`networks.unmixing`). A
-scan of a kind that the model does not know gets no curve: the next method in the study's list has its turn.
+The networks give a signed weight map, and the curve is the weighted sum of the image
+(`networks.prediction.unmixing`). A scan out of the model's scope gets no curve: the next method in the study's list is
+used.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class LearnedOptions(Options):
     model
         Name of a model or its folder; None for the one in use.
     samples
-        Curves drawn from its uncertainty.
+        Number of samples of the curve.
     """
 
     model: str | None = None

@@ -1,7 +1,6 @@
 """Small fits and scans in the kinetics room's format, for the tests of statistics and report."""
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ def input_function(method: str = "arterial", scale: float = 1.0, end: float = 27
 
 
 def fit_attributes(settings: FitSettings) -> dict[str, str]:
-    return {"model": settings.model, "settings": json.dumps(asdict(settings)), "input_function": "arterial"}
+    return {"model": settings.model, "settings": json.dumps(settings.as_record()), "input_function": "arterial"}
 
 
 def region_fit(
