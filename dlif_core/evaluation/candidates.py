@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ConfigurationError
 from dlif_core.input_function import METHODS, estimate
+from dlif_core.registry import named
 from dlif_core.scan import DynamicScan
 from dlif_core.store import Fingerprint
 
@@ -88,13 +87,7 @@ def candidates(names: Sequence[str] = (), model: str | None = None) -> tuple[Can
     """
     makers = _makers(model)
     for name in names:
-        if name not in makers:
-            near = get_close_matches(name, makers, n=1)
-            raise ConfigurationError(
-                f"there is no method {name!r} to evaluate.{f' Did you mean {near[0]!r}?' if near else ''}",
-                where="methods",
-                hint=f"Known: {', '.join(makers)}.",
-            )
+        named(name, makers, "method", where="methods to evaluate")
     return tuple(makers[name]() for name in dict.fromkeys(names or makers))
 
 

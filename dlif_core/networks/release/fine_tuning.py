@@ -21,7 +21,7 @@ from dlif_core.networks.calibration.calibration import LEVEL, Calibration, calib
 from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.release.facts import trained_facts, training_log
-from dlif_core.networks.release.recipe import Seeds, read_yaml
+from dlif_core.networks.release.recipe import Seeds, recipe_content
 from dlif_core.networks.release.runs import WORK, Report, checkpoint, reported, resumed_or_new, run_to_end, silent
 from dlif_core.networks.training.examples import Example, Examples
 from dlif_core.networks.training.run import ExampleSource
@@ -169,7 +169,7 @@ def load_tuning_recipe(path: Path | None = None, steps: int | None = None) -> Tu
     ConfigurationError
         If the file is missing, is not YAML, or has an unknown key or a wrong value.
     """
-    content = {} if path is None else read_yaml(path)
+    content = {} if path is None else recipe_content(path)
     recipe = validated(TuningRecipe, content, where=path or "recipe", hint="Correct the recipe.")
     return recipe if steps is None else recipe.model_copy(update={"steps": steps})
 

@@ -18,6 +18,7 @@ from dlif_core.networks.training.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training.tissue_network import Recipe
 from dlif_core.phantom import TRAINING, Population
 from dlif_core.validation import Section, validated
+from dlif_core.yaml_files import read_yaml
 
 #: The recipe of the model that is shipped.
 SHIPPED_RECIPE = Path(__file__).parents[1] / "models" / "recipe.yaml"
@@ -264,7 +265,7 @@ def load_recipe(path: Path | None = None) -> ModelRecipe | PublishedModelRecipe:
         uses.
     """
     path = path or SHIPPED_RECIPE
-    content = read_yaml(path)
+    content = recipe_content(path)
     if not isinstance(content, dict) or "kind" not in content:
         return parse_recipe(content, where=path)
     published = validated(PublishedModelRecipe, content, where=path, hint=_CORRECT)
@@ -291,16 +292,11 @@ def _faults_in(recipe: object) -> Iterator[None]:
         raise ConfigurationError(fault.message, where=f"{recipe}, {fault.where}", hint=fault.hint) from fault
 
 
-def read_yaml(path: Path) -> Any:
-    """Content of a YAML file; ConfigurationError if it is missing or is not YAML."""
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigurationError("there is no such recipe.", where=path, hint=f"Copy {SHIPPED_RECIPE}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"this is not YAML: {error}", where=path, hint="Correct the line named.") from error
+def recipe_content(path: Path) -> Any:
+    """Content of a recipe's file; ConfigurationError if it is missing or is not YAML."""
+    if not path.exists():
+        raise ConfigurationError("there is no such recipe.", where=path, hint=f"Copy {SHIPPED_RECIPE}.")
+    return read_yaml(path)
 
 
 def shortened(recipe: ModelRecipe, *, members: int | None, scans: int | None, steps: int | None) -> ModelRecipe:
