@@ -25,6 +25,8 @@ Image = NDArray[np.float32]
 _FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
 #: Standard deviations after which the Gaussian is cut off.
 _REACH = 3.0
+#: Largest standard deviation [voxels]; no image has as many along an edge.
+_WIDEST = 2000.0
 
 
 def halo(voxel_size: Sequence[float], fwhm: float) -> tuple[int, int, int]:
@@ -105,7 +107,14 @@ def _deviations(voxel_size: Sequence[float], fwhm: float) -> list[float]:
             where="denoising",
             hint="Give three edges in mm, above zero.",
         )
-    return [fwhm / _FWHM / size for size in voxel_size]
+    deviations = [fwhm / _FWHM / size for size in voxel_size]
+    if max(deviations) > _WIDEST:
+        raise ConfigurationError(
+            f"a Gaussian of {fwhm:g} mm is wider than any image of voxels of {min(voxel_size):g} mm.",
+            where="denoising",
+            hint="Give width and voxel size in mm.",
+        )
+    return deviations
 
 
 def _is_length(value: object) -> bool:
