@@ -91,7 +91,7 @@ def test_memory_is_that_of_the_result_and_a_few_frames() -> None:
 
 @pytest.mark.parametrize("fwhm", [0.0, -1.0, np.nan, np.inf, 3e9])
 def test_an_impossible_width_is_refused(fwhm: float) -> None:
-    with pytest.raises(ConfigurationError, match="impossible|wider than any image"):
+    with pytest.raises(ConfigurationError, match=r"impossible|wider than any image"):
         halo(VOXEL, fwhm)
 
 
