@@ -24,7 +24,7 @@ demo: $(READY)
 	$(BIN)/dlif run demo/study.yaml
 
 test: $(READY)
-	$(PYTEST) $(PARALLEL)
+	$(PYTEST) $(PARALLEL) -m "not ci"
 
 test-quick: $(READY)
 	$(PYTEST) $(PARALLEL) -m "not slow and not service"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.service, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.ci, pytest.mark.slow, pytest.mark.service, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 #: A command as pip writes it.
