@@ -17,8 +17,9 @@ nothing. The library stands alone: it knows neither Prefect nor the command line
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from dlif_core.lazy import lazy_attribute
 
 if TYPE_CHECKING:
     from dlif_core.api.arrays import from_arrays
@@ -95,9 +96,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    value = lazy_attribute(__name__, _HOME, name)
     globals()[name] = value
     return value
 

@@ -6,13 +6,13 @@ torch, lmfit and xarray.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.kinetics.context import Estimates, Estimator, FitContext, FitStatus
 from dlif_core.kinetics.model import RATE_BOUNDS, CompartmentModel, Model, Parameter
 from dlif_core.kinetics.models import MODELS
 from dlif_core.kinetics.settings import DELAY_BOUNDS, FitSettings
+from dlif_core.lazy import lazy_attribute
 
 if TYPE_CHECKING:
     from dlif_core.kinetics.preparation import Preparation, prepare
@@ -51,6 +51,4 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return lazy_attribute(__name__, _HOME, name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from dlif_core.lazy import lazy_attribute
 
 if TYPE_CHECKING:
     from dlif_core.phantom.coarse import CoarseScan, simulate_coarse
@@ -74,6 +75,4 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import torch only when something is simulated."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return lazy_attribute(__name__, _HOME, name)

@@ -5,8 +5,9 @@ Names are loaded at first use, because they need matplotlib and xarray.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from dlif_core.lazy import lazy_attribute
 
 if TYPE_CHECKING:
     from dlif_core.report.cohort import CohortReport, Comparison, cohort_report
@@ -24,6 +25,4 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return lazy_attribute(__name__, _HOME, name)
