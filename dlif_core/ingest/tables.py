@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import math
+import re
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +21,12 @@ Array = NDArray[np.float64]
 
 #: Spellings of "no value"; BIDS asks for ``n/a``.
 _NO_VALUE = frozenset({"", "n/a", "na", "nan", "none", "null"})
+
+#: A number as people write it; Python's own reading also takes ``1_000``, ``inf`` and digits of other scripts.
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 40
 
 
 def read_json(uri: str) -> dict[str, Any]:
@@ -44,19 +53,71 @@ def read_json(uri: str) -> dict[str, Any]:
 
 
 def is_given(value: object) -> bool:
-    """Tell whether a metadata field holds a value; ``n/a`` and null count as absent."""
-    return value is not None and not (isinstance(value, str) and value.strip().lower() in _NO_VALUE)
+    """Tell whether a metadata field holds a value; null, NaN, ``n/a`` and blank text count as absent."""
+    if isinstance(value, str):
+        return value.strip().lower() not in _NO_VALUE
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
 def number(value: object) -> float | None:
-    """Return a metadata field as a finite number, or None if it is anything else."""
-    if not isinstance(value, int | float | str) or isinstance(value, bool) or not is_given(value):
+    """Return a value as a finite number, or None if it is anything else.
+
+    Text is a number if it is written with ASCII digits and a decimal point; ``1_000``, ``0x10`` and ``70,5`` are not.
+    """
+    if isinstance(value, str):
+        value = float(value) if _DECIMAL.fullmatch(value.strip()) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:
         found = float(value)
-    except ValueError:
+    except OverflowError:
         return None
-    return found if np.isfinite(found) else None
+    return found if math.isfinite(found) else None
+
+
+def read_number(fields: Mapping[str, object], name: str, where: str) -> float | None:
+    """Read a field that holds one number.
+
+    Parameters
+    ----------
+    fields
+        Fields of a sidecar, or cells of one row of a table.
+    name
+        Name of the field.
+    where
+        The file, for the message.
+
+    Returns
+    -------
+    A finite number, or None if the field is absent or says so (null, ``n/a``).
+
+    Raises
+    ------
+    InputError
+        If the field is there but can't be read as a number.
+    """
+    value = fields.get(name)
+    if not is_given(value):
+        return None
+    found = number(value)
+    if found is None:
+        raise InputError(
+            f"{shortened(value)} is not a number.",
+            where=f"{where}, field {name}",
+            hint=_remedy(value),
+        )
+    return found
+
+
+def shortened(value: object) -> str:
+    """Return a value as Python writes it, cut to a length that fits into a message."""
+    return _SHORT.repr(value)
+
+
+def _remedy(value: object) -> str:
+    if isinstance(value, str) and "," in value:
+        return "Write a decimal point, not a comma, and nothing between thousands."
+    return "Write a number with a decimal point, without unit, or n/a if it is unknown."
 
 
 @dataclass(frozen=True)
@@ -81,14 +142,14 @@ class TextTable:
     def _number(self, cell: str, column: str, row: int) -> float:
         if not is_given(cell):
             return float("nan")
-        try:
-            return float(cell)
-        except ValueError:
+        found = number(cell)
+        if found is None:
             raise InputError(
-                f"{cell!r} in column {column!r}, data row {row + 1}, is not a number.",
+                f"{shortened(cell)} in column {shortened(column)}, data row {row + 1}, is not a number.",
                 where=self.where,
-                hint="Write a number with a decimal point, or n/a.",
-            ) from None
+                hint=_remedy(cell),
+            )
+        return found
 
 
 def read_table(uri: str, required: Sequence[str] = ()) -> TextTable:
