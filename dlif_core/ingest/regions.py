@@ -13,6 +13,9 @@ from dlif_core.scan import ImageArray, RegionCurves
 
 Array = NDArray[np.float64]
 
+#: More labels than any atlas has; an image of intensities taken for labels has as many.
+_MOST_LABELS = 10_000
+
 #: Numbers in one slab over all frames, 4 MB of float32; at least one plane is read.
 _SLAB_VALUES = 1 << 20
 
@@ -53,9 +56,10 @@ def label_means(image: ImageArray, labels: NDArray[np.int32], where: str) -> Lab
     Raises
     ------
     ImageError
-        If any value of the image, inside a label or not, is not finite; it says in which frames and how many.
+        If any value of the image, inside a label or not, is not finite; it says in which frames and how many. If there
+        are more labels than an atlas can have.
     """
-    values = np.unique(np.concatenate([np.unique(labels[planes]) for planes in _slabs(image.shape)]))
+    values = _values(labels, image.shape, where)
     voxels = np.zeros(len(values), dtype=np.intp)
     total = np.zeros((image.shape[0], len(values)))
     not_finite = np.zeros(image.shape[0], dtype=int)
@@ -68,6 +72,17 @@ def label_means(image: ImageArray, labels: NDArray[np.int32], where: str) -> Lab
             total[frame] += np.bincount(index, weights=volume.ravel(), minlength=len(values))
     _require_finite(not_finite, where)
     return LabelMeans(values, voxels, (total / voxels).T)
+
+
+def _values(labels: NDArray[np.int32], shape: tuple[int, ...], where: str) -> NDArray[np.int32]:
+    values = np.unique(np.concatenate([np.unique(labels[planes]) for planes in _slabs(shape)]))
+    if len(values) > _MOST_LABELS:
+        raise ImageError(
+            f"its label image holds {len(values)} different labels, more than {_MOST_LABELS}.",
+            where=where,
+            hint="Give an image of region labels, not one of intensities.",
+        )
+    return values
 
 
 def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:

@@ -86,7 +86,10 @@ def opened(uri: str) -> Iterator[Any]:
     except InputError:
         raise
     except OSError as error:
-        raise _in_words(error, uri) from error
+        told = _in_words(error, uri)
+        if told is error:
+            raise
+        raise told from error
 
 
 def read_bytes(uri: str, limit: int) -> bytes:

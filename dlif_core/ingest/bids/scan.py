@@ -62,7 +62,7 @@ def open_scan(files: ScanFiles) -> Iterator[IngestedScan]:
                 label_names=regions.names,
             ),
             blood=blood,
-            warnings=(*metadata.warnings, *_image_warnings(image), *regions.warnings),
+            warnings=(*metadata.warnings, *(() if image is None else image.warnings), *regions.warnings),
             header=b"" if image is None else image.header,
             provenance=_provenance(files, metadata, image, regions),
         )
@@ -122,12 +122,6 @@ def _labelled_regions(files: ScanFiles, image: NiftiImage) -> _Regions:
 
 def _voxel_volume(image: NiftiImage) -> float:
     return float(abs(np.linalg.det(image.affine[:3, :3])))
-
-
-def _image_warnings(image: NiftiImage | None) -> tuple[str, ...]:
-    if image is None or image.length_unit != "unknown":
-        return ()
-    return ("The image header gives no unit of length; mm is assumed, as BIDS asks for.",)
 
 
 def _provenance(files: ScanFiles, metadata: Metadata, image: NiftiImage | None, regions: _Regions) -> dict[str, Any]:
