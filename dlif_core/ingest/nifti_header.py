@@ -248,7 +248,8 @@ def _placed(header: Any, shape: tuple[int, ...], uri: str, warnings: list[str]) 
     if not by_s:
         return _qform(header, uri)
     sform = np.asarray(header.get_sform())
-    warnings.extend(_contradictions(header, sform, shape, uri) if by_q else _other_sizes(header, sform))
+    if np.isfinite(sform).all():
+        warnings.extend(_contradictions(header, sform, shape, uri) if by_q else _other_sizes(header, sform))
     return sform
 
 
@@ -269,6 +270,8 @@ def _contradictions(header: Any, sform: Array, shape: tuple[int, ...], uri: str)
     try:
         qform = _qform(header, uri)
     except ImageError:
+        qform = np.full((4, 4), np.nan)
+    if not np.isfinite(qform).all():
         return ["The qform of the image header can't be read; the sform is used."]
     if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
         return ["The sform and the qform of the image header swap left and right; the sform is used."]

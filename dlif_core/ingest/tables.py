@@ -20,7 +20,7 @@ from dlif_core.ingest.uris import fit_text, read_text
 Array = NDArray[np.float64]
 
 #: Largest files that are read [bytes], and the longest cell, which is that of spreadsheet programs.
-_JSON_BYTES, _TABLE_BYTES, _LONGEST_CELL = 16 * 10**6, 32 * 10**6, 32767
+_JSON_BYTES, TABLE_BYTES, _LONGEST_CELL = 16 * 10**6, 32 * 10**6, 32767
 
 #: Levels of nesting in a JSON file, and digits of a whole number that float64 can hold.
 _LEVELS, _LONGEST_WHOLE = 100, 309
@@ -226,7 +226,7 @@ def read_table(uri: str, required: Sequence[str] = ()) -> TextTable:
         If the file is empty, larger than 32 MB or no text, a row has too many or too few cells, a cell is longer than
         32767 characters, a column name is a duplicate, or a required column is missing.
     """
-    lines = _LINE_END.split(read_text(uri, _TABLE_BYTES))
+    lines = _LINE_END.split(read_text(uri, TABLE_BYTES))
     rows = [[_cell(cell) for cell in line.split("\t")] for line in lines if line.strip()]
     header = rows[0] if rows else []
     _require_sound_header(header, required, uri)

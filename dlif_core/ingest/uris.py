@@ -36,10 +36,19 @@ _UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def file_system_of(uri: str) -> tuple[Any, str]:
-    """Return the fsspec file system of a URI and the path on it; anything without ``://`` is a local path."""
+    """Return the fsspec file system of a URI and the path on it; anything without ``://`` is a local path.
+
+    Raises
+    ------
+    InputError
+        If there is no such file system, or what it needs is not installed.
+    """
     if "://" not in uri:
         return LocalFileSystem(), os.path.join(os.getcwd(), os.path.expanduser(uri))
-    file_system, path = fsspec.url_to_fs(uri)
+    try:
+        file_system, path = fsspec.url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"nothing opens such an address: {error}.", where=uri, hint="Correct the address.") from error
     return file_system, str(path)
 
 
