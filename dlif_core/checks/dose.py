@@ -81,7 +81,8 @@ def _uptake(facts: ScanFacts) -> Iterator[str]:
     suv = facts.acquisition.suv_factor
     if suv is None:
         return
-    late = facts.timing.mid >= 0.5 * facts.timing.end[-1]
+    late = facts.timing.mid >= 0.5 * facts.timing.mid[-1]
+    late[-1] = True
     if facts.image is not None:
         typical, of = float(np.median(facts.image.typical[late])), "where the image has activity"
     else:
