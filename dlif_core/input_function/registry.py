@@ -17,11 +17,12 @@ from dlif_core.input_function import (
     population,
     simultaneous,
 )
+from dlif_core.input_function.from_file import method as from_file
 from dlif_core.input_function.method import Method, Options
 from dlif_core.registry import Registry
 from dlif_core.scan import DynamicScan
 
-_MODULES = (arterial, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population)
+_MODULES = (arterial, from_file, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population)
 
 #: Every input-function method by name; other packages add theirs by entry points of the group.
 METHODS: Registry[Method[Any]] = Registry(
@@ -64,11 +65,11 @@ def estimate(
     Raises
     ------
     ConfigurationError
-        If the method is unknown, or the options are those of another.
+        If the method is unknown, needs options, or the options are those of another.
     InputError
         If the method can't serve this scan; the message is the reason.
     """
-    options = METHODS.named(method).options() if options is None else options
+    options = METHODS.named(method).parse({}) if options is None else options
     return _with_options(method, options).function(scan, tuple(recordings), options)
 
 

@@ -94,7 +94,15 @@ def read_metadata(files: ScanFiles) -> Metadata:
         sidecar.warnings.append(f"Injection is at {injection:g} s; all times are shifted so that it is at 0 s.")
     return Metadata(
         timing=timing,
-        acquisition=Acquisition(_tracer(sidecar), half_life, dose, weight, decay_corrected=True, species=species),
+        acquisition=Acquisition(
+            _tracer(sidecar),
+            half_life,
+            dose,
+            weight,
+            decay_corrected=True,
+            species=species,
+            injection_start=injection,
+        ),
         unit=unit,
         injection_start=injection,
         image_decay=_decay_to_injection(reference - injection, half_life),
