@@ -92,8 +92,8 @@ def _recording(table: BloodRecording | QuantityTable, units: str | None, time_un
         raise BloodError(
             f"there is no column 'time'; the table has {', '.join(map(repr, table.columns))}.",
             where=table.where,
-            hint="Name the columns time, whole_blood, plasma and parent_fraction. A curve of another program is read by "
-            'dlif.estimate_input_function(scan, "from-file", path=…).',
+            hint="Name the columns time, whole_blood, plasma and parent_fraction. A curve of another program is read "
+            'by dlif.estimate_input_function(scan, "from-file", path=…).',
         )
     columns = {
         name: table.values(column, dimension, _given_unit(table, column, dimension, units), "blood_units")

@@ -158,6 +158,11 @@ class FilesOfScan(FromFileOptions):
     labels: dict[str, str]
     unnamed: tuple[str, ...]
 
+    @field_validator("path")
+    @classmethod
+    def _known_placeholders(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        return paths  # they are filled: a brace that is left belongs to the name of a folder
+
 
 def entities(name: str) -> dict[str, str]:
     """Labels in a BIDS name by entity, with their prefix: ``run`` is ``run-1``."""

@@ -185,7 +185,7 @@ def _series(
 ) -> tuple[Series, tuple[str, ...]]:
     """One quantity, repaired like blood samples, with the warnings of that."""
     values = table.columns[column]
-    measured = np.isfinite(values)
+    measured = ~np.isnan(values)
     if quantity in _FRACTIONS:
         values = values * _factor(table, column, "fraction", None, options)
         kind = "parent_fraction" if quantity == "parent_fraction" else "plasma"
