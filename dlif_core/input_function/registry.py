@@ -22,7 +22,7 @@ from dlif_core.input_function.method import Method, Options
 from dlif_core.registry import Registry
 from dlif_core.scan import DynamicScan
 
-_MODULES = (arterial, from_file, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population)
+_MODULES = (arterial, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population, from_file)
 
 #: Every input-function method by name; other packages add theirs by entry points of the group.
 METHODS: Registry[Method[Any]] = Registry(

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import Any
 
-from dlif_core.errors import BloodError, DlifError, InputError, MissingInputError
+from dlif_core.errors import BloodError, ConfigurationError, DlifError, InputError, MissingInputError
 from dlif_core.input_function.from_file.options import FilesOfScan, FromFileOptions, entities
 
 #: Largest file that is read [bytes]; an input function of a day in steps of 0.1 s has 30 MB.
@@ -38,10 +38,19 @@ def files_of(options: FromFileOptions) -> tuple[str, ...]:
 
 
 def matches(path: str) -> list[str]:
-    """URIs of the files that a path or pattern matches, sorted."""
+    """URIs of the files that a path or pattern matches, sorted.
+
+    Raises
+    ------
+    ConfigurationError
+        If the path is a URL of a kind that nothing here can read.
+    """
     import fsspec
 
-    system, inside = fsspec.url_to_fs(path)
+    try:
+        system, inside = fsspec.url_to_fs(path)
+    except (ValueError, ImportError) as fault:
+        raise ConfigurationError(f"{fault}.", where=path, hint="Correct `path` of from-file.") from fault
     found = [inside] if system.isfile(inside) else [name for name in system.glob(inside) if system.isfile(name)]
     remote = "://" in path
     return sorted(str(system.unstrip_protocol(name)) if remote else str(name) for name in found)
@@ -84,7 +93,10 @@ def digests(options: FromFileOptions) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for path in options.path:
-        uris = matches(path)
+        try:
+            uris = matches(path)
+        except OSError:
+            uris = []
         if not uris:
             found[f"file {_end(path)}"] = "missing"
         for uri in (each for file in uris for each in (file, sidecar_of(file))):

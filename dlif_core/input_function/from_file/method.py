@@ -179,7 +179,7 @@ def _above(ratio: Series | None) -> tuple[str, ...]:
 
 
 def _far_above(ratio: Series | None) -> tuple[str, ...]:
-    """Of parent plasma the ratio to whole blood may be small: most of the tracer may be metabolised."""
+    """A warning of parent plasma far above whole blood; far below it may be, as most tracer may be metabolised."""
     return tuple(each for each in implausible_ratio(ratio) if ratio is not None and np.median(ratio.value) > 1)
 
 

@@ -1,5 +1,6 @@
 """Input functions from files: curves of known truth written in each format come back, and the rest is refused."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -294,6 +295,24 @@ def test_a_pattern_matches_one_file(tmp_path: Path) -> None:
     bloodstream(tmp_path / "sub-02_inputfunction.tsv")
     with pytest.raises(BloodError, match=r"2 files match, one is needed: .*sub-01.*sub-02"):
         read(pattern)
+
+
+def test_what_is_no_readable_file_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "a_inputfunction.tsv"
+    os.mkfifo(pipe)
+    with pytest.raises(MissingInputError, match="no such file"):
+        read(pipe)
+    large = tmp_path / "b_inputfunction.tsv"
+    with large.open("wb") as stream:
+        stream.truncate(10**9)
+    with pytest.raises(InputError, match="1000 MB"):
+        read(large)
+    bloodstream(tmp_path / "c_inputfunction.tsv", sidecar=False)
+    (tmp_path / "c_inputfunction.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="not valid JSON"):
+        read(tmp_path / "c_inputfunction.tsv")
+    with pytest.raises(ConfigurationError, match="Protocol not known"):
+        estimate("from-file", scan(), (), METHODS["from-file"].parse({"path": "htp://a_inputfunction.tsv"}))
 
 
 @pytest.mark.parametrize(
