@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,7 +193,8 @@ def _series(
         values = values * _factor(table, column, "concentration", options.units, options)
         values = values * _decay(time, acquisition, options)
         kind = "whole_blood" if quantity == "whole_blood" else "plasma"
-    raw = BloodRecording(options.kind, True, time[measured], source=table.where, **{kind: values[measured]})
+    column_of_blood: dict[str, Any] = {kind: values[measured]}
+    raw = BloodRecording(options.kind, True, time[measured], source=table.where, **column_of_blood)
     repaired, warnings = repair(raw)
     return Series(repaired.time, getattr(repaired, kind), np.full(len(repaired.time), options.kind)), warnings
 
