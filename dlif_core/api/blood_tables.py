@@ -91,7 +91,7 @@ def _recording(table: BloodRecording | QuantityTable, units: str | None, time_un
             where=table.where,
             hint="Name the columns time, whole_blood, plasma and parent_fraction.",
         )
-    columns = {
+    columns: dict[str, Any] = {
         name: table.values(column, dimension, _given_unit(table, column, dimension, units), "blood_units")
         for name, (dimension, names) in _COLUMNS.items()
         if (column := table.one_of(*names)) is not None

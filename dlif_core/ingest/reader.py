@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.checks import Finding, ImageSummary, Timeline
 from dlif_core.scan import DynamicScan
 from dlif_core.validation import Section
 
@@ -120,19 +121,33 @@ class IngestedScan:
         Timing, acquisition, regions; `activity` is read from the file when it is sliced.
     blood
         Blood recordings as recorded, arterial and venous.
-    warnings
-        What had to be assumed or left out, in words for the report.
+    findings
+        What had to be repaired, assumed or left out; the checks of plausibility add theirs, see `dlif_core.checks`.
     header
         Raw NIfTI header of the image without its free text; empty for other formats and without image.
     provenance
         Where everything came from; plain values that JSON can hold.
+    image
+        Summary of the image, if the reader has one; else it is made when the scan is checked.
+    timeline
+        Times that the files state beside the frames.
+    places
+        File, and field where it helps, for findings; keys as in `dlif_core.checks.ScanFacts`.
     """
 
     scan: DynamicScan
     blood: tuple[BloodRecording, ...]
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
     header: bytes = b""
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    image: ImageSummary | None = None
+    timeline: Timeline = Timeline()
+    places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user of the scan must know, in words."""
+        return tuple(finding.message for finding in self.findings)
 
 
 class Reader(Protocol):

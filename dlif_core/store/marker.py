@@ -38,6 +38,8 @@ class Marker:
         Why there is no result, which file or setting is at fault, and what to do about it.
     warnings
         What a reader of the result must know.
+    findings
+        What checks of the data found, as plain values; kept for a product without result, too.
     schema_version
         Layout that it was written in.
     """
@@ -53,6 +55,7 @@ class Marker:
     where: str = ""
     hint: str = ""
     warnings: tuple[str, ...] = ()
+    findings: tuple[Mapping[str, Any], ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> bytes:
@@ -73,7 +76,8 @@ class Marker:
         try:
             fields: dict[str, Any] = json.loads(data)
             require_schema(fields["schema_version"], where=where)
-            return cls(**fields | {"warnings": tuple(fields["warnings"])})
+            lists = {name: tuple(fields.get(name, ())) for name in ("warnings", "findings")}
+            return cls(**fields | lists)
         except (ValueError, TypeError, KeyError) as error:
             raise ProductDamagedError(
                 "the commit marker can't be read.", where=where, hint=REMAKE

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from dlif_core.checks import CHECKS, Level
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
@@ -216,6 +217,8 @@ class StudyConfig(Section):
         Folder or URL for everything that is made.
     scans
         Patterns of scan names to include.
+    accept
+        Names of checks whose doubts about the data are accepted: scans are used in spite of them.
     regions, input_functions, kinetics, select, compare
         See the sections. `input_functions` maps methods to their options, in order of preference; a study file may
         leave out the options of a method.
@@ -225,6 +228,7 @@ class StudyConfig(Section):
     data: DataSource
     output: str
     scans: tuple[str, ...] = ("*",)
+    accept: tuple[str, ...] = ()
     regions: Regions = Regions()
     input_functions: dict[str, SerializeAsAny[Options]] = Field(default_factory=_default_input_functions)
     kinetics: tuple[Kinetics, ...] = Field(default_factory=_default_kinetics)
@@ -235,6 +239,17 @@ class StudyConfig(Section):
     @classmethod
     def _parse_options(cls, methods: Any) -> Any:
         return validated_each(methods, _options, "input_functions") if isinstance(methods, Mapping) else methods
+
+    @field_validator("accept")
+    @classmethod
+    def _are_doubts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            check = CHECKS.named(name, where="accept")
+            if check.level is not Level.DOUBTFUL:
+                raise ConfigurationError(
+                    f"check {name!r} is no doubt: what it finds is {check.level}.", where="accept", hint="Leave it out."
+                )
+        return names
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> StudyConfig:

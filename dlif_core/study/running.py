@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import Executor
 
+from dlif_core.checks.metadata import findings_of
 from dlif_core.errors import InputError
 from dlif_core.store import open_store
 from dlif_core.study.config import StudyConfig
@@ -66,7 +67,16 @@ def run_step(job: Job, executor: Executor) -> Outcome:
 def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:
     status = STAGES[job.step.stage].refusal
     staging = job.store.stage(job.step.product)
-    staging.publish(job.step.fingerprint, status=status, reason=str(fault), seconds=seconds)
+    findings = [finding.as_record() for finding in findings_of(fault)] if status == "excluded" else []
+    staging.publish(
+        job.step.fingerprint,
+        status=status,
+        reason=str(fault),
+        where=fault.where,
+        hint=fault.hint,
+        findings=findings,
+        seconds=seconds,
+    )
     _forget_failure(job)
     return Outcome(job.step, status, str(fault))
 

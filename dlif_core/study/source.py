@@ -110,7 +110,7 @@ def _blood_dataset(recording: BloodRecording) -> xr.Dataset:
     time = ("sample", recording.time, {"long_name": "time from injection", "units": "s"})
     return xr.Dataset(
         {"time": time, **columns},
-        attrs={"arterial": int(recording.arterial), "source": recording.source},
+        attrs={"arterial": int(recording.arterial), "source": recording.source, "refused": recording.refused},
     )
 
 
@@ -140,5 +140,9 @@ def _read_blood(store: Store, name: str, recordings: Iterable[str]) -> Iterable[
         samples = store.open_dataset(name, group=f"blood/{recording}")
         columns = {column: samples[column].to_numpy() for column in ("time", *_BLOOD_COLUMNS) if column in samples}
         yield BloodRecording(
-            name=recording, arterial=bool(samples.attrs["arterial"]), source=samples.attrs["source"], **columns
+            name=recording,
+            arterial=bool(samples.attrs["arterial"]),
+            source=samples.attrs["source"],
+            refused=samples.attrs.get("refused", ""),
+            **columns,
         )
