@@ -238,13 +238,16 @@ def unreadable_part(uri: str) -> str:
     try:
         arrays = list(_arrays(uri))
     except Exception as fault:  # whatever changed bytes may lead to
-        return f"its metadata can't be read ({fault})"
+        return f"its metadata can't be read ({fault})."
     for name, array in arrays:
         try:
             _require_written(array, name)
-            read_back(uri, [(name, region) for region in _regions(array)])
         except StoreError as fault:
             return f"array {name!r}: {fault.message}"
+        try:
+            read_back(uri, [(name, region) for region in _regions(array)])
+        except StoreError:
+            return f"array {name!r} can't be read."
     return ""
 
 

@@ -79,9 +79,7 @@ class Marker:
             lists = {name: tuple(fields.get(name, ())) for name in ("warnings", "findings")}
             return cls(**fields | lists)
         except (ValueError, TypeError, KeyError) as error:
-            raise ProductDamagedError(
-                "the commit marker can't be read.", where=where, hint=REMAKE
-            ) from error
+            raise ProductDamagedError("the commit marker can't be read.", where=where, hint=REMAKE) from error
 
 
 def require_schema(version: object, *, where: object) -> None:

@@ -202,8 +202,10 @@ class Store:
             arrays.require_written(self.uri_of(name))
             sealed = arrays.has_checksums(self.uri_of(name))
         except Exception as error:  # whatever changed bytes may lead to
-            part = self._unreadable_part(name) or f"its metadata can't be read ({error})"
-            raise ProductDamagedError(f"a part of it is missing: {part}", where=self.uri_of(name), hint=REMAKE) from error
+            part = self._unreadable_part(name) or f"its metadata can't be read ({error})."
+            raise ProductDamagedError(
+                f"it is damaged: {part}", where=self.uri_of(name), hint=REMAKE
+            ) from error
         if not sealed:
             self.verify(name)
 
