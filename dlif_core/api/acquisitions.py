@@ -98,4 +98,4 @@ def _stated(fields: Mapping[str, Any], where: str) -> tuple[Acquisition, tuple[s
     weight = sidecar.body_weight()
     return Acquisition(
         sidecar.text("TracerName"), sidecar.half_life(), dose, weight, species=sidecar.text("Species").lower()
-    ), tuple(sidecar.warnings)
+    ), tuple(finding.message for finding in sidecar.findings)

@@ -64,10 +64,11 @@ def merge(recordings: Sequence[BloodRecording]) -> ArterialBlood:
     MissingInputError
         If the scan has no arterial recording.
     BloodError
-        If a recording can't be repaired, or none holds activity.
+        If a recording was refused or can't be repaired, or none holds activity.
     """
     arterial = [recording for recording in recordings if recording.arterial]
     _require_arterial(arterial, recordings)
+    _require_sound(arterial)
     repaired = [repair(recording) for recording in arterial]
     merged = [recording for recording, _ in repaired]
     warnings = tuple(warning for _, found in repaired for warning in found)
@@ -153,6 +154,12 @@ def _require_arterial(arterial: list[BloodRecording], recordings: Sequence[Blood
         where=", ".join(recording.source for recording in recordings),
         hint="Add the arterial samples, or let the study use an image-derived or population input function.",
     )
+
+
+def _require_sound(arterial: list[BloodRecording]) -> None:
+    refused = next((recording for recording in arterial if recording.refused), None)
+    if refused is not None:
+        raise BloodError(refused.refused)
 
 
 def _require_activity(whole_blood: Series | None, plasma: Series | None, source: str) -> None:

@@ -30,6 +30,9 @@ class BloodRecording:
         Shape (samples,), 0 to 1, or None.
     source
         The file it came from.
+    refused
+        Why the samples can't be used, with the file and the remedy; "" if they can. Such a recording stands for a file
+        that no method may read.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class BloodRecording:
     plasma: Array | None = None
     parent_fraction: Array | None = None
     source: str = ""
+    refused: str = ""
 
     def __post_init__(self) -> None:
         for column in ("time", "whole_blood", "plasma", "parent_fraction"):

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.checks.metadata import GROUPS
 from dlif_core.errors import InputError
+from dlif_core.ingest.reader import IngestedScan
 from dlif_core.scan import RegionCurves
 
 Array = NDArray[np.float64]
 
 
-def with_groups(regions: RegionCurves, groups: Mapping[str, Sequence[str]]) -> tuple[RegionCurves, tuple[str, ...]]:
+def with_groups(read: IngestedScan, groups: Mapping[str, Sequence[str]]) -> IngestedScan:
     """Put groups of regions first, each the volume-weighted mean of its members.
 
     Parameters
     ----------
-    regions
-        Curves of single regions.
+    read
+        A scan with curves of single regions.
     groups
         Patterns (as in file names) over the region names, by the name of the group.
 
     Returns
     -------
-    The groups followed by the regions, and warnings: a pattern that matches nothing, volumes that are unknown.
+    The scan with the groups followed by the regions, and with findings: a pattern that matches nothing, volumes that
+    are unknown.
 
     Raises
     ------
     InputError
         If a group has the name of a region.
     """
+    regions, warnings = _grouped(read.scan.regions, groups)
+    findings = (GROUPS.found(warning, where=read.scan.regions.source) for warning in warnings)
+    return replace(read, scan=replace(read.scan, regions=regions), findings=(*read.findings, *findings))
+
+
+def _grouped(regions: RegionCurves, groups: Mapping[str, Sequence[str]]) -> tuple[RegionCurves, tuple[str, ...]]:
     warnings: list[str] = []
     names: list[str] = []
     curves, volumes = [], []

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.checks import Finding, ImageSummary, Timeline
 from dlif_core.scan import DynamicScan
 from dlif_core.validation import Section
 
@@ -54,6 +55,24 @@ class ScanSource:
     curves: str = DEFAULT_CURVES
 
 
+class ListingFault(NamedTuple):
+    """What is wrong with a scan already as its files are listed; in words, as a `DlifError` has them.
+
+    Attributes
+    ----------
+    message
+        What is wrong.
+    where
+        URI of the file or folder.
+    hint
+        What to do about it.
+    """
+
+    message: str
+    where: str
+    hint: str
+
+
 @dataclass(frozen=True)
 class ScanFiles:
     """The files of one scan; plain values only, so that it travels between processes.
@@ -74,6 +93,9 @@ class ScanFiles:
         Whether the scan has an image file. It is known from the names of files: the image may yet be unreadable.
     options
         Options with which the reader found the scan and opens it.
+    faults
+        What is wrong with the files as they were listed, for example that a folder can't be. A scan with a fault is
+        listed and planned like any other, and is refused with the fault when it is opened; `files` may lack some.
     """
 
     scan_id: str
@@ -84,6 +106,7 @@ class ScanFiles:
     session: str = ""
     has_image: bool = False
     options: ReaderOptions = NO_OPTIONS
+    faults: tuple[ListingFault, ...] = ()
 
     def role(self, name: str) -> tuple[str, ...]:
         """Return the URIs in a role, empty if there are none; only the reader knows what the role means."""
@@ -120,19 +143,33 @@ class IngestedScan:
         Timing, acquisition, regions; `activity` is read from the file when it is sliced.
     blood
         Blood recordings as recorded, arterial and venous.
-    warnings
-        What had to be assumed or left out, in words for the report.
+    findings
+        What had to be repaired, assumed or left out; the checks of plausibility add theirs, see `dlif_core.checks`.
     header
         Raw NIfTI header of the image without its free text; empty for other formats and without image.
     provenance
         Where everything came from; plain values that JSON can hold.
+    image
+        Summary of the image, if the reader has one; else it is made when the scan is checked.
+    timeline
+        Times that the files state beside the frames.
+    places
+        File, and field where it helps, for findings; keys as in `dlif_core.checks.ScanFacts`.
     """
 
     scan: DynamicScan
     blood: tuple[BloodRecording, ...]
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
     header: bytes = b""
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    image: ImageSummary | None = None
+    timeline: Timeline = Timeline()
+    places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user of the scan must know, in words."""
+        return tuple(finding.message for finding in self.findings)
 
 
 class Reader(Protocol):
@@ -168,7 +205,7 @@ class Reader(Protocol):
         """List the scans at a source in the order of their ids.
 
         Only names of files are looked at. What a scan needs is checked when it is opened, so that one bad scan doesn't
-        hide the others.
+        hide the others. What can't be listed, or is misplaced, is among the `ScanFiles.faults` of its scan.
 
         Raises
         ------

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.checks import ImageSummary
 from dlif_core.errors import ImageError
-from dlif_core.scan import ImageArray, RegionCurves
+from dlif_core.scan import WHOLE_IMAGE, ImageArray, RegionCurves
+
+__all__ = ["WHOLE_IMAGE", "LabelMeans", "label_means", "region_curves", "summary_of"]
 
 Array = NDArray[np.float64]
 
@@ -18,8 +21,6 @@ _MOST_LABELS = 10_000
 
 #: Numbers in one slab over all frames, 4 MB of float32; at least one plane is read.
 _SLAB_VALUES = 1 << 20
-
-WHOLE_IMAGE = "whole image"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +35,17 @@ class LabelMeans:
         Voxels of each, shape (labels,).
     activity
         Mean curves, shape (labels, frames), in the image's unit.
+    image
+        The whole image in a few numbers for each frame.
     """
 
     labels: NDArray[np.int32]
     voxels: NDArray[np.intp]
     activity: Array
+    image: ImageSummary
 
 
-def label_means(image: ImageArray, labels: NDArray[np.int32], where: str) -> LabelMeans:
+def label_means(image: ImageArray, labels: NDArray[np.int32], voxel_volume: float, where: str) -> LabelMeans:
     """Average the image over each label, frame by frame.
 
     Parameters
@@ -50,6 +54,8 @@ def label_means(image: ImageArray, labels: NDArray[np.int32], where: str) -> Lab
         Shape (frames, z, y, x); read in slabs of planes.
     labels
         Shape (z, y, x).
+    voxel_volume
+        Volume of a voxel [mm³].
     where
         The image file, for the error message.
 
@@ -63,15 +69,26 @@ def label_means(image: ImageArray, labels: NDArray[np.int32], where: str) -> Lab
     voxels = np.zeros(len(values), dtype=np.intp)
     total = np.zeros((image.shape[0], len(values)))
     not_finite = np.zeros(image.shape[0], dtype=int)
+    square, lowest, highest = np.zeros((3, image.shape[0]))
     for planes in _slabs(image.shape):
         slab = np.asarray(image[:, planes])
         index = np.searchsorted(values, labels[planes]).ravel()
         voxels += np.bincount(index, minlength=len(values))
         for frame, volume in enumerate(slab):
             not_finite[frame] += volume.size - np.count_nonzero(np.isfinite(volume))
+            square[frame] += np.square(volume, dtype=float).sum()
             total[frame] += np.bincount(index, weights=volume.ravel(), minlength=len(values))
+        lowest = np.minimum(lowest, slab.min(axis=(1, 2, 3)))
+        highest = np.maximum(highest, slab.max(axis=(1, 2, 3)))
     _require_finite(not_finite, where)
-    return LabelMeans(values, voxels, (total / voxels).T)
+    count = int(voxels.sum())
+    summary = ImageSummary(count, voxel_volume, total.sum(axis=1) / count, square / count, lowest, highest)
+    return LabelMeans(values, voxels, (total / voxels).T, summary)
+
+
+def summary_of(image: ImageArray, voxel_volume: float, where: str) -> ImageSummary:
+    """An image in a few numbers for each frame, read once in slabs; parameters and errors as of `label_means`."""
+    return label_means(image, np.broadcast_to(np.int32(1), image.shape[1:]), voxel_volume, where).image
 
 
 def _values(labels: NDArray[np.int32], shape: tuple[int, ...], where: str) -> NDArray[np.int32]:

@@ -5,13 +5,13 @@ A reader is one line in `READERS`. Other packages add theirs by an entry point o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from types import MappingProxyType
 
-from dlif_core.errors import ConfigurationError, MissingInputError
+from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.ingest.bids.reader import PetBids
+from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
     ImageGeometry,
@@ -102,8 +102,10 @@ def looked_for(format: str | None = None) -> str:
 
 
 @contextmanager
-def open_scan(files: ScanFiles, region_groups: Mapping[str, Sequence[str]] = _NO_GROUPS) -> Iterator[IngestedScan]:
-    """Read and validate one scan.
+def open_scan(
+    files: ScanFiles, region_groups: Mapping[str, Sequence[str]] = _NO_GROUPS, accept: Collection[str] = ()
+) -> Iterator[IngestedScan]:
+    """Read one scan and check it.
 
     Parameters
     ----------
@@ -112,21 +114,25 @@ def open_scan(files: ScanFiles, region_groups: Mapping[str, Sequence[str]] = _NO
     region_groups
         Patterns over region names by the name of a group. Each group becomes a region before the others, whose curve
         is the volume-weighted mean of its members.
+    accept
+        Names of checks whose doubts are accepted.
 
     Yields
     ------
-    The scan; its image can be sliced until the context ends.
+    The scan, without what its findings rule out; its image can be sliced until the context ends.
 
     Raises
     ------
     InputError
-        Of the kind that names the fault, with the file and what to do about it.
+        Of the kind that names the fault, with the file and what to do about it; a `RefusedScanError` if a check rules
+        out the scan.
     """
+    from dlif_core.ingest.examination import examined
     from dlif_core.ingest.groups import with_groups
 
+    _require_listed(files)
     with READERS.named(files.reader).open(files) as read:
-        regions, warnings = with_groups(read.scan.regions, region_groups)
-        yield replace(read, scan=replace(read.scan, regions=regions), warnings=(*read.warnings, *warnings))
+        yield examined(with_groups(read, region_groups), accept)
 
 
 def image_geometry(files: ScanFiles) -> ImageGeometry | None:
@@ -135,9 +141,17 @@ def image_geometry(files: ScanFiles) -> ImageGeometry | None:
     Raises
     ------
     InputError
-        If the header can't be read.
+        If the header can't be read, or the scan has a fault of its files.
     """
+    _require_listed(files)
     return READERS.named(files.reader).geometry(files)
+
+
+def _require_listed(files: ScanFiles) -> None:
+    faults = Faults(f"{files.root}/")
+    for message, where, hint in files.faults:
+        faults.add(InputError(message, where=where, hint=hint))
+    faults.raise_any()
 
 
 def deciding_facts(files: ScanFiles) -> dict[str, str]:

@@ -38,7 +38,7 @@ _FEWEST = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class LateLevel:
     """Level of blood late in the scan.
 
     Attributes
@@ -72,7 +72,9 @@ class Heart:
     recovery: float
 
 
-def find_heart(scan: DynamicScan, pool: Array, late: Map, level: Level, other_pool: Mask | None = None) -> Heart | None:
+def find_heart(
+    scan: DynamicScan, pool: Array, late: Map, level: LateLevel, other_pool: Mask | None = None
+) -> Heart | None:
     """The left ventricle of a mouse, or None where no place looks like one.
 
     Parameters

@@ -27,7 +27,7 @@ from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
-from dlif_core.input_function.heart import Level, find_heart, mean_curve
+from dlif_core.input_function.heart import LateLevel, find_heart, mean_curve
 from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.one_sample import sample_near
 from dlif_core.scan import DynamicScan, ImageArray
@@ -184,20 +184,20 @@ def corrected_pool(
 
 def _late_level(
     scan: DynamicScan, curve: Array, recordings: Sequence[BloodRecording], at: float | None
-) -> tuple[Level, dict[str, Any]]:
+) -> tuple[LateLevel, dict[str, Any]]:
     """Level of blood late in the scan, from the pool or from a sample."""
     timing = scan.timing
     if at is None:
         weights = np.where(_late_frames(timing), timing.duration, 0.0)
         weights /= weights.sum()
-        return Level(weights, float(weights @ curve)), {}
+        return LateLevel(weights, float(weights @ curve)), {}
     sample = sample_near(recordings, at, scan.acquisition, "late_sample")
     within = min(sample.time, float(timing.mid[-1]))
     weights = np.array([np.interp(within, timing.mid, frame) for frame in np.eye(len(timing))])
-    return Level(weights, sample.whole_blood), {"late sample": sample.provenance}
+    return LateLevel(weights, sample.whole_blood), {"late sample": sample.provenance}
 
 
-def _through_level(curve: Array, surroundings: Array, level: Level) -> Array:
+def _through_level(curve: Array, surroundings: Array, level: LateLevel) -> Array:
     """The curve with as much of its surroundings subtracted or added as brings it to a level."""
     share = float((curve - surroundings) @ level.weights)
     part = np.clip((level.value - curve @ level.weights) / share, -_MOST_SPILL, _MOST_SPILL) if share else 0.0

@@ -27,7 +27,7 @@ from dlif_core.report.numbers import (
     unit_text,
 )
 from dlif_core.report.regions import MOST_PANELS, fit_facts
-from dlif_core.report.scan import Finding
+from dlif_core.report.scan import Headline
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.agreement import bland_altman, concordance, relative_error
 from dlif_core.statistics.curves import input_function_metrics
@@ -159,13 +159,13 @@ def _facts(report: CohortReport) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in facts if value)
 
 
-def _findings(report: CohortReport) -> tuple[Finding, ...]:
+def _findings(report: CohortReport) -> tuple[Headline, ...]:
     counts = report.scans["status"].value_counts()
     total = len(report.scans)
     found = [
-        Finding(tone, f"{counts[status]} of {total} {status}") for status, tone in STATUSES.items() if status in counts
+        Headline(tone, f"{counts[status]} of {total} {status}") for status, tone in STATUSES.items() if status in counts
     ]
-    return (*found, Finding("warn", counted(len(report.warnings), "warning"))) if report.warnings else tuple(found)
+    return (*found, Headline("warn", counted(len(report.warnings), "warning"))) if report.warnings else tuple(found)
 
 
 def _scan_table(scans: pd.DataFrame) -> ReportTable:

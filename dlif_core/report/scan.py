@@ -91,8 +91,8 @@ class ScanReport:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One finding at the head of a report, with its tone ("good", "warn", "bad")."""
+class Headline:
+    """One statement at the head of a report, with its tone ("good", "warn", "bad")."""
 
     tone: str
     text: str
@@ -136,21 +136,21 @@ def scan_report(report: ScanReport) -> str:
     )
 
 
-def findings(report: ScanReport) -> tuple[Finding, ...]:
+def findings(report: ScanReport) -> tuple[Headline, ...]:
     """Findings shown at the head of a report: fits, unavailable products, warnings."""
     warnings = len(_all_warnings(report))
     found = [_fit_finding(report)]
     if report.unavailable:
-        found.append(Finding("warn", f"{counted(len(report.unavailable), 'product')} unavailable"))
-    found.append(Finding("warn", counted(warnings, "warning")) if warnings else Finding("good", "no warnings"))
+        found.append(Headline("warn", f"{counted(len(report.unavailable), 'product')} unavailable"))
+    found.append(Headline("warn", counted(warnings, "warning")) if warnings else Headline("good", "no warnings"))
     return tuple(found)
 
 
-def _fit_finding(report: ScanReport) -> Finding:
+def _fit_finding(report: ScanReport) -> Headline:
     counts = count_statuses(report.region_fits)
     total = sum(counts.values())
     if not total:
-        return Finding("bad", "no region was fitted")
+        return Headline("bad", "no region was fitted")
     converged = counts.get(FitStatus.CONVERGED, 0)
     optimum = converged + counts.get(FitStatus.AT_BOUND, 0)
     text = f"{converged} of {counted(total, 'region fit')} converged"
@@ -158,7 +158,7 @@ def _fit_finding(report: ScanReport) -> Finding:
         text += f", {optimum - converged} at a bound"
     if total > optimum:
         text += f", {total - optimum} failed or undetermined"
-    return Finding("good" if converged == total else "bad" if optimum == 0 else "warn", text)
+    return Headline("good" if converged == total else "bad" if optimum == 0 else "warn", text)
 
 
 def _all_warnings(report: ScanReport) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from dlif_core.errors import ProductDamagedError, SchemaVersionError, StoreError
-from dlif_core.store.layout import SCHEMA_VERSION
+from dlif_core.store.layout import REMAKE, SCHEMA_VERSION
 
 Status = Literal["success", "excluded", "unavailable", "failed"]
 
@@ -38,6 +38,8 @@ class Marker:
         Why there is no result, which file or setting is at fault, and what to do about it.
     warnings
         What a reader of the result must know.
+    findings
+        What checks of the data found, as plain values; kept for a product without result, too.
     schema_version
         Layout that it was written in.
     """
@@ -53,11 +55,12 @@ class Marker:
     where: str = ""
     hint: str = ""
     warnings: tuple[str, ...] = ()
+    findings: tuple[Mapping[str, Any], ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> bytes:
         """The marker as stored in the file."""
-        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
     @classmethod
     def from_json(cls, data: bytes, *, where: object) -> Marker:
@@ -73,11 +76,10 @@ class Marker:
         try:
             fields: dict[str, Any] = json.loads(data)
             require_schema(fields["schema_version"], where=where)
-            return cls(**fields | {"warnings": tuple(fields["warnings"])})
+            lists = {name: tuple(fields.get(name, ())) for name in ("warnings", "findings")}
+            return cls(**fields | lists)
         except (ValueError, TypeError, KeyError) as error:
-            raise ProductDamagedError(
-                "the commit marker can't be read.", where=where, hint="Delete the product and run again."
-            ) from error
+            raise ProductDamagedError("the commit marker can't be read.", where=where, hint=REMAKE) from error
 
 
 def require_schema(version: object, *, where: object) -> None:

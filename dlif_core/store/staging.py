@@ -154,6 +154,7 @@ class Staging:
         where: str = "",
         hint: str = "",
         warnings: Sequence[str] = (),
+        findings: Sequence[Mapping[str, Any]] = (),
         seconds: float | None = None,
         executor: Executor | None = None,
     ) -> Marker:
@@ -167,6 +168,8 @@ class Staging:
             Given if there is no result; see `Marker`.
         warnings
             Warnings that a user of the result must know.
+        findings
+            What checks of the data found, as plain values.
         seconds
             How long it took [s]; by default since `Store.stage`.
         executor
@@ -192,6 +195,7 @@ class Staging:
             where=where,
             hint=hint,
             warnings=tuple(warnings),
+            findings=tuple(findings),
         )
         self._folder.flush(self._area.product)
         self._folder.write(f"{self._area.product}/{MARKER_FILE}", marker.to_json())

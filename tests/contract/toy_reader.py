@@ -69,7 +69,6 @@ class ToyReader:
                 affine=None if image is None else np.diag([VOXEL_SIZE, VOXEL_SIZE, VOXEL_SIZE, 1.0]),
             ),
             blood=(BloodRecording("plasma", True, time, plasma=scale * plasma, source=uri),),
-            warnings=(),
             provenance={"reader": self.title, "files": dict(files.inputs())},
         )
 

@@ -1,4 +1,6 @@
-"""A store that an earlier version wrote stays current: what decides a product keeps its name and its value.
+"""A store that an earlier version wrote: what decides a product keeps its name and its value.
+
+Only the version of ingest has changed since: scans are read again, because the checks of their data hold for all.
 
 The archive holds a study of two subjects with image, blood and region curves, and the products that version 0.1.0 at
 commit 06f6e78 made of it; of reports and the cohort only the commit markers.
@@ -15,6 +17,7 @@ from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.input_functions import read_input_function
 from dlif_core.study.plan import make_plan
 from dlif_core.study.source import read_scan
+from dlif_core.study.stages.ingest import IngestStage
 from dlif_core.study.step import State
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "earlier-store.tar.gz"
@@ -29,13 +32,21 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
     return load_study(folder / "study.yaml")
 
 
-def test_every_product_of_it_is_current(study: StudyConfig) -> None:
+def test_its_scans_are_read_again_so_that_they_are_checked(study: StudyConfig) -> None:
+    plan = make_plan(study, open_store(study.output))
+    roots = {planned.reasons[0] for planned in plan.steps if planned.step.stage == "ingest"}
+    assert roots == {"ingest algorithm: 1 → 2"}
+
+
+def test_every_other_product_of_it_is_current(study: StudyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IngestStage, "version", 1)
     plan = make_plan(study, open_store(study.output))
     assert {planned.step.title: planned.reasons for planned in plan.steps if planned.state is not State.CURRENT} == {}
     assert len(plan.steps) == 58
 
 
-def test_what_decides_a_product_is_as_it_was(study: StudyConfig) -> None:
+def test_what_decides_a_product_is_as_it_was(study: StudyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IngestStage, "version", 1)
     store = open_store(study.output)
     for planned in make_plan(study, store).steps:
         marker = store.marker(planned.step.product)

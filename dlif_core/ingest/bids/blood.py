@@ -73,7 +73,7 @@ def _read_recording(name: str, uri: str, sidecars: Sequence[str], metadata: Meta
             _require_venous_columns(table, uri)
 
 
-def _curves(table: TextTable, fields: Mapping[str, Any], prefix: str, sidecar: str, decay: float) -> dict[str, Array]:
+def _curves(table: TextTable, fields: Mapping[str, Any], prefix: str, sidecar: str, decay: float) -> dict[str, Any]:
     found = {}
     for field, column, dimension in _COLUMNS:
         name = prefix + column

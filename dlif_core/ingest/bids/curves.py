@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.checks import Finding
+from dlif_core.checks.metadata import REGIONS_LEFT_OUT, UNIT_NOT_GIVEN
 from dlif_core.errors import CurveError, FrameTimingError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.ingest.bids.metadata import Metadata
@@ -35,12 +37,12 @@ def the_only(uris: Sequence[str], what: str, hint: str) -> str:
     return uris[0]
 
 
-def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tuple[str, ...]]:
+def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tuple[Finding, ...]]:
     """Read a scan's table of region curves (``*_tacs.tsv``) with volumes and names from its companions.
 
     Returns
     -------
-    Curves [Bq/mL], decay-corrected to injection like the image they were taken from, and warnings.
+    Curves [Bq/mL], decay-corrected to injection like the image they were taken from, and findings.
 
     Raises
     ------
@@ -58,26 +60,27 @@ def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tup
     )
     table = read_table(uri, required=_TIMES)
     fields = read_sidecar(files.role("curves_sidecar"))
-    warnings: list[str] = []
+    findings: list[Finding] = []
     _require_same_frames(table, _scale(fields, "frame_start", "time", "s", uri), metadata)
     columns = [name for name in table.columns if name not in _TIMES]
-    unit = _unit(fields, metadata.unit, uri, warnings)
+    unit = _unit(fields, metadata.unit, uri, findings)
     activity = np.array([table.numbers(name) for name in columns]).reshape(len(columns), len(metadata.timing)) * unit
     names = _region_names(columns, files)
-    keep = _finite_regions(names, activity, uri, warnings)
+    keep = _finite_regions(names, activity, uri, findings)
     volumes = _volumes(files)
     kept = tuple(names[i] for i in keep)
     volume = np.array([volumes.get(name, np.nan) for name in kept])
-    return RegionCurves(kept, activity[keep] * metadata.image_decay, volume, source=uri), tuple(warnings)
+    return RegionCurves(kept, activity[keep] * metadata.image_decay, volume, source=uri), tuple(findings)
 
 
-def _unit(fields: Mapping[str, Any], image_unit: str, uri: str, warnings: list[str]) -> float:
+def _unit(fields: Mapping[str, Any], image_unit: str, uri: str, findings: list[Finding]) -> float:
     """Return the factor from the curves' unit to Bq/mL; the image's unit if no sidecar states one at its top level."""
     unit = fields.get("Units")
     if not is_given(unit):
-        warnings.append(
+        message = (
             f"No sidecar states the unit of the region curves; they are taken to be in {image_unit}, like the image."
         )
+        findings.append(UNIT_NOT_GIVEN.found(message, where=uri))
         unit = image_unit
     return factor(str(unit), "concentration", where=uri)
 
@@ -114,11 +117,12 @@ def _region_names(columns: Sequence[str], files: ScanFiles) -> list[str]:
     return [table.get(int(name), name) if name.isdigit() else name for name in columns]
 
 
-def _finite_regions(names: Sequence[str], activity: Array, uri: str, warnings: list[str]) -> list[int]:
+def _finite_regions(names: Sequence[str], activity: Array, uri: str, findings: list[Finding]) -> list[int]:
     keep = [i for i in range(len(names)) if np.isfinite(activity[i]).all()]
     dropped = [name for i, name in enumerate(names) if i not in keep]
     if dropped:
-        warnings.append(f"Regions with values that are not finite are left out: {', '.join(dropped)}.")
+        message = f"Regions with values that are not finite are left out: {', '.join(dropped)}."
+        findings.append(REGIONS_LEFT_OUT.found(message, where=uri))
     if not keep:
         raise CurveError("no region has a finite curve.", where=uri, hint="Extract the region curves again.")
     return keep

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dlif_core.checks import Finding, Timeline
+from dlif_core.checks.metadata import NOT_GIVEN, TIME_AXIS, UNIT_NOT_GIVEN, WEIGHT_NOT_GIVEN
 from dlif_core.errors import MissingInputError
 from dlif_core.frames import FrameTiming
 from dlif_core.ingest.bids.sidecar import Sidecar, read_sidecar
@@ -47,8 +49,10 @@ class Metadata:
         The same for blood, which PET-BIDS corrects to TimeZero.
     kept
         Technical fields for the record.
-    warnings
+    findings
         What was assumed.
+    timeline
+        Times stated beside the frames.
     where
         The most specific sidecar.
     """
@@ -60,8 +64,9 @@ class Metadata:
     image_decay: float
     blood_decay: float
     kept: Mapping[str, str]
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     where: str
+    timeline: Timeline = Timeline()
 
     @property
     def image_factor(self) -> float:
@@ -89,18 +94,28 @@ def read_metadata(files: ScanFiles) -> Metadata:
     stated_weight = sidecar.attempt(sidecar.body_weight, None)
     dose = sidecar.injected_activity()
     sidecar.faults.raise_any()
-    weight, species = _participant(files, stated_weight, sidecar.warnings)
+    weight, species = _participant(files, stated_weight, sidecar.findings)
     if injection:
-        sidecar.warnings.append(f"Injection is at {injection:g} s; all times are shifted so that it is at 0 s.")
+        sidecar.note(
+            TIME_AXIS, f"Injection is at {injection:g} s; all times are shifted so that it is at 0 s.", "InjectionStart"
+        )
     return Metadata(
         timing=timing,
-        acquisition=Acquisition(_tracer(sidecar), half_life, dose, weight, decay_corrected=True, species=species),
+        acquisition=Acquisition(
+            _tracer(sidecar),
+            half_life,
+            dose,
+            weight,
+            decay_corrected=True,
+            species=species,
+            injection_start=injection,
+        ),
         unit=unit,
         injection_start=injection,
         image_decay=_decay_to_injection(reference - injection, half_life),
         blood_decay=_decay_to_injection(-injection, half_life),
         kept={name: sidecar.text(name) for name in _KEPT if sidecar.text(name)},
-        warnings=tuple(sidecar.warnings),
+        findings=tuple(sidecar.findings),
         where=sidecar.where,
     )
 
@@ -123,17 +138,17 @@ def _decay_to_injection(reference: float, half_life: float) -> float:
 
 def _tracer(sidecar: Sidecar) -> str:
     if not sidecar.text("TracerName"):
-        sidecar.warnings.append("TracerName is not given; the tracer is unknown.")
+        sidecar.note(NOT_GIVEN, "TracerName is not given; the tracer is unknown.", "TracerName")
     return sidecar.text("TracerName")
 
 
-def _participant(files: ScanFiles, weight: float | None, warnings: list[str]) -> tuple[float | None, str]:
+def _participant(files: ScanFiles, weight: float | None, findings: list[Finding]) -> tuple[float | None, str]:
     """Return body weight [kg] and species; the sidecar's own weight takes precedence over the participant's."""
     row = _participant_row(files)
     if weight is None:
-        weight = _weight(row.get("weight"), files, warnings)
+        weight = _weight(row.get("weight"), files, findings)
     if weight is None:
-        warnings.append("The body weight is unknown; SUV is unavailable.")
+        findings.append(WEIGHT_NOT_GIVEN.found("The body weight is unknown; SUV is unavailable."))
     species = row.get("species", "").lower()
     return weight, _SPECIES.get(species, species) if is_given(species) else ""
 
@@ -150,13 +165,14 @@ def _participant_row(files: ScanFiles) -> dict[str, str]:
     return {name: table.columns[name][row] for name in ("weight", "species") if name in table.columns}
 
 
-def _weight(cell: str | None, files: ScanFiles, warnings: list[str]) -> float | None:
+def _weight(cell: str | None, files: ScanFiles, findings: list[Finding]) -> float | None:
     value = number(cell)
     if value is None or value <= 0:
         return None
     described = read_sidecar(files.role("participants_sidecar")).get("weight")
     unit = described.get("Units") if isinstance(described, dict) else None
     if not is_given(unit):
-        warnings.append("participants.json states no unit for weight; kg is assumed, as BIDS recommends.")
+        message = "participants.json states no unit for weight; kg is assumed, as BIDS recommends."
+        findings.append(UNIT_NOT_GIVEN.found(message, where=files.role("participants")[0]))
         unit = "kg"
     return value * factor(str(unit), "mass", where=f"{files.role('participants')[0]}, column weight")

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from dlif_core.checks import Finding, ImageSummary
+from dlif_core.checks.metadata import FILES_LEFT_OUT, IMAGE_HEADER, REGIONS_LEFT_OUT
 from dlif_core.errors import FrameTimingError, MissingInputError
 from dlif_core.ingest.bids.blood import read_blood
 from dlif_core.ingest.bids.curves import label_names, read_curves, the_only
@@ -25,9 +27,10 @@ class _Regions:
 
     curves: RegionCurves
     made_from: str
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     labels: Any = None
     names: Mapping[int, str] = field(default_factory=dict)
+    image: ImageSummary | None = None
 
 
 @contextmanager
@@ -62,9 +65,12 @@ def open_scan(files: ScanFiles) -> Iterator[IngestedScan]:
                 label_names=regions.names,
             ),
             blood=blood,
-            warnings=(*metadata.warnings, *(() if image is None else image.warnings), *regions.warnings),
+            findings=(*metadata.findings, *_image_findings(image, files), *regions.findings),
             header=b"" if image is None else image.header,
             provenance=_provenance(files, metadata, image, regions),
+            image=regions.image,
+            timeline=metadata.timeline,
+            places=_places(files, metadata, regions),
         )
 
 
@@ -97,31 +103,52 @@ def _require_same_frames(image: NiftiImage, uri: str, metadata: Metadata) -> Non
 
 def _regions(files: ScanFiles, metadata: Metadata, image: NiftiImage | None) -> _Regions:
     if image is None:
-        curves, warnings = read_curves(files, metadata)
-        return _Regions(curves, "table of region curves", warnings)
+        curves, findings = read_curves(files, metadata)
+        return _Regions(curves, "table of region curves", findings)
     if files.role("labels"):
         return _labelled_regions(files, image)
     everywhere = np.broadcast_to(np.int32(1), image.shape[1:])
-    whole = label_means(image, everywhere, files.role("image")[0])
+    whole = label_means(image, everywhere, _voxel_volume(image), files.role("image")[0])
     if files.role("curves"):
-        curves, warnings = read_curves(files, metadata)
-        return _Regions(curves, "table of region curves", warnings)
+        curves, findings = read_curves(files, metadata)
+        return _Regions(curves, "table of region curves", findings, image=whole.image)
     curves, _ = region_curves(whole, {1: WHOLE_IMAGE}, _voxel_volume(image), files.role("image")[0])
-    return _Regions(curves, WHOLE_IMAGE)
+    return _Regions(curves, WHOLE_IMAGE, image=whole.image)
 
 
 def _labelled_regions(files: ScanFiles, image: NiftiImage) -> _Regions:
     uri = the_only(files.role("labels"), "label images", "Keep one *_dseg.nii.gz for each scan below derivatives.")
     labels, names = read_labels(uri, image), label_names(files.role("labels_dseg"))
-    means = label_means(image, labels, files.role("image")[0])
+    means = label_means(image, labels, _voxel_volume(image), files.role("image")[0])
     curves, warnings = region_curves(means, names, _voxel_volume(image), uri)
+    findings = [REGIONS_LEFT_OUT.found(warning, where=uri) for warning in warnings]
     if files.role("curves"):
-        warnings = (*warnings, "The scan has a label image, so its table of region curves is not used.")
-    return _Regions(curves, "label image", warnings, labels, names)
+        message = "The scan has a label image, so its table of region curves is not used."
+        findings.append(FILES_LEFT_OUT.found(message, where=files.role("curves")[0]))
+    return _Regions(curves, "label image", tuple(findings), labels, names, means.image)
 
 
 def _voxel_volume(image: NiftiImage) -> float:
     return float(abs(np.linalg.det(image.affine[:3, :3])))
+
+
+def _image_findings(image: NiftiImage | None, files: ScanFiles) -> tuple[Finding, ...]:
+    warnings = () if image is None else image.warnings
+    return tuple(IMAGE_HEADER.found(warning, where=files.role("image")[0]) for warning in warnings)
+
+
+def _places(files: ScanFiles, metadata: Metadata, regions: _Regions) -> dict[str, str]:
+    """Files and fields that findings name."""
+    blood = [uris[0] for role, uris in files.files.items() if role.startswith("blood/")]
+    return {
+        "frames": f"{metadata.where}, fields FrameTimesStart and FrameDuration",
+        "dose": f"{metadata.where}, field InjectedRadioactivity",
+        "weight": files.role("participants")[0] if files.role("participants") else metadata.where,
+        "image": files.role("image")[0] if files.has_image else "",
+        "regions": regions.curves.source,
+        "blood": ", ".join(blood),
+        "decay": f"{metadata.where}, decay correction",
+    }
 
 
 def _provenance(files: ScanFiles, metadata: Metadata, image: NiftiImage | None, regions: _Regions) -> dict[str, Any]:

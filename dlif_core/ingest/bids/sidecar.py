@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.checks import Check, Finding
+from dlif_core.checks.metadata import DOSE_NOT_GIVEN, DOSE_UNREADABLE, FRAME_GAPS, NOT_GIVEN, TIME_AXIS
 from dlif_core.errors import DlifError, FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
 from dlif_core.ingest.faults import Faults
@@ -41,15 +43,20 @@ class Sidecar:
         The most specific sidecar, for messages.
     faults
         What makes the scan unusable.
-    warnings
-        What was assumed, in words for the report.
+    findings
+        What was assumed.
     """
 
     def __init__(self, fields: Mapping[str, Any], where: str) -> None:
         self.fields = fields
         self.where = where
         self.faults = Faults(where)
-        self.warnings: list[str] = []
+        self.findings: list[Finding] = []
+
+    def note(self, check: Check, message: str, field: str = "", remedy: str = "") -> None:
+        """Remember what a check found in a field."""
+        where = f"{self.where}, field {field}" if field else self.where
+        self.findings.append(check.found(message, where=where, remedy=remedy))
 
     def attempt(self, read: Callable[[], _Value], otherwise: _Value) -> _Value:
         """Return what `read` returns; on a fault, collect it and return `otherwise`, until all are raised."""
@@ -81,11 +88,14 @@ class Sidecar:
         timing = FrameTiming(start - injection, duration, where=self.where)
         scan_start = number(self.fields.get("ScanStart"))
         if scan_start is not None and abs(scan_start - start[0]) > 0.5:
-            self.warnings.append(
+            self.note(
+                TIME_AXIS,
                 f"ScanStart is {scan_start:g} s but the first frame starts at {start[0]:g} s; "
-                "FrameTimesStart is used unchanged, relative to TimeZero."
+                "FrameTimesStart is used unchanged, relative to TimeZero.",
+                "ScanStart",
             )
-        self.warnings.extend(f"There is a {gap}." for gap in timing.gaps)
+        for gap in timing.gaps:
+            self.note(FRAME_GAPS, f"There is a {gap}.", "FrameTimesStart")
         return timing
 
     def _require_times(self, *names: str) -> None:
@@ -153,7 +163,11 @@ class Sidecar:
                 "ImageDecayCorrectionTime to its reference.",
             )
         if corrected is not True and scheme not in ("ADMIN", "START"):
-            self.warnings.append("ImageDecayCorrected is not given; the image is taken to be decay-corrected.")
+            self.note(
+                NOT_GIVEN,
+                "ImageDecayCorrected is not given; the image is taken to be decay-corrected.",
+                "ImageDecayCorrected",
+            )
         if scheme == "START" and number(self.fields.get("ImageDecayCorrectionTime")) is None:
             return self._seconds("ScanStart", "decay correction is taken to be to time zero")
         return self._seconds("ImageDecayCorrectionTime", "decay correction is taken to be to injection", injection)
@@ -162,13 +176,16 @@ class Sidecar:
         """Return the injected activity [Bq]; None, with a warning, if it can't be read with certainty."""
         value, unit = number(self.fields.get("InjectedRadioactivity")), self.text("InjectedRadioactivityUnits")
         if value is None or value <= 0:
-            self.warnings.append("InjectedRadioactivity is not given; SUV is unavailable.")
+            self.note(DOSE_NOT_GIVEN, "InjectedRadioactivity is not given; SUV is unavailable.")
             return None
         try:
             return value * factor(unit, "activity", where=self.where)
         except UnitError as error:
-            self.warnings.append(
-                f"InjectedRadioactivityUnits: {error.message} The dose is left out, SUV is unavailable."
+            self.note(
+                DOSE_UNREADABLE,
+                f"InjectedRadioactivityUnits: {error.message} The dose is left out, SUV is unavailable.",
+                "InjectedRadioactivityUnits",
+                error.hint,
             )
             return None
 
@@ -182,7 +199,7 @@ class Sidecar:
     def _seconds(self, name: str, assumption: str, otherwise: float = 0.0) -> float:
         value = number(self.fields.get(name))
         if value is None:
-            self.warnings.append(f"{name} is not given; {assumption}.")
+            self.note(NOT_GIVEN, f"{name} is not given; {assumption}.", name)
             return otherwise
         return value
 

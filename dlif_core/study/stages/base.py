@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from dlif_core.checks import Finding
 from dlif_core.store import Fingerprint, Staging, Status
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob, Job, ScanJob, on_worker
@@ -56,7 +57,7 @@ class ScanPlan:
     files
         Input files of the scan.
     digests
-        Digest of every input file of the study by its URI.
+        Digest of every input file of the study by its URI, or why there is none.
     steps
         Steps of the stages that run before, in order.
     """
@@ -172,7 +173,9 @@ class CohortStage(Stage[CohortJob]):
         """
 
 
-def commit_on_worker(executor: Executor, write: Callable[[AnyJob, Staging], Sequence[str]], job: AnyJob) -> None:
+def commit_on_worker(
+    executor: Executor, write: Callable[[AnyJob, Staging], Sequence[str | Finding]], job: AnyJob
+) -> None:
     """Make a product in one piece of work on a worker, and commit it.
 
     Parameters
@@ -180,14 +183,17 @@ def commit_on_worker(executor: Executor, write: Callable[[AnyJob, Staging], Sequ
     executor
         Where the work is done.
     write
-        Function of a module that writes the product into its staging area and returns what a reader must be warned of.
+        Function of a module that writes the product into its staging area and returns what a reader must be warned of,
+        in words or as findings of checks.
     job
         The step.
     """
     on_worker(executor, _commit, write, job)
 
 
-def _commit(write: Callable[[AnyJob, Staging], Sequence[str]], job: AnyJob) -> None:
+def _commit(write: Callable[[AnyJob, Staging], Sequence[str | Finding]], job: AnyJob) -> None:
     with job.store.stage(job.step.product) as staging:
-        warnings = write(job, staging)
-        staging.publish(job.step.fingerprint, warnings=warnings)
+        notes = write(job, staging)
+        findings = [note.as_record() for note in notes if isinstance(note, Finding)]
+        warnings = [note.message if isinstance(note, Finding) else note for note in notes]
+        staging.publish(job.step.fingerprint, warnings=warnings, findings=findings)

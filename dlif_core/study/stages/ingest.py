@@ -6,19 +6,20 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from typing import ClassVar
 
+from dlif_core.checks import Finding
 from dlif_core.store import Staging, Status
 from dlif_core.study.job import ScanJob
-from dlif_core.study.products import source_name
+from dlif_core.study.products import SCAN_NAME, source_name, stored_name
 from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
 from dlif_core.study.step import Step
 
 
 class IngestStage(ScanStage):
-    """Files of a scan → source product. A scan that can't be read is excluded, with the reason."""
+    """Files of a scan → source product. A scan that can't be read, or that a check rules out, is excluded."""
 
     name = "ingest"
     title = "scan"
-    version = 1
+    version = 2
     refusal: ClassVar[Status] = "excluded"
 
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
@@ -26,13 +27,18 @@ class IngestStage(ScanStage):
         from dlif_core.ingest import deciding_facts
 
         inputs = {f"file {name}": plan.digests[uri] for name, uri in plan.files.inputs().items()}
-        settings = {"regions.groups": plan.config.regions.groups, **deciding_facts(plan.files)}
+        accept = {"accept": sorted(plan.config.accept)} if plan.config.accept else {}
+        settings = {"regions.groups": plan.config.regions.groups, **accept, **deciding_facts(plan.files)}
+        faults = " ".join(f"{fault.where}: {fault.message}" for fault in plan.files.faults)
+        names = {"fault": faults} if faults else {}
+        if stored_name(plan.scan) != plan.scan:
+            names[SCAN_NAME] = plan.scan
         yield Step(
             scan=plan.scan,
             stage=self.name,
             variant="",
             product=source_name(plan.scan),
-            fingerprint=self.fingerprint({**settings, **inputs}),
+            fingerprint=self.fingerprint({**settings, **names, **inputs}),
         )
 
     def run(self, job: ScanJob, executor: Executor) -> None:
@@ -43,10 +49,10 @@ class IngestStage(ScanStage):
 INGEST = IngestStage()
 
 
-def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
+def _write(job: ScanJob, staging: Staging) -> Sequence[Finding]:
     from dlif_core.ingest import open_scan
     from dlif_core.study.source import write_source
 
-    with open_scan(job.files, job.config.regions.groups) as ingested:
+    with open_scan(job.files, job.config.regions.groups, job.config.accept) as ingested:
         write_source(staging, ingested)
-    return ingested.warnings
+    return ingested.findings

@@ -18,7 +18,7 @@ from dlif_core.input_function import estimate
 from dlif_core.input_function.factor_analysis import FactorAnalysisOptions, blood_factor, bolus_scale, factorise
 from dlif_core.input_function.gaussian_process import Covariance, TrainingTable, load_table, predict_ratio
 from dlif_core.input_function.gaussian_process_training import SEEDS, fit_covariance, simulated_row
-from dlif_core.input_function.heart import Level, find_heart
+from dlif_core.input_function.heart import LateLevel, find_heart
 from dlif_core.input_function.image_derived import ImageDerivedOptions
 from dlif_core.input_function.region_curves import FoundRegions
 from dlif_core.input_function.simultaneous import SimultaneousOptions, fit_jointly
@@ -93,10 +93,10 @@ def error(found: np.ndarray) -> float:
     return float(np.sqrt(np.mean((found - AVERAGES) ** 2)) / SUV)
 
 
-def late_level(value: float) -> Level:
+def late_level(value: float) -> LateLevel:
     weights = np.zeros(42)
     weights[-1] = 1.0
-    return Level(weights, value)
+    return LateLevel(weights, value)
 
 
 def test_a_heart_that_is_blood_and_wall_is_undone_exactly() -> None:

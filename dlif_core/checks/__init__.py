@@ -1,0 +1,23 @@
+"""Checks of data: one table of what must hold, each with a level and a remedy, and the verdict that follows."""
+
+from dlif_core.checks.check import LOST, Check, Finding, Level, Part
+from dlif_core.checks.facts import ImageSummary, ScanFacts, Timeline
+from dlif_core.checks.registry import CHECKS, examine
+from dlif_core.checks.verdict import RefusedScanError, judged, require_usable, withheld
+
+__all__ = [
+    "CHECKS",
+    "LOST",
+    "Check",
+    "Finding",
+    "ImageSummary",
+    "Level",
+    "Part",
+    "RefusedScanError",
+    "ScanFacts",
+    "Timeline",
+    "examine",
+    "judged",
+    "require_usable",
+    "withheld",
+]

@@ -1,0 +1,152 @@
+"""Checks that only a reader can make: what a scan's files leave out, and what was taken in its place."""
+
+from __future__ import annotations
+
+from dlif_core.checks.check import Check, Finding, Level, Part
+from dlif_core.checks.verdict import RefusedScanError
+from dlif_core.errors import (
+    BloodError,
+    CurveError,
+    DlifError,
+    FrameTimingError,
+    ImageError,
+    MissingInputError,
+    UnitError,
+)
+
+MISSING_FILE = Check(
+    "missing-file", Level.REFUSED, Part.SCAN, "Every file that a scan needs is there and may be read.", "Restore it."
+)
+UNREADABLE = Check("unreadable", Level.REFUSED, Part.SCAN, "Every file is whole and in its format.", "Correct it.")
+UNITS = Check("units", Level.REFUSED, Part.SCAN, "Units are stated and known.", "State the unit.")
+FRAME_TIMES = Check(
+    "frame-times",
+    Level.REFUSED,
+    Part.SCAN,
+    "Frames are in order, don't overlap and have one start and one duration each; the image has as many.",
+    "Correct the frame times.",
+)
+IMAGE_FILE = Check(
+    "image-file",
+    Level.REFUSED,
+    Part.SCAN,
+    "The image is complete, has four dimensions and holds finite numbers.",
+    "Convert or fetch it again.",
+)
+IMAGE_HEADER = Check(
+    "image-header",
+    Level.ASSUMED,
+    Part.SCAN,
+    "The header of the image says where its voxels lie, in mm, in one way.",
+    "Correct the header of the image.",
+)
+REGION_CURVES = Check(
+    "region-curves",
+    Level.REFUSED,
+    Part.SCAN,
+    "Tables of region curves hold finite numbers for the frames of the scan.",
+    "Extract the region curves again.",
+)
+BLOOD_FILE = Check(
+    "blood-file",
+    Level.REFUSED,
+    Part.BLOOD,
+    "Tables of blood hold times, activities or parent fractions in stated units.",
+    "Correct the table or its sidecar.",
+)
+NOT_GIVEN = Check(
+    "not-given",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Times, decay correction and names that describe a scan are given.",
+    "Add the field, so that nothing has to be assumed.",
+)
+TIME_AXIS = Check(
+    "time-axis",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Injection, scan start and first frame are at time zero.",
+    "Make sure that the times are meant as they are written.",
+)
+FRAME_GAPS = Check(
+    "frame-gaps",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Frames follow each other without gaps.",
+    "Make sure that nothing was recorded between the frames; what is not recorded is not fitted.",
+)
+DOSE_NOT_GIVEN = Check(
+    "dose-not-given",
+    Level.ASSUMED,
+    Part.DOSE,
+    "The injected activity is given.",
+    "Give the injected activity with its unit.",
+)
+DOSE_UNREADABLE = Check(
+    "dose-unreadable",
+    Level.REFUSED,
+    Part.DOSE,
+    "The injected activity is a positive number in a known unit.",
+    "Correct the number or its unit.",
+)
+WEIGHT_NOT_GIVEN = Check(
+    "weight-not-given", Level.ASSUMED, Part.WEIGHT, "The body weight is given.", "Give the body weight with its unit."
+)
+WEIGHT_UNREADABLE = Check(
+    "weight-unreadable",
+    Level.REFUSED,
+    Part.WEIGHT,
+    "The body weight is a positive number in a known unit, and the same wherever it stands.",
+    "Correct the number or its unit.",
+)
+UNIT_NOT_GIVEN = Check(
+    "unit-not-given",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Every number has a unit of its own.",
+    "State the unit; the one that the format asks for was assumed.",
+)
+REGIONS_LEFT_OUT = Check(
+    "regions-left-out",
+    Level.REPAIRED,
+    Part.SCAN,
+    "Every region has a finite curve, a name and a volume.",
+    "Extract the region again, or add what is missing.",
+)
+GROUPS = Check(
+    "region-groups",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Every pattern of a group of regions matches regions of known volume.",
+    "Correct the pattern in the study file, or add the volumes.",
+)
+FILES_LEFT_OUT = Check(
+    "files-left-out",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Every file of a scan is used.",
+    "Remove the files that are not meant.",
+)
+
+CHECKS = tuple(value for value in list(globals().values()) if isinstance(value, Check))
+
+#: Which check an error of a reader belongs to; the first kind that fits.
+_OF_ERRORS: tuple[tuple[type[DlifError], Check], ...] = (
+    (MissingInputError, MISSING_FILE),
+    (UnitError, UNITS),
+    (FrameTimingError, FRAME_TIMES),
+    (ImageError, IMAGE_FILE),
+    (CurveError, REGION_CURVES),
+    (BloodError, BLOOD_FILE),
+)
+
+
+def finding_of(error: DlifError, otherwise: Check = UNREADABLE) -> Finding:
+    """The finding that an error of a reader amounts to."""
+    check = next((check for kind, check in _OF_ERRORS if isinstance(error, kind)), otherwise)
+    return check.found(error.message, where=error.where, remedy=error.hint)
+
+
+def findings_of(error: DlifError) -> tuple[Finding, ...]:
+    """All findings of a scan that an error refuses."""
+    return error.findings if isinstance(error, RefusedScanError) else (finding_of(error),)
