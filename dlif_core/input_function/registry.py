@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from dlif_core.blood_samples.recording import BloodRecording
@@ -17,11 +17,13 @@ from dlif_core.input_function import (
     population,
     simultaneous,
 )
+from dlif_core.input_function.from_file import method as from_file
 from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.plausibility import require_plausible
 from dlif_core.registry import Registry
 from dlif_core.scan import DynamicScan
 
-_MODULES = (arterial, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population)
+_MODULES = (arterial, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population, from_file)
 
 #: Every input-function method by name; other packages add theirs by entry points of the group.
 METHODS: Registry[Method[Any]] = Registry(
@@ -41,7 +43,11 @@ def deciding_facts(method: str, options: Options) -> dict[str, str]:
 
 
 def estimate(
-    method: str, scan: DynamicScan, recordings: Sequence[BloodRecording], options: Options | None = None
+    method: str,
+    scan: DynamicScan,
+    recordings: Sequence[BloodRecording],
+    options: Options | None = None,
+    accept: Collection[str] = (),
 ) -> InputFunction:
     """Input function of a scan by a method.
 
@@ -56,6 +62,8 @@ def estimate(
     options
         An object of the class ``METHODS[method].options``; None for the defaults. ``METHODS[method].parse`` makes it
         from plain values.
+    accept
+        Names of checks whose doubts are accepted.
 
     Returns
     -------
@@ -64,12 +72,14 @@ def estimate(
     Raises
     ------
     ConfigurationError
-        If the method is unknown, or the options are those of another.
+        If the method is unknown, needs options, or the options are those of another.
     InputError
-        If the method can't serve this scan; the message is the reason.
+        If the method can't serve this scan, or its curve can't be that of this tissue; the message is the reason.
     """
-    options = METHODS.named(method).options() if options is None else options
-    return _with_options(method, options).function(scan, tuple(recordings), options)
+    options = METHODS.named(method).parse({}) if options is None else options
+    curve = _with_options(method, options).function(scan, tuple(recordings), options)
+    require_plausible(scan, curve, accept)
+    return curve
 
 
 def _with_options(name: str, options: Options) -> Method[Any]:

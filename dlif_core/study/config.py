@@ -327,7 +327,9 @@ def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
     """Validate the content of a study file; relative paths in it are relative to the file `where`."""
     config = validated(StudyConfig, content, where=where, hint="Correct the study file.")
     data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent)})
-    return config.model_copy(update={"data": data, "output": _absolute(config.output, where.parent)})
+    methods = {name: options.relative_to(where.parent) for name, options in config.input_functions.items()}
+    output = _absolute(config.output, where.parent)
+    return config.model_copy(update={"data": data, "output": output, "input_functions": methods})
 
 
 def _absolute(uri: str, folder: Path) -> str:

@@ -101,7 +101,15 @@ def read_metadata(files: ScanFiles) -> Metadata:
         )
     return Metadata(
         timing=timing,
-        acquisition=Acquisition(_tracer(sidecar), half_life, dose, weight, decay_corrected=True, species=species),
+        acquisition=Acquisition(
+            _tracer(sidecar),
+            half_life,
+            dose,
+            weight,
+            decay_corrected=True,
+            species=species,
+            injection_start=injection,
+        ),
         unit=unit,
         injection_start=injection,
         image_decay=_decay_to_injection(reference - injection, half_life),
