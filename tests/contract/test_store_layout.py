@@ -1,5 +1,7 @@
 """Names of products, schema versions, and the catalog of a store."""
 
+from pathlib import Path
+
 import pytest
 import zarr
 from hypothesis import example, given
@@ -128,3 +130,11 @@ def test_the_catalog_lists_scans_and_products(store: Store) -> None:
 
 def test_the_catalog_of_an_empty_store_is_empty(store: Store) -> None:
     assert len(build_catalog(store)) == 0
+
+
+def test_a_store_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    """Brackets, asterisks and question marks are patterns elsewhere."""
+    for name in ("[a]*?", "ä b", "#x%20", "a\nb"):
+        store = create_store(f"{tmp_path}/{name}/store")
+        publish_curve(store, [1, 2])
+        assert list(open_store(store.uri).products()) == [SOURCE]
