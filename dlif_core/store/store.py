@@ -203,9 +203,7 @@ class Store:
             sealed = arrays.has_checksums(self.uri_of(name))
         except Exception as error:  # whatever changed bytes may lead to
             part = self._unreadable_part(name) or f"its metadata can't be read ({error})."
-            raise ProductDamagedError(
-                f"it is damaged: {part}", where=self.uri_of(name), hint=REMAKE
-            ) from error
+            raise ProductDamagedError(f"it is damaged: {part}", where=self.uri_of(name), hint=REMAKE) from error
         if not sealed:
             self.verify(name)
 
