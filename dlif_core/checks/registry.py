@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dlif_core.checks import metadata
+from dlif_core.checks import blood, dose, frame_times, image, metadata
 from dlif_core.checks.check import Check, Finding
 from dlif_core.checks.facts import ScanFacts
 from dlif_core.registry import Registry
 
 #: Every check by name.
-CHECKS: Registry[Check] = Registry("check", "", [*metadata.CHECKS])
+CHECKS: Registry[Check] = Registry(
+    "check", "", [*frame_times.CHECKS, *image.CHECKS, *dose.CHECKS, *blood.CHECKS, *metadata.CHECKS]
+)
 
 
 def examine(facts: ScanFacts) -> tuple[Finding, ...]:

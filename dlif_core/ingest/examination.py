@@ -6,7 +6,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from dlif_core.blood_samples.recording import BloodRecording
-from dlif_core.checks import Finding, ImageSummary, Part, ScanFacts, examine, judged, require_usable, withheld
+from dlif_core.checks import Finding, Part, ScanFacts, examine, judged, require_usable, withheld
+from dlif_core.checks.image import NOT_MEASURED, empty_frames
+from dlif_core.ingest.kept_frames import without_frames
 from dlif_core.ingest.reader import IngestedScan
 from dlif_core.scan import Acquisition
 
@@ -30,6 +32,7 @@ def examined(read: IngestedScan, accept: Collection[str] = ()) -> IngestedScan:
     RefusedScanError
         If a finding rules out the scan.
     """
+    read = _without_empty_frames(_summarised(read))
     findings = judged((*read.findings, *examine(facts_of(read))), accept)
     require_usable(findings)
     acquisition = _with_sound_dose(read.scan.acquisition, findings)
@@ -42,25 +45,37 @@ def examined(read: IngestedScan, accept: Collection[str] = ()) -> IngestedScan:
 
 
 def facts_of(read: IngestedScan) -> ScanFacts:
-    """What the checks look at; an image that the reader did not summarise is read for it."""
+    """What the checks look at."""
     return ScanFacts(
         timing=read.scan.timing,
         acquisition=read.scan.acquisition,
         regions=read.scan.regions,
         blood=read.blood,
-        image=_summary(read),
+        image=read.image,
         timeline=read.timeline,
         places=read.places,
     )
 
 
-def _summary(read: IngestedScan) -> ImageSummary | None:
+def _summarised(read: IngestedScan) -> IngestedScan:
+    """The scan with a summary of its image; one that the reader did not summarise is read for it."""
     from dlif_core.ingest.regions import summary_of
 
     if read.image is not None or read.scan.activity is None:
-        return read.image
+        return read
     volume = float(read.scan.voxel_size.prod()) if read.scan.affine is not None else float("nan")
-    return summary_of(read.scan.activity, volume, read.places.get("image", ""))
+    return replace(read, image=summary_of(read.scan.activity, volume, read.places.get("image", "")))
+
+
+def _without_empty_frames(read: IngestedScan) -> IngestedScan:
+    """The scan without frames that were not measured, and the finding that says so."""
+    empty = empty_frames(facts_of(read))
+    if not empty:
+        return read
+    listed = ", ".join(str(frame + 1) for frame in empty)
+    message = f"frames without any activity, after frames with activity, are left out: {listed}."
+    finding = NOT_MEASURED.found(message, where=read.places.get("image", ""))
+    return replace(without_frames(read, empty), findings=(*read.findings, finding))
 
 
 def _with_sound_dose(acquisition: Acquisition, findings: Collection[Finding]) -> Acquisition:

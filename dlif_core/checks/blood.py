@@ -1,0 +1,205 @@
+"""Blood against tissue, plasma against whole blood, and the shape of the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.checks.check import Check, Level, Part
+from dlif_core.checks.facts import Array, ScanFacts
+from dlif_core.frames import FrameTiming
+from dlif_core.scan import RegionCurves
+
+#: Mean activity of the median region over that of blood. Below, a region would hold less activity than the blood in
+#: its vessels (1 % of its volume at the least); above, it would take up more than urine of FDG (50 times the blood).
+TISSUE_TO_BLOOD = (0.005, 100.0)
+#: Share of an image that the body fills at the least; the rest is air.
+LEAST_BODY = 0.1
+#: Total plasma over whole blood. Haematocrit alone gives 0.5 to 2; beyond these limits no tracer is known.
+PLASMA_TO_BLOOD = (0.2, 5.0)
+#: Samples below this share of the peak are background.
+_SIGNAL = 0.01
+#: A first sample later [s] with more than this share of the highest activity has missed the peak.
+_LATEST_FIRST_SAMPLE = 120.0
+_FIRST_SHARE = 0.5
+#: Parent fractions fall from 1. Those that begin below and rise by as much are the metabolites' share.
+_FIRST_PARENT = 0.5
+_RISE = 0.15
+#: A region's mean over that of the median region.
+_REGIONS_APART = 500.0
+
+
+def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Array, whole_image: bool) -> str:
+    """Say why curves of tissue and blood can't both be in their units; "" if they can.
+
+    Parameters
+    ----------
+    regions
+        Region curves.
+    timing
+        Frames.
+    blood
+        Mean whole blood of each frame, shape (frames,) [Bq/mL]; NaN where it was not sampled.
+    whole_image
+        Whether the only region is the whole image, of which the body is a part.
+    """
+    known = np.isfinite(blood)
+    weights = timing.duration * known
+    if not known.any():
+        return ""
+    of_blood = float(np.average(np.where(known, blood, 0.0), weights=weights))
+    of_regions = np.average(regions.activity, axis=1, weights=weights)
+    present = of_regions[of_regions > 0]
+    if of_blood <= 0 or not len(present):
+        return ""
+    ratio, (low, high) = float(np.median(present) / of_blood), TISSUE_TO_BLOOD
+    low *= LEAST_BODY if whole_image else 1.0
+    if low <= ratio <= high:
+        return ""
+    return f"the mean activity of the regions is {ratio:.2g} times that of blood; {low:g} to {high:g} is possible."
+
+
+def _tissue_to_blood(facts: ScanFacts) -> Iterator[str]:
+    whole_image = facts.image is not None and len(facts.regions.names) == 1
+    for recording in _arterial(facts.blood):
+        time, value = _samples(recording, "whole_blood", "plasma")
+        fault = tissue_to_blood_fault(facts.regions, facts.timing, _at_frames(time, value, facts.timing), whole_image)
+        if fault:
+            yield f"{recording.name}: {fault}"
+
+
+def _at_frames(time: Array, value: Array, timing: FrameTiming) -> Array:
+    """Activity at the middle of each frame, shape (frames,); NaN outside of the samples."""
+    if not len(time):
+        return np.full(len(timing), np.nan)
+    return np.interp(timing.mid, time, value, left=np.nan, right=np.nan)
+
+
+def _plasma_to_blood(facts: ScanFacts) -> Iterator[str]:
+    recordings = list(_arterial(facts.blood))
+    whole_blood, plasma = (_joined(recordings, column) for column in ("whole_blood", "plasma"))
+    if not len(whole_blood[0]) or not len(plasma[0]):
+        return
+    beside = np.interp(plasma[0], *whole_blood, left=np.nan, right=np.nan)
+    signal = (plasma[1] > _SIGNAL * plasma[1].max()) & (beside > _SIGNAL * whole_blood[1].max())
+    if not signal.any():
+        return
+    ratio, (low, high) = float(np.median(plasma[1][signal] / beside[signal])), PLASMA_TO_BLOOD
+    if not low <= ratio <= high:
+        yield f"plasma is {ratio:.2g} times whole blood (median); {low:g} to {high:g} is possible."
+
+
+def _first_sample(facts: ScanFacts) -> Iterator[str]:
+    time, value = _joined(list(_arterial(facts.blood)), "whole_blood")
+    if not len(time):
+        time, value = _joined(list(_arterial(facts.blood)), "plasma")
+    if len(time) and time[0] > _LATEST_FIRST_SAMPLE and value[0] > _FIRST_SHARE * value.max() > 0:
+        yield (
+            f"the first arterial sample is at {time[0]:g} s and already has {value[0] / value.max():.0%} of the "
+            "highest activity: the peak was not sampled."
+        )
+
+
+def _parent_fraction(facts: ScanFacts) -> Iterator[str]:
+    for recording in _arterial(facts.blood):
+        time, value = _samples(recording, "parent_fraction")
+        if len(time) < 2:
+            continue
+        value = value / (100.0 if value.max() > 1.5 else 1.0)
+        if value[0] < _FIRST_PARENT and value[-1] > value[0] + _RISE:
+            yield (
+                f"{recording.name}: parent fractions begin at {value[0]:.2f} and rise to {value[-1]:.2f}; parent "
+                "fractions fall from 1. They look like the metabolites' share, 1 − parent fraction."
+            )
+
+
+def _regions_apart(facts: ScanFacts) -> Iterator[str]:
+    mean = np.average(facts.regions.activity, axis=1, weights=facts.timing.duration)
+    present = mean > 0
+    if present.sum() < 2:
+        return
+    ratio = mean[present] / np.median(mean[present])
+    far = (ratio > _REGIONS_APART) | (ratio < 1 / _REGIONS_APART)
+    if far.any():
+        names = [name for name, there in zip(facts.regions.names, present, strict=True) if there]
+        apart = ", ".join(f"{names[i]} ({ratio[i]:.2g} times)" for i in np.flatnonzero(far)[:5])
+        yield f"regions are far from the median of all: {apart}."
+
+
+def _arterial(recordings: Sequence[BloodRecording]) -> Iterator[BloodRecording]:
+    return (each for each in recordings if each.arterial and not each.refused)
+
+
+def _samples(recording: BloodRecording, *columns: str) -> tuple[Array, Array]:
+    """Times and values of the first of some columns that has values, in order of time."""
+    for column in columns:
+        values = getattr(recording, column)
+        if values is None:
+            continue
+        measured = np.isfinite(values) & np.isfinite(recording.time)
+        if measured.any():
+            order = np.argsort(recording.time[measured], kind="stable")
+            return recording.time[measured][order], values[measured][order]
+    return np.empty(0), np.empty(0)
+
+
+def _joined(recordings: Sequence[BloodRecording], column: str) -> tuple[Array, Array]:
+    """Samples of a column of all recordings in order of time."""
+    found = [_samples(recording, column) for recording in recordings]
+    time = np.concatenate([[], *(time for time, _ in found)])
+    value = np.concatenate([[], *(value for _, value in found)])
+    order = np.argsort(time, kind="stable")
+    return time[order], value[order]
+
+
+_CHECK_UNITS = "One of them is in another unit than stated: check kBq/mL against Bq/mL."
+
+CHECKS = (
+    Check(
+        "tissue-to-blood",
+        Level.DOUBTFUL,
+        Part.BLOOD,
+        "The mean activity of the median region is 0.005 to 100 times that of arterial blood.",
+        _CHECK_UNITS,
+        _tissue_to_blood,
+        "blood",
+    ),
+    Check(
+        "plasma-to-blood",
+        Level.DOUBTFUL,
+        Part.BLOOD,
+        "Total plasma is 0.2 to 5 times whole blood.",
+        _CHECK_UNITS,
+        _plasma_to_blood,
+        "blood",
+    ),
+    Check(
+        "first-blood-sample",
+        Level.DOUBTFUL,
+        Part.BLOOD,
+        "Blood is sampled from the injection: a first sample after 2 min is below half of the highest.",
+        "Add the samples of the peak, or use an input function that needs none.",
+        _first_sample,
+        "blood",
+    ),
+    Check(
+        "parent-fraction",
+        Level.REFUSED,
+        Part.BLOOD,
+        "Parent fractions fall from 1 with time.",
+        "Write the share of unchanged tracer, 1 minus that of the metabolites.",
+        _parent_fraction,
+        "blood",
+    ),
+    Check(
+        "regions-apart",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "The mean activities of all regions lie within 500 times of their median.",
+        "Check the unit of each column of the table of region curves.",
+        _regions_apart,
+        "regions",
+    ),
+)

@@ -1,0 +1,171 @@
+"""Frame times against the half-life, the blood, the start of the scan and the decay correction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dlif_core.checks.check import Check, Level, Part
+from dlif_core.checks.facts import Array, ScanFacts
+
+#: A dynamic scan that ends sooner after injection [s] tells nothing of kinetics, unless the nuclide itself is as short.
+_SHORTEST = 240.0
+_SHORTEST_HALF_LIVES = 0.75
+#: After so many half-lives a millionth of the activity is left.
+_LONGEST_HALF_LIVES = 20.0
+#: No animal lies still in a scanner for longer [s].
+_LONGEST = 12 * 3600.0
+#: Rounding of clock times [s].
+_CLOCK = 60.0
+#: Blood is not sampled for so many times the length of a scan.
+_LONGEST_BLOOD = 10.0
+#: Rounding and conventions of decay factors.
+_DECAY_TOLERANCE = 0.05
+#: An image that is acquired later after the start of its series [s] is no first frame.
+_LATE_ACQUISITION = 300.0
+
+
+def _too_short(facts: ScanFacts) -> Iterator[str]:
+    end, half_life = float(facts.timing.end[-1]), facts.acquisition.half_life
+    if len(facts.timing) > 1 and 0 < end < min(_SHORTEST, _SHORTEST_HALF_LIVES * half_life):
+        shortest = float(facts.timing.duration.min())
+        yield (
+            f"the {len(facts.timing)} frames end {end:g} s after injection, the shortest lasts {shortest:g} s: a "
+            f"scan is hardly that short. If these are minutes, it ends at {60 * end:g} s."
+        )
+
+
+def _too_long(facts: ScanFacts) -> Iterator[str]:
+    length, half_life = float(facts.timing.end[-1] - facts.timing.start[0]), facts.acquisition.half_life
+    last = float(facts.timing.start[-1])
+    if length > _LONGEST or last > _LONGEST_HALF_LIVES * half_life:
+        yield (
+            f"the frames cover {length / 3600:.3g} h and the last begins {last / half_life:.3g} half-lives after "
+            f"injection, when no activity is left. In milliseconds they would cover {length / 1000:.4g} s."
+        )
+
+
+def _before_scan(facts: ScanFacts) -> Iterator[str]:
+    start, first = facts.timeline.scan_start, float(facts.timing.start[0])
+    if start is not None and first < start - _CLOCK:
+        yield (
+            f"the first frame begins {start - first:g} s before the scan does (frame at {first:g} s, scan at "
+            f"{start:g} s from injection)."
+        )
+
+
+def _before_injection(facts: ScanFacts) -> Iterator[str]:
+    if facts.timing.end[-1] <= 0:
+        yield f"the scan ends {-facts.timing.end[-1]:g} s before the injection."
+
+
+def _blood_outlasts(facts: ScanFacts) -> Iterator[str]:
+    end = float(facts.timing.end[-1])
+    last = max((float(np.nanmax(each.time)) for each in facts.blood if len(each.time)), default=0.0)
+    if len(facts.timing) > 1 and end > 0 and last > _LONGEST_BLOOD * end:
+        yield f"blood was sampled to {last:g} s, {last / end:.3g} times as long as the scan, which ends at {end:g} s."
+
+
+def _decay_factors(facts: ScanFacts) -> Iterator[str]:
+    stated = np.array(facts.timeline.decay_factors, dtype=float)
+    if stated.shape != (len(facts.timing),) or not np.isfinite(facts.acquisition.half_life):
+        return
+    references = {0.0, float(facts.timing.start[0]), facts.timeline.decay_reference, facts.timeline.scan_start} - {None}
+    if any(_within_frames(stated, facts, reference) for reference in references if reference is not None):
+        return
+    worst = int(np.argmax(np.abs(np.log(np.maximum(stated, 1e-9) / _decay(facts, facts.timing.mid)))))
+    yield (
+        f"frame {worst + 1} ({facts.timing.start[worst]:g} to {facts.timing.end[worst]:g} s from injection) was "
+        f"corrected for decay by {stated[worst]:g}; its times give "
+        f"{_decay(facts, facts.timing.start)[worst]:.3f} to {_decay(facts, facts.timing.end)[worst]:.3f}."
+    )
+
+
+def _within_frames(stated: Array, facts: ScanFacts, reference: float) -> bool:
+    """Whether each factor is that of a time within its frame."""
+    low = _decay(facts, facts.timing.start - reference) * (1 - _DECAY_TOLERANCE)
+    high = _decay(facts, facts.timing.end - reference) * (1 + _DECAY_TOLERANCE)
+    return bool(((stated >= low) & (stated <= high)).all())
+
+
+def _decay(facts: ScanFacts, time: Array) -> Array:
+    return np.asarray(2.0 ** np.minimum(time / facts.acquisition.half_life, 1000.0))
+
+
+def _late_acquisition(facts: ScanFacts) -> Iterator[str]:
+    late, start = facts.timeline.acquired_after_series, facts.timeline.scan_start or 0.0
+    first = float(facts.timing.start[0]) - start
+    if late is not None and late > _LATE_ACQUISITION and first < late / 2:
+        yield (
+            f"the image was acquired {late:g} s after its series began, but its first frame is given {first:g} s after "
+            "the start of the scan."
+        )
+
+
+CHECKS = (
+    Check(
+        "scan-too-short",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "A dynamic scan lasts to 4 min after injection at least, or to three quarters of a half-life.",
+        "Give FrameTimesStart and FrameDuration in seconds, not in minutes.",
+        _too_short,
+        "frames",
+    ),
+    Check(
+        "scan-too-long",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "Frames cover 12 h at most, and begin at most 20 half-lives after injection.",
+        "Give FrameTimesStart and FrameDuration in seconds, not in milliseconds, and the half-life in seconds.",
+        _too_long,
+        "frames",
+    ),
+    Check(
+        "frames-before-scan",
+        Level.REFUSED,
+        Part.SCAN,
+        "No frame begins before the scan.",
+        "Count frame times from time zero; or, if they count from the start of the scan, set ScanStart to 0 and "
+        "InjectionStart to the time of injection, negative if it was before the scan.",
+        _before_scan,
+        "frames",
+    ),
+    Check(
+        "scan-before-injection",
+        Level.REFUSED,
+        Part.SCAN,
+        "The scan goes on after the injection.",
+        "Correct the time of injection or the frame times; both count from time zero.",
+        _before_injection,
+        "frames",
+    ),
+    Check(
+        "blood-outlasts-scan",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "Blood is sampled for at most 10 times the length of the scan.",
+        "Give the times of frames and of blood samples in the units that are stated: seconds, not minutes.",
+        _blood_outlasts,
+        "frames",
+    ),
+    Check(
+        "decay-factors",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "The stated factors of decay correction are those of the frame times, to 5 %.",
+        "Correct the frame times, or the decay correction, whichever is wrong.",
+        _decay_factors,
+        "frames",
+    ),
+    Check(
+        "acquisition-time",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "An image that was acquired minutes after its series began has frames that begin as late.",
+        "Count frame times from the injection, or from the start of the series with InjectionStart.",
+        _late_acquisition,
+        "frames",
+    ),
+)

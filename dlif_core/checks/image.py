@@ -1,0 +1,120 @@
+"""Frames of an image, or of region curves, against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dlif_core.checks.check import Check, Level, Part
+from dlif_core.checks.facts import Array, ScanFacts
+
+#: From this time after injection on [s], activity in the field of view no longer jumps from frame to frame.
+_SETTLED = 180.0
+#: Largest factor between a frame and what its neighbours let expect.
+_JUMP = 2.5
+#: Values below zero as large as those above it, in a frame with neighbours that have none, were wrapped.
+_WRAPPED = 0.8
+_NOT_WRAPPED = 0.3
+
+
+def levels(facts: ScanFacts) -> Array:
+    """Mean activity of each frame, of the whole image or of all regions, shape (frames,) [Bq/mL]."""
+    if facts.image is not None:
+        return facts.image.mean
+    return np.asarray(facts.regions.activity.mean(axis=0))
+
+
+def empty_frames(facts: ScanFacts) -> list[int]:
+    """Frames without any activity after frames with activity: they were not measured."""
+    empty = _empty(facts)
+    if empty.all():
+        return []
+    first = int(np.argmax(~empty))
+    return [int(i) for i in np.flatnonzero(empty) if i > first]
+
+
+def _empty(facts: ScanFacts) -> np.typing.NDArray[np.bool_]:
+    if facts.image is not None:
+        return np.asarray((facts.image.lowest == 0) & (facts.image.highest == 0))
+    return np.asarray((facts.regions.activity == 0).all(axis=0))
+
+
+def _no_activity(facts: ScanFacts) -> Iterator[str]:
+    if not (levels(facts) > 0).any():
+        yield "no frame has any activity."
+
+
+def _jumps(facts: ScanFacts) -> Iterator[str]:
+    level, mid = levels(facts), facts.timing.mid
+    settled = np.flatnonzero((facts.timing.start >= _SETTLED) & (level > 0))
+    for position in range(1, len(settled)):
+        frame, before = settled[position], settled[position - 1]
+        expected = level[before]
+        if position + 1 < len(settled):
+            after = settled[position + 1]
+            share = (mid[frame] - mid[before]) / (mid[after] - mid[before])
+            expected = level[before] ** (1 - share) * level[after] ** share
+            if not 1 / _JUMP < level[after] / level[before] < _JUMP:
+                continue
+        factor = level[frame] / expected
+        if not 1 / _JUMP < factor < _JUMP:
+            yield (
+                f"frame {frame + 1} ({facts.timing.start[frame]:g} to {facts.timing.end[frame]:g} s) has {factor:.2g} "
+                "times the activity that its neighbours let expect."
+            )
+
+
+def _negative(facts: ScanFacts) -> Iterator[str]:
+    if facts.image is None:
+        return
+    highest = np.where(facts.image.highest > 0, facts.image.highest, np.inf)
+    share = -facts.image.lowest / highest
+    for frame in np.flatnonzero(share > _WRAPPED):
+        others = [share[near] for near in (frame - 1, frame + 1) if 0 <= near < len(share)]
+        if others and max(others) < _NOT_WRAPPED:
+            yield (
+                f"frame {frame + 1} holds values down to {facts.image.lowest[frame]:.3g} Bq/mL, as far below zero as "
+                f"the highest is above it ({facts.image.highest[frame]:.3g}); its neighbours have none such."
+            )
+
+
+NOT_MEASURED = Check(
+    "empty-frames",
+    Level.REPAIRED,
+    Part.SCAN,
+    "A frame after frames with activity holds activity; one that is zero everywhere was not measured and is left out.",
+    "Make sure that the scan was stopped early, or convert the image again.",
+)
+
+CHECKS = (
+    NOT_MEASURED,
+    Check(
+        "no-activity",
+        Level.REFUSED,
+        Part.SCAN,
+        "The image, or the regions, hold activity.",
+        "Convert the image again; check its scale factors.",
+        _no_activity,
+        "image",
+    ),
+    Check(
+        "frame-jump",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "From 3 min after injection, no frame has more than 2.5 times, or less than 1/2.5 of, the activity that its "
+        "neighbours let expect.",
+        "Check the scale factor and the decay correction of this frame; convert the image again.",
+        _jumps,
+        "image",
+    ),
+    Check(
+        "wrapped-values",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "No frame has values as far below zero as above it where its neighbours have none.",
+        "The numbers overflowed the integers they were stored in: convert the image again, as floating point.",
+        _negative,
+        "image",
+    ),
+)

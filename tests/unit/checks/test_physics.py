@@ -1,0 +1,245 @@
+"""Checks by physics: each fires on data that can't be, names what is wrong, and is silent on sound data.
+
+The sound scan is of a human with [18F]FDG: 70 kg, 200 MBq, 1 h. What it is changed into are faults that people make.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.checks import CHECKS, Finding, ImageSummary, Level, Part, ScanFacts, Timeline, examine
+from dlif_core.checks.image import empty_frames
+from dlif_core.frames import FrameTiming
+from dlif_core.radionuclides import HALF_LIVES
+from dlif_core.scan import Acquisition, RegionCurves
+
+DURATION = np.array([10, 10, 20, 20, 60, 60, 120, 300, 600, 600, 900, 900.0])
+START = np.append(0.0, np.cumsum(DURATION)[:-1])
+TISSUE = 1e3 * np.array([0, 2, 5, 7, 8, 9, 11, 14, 17, 20, 23, 25.0])
+BLOOD_TIME = np.array([0, 10, 20, 30, 45, 60, 90, 120, 300, 600, 1200, 1800, 2700, 3600.0])
+BLOOD = 1e3 * np.array([0, 5, 60, 90, 70, 50, 40, 30, 20, 14, 9, 7, 5, 4.0])
+F18 = HALF_LIVES["F18"]
+
+
+def sound(**changes: object) -> ScanFacts:
+    facts = ScanFacts(
+        timing=FrameTiming(START, DURATION),
+        acquisition=Acquisition("FDG", F18, 200e6, 70.0, species="human"),
+        regions=RegionCurves(("cortex", "white matter"), [TISSUE, 0.4 * TISSUE], [9e3, 4e3], "labels"),
+        blood=(BloodRecording("manual", True, BLOOD_TIME, BLOOD, 1.1 * BLOOD, 1 - BLOOD_TIME / 6000),),
+        image=image_of(TISSUE),
+        places={name: f"{name} file" for name in ("frames", "dose", "weight", "image", "regions", "blood")},
+    )
+    return replace(facts, **changes)  # type: ignore[arg-type]
+
+
+def image_of(level: np.ndarray, *, highest: float = 4.0, lowest: float = 0.0) -> ImageSummary:
+    """An image of 64 × 64 × 40 voxels of 4 mm, a third of it tissue of one level."""
+    return ImageSummary(64 * 64 * 40, 64.0, level / 3, level**2 / 3, lowest * level, highest * level)
+
+
+def fired(facts: ScanFacts) -> dict[str, Finding]:
+    return {finding.check: finding for finding in examine(facts)}
+
+
+def at(facts: ScanFacts, factor: float) -> ScanFacts:
+    """The scan with frame times in another unit, taken for seconds."""
+    return replace(facts, timing=FrameTiming(START * factor, DURATION * factor))
+
+
+def with_blood(**columns: object) -> ScanFacts:
+    return sound(blood=(replace(sound().blood[0], **columns),))  # type: ignore[arg-type]
+
+
+def with_acquisition(**changes: object) -> ScanFacts:
+    return sound(acquisition=replace(sound().acquisition, **changes))  # type: ignore[arg-type]
+
+
+def decay_factors(reference: float, when: np.ndarray) -> Timeline:
+    return Timeline(decay_factors=tuple(2.0 ** ((when - reference) / F18)))
+
+
+def with_frame(frame: int, factor: float) -> ScanFacts:
+    level = TISSUE.copy()
+    level[frame] *= factor
+    return sound(image=image_of(level))
+
+
+def small_mouse(dose: float, weight: float = 0.025) -> ScanFacts:
+    """A mouse in a small field of view."""
+    level = TISSUE * 30
+    return sound(
+        acquisition=Acquisition("FDG", F18, dose, weight, species="mouse"),
+        image=replace(image_of(level), voxel_volume=0.2),
+        regions=RegionCurves(("brain",), [level], [400.0], "labels"),
+        blood=(),
+    )
+
+
+FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
+    "frame times in minutes": (at(sound(blood=()), 1 / 60), "scan-too-short", "60 s after injection"),
+    "minutes, with blood": (at(sound(), 1 / 60), "blood-outlasts-scan", "60 times as long"),
+    "frame times in milliseconds": (at(sound(blood=()), 1e3), "scan-too-long", "3600 s"),
+    "half-life in minutes": (with_acquisition(half_life=109.77), "scan-too-long", "half-lives"),
+    "frames from scan start": (
+        sound(timeline=Timeline(scan_start=1800.0)),
+        "frames-before-scan",
+        "1800 s before the scan",
+    ),
+    "injection after the scan": (
+        sound(timing=FrameTiming(START - 7200, DURATION)),
+        "scan-before-injection",
+        "3600 s before the injection",
+    ),
+    "late frame called first": (
+        sound(timeline=decay_factors(-3000.0, START + DURATION / 2)),
+        "decay-factors",
+        "frame 1 (0 to 10 s",
+    ),
+    "no decay correction called one": (sound(timeline=decay_factors(0.0, 0 * START)), "decay-factors", "by 1;"),
+    "late acquisition": (sound(timeline=Timeline(acquired_after_series=3000.0)), "acquisition-time", "3000 s after"),
+    "weight of a mouse in kg": (small_mouse(10e6, 25.0), "weight-range", "mouse of 25 kg"),
+    "weight in g called kg": (with_acquisition(body_weight=70e3), "weight-range", "7e+04 kg"),
+    "dose in Bq called MBq": (with_acquisition(injected_activity=2e14), "dose-range", "2e+08 MBq"),
+    "dose in MBq called kBq": (with_acquisition(injected_activity=2e5), "dose-range", "0.2 MBq"),
+    "mouse dose in MBq called kBq": (small_mouse(10e3), "dose-range", "0.01 MBq"),
+    "unknown species, dose in Bq called MBq": (
+        with_acquisition(injected_activity=2e14, species=""),
+        "dose-range",
+        "subject of 70 kg",
+    ),
+    "image in Bq called kBq": (sound(image=image_of(1e3 * TISSUE)), "dose-in-image", "times the injected activity"),
+    "image in kBq called Bq": (sound(image=image_of(1e-3 * TISSUE)), "uptake-range", "of the whole body is about 1"),
+    "regions in kBq called Bq": (
+        sound(image=None, blood=(), regions=RegionCurves(("a",), [1e-3 * TISSUE], [np.nan])),
+        "uptake-range",
+        "of the median region",
+    ),
+    "blood in kBq called Bq": (
+        with_blood(whole_blood=1e-3 * BLOOD, plasma=1e-3 * BLOOD),
+        "tissue-to-blood",
+        "times that of blood",
+    ),
+    "tissue in kBq called Bq": (
+        sound(image=None, regions=RegionCurves(("a", "b"), [1e-3 * TISSUE, 2e-3 * TISSUE], [1.0, 1.0])),
+        "tissue-to-blood",
+        "times that of blood",
+    ),
+    "plasma in kBq called Bq": (with_blood(plasma=1.1e-3 * BLOOD), "plasma-to-blood", "0.0011 times whole blood"),
+    "peak not sampled": (
+        sound(blood=(BloodRecording("manual", True, BLOOD_TIME[8:], BLOOD[8:]),)),
+        "first-blood-sample",
+        "at 300 s",
+    ),
+    "metabolites' share": (with_blood(parent_fraction=BLOOD_TIME / 5000), "parent-fraction", "1 − parent fraction"),
+    "metabolites' share in percent": (with_blood(parent_fraction=BLOOD_TIME / 50), "parent-fraction", "metabolites"),
+    "one region in another unit": (
+        sound(regions=RegionCurves(("a", "b", "c"), [TISSUE, TISSUE, 1e-3 * TISSUE], [1.0, 1.0, 1.0])),
+        "regions-apart",
+        "c (0.001 times)",
+    ),
+    "an image of zeros": (sound(image=image_of(0 * TISSUE)), "no-activity", "no frame has any activity"),
+    "a lost scale factor": (with_frame(9, 8.0), "frame-jump", "frame 10"),
+    "a lost scale factor of the last frame": (with_frame(11, 1 / 8), "frame-jump", "frame 12"),
+    "overflow": (
+        sound(image=replace(image_of(TISSUE), lowest=np.where(START == 600, -4.0 * TISSUE, 0.0))),
+        "wrapped-values",
+        "frame 9",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS, ids=str)
+def test_a_fault_is_found_and_told(case: str) -> None:
+    facts, check, words = FAULTS[case]
+    found = fired(facts)
+    assert check in found, found
+    assert words in found[check].message
+    assert found[check].withholds
+    assert found[check].where.endswith(" file")
+    assert found[check].remedy
+
+
+SOUND: dict[str, Callable[[], ScanFacts]] = {
+    "the scan itself": sound,
+    "without blood": lambda: sound(blood=()),
+    "without image": lambda: sound(image=None),
+    "without dose and weight": lambda: with_acquisition(injected_activity=None, body_weight=None),
+    "a mouse": lambda: small_mouse(10e6),
+    "the lightest mouse and a high dose": lambda: small_mouse(40e6, 0.009),
+    "water, 2 min": lambda: sound(
+        timing=FrameTiming(np.arange(12) * 10.0, np.full(12, 10.0)),
+        acquisition=Acquisition("water", HALF_LIVES["O15"], 1e9, 70.0, species="human"),
+        blood=(),
+    ),
+    "a static scan of one minute": lambda: sound(
+        timing=FrameTiming([3000.0], [60.0]), image=image_of(TISSUE[-1:]), blood=(), regions=_static()
+    ),
+    "decay factors of frame means": lambda: sound(timeline=decay_factors(0.0, START + 0.49 * DURATION)),
+    "decay factors of frame starts from scan start": lambda: sound(timeline=decay_factors(0.0, START)),
+    "decay factors to scan start, injection earlier": lambda: replace(
+        sound(), timing=FrameTiming(START + 900, DURATION), timeline=decay_factors(0.0, START + DURATION / 2)
+    ),
+    "scan 30 min after injection": lambda: sound(
+        timing=FrameTiming(START + 1800, DURATION), timeline=Timeline(scan_start=1800.0)
+    ),
+    "late acquisition with late frames": lambda: sound(
+        timing=FrameTiming(START + 3000, DURATION), timeline=Timeline(acquired_after_series=3000.0), blood=()
+    ),
+    "frames before the injection": lambda: sound(timing=FrameTiming(START - 60, DURATION)),
+    "first sample at 58 s with most of the activity": lambda: sound(
+        blood=(BloodRecording("manual", True, BLOOD_TIME[5:], BLOOD[5:], 1.3 * BLOOD[5:]),)
+    ),
+    "venous blood in another unit": lambda: sound(blood=(BloodRecording("venous", False, BLOOD_TIME, 1e-3 * BLOOD),)),
+    "a refused recording": lambda: sound(blood=(BloodRecording("manual", True, np.empty(0), refused="no unit"),)),
+    "one parent fraction": lambda: with_blood(parent_fraction=np.where(BLOOD_TIME == 600, 0.3, np.nan)),
+    "parent fractions that rise at first": lambda: with_blood(
+        parent_fraction=np.interp(BLOOD_TIME, [0, 60, 3600], [0.9, 0.97, 0.2])
+    ),
+    "noise below zero in all frames": lambda: sound(image=image_of(TISSUE, lowest=-3.9)),
+    "an empty first frame": lambda: sound(image=image_of(TISSUE)),
+    "bolus that leaves the field of view": lambda: with_frame(2, 8.0),
+}
+
+
+def _static() -> RegionCurves:
+    return RegionCurves(("a",), [TISSUE[-1:]], [1.0])
+
+
+@pytest.mark.parametrize("case", SOUND, ids=str)
+def test_sound_data_are_not_doubted(case: str) -> None:
+    assert fired(SOUND[case]()) == {}
+
+
+def test_frames_that_were_not_measured() -> None:
+    level = TISSUE.copy()
+    level[[0, 6, 11]] = 0.0
+    assert empty_frames(sound(image=image_of(level))) == [6, 11]
+    assert empty_frames(sound(image=None, regions=RegionCurves(("a",), [level], [1.0]))) == [6, 11]
+    assert empty_frames(sound(image=image_of(0 * TISSUE))) == []
+    assert empty_frames(sound()) == []
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=lambda check: check.name)
+def test_every_check_can_be_read(check: object) -> None:
+    name, tests, remedy = check.name, check.tests, check.remedy  # type: ignore[attr-defined]
+    assert name == name.lower()
+    for sentence in (tests, remedy):
+        assert sentence[0].isupper()
+        assert sentence.endswith(".")
+
+
+def test_every_check_by_physics_has_a_fault_here() -> None:
+    tried = {check for _, check, _ in FAULTS.values()}
+    assert {check.name for check in CHECKS.values() if check.inspect} == tried
+
+
+def test_levels_and_parts_are_told_in_the_advice() -> None:
+    doubt = fired(with_acquisition(injected_activity=2e14))["dose-range"]
+    assert (doubt.level, doubt.part) == (Level.DOUBTFUL, Part.DOSE)
+    assert "accept: [dose-range]" in str(doubt)
+    assert "accept" not in str(replace(doubt, accepted=True))
+    assert Finding.from_record(doubt.as_record()) == doubt
