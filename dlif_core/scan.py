@@ -15,6 +15,9 @@ from dlif_core.frames import FrameTiming
 
 Array = NDArray[np.float64]
 
+#: Name of the only region of a scan without labels.
+WHOLE_IMAGE = "whole image"
+
 
 @dataclass(frozen=True)
 class Acquisition:
