@@ -46,7 +46,7 @@ class DlifError(Exception):
     ...     dlif.read_curves("no-such-table.tsv")
     ... except dlif.DlifError as fault:
     ...     print(fault.where, fault.message, fault.hint, sep=" | ")
-    no-such-table.tsv | the file is not there. | Correct the path.
+    no-such-table.tsv | the file is not there. | Correct the path, or restore the file.
     """
 
     exit_code = ExitCode.UNEXPECTED

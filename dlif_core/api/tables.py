@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from dlif_core.api.acquisitions import pet_bids_fields
 from dlif_core.errors import InputError, MissingInputError, UnitError
 from dlif_core.ingest.columns import require_one_unit, spelling, split_header, stated_units
+from dlif_core.ingest.tables import TABLE_BYTES, TextTable, is_given, read_json, read_table
+from dlif_core.ingest.uris import read_text
 from dlif_core.units import CANONICAL, Dimension, factor
 
 if TYPE_CHECKING:
@@ -178,8 +181,6 @@ _WORKBOOKS = (".xlsx", ".xls", ".ods")
 
 
 def _file(path: str) -> pd.DataFrame:
-    import pandas as pd
-
     if path.lower().endswith(_WORKBOOKS) and os.path.exists(path):
         raise InputError(
             "it is a spreadsheet, not a table of text.",
@@ -187,22 +188,42 @@ def _file(path: str) -> pd.DataFrame:
             hint="Save the sheet as .csv, or read it with pandas.read_excel and give the pandas table.",
         )
     separator = "," if path.lower().endswith(".csv") else "\t"
+    cells = _comma_separated(path) if separator == "," else _tab_separated(path)
+    _require_split(cells, separator, path)
+    return cells.where(cells.map(is_given))
+
+
+def _tab_separated(path: str) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(read_table(path).columns, dtype=object)
+
+
+def _comma_separated(path: str) -> pd.DataFrame:
+    """Cells of a CSV file, in which quotation marks may hold commas, but no line ends."""
+    import pandas as pd
+
+    text = read_text(path, TABLE_BYTES)
     try:
-        cells = pd.read_csv(path, sep=separator, header=None, dtype=str, encoding="utf-8-sig")
-    except FileNotFoundError as fault:
-        raise MissingInputError("the file is not there.", where=path, hint="Correct the path.") from fault
-    except (ValueError, OSError) as fault:  # parser, encoding and empty-file errors of pandas are ValueErrors
+        cells = pd.read_csv(StringIO(text), header=None, dtype=str, na_filter=False)
+    except ValueError as fault:  # faults of the parser and empty files
         raise InputError(
             f"it can't be read as a table: {fault}",
             where=path,
             hint="Save it as UTF-8 text, cells split by tabs (.tsv) or commas (.csv), with decimal points.",
         ) from fault
-    _require_split(cells, separator, path)
-    return cells.iloc[1:].set_axis(cells.iloc[0].fillna("").tolist(), axis=1)
+    over = cells.map(lambda cell: isinstance(cell, str) and "\n" in cell).to_numpy().any(axis=1)
+    if over.any():
+        raise InputError(
+            f"a cell runs over the end of its line, in row {int(over.argmax())} below the header.",
+            where=path,
+            hint="Remove quotation marks that stand alone.",
+        )
+    return cells.iloc[1:].set_axis(cells.iloc[0].fillna("").str.strip().tolist(), axis=1)
 
 
 def _require_split(cells: pd.DataFrame, separator: str, path: str) -> None:
-    others = [word for mark, word in _SEPARATORS.items() if mark in str(cells.iloc[0, 0])]
+    others = [word for mark, word in _SEPARATORS.items() if mark in str(cells.columns[0])]
     if cells.shape[1] == 1 and others:
         raise InputError(
             f"its cells are split by {others[0]}, not by {_SEPARATORS[separator]}.",
@@ -213,8 +234,6 @@ def _require_split(cells: pd.DataFrame, separator: str, path: str) -> None:
 
 
 def _sidecar(path: str) -> Mapping[str, Any]:
-    from dlif_core.ingest.tables import read_json
-
     beside = re.sub(r"\.(tsv|csv)$", ".json", path, flags=re.IGNORECASE)
     try:
         return read_json(beside) if beside != path else {}
@@ -226,6 +245,9 @@ def _numbers(column: pd.Series[Any], name: str, where: str) -> Array:
     import pandas as pd
 
     hint = "Write numbers with a decimal point, n/a for a missing one; drop columns of text."
+    given = column.dropna()
+    if len(given) and all(isinstance(cell, str) for cell in given):
+        return TextTable({name: column.fillna("").tolist()}, where).numbers(name)
     try:
         numbers = pd.to_numeric(column)
     except (TypeError, ValueError) as fault:

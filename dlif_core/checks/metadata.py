@@ -33,6 +33,13 @@ IMAGE_FILE = Check(
     "The image is complete, has four dimensions and holds finite numbers.",
     "Convert or fetch it again.",
 )
+IMAGE_HEADER = Check(
+    "image-header",
+    Level.ASSUMED,
+    Part.SCAN,
+    "The header of the image says where its voxels lie, in mm, in one way.",
+    "Correct the header of the image.",
+)
 REGION_CURVES = Check(
     "region-curves",
     Level.REFUSED,

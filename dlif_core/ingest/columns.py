@@ -131,23 +131,24 @@ class UnitColumns:
             )
         return found[0] if found else None
 
-    def require(self, name: str) -> str:
-        """Label of a column that must be there.
+    def require(self, *names: str) -> list[str]:
+        """Labels of columns that must be there.
 
         Raises
         ------
         InputError
-            If it isn't.
+            If one isn't.
         """
-        label = self.find(name)
-        if label is None:
+        labels = {name: self.find(name) for name in names}
+        missing = [name for name, label in labels.items() if label is None]
+        if missing:
             listed = ", ".join(map(repr, self.labels[:8])) + (" …" if len(self.labels) > 8 else "")
             raise InputError(
-                f"column {name!r} is missing; the file has {listed}",
+                f"column {' and '.join(map(repr, missing))} is missing; the file has {listed}",
                 where=self.table.where,
                 hint="Add or rename the columns.",
             )
-        return label
+        return [label for label in labels.values() if label is not None]
 
     def unit(self, label: str, dimension: Dimension, of_all: object = None) -> str | None:
         """Unit of a column in its header or in the sidecar, or None.

@@ -36,7 +36,7 @@ class Fingerprint:
     def digest(self) -> str:
         """sha256 of the canonical JSON of the parts, as hexadecimal digits."""
         canonical = json.dumps(self.parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()
 
     def changes(self, committed: Mapping[str, str]) -> tuple[str, ...]:
         """List what changed since a product was committed, one readable line for each part.

@@ -16,6 +16,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, ImageArray, RegionCurves
 from dlif_core.store import Staging, Store, blocks, image_chunking
 from dlif_core.store.arrays import write_shard
+from dlif_core.store.layout import part_for
 from dlif_core.study.products import source_name
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def write_source(staging: Staging, ingested: IngestedScan) -> None:
     if scan.activity is not None:
         _write_images(staging, scan, scan.activity)
     for recording in ingested.blood:
-        staging.write_dataset(_blood_dataset(recording), group=f"blood/{recording.name}")
+        staging.write_dataset(_blood_dataset(recording), group=_blood_group(recording.name))
 
 
 def _tables(ingested: IngestedScan) -> xr.Dataset:
@@ -101,6 +102,10 @@ def _write_images(staging: Staging, scan: DynamicScan, image: ImageArray) -> Non
             write_shard(staging.uri, "labels", block, np.asarray(scan.labels[block], dtype=np.int32))
 
 
+def _blood_group(recording: str) -> str:
+    return f"blood/{part_for(recording)}"
+
+
 def _blood_dataset(recording: BloodRecording) -> xr.Dataset:
     columns = {
         name: ("sample", getattr(recording, name), attributes)
@@ -142,7 +147,7 @@ def read_scan(store: Store, scan_id: str) -> tuple[DynamicScan, tuple[BloodRecor
 
 def _read_blood(store: Store, name: str, recordings: Iterable[str]) -> Iterable[BloodRecording]:
     for recording in recordings:
-        samples = store.open_dataset(name, group=f"blood/{recording}")
+        samples = store.open_dataset(name, group=_blood_group(recording))
         columns = {column: samples[column].to_numpy() for column in ("time", *_BLOOD_COLUMNS) if column in samples}
         yield BloodRecording(
             name=recording,

@@ -128,7 +128,8 @@ def _read_file(
 
 
 def _recordings(file: _File, blood: Blood) -> Iterator[BloodRecording]:
-    time = _values(file, file.columns.require("time"), "time", "s", blood) - file.injection
+    (label,) = file.columns.require("time")
+    time = _values(file, label, "time", "s", blood) - file.injection
     _require_times(time, file.uri)
     arterial = _VENOUS not in file.name.lower() and not _is_described_as_venous(file.columns)
     for prefix, from_artery in (("", arterial), (f"{_VENOUS}_", False)):

@@ -13,11 +13,11 @@ from typing import Any
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import BLOOD_CLOCK
 from dlif_core.errors import BloodError, DlifError
-from dlif_core.ingest.bids.fields import between, clock, shown
+from dlif_core.ingest.bids.fields import between, clock
 from dlif_core.ingest.bids.metadata import Metadata
 from dlif_core.ingest.bids.sidecar import Sidecar
 from dlif_core.ingest.reader import ScanFiles
-from dlif_core.ingest.tables import is_given
+from dlif_core.ingest.tables import is_given, shortened
 
 #: Clock times of one event differ by rounding and by two clocks [s].
 _SAME_ZERO, _SAME_INJECTION = 1.0, 60.0
@@ -75,7 +75,7 @@ def _by_own_zero(metadata: Metadata, uri: str, stated: object) -> tuple[float, t
     zero = clock(stated)
     if zero is None:
         hint = "Write hh:mm:ss, or leave it out if it is that of the scan."
-        raise BloodError(f"TimeZero of the blood is {shown(stated)}, not a clock time.", where=uri, hint=hint)
+        raise BloodError(f"TimeZero of the blood is {shortened(stated)}, not a clock time.", where=uri, hint=hint)
     if metadata.time_zero is None or abs(between(zero, metadata.time_zero)) <= _SAME_ZERO:
         return metadata.injection_start, ()
     earlier = between(zero, metadata.time_zero)

@@ -14,8 +14,9 @@ from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import BLOOD_FIELDS, DISPERSED, DISPERSION
 from dlif_core.errors import BloodError, InputError
-from dlif_core.ingest.bids.fields import read_flag, read_number, read_text
+from dlif_core.ingest.bids.fields import read_flag, read_text
 from dlif_core.ingest.columns import UnitColumns, spelling
+from dlif_core.ingest.tables import read_number
 from dlif_core.units import factor
 
 #: Fields and columns that are read, as PET-BIDS names them.
@@ -66,7 +67,7 @@ def dispersion_of(recording: BloodRecording, columns: UnitColumns, findings: lis
 
 
 def _dispersion_constant(fields: Mapping[str, Any], where: str) -> float | None:
-    value = read_number(fields, "DispersionConstant", where, "seconds")
+    value = read_number(fields, "DispersionConstant", where)
     if value is None:
         return None
     unit = read_text(fields, "DispersionConstantUnits", where) or "s"

@@ -60,7 +60,7 @@ def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tup
     sidecars = files.role("curves_sidecar")
     table = UnitColumns(read_table(uri), read_sidecar(sidecars), sidecars[-1] if sidecars else "")
     findings: list[Finding] = []
-    times = [table.require(name) for name in _TIMES]
+    times = table.require(*_TIMES)
     _require_same_frames(table, times, metadata)
     columns = [label for label in table.labels if label not in times]
     activity = _activity(table, columns, metadata, findings)

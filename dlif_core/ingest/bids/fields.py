@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlif_core.errors import InputError
-from dlif_core.ingest.tables import is_given, number
+from dlif_core.ingest.tables import is_given, shortened, single
 
 _DAY = 86400.0
 _CLOCK = re.compile(
@@ -16,8 +16,6 @@ _CLOCK = re.compile(
 #: A clock time without colons, as DICOM writes it; it is no number of seconds.
 _DICOM_CLOCK = re.compile(r"0\d{3,5}(\.\d*)?|\d{6}\.\d+")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-#: Characters of a value that a message shows.
-_SHOWN = 40
 
 
 def canonical(fields: Mapping[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -48,29 +46,6 @@ def canonical(fields: Mapping[str, Any], names: Iterable[str]) -> tuple[dict[str
     return kept | {name: fields[key] for key, name in renamed.items()}, renamed
 
 
-def shown(value: object) -> str:
-    """A value as a message shows it, cut to 40 characters."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-
-
-def read_number(fields: Mapping[str, Any], name: str, where: str, unit: str = "") -> float | None:
-    """A field as a finite number, also of text and of a list of one; None if it is absent or n/a.
-
-    Raises
-    ------
-    InputError
-        If it holds anything else.
-    """
-    value = _single(fields.get(name))
-    if not is_given(value):
-        return None
-    found = None if _is_dicom_clock(value) else number(value)
-    if found is None:
-        raise _unreadable(name, value, f"a number{unit and f' of {unit}'}", where)
-    return found
-
-
 def read_flag(fields: Mapping[str, Any], name: str, where: str) -> bool | None:
     """A field as true or false, also spelled as 1 or 0, yes or no; None if it is absent or n/a.
 
@@ -79,13 +54,13 @@ def read_flag(fields: Mapping[str, Any], name: str, where: str) -> bool | None:
     InputError
         If it holds anything else.
     """
-    value = _single(fields.get(name))
+    value = single(fields.get(name))
     if not is_given(value):
         return None
     plain = int(value) if isinstance(value, float) and value.is_integer() else value
     found = _TRUTH.get(str(plain).strip().lower()) if isinstance(plain, bool | int | str) else None
     if found is None:
-        raise _unreadable(name, value, "true or false", where)
+        raise unreadable(name, value, "true or false", where)
     return found
 
 
@@ -97,11 +72,11 @@ def read_text(fields: Mapping[str, Any], name: str, where: str) -> str:
     InputError
         If it holds anything else.
     """
-    value = _single(fields.get(name))
+    value = single(fields.get(name))
     if not is_given(value):
         return ""
     if not isinstance(value, str):
-        raise _unreadable(name, value, "text", where)
+        raise unreadable(name, value, "text", where)
     return value.strip()[:100]
 
 
@@ -131,16 +106,12 @@ def between(earlier: float, later: float) -> float:
     return (later - earlier + _DAY / 2) % _DAY - _DAY / 2
 
 
-def _single(value: Any) -> Any:
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-def _is_dicom_clock(value: object) -> bool:
+def is_dicom_clock(value: object) -> bool:
+    """Whether a value is a clock time as DICOM writes it, without colons, which is no number of seconds."""
     return isinstance(value, str) and _DICOM_CLOCK.fullmatch(value.strip()) is not None
 
 
-def _unreadable(name: str, value: object, kind: str, where: str) -> InputError:
+def unreadable(name: str, value: object, kind: str, where: str) -> InputError:
+    """The fault of a field that holds something else than `kind`."""
     hint = f"Write {kind}, or n/a if it is unknown."
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+,\d+\s*", value):
-        hint = f"Write the number with a decimal point: {value.strip().replace(',', '.')}."
-    return InputError(f"{name} is {shown(value)}, not {kind}.", where=f"{where}, field {name}", hint=hint)
+    return InputError(f"{name} is {shortened(value)}, not {kind}.", where=f"{where}, field {name}", hint=hint)

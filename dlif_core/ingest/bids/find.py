@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from dlif_core.ingest.bids.dataset import BidsDataset, BidsFile, read_dataset, uris
-from dlif_core.ingest.reader import ScanFiles, ScanSource
+from dlif_core.ingest.bids.listing import concerning
+from dlif_core.ingest.bids.names import label_faults, misplacement, scan_name
+from dlif_core.ingest.reader import ListingFault, ScanFiles, ScanSource
 
 
 def find_scans(source: ScanSource, reader: str) -> list[ScanFiles]:
@@ -32,30 +34,83 @@ def find_scans(source: ScanSource, reader: str) -> list[ScanFiles]:
 
     Returns
     -------
-    Scans in the order of their ids.
+    Scans in the order of their ids. A subject or session that can't be listed is a scan without files, with its fault.
 
     Raises
     ------
     MissingInputError
         If there is no such folder.
+    InputError
+        If it can't be listed.
     """
     dataset = read_dataset(source.uri)
-    heads = dataset.scans()
     visits: dict[str, list[BidsFile]] = {}
-    for head in heads:
+    for head in dataset.scans():
         visits.setdefault(head.folder, []).append(head)
+    found = [_scan(head, visit, dataset, source, reader) for visit in visits.values() for head in visit]
+    return sorted([*found, *_unlisted(found, dataset, source, reader)], key=lambda files: files.scan_id)
+
+
+def _scan(
+    head: BidsFile, visit: Iterable[BidsFile], dataset: BidsDataset, source: ScanSource, reader: str
+) -> ScanFiles:
+    files = _files(head, dataset, source.curves) | _beside(head, visit, dataset)
+    return ScanFiles(
+        scan_id=scan_name(head),
+        root=dataset.root,
+        reader=reader,
+        files=files,
+        subject=head.subject,
+        session=head.session,
+        has_image="image" in files,
+        options=source.options,
+        faults=tuple(_faults(head, dataset, source.curves)),
+    )
+
+
+def _faults(head: BidsFile, dataset: BidsDataset, curves: str) -> Iterator[ListingFault]:
+    yield from (dataset.faults[path] for path in concerning(dataset.faults, head.subject, head.session))
+    yield from label_faults(head, dataset.root)
+    if scan_name(head) != head.stem:
+        yield misplacement(head)
+    for file in dataset.misplaced:
+        is_blood = file.suffix == "blood" and file.folder == head.folder
+        if is_blood or (_is_of_regions(file, curves) and _may_be_of(file, head)):
+            yield misplacement(file)
+
+
+def _is_of_regions(file: BidsFile, curves: str) -> bool:
+    return _is_chosen(file, curves) or (file.suffix == "dseg" and file.is_image)
+
+
+def _may_be_of(misplaced: BidsFile, head: BidsFile) -> bool:
+    """Whether the folders of a file or its name are those of the scan's subject and session."""
+    known = {*misplaced.folder.split("/"), *(f"{key}-{value}" for key, value in misplaced.entities.items())}
+    has_session = any(name.startswith("ses-") for name in known)
+    return head.subject in known and (head.session in known or not head.session or not has_session)
+
+
+def _unlisted(found: Iterable[ScanFiles], dataset: BidsDataset, source: ScanSource, reader: str) -> list[ScanFiles]:
+    """A scan without files for each subject or session of which something can't be listed and nothing was found."""
+    told = {fault for files in found for fault in files.faults}
+    lost: dict[tuple[str, str], tuple[ListingFault, ...]] = {}
+    for path, fault in dataset.faults.items():
+        if path.startswith("sub-") and fault not in told:
+            subject, *below = path.split("/")
+            visit = subject, below[0] if below and below[0].startswith("ses-") else ""
+            lost[visit] = (*lost.get(visit, ()), fault)
     return [
         ScanFiles(
-            scan_id=head.stem,
+            scan_id="_".join(filter(None, visit)),
             root=dataset.root,
             reader=reader,
-            files=(files := _files(head, dataset, source.curves) | _beside(head, visits[head.folder], dataset)),
-            subject=head.subject,
-            session=head.session,
-            has_image="image" in files,
+            files={},
+            subject=visit[0],
+            session=visit[1],
             options=source.options,
+            faults=faults,
         )
-        for head in heads
+        for visit, faults in lost.items()
     ]
 
 

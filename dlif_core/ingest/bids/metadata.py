@@ -99,7 +99,15 @@ def read_metadata(files: ScanFiles) -> Metadata:
         )
     return Metadata(
         timing=timing,
-        acquisition=Acquisition(tracer, half_life, dose, weight, decay_corrected=True, species=species),
+        acquisition=Acquisition(
+            tracer,
+            half_life,
+            dose,
+            weight,
+            decay_corrected=True,
+            species=species,
+            injection_start=injection,
+        ),
         unit=unit,
         injection_start=injection,
         time_zero=clock(sidecar.fields.get("TimeZero")),

@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import NOT_GIVEN, SUBJECT_ROW, UNIT_NOT_GIVEN, WEIGHT_NOT_GIVEN, WEIGHT_UNREADABLE
 from dlif_core.errors import DlifError, InputError
-from dlif_core.ingest.bids.fields import read_number
 from dlif_core.ingest.bids.sidecar import Sidecar, positive, read_sidecar
 from dlif_core.ingest.columns import UnitColumns, spelling
 from dlif_core.ingest.reader import ScanFiles
-from dlif_core.ingest.tables import is_given, read_table
+from dlif_core.ingest.tables import is_given, read_number, read_table
 from dlif_core.units import factor
 
 _SPECIES = {
@@ -200,6 +199,6 @@ def _assumed_unit(group: _Rows, label: str, sidecar: Sidecar) -> str:
 
 
 def _kilograms(cell: str, unit: str, label: str, where: str) -> float:
-    value = read_number({label: cell}, label, where, unit)
+    value = read_number({label: cell}, label, where)
     assert value is not None, "cells without a value are left out before"
     return positive(value, label, where) * factor(unit, "mass")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlif_core.checks import Finding, ImageSummary
-from dlif_core.checks.metadata import FILES_LEFT_OUT, REGIONS_LEFT_OUT, UNIT_NOT_GIVEN
+from dlif_core.checks.metadata import FILES_LEFT_OUT, IMAGE_HEADER, REGIONS_LEFT_OUT
 from dlif_core.errors import FrameTimingError, MissingInputError
 from dlif_core.ingest.bids.blood import read_blood
 from dlif_core.ingest.bids.curves import label_names, read_curves, the_only
@@ -133,10 +133,8 @@ def _voxel_volume(image: NiftiImage) -> float:
 
 
 def _image_findings(image: NiftiImage | None, files: ScanFiles) -> tuple[Finding, ...]:
-    if image is None or image.length_unit != "unknown":
-        return ()
-    message = "The image header gives no unit of length; mm is assumed, as BIDS asks for."
-    return (UNIT_NOT_GIVEN.found(message, where=files.role("image")[0]),)
+    warnings = () if image is None else image.warnings
+    return tuple(IMAGE_HEADER.found(warning, where=files.role("image")[0]) for warning in warnings)
 
 
 def _places(files: ScanFiles, metadata: Metadata, regions: _Regions) -> dict[str, str]:

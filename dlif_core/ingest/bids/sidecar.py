@@ -26,9 +26,9 @@ from dlif_core.checks.metadata import (
 )
 from dlif_core.errors import DlifError, FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
-from dlif_core.ingest.bids.fields import between, canonical, clock, read_flag, read_number, read_text, shown
+from dlif_core.ingest.bids.fields import between, canonical, clock, is_dicom_clock, read_flag, read_text, unreadable
 from dlif_core.ingest.faults import Faults
-from dlif_core.ingest.tables import is_given, number, read_json
+from dlif_core.ingest.tables import is_given, number, read_json, read_number, shortened
 from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide, nuclides_of
 from dlif_core.units import factor
 
@@ -162,7 +162,9 @@ class Sidecar:
         value = self.fields.get(name)
         stated, zero = clock(value), clock(self.fields.get("TimeZero"))
         if stated is None:
-            return read_number(self.fields, name, self.where, "seconds from TimeZero")
+            if is_dicom_clock(value):
+                raise unreadable(name, value, "seconds from TimeZero, nor a clock time hh:mm:ss", self.where)
+            return read_number(self.fields, name, self.where)
         if zero is None:
             raise InputError(
                 f"{name} is the clock time {value}, but TimeZero, from which times count, is "
@@ -182,7 +184,7 @@ class Sidecar:
 
     def _as_stated(self, name: str) -> str:
         value = self.fields.get(name)
-        return shown(value) if is_given(value) else "not given"
+        return shortened(value) if is_given(value) else "not given"
 
     def timing(self, times: StatedTimes) -> FrameTiming:
         """Return the frames in seconds from injection.
@@ -223,7 +225,7 @@ class Sidecar:
         """
         named = self.text("TracerRadionuclide")
         name = nuclide(named)
-        stated, listed = read_number(self.fields, "RadionuclideHalfLife", self.where, "seconds"), HALF_LIVES.get(name)
+        stated, listed = read_number(self.fields, "RadionuclideHalfLife", self.where), HALF_LIVES.get(name)
         if stated is None:
             if listed is None:
                 raise self._unknown_half_life(named)
@@ -338,7 +340,7 @@ class Sidecar:
         InputError
             If it is no positive number, or its unit is not known.
         """
-        value, unit = read_number(self.fields, "BodyWeight", self.where, "kg"), self.text("BodyWeightUnits")
+        value, unit = read_number(self.fields, "BodyWeight", self.where), self.text("BodyWeightUnits")
         if value is None:
             return None
         if not unit:
@@ -371,5 +373,5 @@ def _fault_of_times(value: object) -> str:
     if not is_given(value):
         return "is missing"
     if not isinstance(value, list) or not value or any(number(entry) is None for entry in value):
-        return f"is {shown(value)}, not a list of numbers"
+        return f"is {shortened(value)}, not a list of numbers"
     return ""
