@@ -37,8 +37,8 @@ def repair(recording: BloodRecording) -> tuple[BloodRecording, tuple[str, ...]]:
     """Bring one recording in order.
 
     Rows without any value and rows of zeros at the end are dropped; times are made strictly increasing by removing
-    the smallest number of samples and averaging those that share a time; samples before injection are dropped, and zeros
-    that stand for lost samples; small negative activities become zero, parent fractions slightly above one become one.
+    the smallest number of samples and averaging those that share a time; samples before injection and zeros that stand
+    for lost samples are dropped; small negative activities become zero, parent fractions slightly above one become one.
 
     Parameters
     ----------
@@ -161,8 +161,8 @@ def _without_lost_samples(recording: BloodRecording) -> tuple[BloodRecording, tu
         values = getattr(recording, column)
         lost = np.empty(0, int) if values is None else _lost(values, column)
         if len(lost):
-            where = _listed(recording.time[lost])
-            warnings.append(f"lost samples of {_words(column)}, written as {values[lost].min():g}, are left out: {where}.")
+            written, where = f"{values[lost].min():g}", _listed(recording.time[lost])
+            warnings.append(f"lost samples of {_words(column)}, written as {written}, are left out: {where}.")
             kept = values.copy()
             kept[lost] = np.nan
             recording = replace(recording, **{column: kept})  # type: ignore[arg-type]

@@ -131,7 +131,7 @@ def number(value: object) -> float | None:
 
 
 def read_number(fields: Mapping[str, object], name: str, where: str) -> float | None:
-    """Read a field that holds one number, also in a list of its own.
+    """Read a field that holds one number.
 
     Parameters
     ----------
@@ -151,22 +151,17 @@ def read_number(fields: Mapping[str, object], name: str, where: str) -> float | 
     InputError
         If the field is there but can't be read as a number.
     """
-    value = single(fields.get(name))
+    value = fields.get(name)
     if not is_given(value):
         return None
     found = number(value)
     if found is None:
         raise InputError(
-            f"{name} is {shortened(value)}, not a number.",
+            f"{shortened(value)} is not a number.",
             where=f"{where}, field {name}",
             hint=_remedy(value),
         )
     return found
-
-
-def single(value: object) -> object:
-    """Return the only entry of a list, and any other value as it is."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def shortened(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlif_core.errors import InputError
-from dlif_core.ingest.tables import is_given, shortened, single
+from dlif_core.ingest.tables import is_given, shortened
 
 _DAY = 86400.0
 _CLOCK = re.compile(
@@ -54,7 +54,7 @@ def read_flag(fields: Mapping[str, Any], name: str, where: str) -> bool | None:
     InputError
         If it holds anything else.
     """
-    value = single(fields.get(name))
+    value = fields.get(name)
     if not is_given(value):
         return None
     plain = int(value) if isinstance(value, float) and value.is_integer() else value
@@ -72,7 +72,7 @@ def read_text(fields: Mapping[str, Any], name: str, where: str) -> str:
     InputError
         If it holds anything else.
     """
-    value = single(fields.get(name))
+    value = fields.get(name)
     if not is_given(value):
         return ""
     if not isinstance(value, str):

@@ -13,7 +13,7 @@ class PetBids:
 
     name: ClassVar = "pet-bids"
     title: ClassVar = "PET-BIDS"
-    version: ClassVar = 2
+    version: ClassVar = 1
     looks_for: ClassVar = "sub-*/[ses-*/]pet/*_pet.json"
     options: ClassVar = ReaderOptions
 
