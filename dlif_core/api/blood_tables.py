@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dlif_core.api.tables import QuantityTable, read_quantities, spelling
+from dlif_core.api.tables import QuantityTable, read_quantities
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
+from dlif_core.ingest.columns import spelling
 from dlif_core.units import Dimension
 
 if TYPE_CHECKING:

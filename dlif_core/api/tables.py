@@ -14,20 +14,16 @@ from numpy.typing import NDArray
 
 from dlif_core.api.acquisitions import pet_bids_fields
 from dlif_core.errors import InputError, MissingInputError, UnitError
+from dlif_core.ingest.columns import require_one_unit, spelling, split_header, stated_units
 from dlif_core.ingest.tables import TABLE_BYTES, TextTable, is_given, read_json, read_table
 from dlif_core.ingest.uris import read_text
-from dlif_core.units import CANONICAL, Dimension, factor, is_unit
+from dlif_core.units import CANONICAL, Dimension, factor
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
 
-_IN_BRACKETS = re.compile(r"^(?P<name>.*\S)\s*(?:\[(?P<square>[^\[\]]+)\]|\((?P<round>[^()]+)\))$")
-
-
-#: Name that pandas gives to a column without one.
-_NAMELESS = re.compile(r"^Unnamed: \d+$")
 #: Kinds of data that pandas would turn into numbers: time spans, dates, booleans, complex numbers.
 _NO_NUMBERS = "mMbc"
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
@@ -71,13 +67,7 @@ class QuantityTable:
 
     def stated_unit(self, column: str) -> str | None:
         """Unit of a column in its header or in the sidecar, or None."""
-        return next(iter(self._stated_units(column)), None)
-
-    def _stated_units(self, column: str, of_all: object = None) -> tuple[str, ...]:
-        """Units of a column as its header, the sidecar and the sidecar for all columns say, those that are there."""
-        described = self.sidecar.get(column)
-        of_column = described.get("Units") if isinstance(described, Mapping) else None
-        return tuple(str(unit) for unit in (self.units.get(column), of_column, of_all) if unit)
+        return next(iter(stated_units(column, self.units.get(column), self.sidecar)), None)
 
     def values(
         self, column: str, dimension: Dimension, given: str | None, argument: str, *, of_all: object = None
@@ -103,18 +93,9 @@ class QuantityTable:
             If no unit is known, or header, sidecar and caller don't agree.
         """
         where = f"{self.where}, column {column}"
-        stated = self._stated_units(column, of_all)
-        _require_one_unit(stated, dimension, where)
+        stated = stated_units(column, self.units.get(column), self.sidecar, of_all)
+        require_one_unit(stated, dimension, where)
         return self.columns[column] * agreed_factor(next(iter(stated), None), given, dimension, argument, where)
-
-
-def _require_one_unit(stated: tuple[str, ...], dimension: Dimension, where: str) -> None:
-    if len({factor(unit, dimension, where=where) for unit in stated}) > 1:
-        raise UnitError(
-            f"the table and its sidecar state several units: {', '.join(dict.fromkeys(stated))}.",
-            where=where,
-            hint="Correct the header or the sidecar.",
-        )
 
 
 def agreed_factor(stated: str | None, given: str | None, dimension: Dimension, argument: str, where: str) -> float:
@@ -177,21 +158,6 @@ def read_quantities(source: object) -> QuantityTable:
     if not len(frame):
         raise InputError("the table has no rows.", where=where, hint="Write one row for each frame or sample.")
     return QuantityTable(columns, units, sidecar, where)
-
-
-def spelling(column: str) -> str:
-    """Name of a column in the spelling of PET-BIDS: ``Frame start`` is ``frame_start``."""
-    return re.sub(r"[\s-]+", "_", column.strip().lower())
-
-
-def split_header(label: str) -> tuple[str, str]:
-    """Name and unit of a column: ``putamen [kBq/mL]``; round brackets hold a unit only if it is a known one."""
-    if _NAMELESS.match(label.strip()):
-        return "", ""
-    found = _IN_BRACKETS.match(label.strip())
-    if found is None or not (found["square"] or is_unit(found["round"])):
-        return label.strip(), ""
-    return found["name"], (found["square"] or found["round"]).strip()
 
 
 def _frame(source: object) -> tuple[pd.DataFrame, str, Mapping[str, Any]]:

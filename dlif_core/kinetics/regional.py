@@ -45,7 +45,7 @@ def fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSet
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If the settings can't be used with this frame schedule.
     """
     prepared = prepare(scan, curve, settings, regional=True)

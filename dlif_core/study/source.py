@@ -115,7 +115,12 @@ def _blood_dataset(recording: BloodRecording) -> xr.Dataset:
     time = ("sample", recording.time, {"long_name": "time from injection", "units": "s"})
     return xr.Dataset(
         {"time": time, **columns},
-        attrs={"arterial": int(recording.arterial), "source": recording.source, "refused": recording.refused},
+        attrs={
+            "arterial": int(recording.arterial),
+            "source": recording.source,
+            "refused": recording.refused,
+            "dispersion": recording.dispersion,
+        },
     )
 
 
@@ -149,5 +154,6 @@ def _read_blood(store: Store, name: str, recordings: Iterable[str]) -> Iterable[
             arterial=bool(samples.attrs["arterial"]),
             source=samples.attrs["source"],
             refused=samples.attrs.get("refused", ""),
+            dispersion=samples.attrs.get("dispersion", 0.0),
             **columns,
         )

@@ -19,7 +19,8 @@ def find_scans(source: ScanSource, reader: str) -> list[ScanFiles]:
 
     The files of a scan have the roles ``image``; ``sidecar``; ``blood/<recording>``: the TSV followed by its sidecars;
     ``curves`` and ``curves_sidecar``; ``morph``; ``dseg`` (names of the curves' regions); ``labels`` and
-    ``labels_dseg`` (label image and its names); ``participants`` and ``participants_sidecar``. Sidecars are listed
+    ``labels_dseg`` (label image and its names); ``participants`` and ``participants_sidecar``; ``sessions`` and
+    ``sessions_sidecar``; ``beside/<scan>``: the sidecars of a scan that shares blood with this one. Sidecars are listed
     from the most general to the most specific. A role without files is absent.
 
     Parameters
@@ -43,12 +44,17 @@ def find_scans(source: ScanSource, reader: str) -> list[ScanFiles]:
         If it can't be listed.
     """
     dataset = read_dataset(source.uri)
-    found = [_scan(head, dataset, source, reader) for head in dataset.scans()]
+    visits: dict[str, list[BidsFile]] = {}
+    for head in dataset.scans():
+        visits.setdefault(head.folder, []).append(head)
+    found = [_scan(head, visit, dataset, source, reader) for visit in visits.values() for head in visit]
     return sorted([*found, *_unlisted(found, dataset, source, reader)], key=lambda files: files.scan_id)
 
 
-def _scan(head: BidsFile, dataset: BidsDataset, source: ScanSource, reader: str) -> ScanFiles:
-    files = _files(head, dataset, source.curves)
+def _scan(
+    head: BidsFile, visit: Iterable[BidsFile], dataset: BidsDataset, source: ScanSource, reader: str
+) -> ScanFiles:
+    files = _files(head, dataset, source.curves) | _beside(head, visit, dataset)
     return ScanFiles(
         scan_id=scan_name(head),
         root=dataset.root,
@@ -119,6 +125,7 @@ def _files(head: BidsFile, dataset: BidsDataset, curves: str) -> dict[str, tuple
         **_labels(head, own),
         "participants": uris(file for file in own if file.path == "participants.tsv"),
         "participants_sidecar": uris(file for file in own if file.path == "participants.json"),
+        **_sessions(head, own, dataset),
     }
     return {role: found for role, found in files.items() if found}
 
@@ -126,12 +133,36 @@ def _files(head: BidsFile, dataset: BidsDataset, curves: str) -> dict[str, tuple
 def _blood(head: BidsFile, own: Iterable[BidsFile], dataset: BidsDataset) -> dict[str, tuple[str, ...]]:
     found = {}
     for file in own:
-        if file.suffix != "blood" or file.extension != ".tsv" or file.folder != head.folder:
-            continue
-        entities = {key: value for key, value in file.entities.items() if key != "recording"}
-        if entities.items() <= head.entities.items():
+        if _is_blood_of(file, head):
             found[f"blood/{file.entities.get('recording', 'blood')}"] = (file.uri, *dataset.sidecars(file))
     return found
+
+
+def _sessions(head: BidsFile, own: Iterable[BidsFile], dataset: BidsDataset) -> dict[str, tuple[str, ...]]:
+    """The subject's table of sessions with its sidecars."""
+    name = f"{head.subject}/{head.subject}_sessions.tsv"
+    tables = [file for file in own if file.path == name]
+    sidecars = dataset.sidecars(tables[0]) if tables else ()
+    return {"sessions": uris(tables), "sessions_sidecar": sidecars}
+
+
+def _beside(head: BidsFile, visit: Iterable[BidsFile], dataset: BidsDataset) -> dict[str, tuple[str, ...]]:
+    """Sidecars of the other scans of a visit that a blood file of this scan is named for too."""
+    blood = [_without_recording(file) for file in dataset.of(head) if _is_blood_of(file, head)]
+    return {
+        f"beside/{other.stem}": dataset.sidecars(other)
+        for other in visit
+        if other is not head and any(entities.items() <= other.entities.items() for entities in blood)
+    }
+
+
+def _is_blood_of(file: BidsFile, head: BidsFile) -> bool:
+    is_table = file.suffix == "blood" and file.extension == ".tsv" and file.folder == head.folder
+    return is_table and _without_recording(file).items() <= head.entities.items()
+
+
+def _without_recording(file: BidsFile) -> dict[str, str]:
+    return {key: value for key, value in file.entities.items() if key != "recording"}
 
 
 def _curves(head: BidsFile, own: Iterable[BidsFile], dataset: BidsDataset, pattern: str) -> dict[str, tuple[str, ...]]:

@@ -81,8 +81,8 @@ def test_samples_before_the_injection_are_dropped() -> None:
 
 
 def test_small_negative_values_become_zero() -> None:
-    found, warnings = repair(recording([0, 10, 20, 30], [-4.9, 100, -1, 3]))
-    np.testing.assert_array_equal(found.whole_blood, [0, 100, 0, 3])
+    found, warnings = repair(recording([0, 10, 20, 30], [-4.9, 100, -1, 1]))
+    np.testing.assert_array_equal(found.whole_blood, [0, 100, 0, 1])
     assert warnings == ("x.tsv: small negative values of whole blood are set to zero: 0 s, 20 s.",)
 
 
