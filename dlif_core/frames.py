@@ -94,6 +94,11 @@ class FrameTiming:
         return self.start + 0.5 * self.duration
 
     @property
+    def begin(self) -> float:
+        """When the scan begins to show the tracer [s]: its start, or the injection if that was later."""
+        return max(float(self.start[0]), 0.0) if self.end[-1] > 0.0 else float(self.start[0])
+
+    @property
     def gaps(self) -> tuple[FrameGap, ...]:
         """Gaps between frames, those within the rounding tolerance left out."""
         space = self.start[1:] - self.end[:-1]
