@@ -1,20 +1,23 @@
-"""The rule that nothing is written with a NaN that is not meant: a value that may be missing says so, others are refused.
+"""The rule that nothing is written with a NaN that is not meant: who writes says which values may be missing.
 
-In JSON a value that is missing is null, see `nulled`; in a dataset its variable has the attribute ``missing``, see
-`may_miss`.
+A missing value is null in JSON (`nulled`), ``n/a`` in tables, and NaN in a variable of a dataset that is named in
+`require_finite`. Every other number that is not finite is refused.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dlif_core.errors import NotFiniteError
 
-#: Attribute of a variable whose values may be NaN; it says in words what that means.
-MISSING = "missing"
+if TYPE_CHECKING:
+    import xarray as xr
 
 _HINT = "This is a fault of dlif or of the data that were read; please report it with the name of the value."
 
@@ -59,6 +62,37 @@ def nulled(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [nulled(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def require_finite(dataset: xr.Dataset, may_miss: Sequence[str] = (), *, where: object) -> None:
+    """Refuse a dataset with a number that is not finite, in variables, coordinates or attributes.
+
+    Parameters
+    ----------
+    dataset
+        What is to be written.
+    may_miss
+        Names of variables whose values may be missing, with ``*`` and ``?`` as in file names.
+    where
+        Product that it is for.
+
+    Raises
+    ------
+    NotFiniteError
+        If there is such a number; the message names the variable.
+    """
+    for name, variable in dataset.variables.items():
+        to_json(dict(variable.attrs), where=f"{where}, attributes of {name}", default=str)
+        if variable.dtype.kind != "f" or any(fnmatch.fnmatchcase(str(name), pattern) for pattern in may_miss):
+            continue
+        missing = int(np.count_nonzero(~np.isfinite(variable.to_numpy())))
+        if missing:
+            raise NotFiniteError(
+                f"{missing} of {variable.size} values of {name} are not finite; nothing was written.",
+                where=where,
+                hint=_HINT,
+            )
+    to_json(dict(dataset.attrs), where=where, default=str)
 
 
 def _first_not_finite(content: object, name: str = "") -> tuple[str, object] | None:

@@ -173,8 +173,8 @@ def measured_average(curve: InputFunction, recordings: Sequence[BloodRecording],
     known = float(after[~unknown].sum() / max(after.sum(), 1e-9))
     if known < _LEAST_KNOWN:
         raise BloodError(
-            f"arterial blood, sampled from {first:g} to {last:g} s, is known for {known:.0%} of the scan, which ends at "
-            f"{timing.end[-1]:g} s; it takes {_LEAST_KNOWN:.0%}.",
+            f"arterial blood, sampled from {first:g} to {last:g} s, is known for {known:.0%} of the scan, which ends "
+            f"at {timing.end[-1]:g} s; it takes {_LEAST_KNOWN:.0%}.",
             where=blood.source,
         )
     return np.where(unknown, np.nan, curve.frame_average(timing)[0])

@@ -82,8 +82,9 @@ def train(
     """
     from flows.progress import progress_bars
 
+    left_out: Mapping[str, str] = {}
     with progress_bars() as bars:
-        report, left_out = _reported_to(bars), {}
+        report = _reported_to(bars)
         if begin_from is None and study is None:
             made = _from_simulation(output, recipe, report, members, scans, steps)
         else:
@@ -127,7 +128,6 @@ def _further(
 ) -> tuple[LearnedModel, Mapping[str, str]]:
     """The model that was trained further, and the reason against each scan of the study that could not be used."""
     from rich.text import Text
-
 
     from dlif_core.errors import ConfigurationError
     from dlif_core.networks.bundle.model import load_model

@@ -27,7 +27,8 @@ from dlif_core.networks.training.run import TrainingRun
 _BLOOD, _MYOCARDIUM, _EMPHASIS = TISSUES.index("blood"), TISSUES.index("myocardium"), 4.0
 # tissues much smaller than this count less [voxels]
 _SMALL = 30.0
-# start of the tail after the injection or a later start of the scan [s]; offset [SUV] of its relative errors; weight in the loss
+# start of the tail after the injection or a later start of the scan [s]; offset [SUV] of its relative errors; weight
+# in the loss
 _TAIL, _TAIL_FLOOR, _TAIL_WEIGHT = 240.0, 0.3, 0.5
 # standard deviation of the logarithm of the factors by which tissues are more or less active
 _KINETICS = 0.4

@@ -118,6 +118,18 @@ class TestFeatures:
             rise = blood.time[np.argmax(blood.whole_blood > 0.3 * blood.whole_blood.max())]
             assert abs(arrival(coarse.protocol.timing, total) - rise) < 15.0
 
+    @pytest.mark.parametrize("before", [[(-60.0, 60.0)], [(-600.0, 600.0)], [(-900.0, 300.0), (-600.0, 540.0)]])
+    def test_frames_before_the_injection_leave_the_arrival_where_it_is(self, before):
+        coarse = simulate_coarse(*draw(0, TRAINING))
+        total, timing = coarse.activity.mean(dim=(1, 2, 3)).double().numpy(), coarse.protocol.timing
+        start, duration = np.array(before).T
+        longer = FrameTiming(np.append(start, timing.start), np.append(duration, timing.duration))
+        found = arrival(longer, np.append(np.full(len(start), 1e-3), total))
+        assert found == pytest.approx(arrival(timing, total), abs=6.0)
+
+    def test_one_long_frame_has_an_arrival(self):
+        assert np.isfinite(arrival(FrameTiming([-60.0, 0.0], [60.0, 3600.0]), np.array([0.0, 1.0])))
+
     def test_a_scan_that_begins_after_the_arrival_is_noticed(self):
         assert arrival(TIMING, np.ones(len(TIMING))) == -15.0
 
