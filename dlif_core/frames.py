@@ -12,6 +12,9 @@ from dlif_core.errors import FrameOverlapError, FrameTimingError
 
 Array = NDArray[np.float64]
 
+# longest part of a frame before the injection that may show the tracer, because stated times are not exact [s]
+_BEFORE_INJECTION = 60.0
+
 
 @dataclass(frozen=True)
 class FrameGap:
@@ -95,8 +98,12 @@ class FrameTiming:
 
     @property
     def begin(self) -> float:
-        """When the scan begins to show the tracer [s]: its start, or the injection if that was later."""
-        return max(float(self.start[0]), 0.0) if self.end[-1] > 0.0 else float(self.start[0])
+        """Start of the first frame that is not over before the injection [s].
+
+        Of a frame that began more than a minute before the injection, only that minute counts.
+        """
+        shown = self.start[self.end > 0.0]
+        return max(float(shown[0]), -_BEFORE_INJECTION) if len(shown) else float(self.start[0])
 
     @property
     def gaps(self) -> tuple[FrameGap, ...]:

@@ -103,7 +103,8 @@ def _first_shown(timing: FrameTiming, averages: Array) -> float:
     peak = int(np.argmax(averages))
     before = np.flatnonzero(averages[:peak] < _ARRIVED * averages[peak])
     if not len(before):
-        return (timing.begin if timing.end[0] > 0.0 else float(timing.start[0])) - 10.0
+        start = float(timing.start[0])
+        return (max(start, 0.0) if timing.end[0] > 0.0 else start) - 10.0
     last = before[-1]
     return max(float(timing.mid[last]), min(0.0, float(timing.end[last])))
 

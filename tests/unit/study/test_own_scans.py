@@ -48,7 +48,7 @@ def test_a_delay_moves_what_is_known() -> None:
     assert np.isnan(averages(0, 1500)[-2:]).tolist() == [False, True]
 
 
-@pytest.mark.parametrize(("first", "last", "said"), [(40, 2460, "the bolus before it"), (0, 600, "27% of the scan")])
+@pytest.mark.parametrize(("first", "last", "said"), [(40, 2460, "the bolus before it"), (0, 600, "25% of the scan")])
 def test_without_the_bolus_or_most_of_the_scan_it_is_refused(first, last, said) -> None:
     with pytest.raises(BloodError, match=rf"blood\.tsv: .*{said}"):
         averages(first, last)

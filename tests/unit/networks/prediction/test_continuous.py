@@ -122,7 +122,7 @@ def test_a_first_frame_may_begin_before_the_injection_and_show_the_bolus(begin):
     """The first frame lasts until 45 s; the bolus arrives at 37 s."""
     kept = TIMING.start >= 45.0
     timing = FrameTiming(np.append(begin, TIMING.start[kept]), np.append(45.0 - begin, TIMING.duration[kept]))
-    time, values, averages = truth(USUAL, timing)
+    averages = truth(USUAL, timing)[2]
     curve = continuous_curve(timing, averages, np.zeros(len(averages)))
     assert 0.0 < curve.arrival < 45.0
     area = timing.average(curve.time, curve.values)[1:] @ timing.duration[1:]
