@@ -70,5 +70,8 @@ def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
 
     scan, _ = read_scan(job.store, job.step.scan)
     curve, passed = available_input_function(job)
-    staging.write_dataset(fit_regions(scan, curve, job.fit.settings))
+    fitted = fit_regions(scan, curve, job.fit.settings)
+    always = ("region", "frame_start", "frame_duration", "measured", "weight")
+    # estimates, their errors and criteria are missing where the status of a region says so, or a method has none
+    staging.write_dataset(fitted, may_miss=[str(name) for name in fitted.variables if name not in always])
     return passed
