@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
+from dlif_core.checks import Finding
 from dlif_core.store import Staging
 from dlif_core.study.config import Kinetics
 from dlif_core.study.job import ScanJob
@@ -63,12 +64,15 @@ def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Mapping[
     )
 
 
-def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
+def _write(job: ScanJob, staging: Staging) -> Sequence[Finding]:
+    from dlif_core.checks.results import implausible
     from dlif_core.kinetics import fit_regions
+    from dlif_core.kinetics.plausible import limits_of
     from dlif_core.study.input_functions import available_input_function
     from dlif_core.study.source import read_scan
 
     scan, _ = read_scan(job.store, job.step.scan)
     curve, passed = available_input_function(job)
-    staging.write_dataset(fit_regions(scan, curve, job.fit.settings))
-    return passed
+    fit = fit_regions(scan, curve, job.fit.settings)
+    staging.write_dataset(fit)
+    return (*passed, *implausible(fit, limits_of(scan.acquisition), f"{job.step.stage} {job.step.variant}"))
