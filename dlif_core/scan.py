@@ -16,6 +16,9 @@ from dlif_core.frames import FrameTiming
 
 Array = NDArray[np.float64]
 
+#: Name of the only region of a scan without labels.
+WHOLE_IMAGE = "whole image"
+
 
 def is_fdg(tracer: str) -> bool:
     """Whether a tracer name, in any usual spelling, means FDG; FDG has no metabolites in plasma."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 
 from dlif_core.api.acquisitions import acquisition_of, pet_bids_fields
 from dlif_core.api.blood_tables import GivenBlood, given_blood
+from dlif_core.api.checked import checked
 from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.tables import agreed_factor
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, ImageError
 from dlif_core.frames import FrameTiming
 from dlif_core.ingest.regions import WHOLE_IMAGE
@@ -37,6 +40,7 @@ def from_arrays(
     radionuclide: str | None = None,
     acquisition: Acquisition | None = None,
     affine: Any = None,
+    accept: Collection[str] = (),
 ) -> PetScan:
     """Make a scan of an array of region curves, or of a dynamic image.
 
@@ -61,6 +65,9 @@ def from_arrays(
         Tracer, half-life, dose and weight in one, given in place of `radionuclide`.
     affine
         Voxel index (x, y, z) to mm as in NIfTI, shape (4, 4); None where it is not known.
+    accept
+        Names of checks whose doubts about the data are accepted, as `accept` in a study file. An image is checked by
+        its mean curve.
 
     Raises
     ------
@@ -86,11 +93,24 @@ def from_arrays(
     notes += of_blood
     if values.ndim in (1, 2):
         regions = _regions(values, len(frames), scale, names if names is not None else about.get("names"))
-        scan = DynamicScan(frames, described, regions)
+        scan, recordings, found = checked(DynamicScan(frames, described, regions), recordings, accept)
     else:
-        scan = _image_scan(values, frames, described, scale, affine)
-    warn(notes)
-    return PetScan(scan, recordings, curve, notes, about.get("dims", ("z", "y", "x")), about.get("coords", {}))
+        image = _image_scan(values, frames, described, scale, affine)
+        scan, recordings, found = _checked_image(image, recordings, accept)
+    warn(notes + found)
+    space = (about.get("dims", ("z", "y", "x")), about.get("coords", {}))
+    return PetScan(scan, recordings, curve, notes + found, tuple(accept), *space)
+
+
+def _checked_image(
+    image: DynamicScan, blood: tuple[BloodRecording, ...], accept: Collection[str]
+) -> tuple[DynamicScan, tuple[BloodRecording, ...], tuple[str, ...]]:
+    """Check an image by its mean curve; frames of an array can't be left out, so empty ones are refused."""
+    mean = DynamicScan(image.timing, image.acquisition, image.regions)
+    scan, blood, found = checked(mean, blood, accept)
+    if len(scan.timing) < len(image.timing):
+        raise ImageError(" ".join(found), where="activity", hint="Leave these frames out of the array and of timing.")
+    return replace(image, acquisition=scan.acquisition), blood, found
 
 
 def _taken_apart(activity: Any) -> tuple[Any, dict[str, Any]]:

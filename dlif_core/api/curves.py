@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dlif_core.api.acquisitions import acquisition_of
 from dlif_core.api.blood_tables import GivenBlood, given_blood
+from dlif_core.api.checked import checked
 from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.tables import QuantityTable, read_quantities, spelling
@@ -43,6 +44,7 @@ def read_curves(
     blood_time_unit: str | None = None,
     radionuclide: str | None = None,
     acquisition: Acquisition | None = None,
+    accept: Collection[str] = (),
 ) -> PetScan:
     r"""Read a scan from a table of region curves, and its blood from another.
 
@@ -68,6 +70,8 @@ def read_curves(
         Name such as ``C11``, for its half-life; None where the sidecar states it.
     acquisition
         Tracer, half-life, dose and weight in one, given in place of `radionuclide`.
+    accept
+        Names of checks whose doubts about the data are accepted, as `accept` in a study file.
 
     Raises
     ------
@@ -97,9 +101,10 @@ def read_curves(
     described, notes = acquisition_of(acquisition, radionuclide, table.sidecar, table.where)
     regions = _regions(table, units)
     recordings, curve, of_blood = given_blood(blood, blood_units, blood_time_unit)
-    notes += of_blood + tuple(f"there is a {gap}." for gap in timing.gaps)
+    scan, recordings, found = checked(DynamicScan(timing, described, regions), recordings, accept)
+    notes += of_blood + tuple(f"there is a {gap}." for gap in timing.gaps) + found
     warn(notes)
-    return PetScan(DynamicScan(timing, described, regions), recordings, curve, notes)
+    return PetScan(scan, recordings, curve, notes, accepted=tuple(accept))
 
 
 def _timing(table: QuantityTable, time_unit: str | None) -> FrameTiming:

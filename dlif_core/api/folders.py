@@ -12,12 +12,18 @@ from dlif_core.api.pet_scan import PetScan
 from dlif_core.errors import InputError, MissingInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from dlif_core.ingest import IngestedScan, ScanFiles
 
 
-def open_scan(folder: str | PathLike[str], scan: str | None = None, *, curves: str = "*_tacs.tsv") -> PetScan:
+def open_scan(
+    folder: str | PathLike[str],
+    scan: str | None = None,
+    *,
+    curves: str = "*_tacs.tsv",
+    accept: Collection[str] = (),
+) -> PetScan:
     """Open a scan of a PET-BIDS dataset with its image or region curves and its blood.
 
     Everything is validated as in a study. The image stays on disk and is read where it is needed; a temporary copy of a
@@ -32,6 +38,8 @@ def open_scan(folder: str | PathLike[str], scan: str | None = None, *, curves: s
         scan of a dataset.
     curves
         Pattern of tables of region curves below its derivatives.
+    accept
+        Names of checks whose doubts about the data are accepted, as `accept` in a study file.
 
     Raises
     ------
@@ -51,11 +59,11 @@ def open_scan(folder: str | PathLike[str], scan: str | None = None, *, curves: s
     files = _named(find_scans(root, curves), scan, root)
     resources = ExitStack()
     with resources:
-        ingested = resources.enter_context(open_files(files))
+        ingested = resources.enter_context(open_files(files, accept=accept))
         kept = resources.pop_all()
     _close_with(ingested, kept)
     warn(ingested.warnings)
-    return PetScan(ingested.scan, ingested.blood, warnings=ingested.warnings)
+    return PetScan(ingested.scan, ingested.blood, warnings=ingested.warnings, accepted=tuple(accept))
 
 
 def _close_with(ingested: IngestedScan, resources: ExitStack) -> None:

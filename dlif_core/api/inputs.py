@@ -5,26 +5,15 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
-
 from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
 from dlif_core.api.scan_argument import as_scan
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ConfigurationError, CurveError, DlifWarning, InputError, UnitError
-from dlif_core.ingest.regions import WHOLE_IMAGE
+from dlif_core.errors import ConfigurationError, CurveError, DlifWarning, InputError
+from dlif_core.input_function.plausibility import require_plausible
 from dlif_core.kinetics import Model
 from dlif_core.scan import DynamicScan
 
-#: Limits of the mean activity of the median region over that of whole blood. Below the lower one, a region would hold
-#: less activity than the blood in its vessels (1 % of its volume at the least); above the upper one, it would take up
-#: more than urine of FDG does (about 50 times the mean blood). A unit that is wrong by 1000 lies beyond one of them.
-_PLAUSIBLE_UPTAKE = (0.005, 100.0)
-#: Limits of mean parent plasma over mean whole blood. Of total plasma to whole blood 0.2 to 5 are known; a tracer may
-#: be metabolised but for a few per cent. A unit that is wrong by 1000 lies beyond one of the limits.
-_PLAUSIBLE_PLASMA = (0.003, 20.0)
-#: Share of an image that the body fills at the least; the rest is air.
-_LEAST_BODY = 0.1
 #: A curve that begins after injection with more than this share of its peak has lost its rise.
 _MOST_AT_START = 0.05
 
@@ -66,7 +55,7 @@ def estimate_input_function(scan: PetScan | DynamicScan, method: str = "arterial
     given = as_scan(scan)
     if not isinstance(method, str):
         raise ConfigurationError(f"{method!r} is no method.", where="method", hint="Give a name in dlif.METHODS.")
-    curve = estimate(method, given.dynamic, given.blood, METHODS.named(method).parse(options))
+    curve = estimate(method, given.dynamic, given.blood, METHODS.named(method).parse(options), given.accepted)
     warn(curve.warnings)
     return curve
 
@@ -83,7 +72,7 @@ def input_of_fit(scan: PetScan, model: Model, given: InputFunction | str | None)
         return None
     curve = _chosen(scan, model, given)
     require_rise(curve)
-    require_plausible_units(scan, curve)
+    require_plausible(scan.dynamic, curve, scan.accepted)
     return curve
 
 
@@ -134,43 +123,4 @@ def require_rise(curve: InputFunction) -> None:
             f"it begins at {first:g} s with {max(shares):.0%} of its peak: the rise before is missing.",
             where=f"input function {curve.method}",
             hint="Make it with dlif.blood, which starts at zero at injection, or add the samples of the rise.",
-        )
-
-
-def require_plausible_units(scan: PetScan, curve: InputFunction) -> None:
-    """Refuse curves of tissue and blood of which one must be in another unit than stated.
-
-    Raises
-    ------
-    UnitError
-        If the mean activity of the median region, or of plasma, is out of all proportion to that of whole blood.
-    """
-    duration = scan.timing.duration
-    of_blood, of_plasma = np.average(curve.frame_average(scan.timing), axis=1, weights=duration)
-    _require_plausible_plasma(of_blood, of_plasma, curve.method)
-    of_regions = np.average(scan.regions.activity, axis=1, weights=duration)
-    present = of_regions[of_regions > 0]
-    if of_blood <= 0 or not len(present):
-        return
-    ratio = float(np.median(present) / of_blood)
-    low, high = _PLAUSIBLE_UPTAKE
-    if scan.regions.names == (WHOLE_IMAGE,):
-        low *= _LEAST_BODY
-    if not low <= ratio <= high:
-        raise UnitError(
-            f"the mean activity of the regions is {ratio:.2g} times that of whole blood; {low:g} to {high:g} is "
-            "possible.",
-            where="tissue and blood",
-            hint="One of them is in another unit than stated: check kBq/mL against Bq/mL.",
-        )
-
-
-def _require_plausible_plasma(of_blood: float, of_plasma: float, method: str) -> None:
-    low, high = _PLAUSIBLE_PLASMA
-    ratio = of_plasma / of_blood if of_blood > 0 and of_plasma > 0 else 1.0
-    if not low <= ratio <= high:
-        raise UnitError(
-            f"mean parent plasma is {ratio:.2g} times mean whole blood; {low:g} to {high:g} is possible.",
-            where=f"input function {method}",
-            hint="One of them is in another unit than stated: check kBq/mL against Bq/mL.",
         )

@@ -26,6 +26,8 @@ class PetScan:
         An input function that was given along with the scan; fits use it before the blood recordings.
     warnings
         What had to be assumed or left out when the scan was read.
+    accepted
+        Names of checks whose doubts about the data were accepted.
     spatial_dims
         Names of the image's three spatial dimensions, as maps get them.
     spatial_coords
@@ -45,6 +47,7 @@ class PetScan:
     blood: tuple[BloodRecording, ...] = ()
     input_function: InputFunction | None = None
     warnings: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
     spatial_dims: tuple[str, ...] = ("z", "y", "x")
     spatial_coords: Mapping[str, Any] = field(default_factory=dict)
 

@@ -159,7 +159,7 @@ def _require_arterial(arterial: list[BloodRecording], recordings: Sequence[Blood
 def _require_sound(arterial: list[BloodRecording]) -> None:
     refused = next((recording for recording in arterial if recording.refused), None)
     if refused is not None:
-        raise BloodError(refused.refused, where=refused.source)
+        raise BloodError(refused.refused)
 
 
 def _require_activity(whole_blood: Series | None, plasma: Series | None, source: str) -> None:

@@ -31,7 +31,8 @@ class BloodRecording:
     source
         The file it came from.
     refused
-        Why the samples can't be used; "" if they can. Such a recording stands for a file that no method may read.
+        Why the samples can't be used, with the file and the remedy; "" if they can. Such a recording stands for a file
+        that no method may read.
 
     Raises
     ------

@@ -10,13 +10,13 @@ from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.checks.check import Check, Level, Part
 from dlif_core.checks.facts import Array, ScanFacts
 from dlif_core.frames import FrameTiming
-from dlif_core.scan import RegionCurves
+from dlif_core.scan import WHOLE_IMAGE, RegionCurves
 
 #: Mean activity of the median region over that of blood. Below, a region would hold less activity than the blood in
 #: its vessels (1 % of its volume at the least); above, it would take up more than urine of FDG (50 times the blood).
 TISSUE_TO_BLOOD = (0.005, 100.0)
 #: Share of an image that the body fills at the least; the rest is air.
-LEAST_BODY = 0.1
+_LEAST_BODY = 0.1
 #: Total plasma over whole blood. Haematocrit alone gives 0.5 to 2; beyond these limits no tracer is known.
 PLASMA_TO_BLOOD = (0.2, 5.0)
 #: Samples below this share of the peak are background.
@@ -31,7 +31,7 @@ _RISE = 0.15
 _REGIONS_APART = 500.0
 
 
-def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Array, whole_image: bool) -> str:
+def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Array) -> str:
     """Say why curves of tissue and blood can't both be in their units; "" if they can.
 
     Parameters
@@ -42,8 +42,6 @@ def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Arr
         Frames.
     blood
         Mean whole blood of each frame, shape (frames,) [Bq/mL]; NaN where it was not sampled.
-    whole_image
-        Whether the only region is the whole image, of which the body is a part.
     """
     known = np.isfinite(blood)
     weights = timing.duration * known
@@ -55,17 +53,16 @@ def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Arr
     if of_blood <= 0 or not len(present):
         return ""
     ratio, (low, high) = float(np.median(present) / of_blood), TISSUE_TO_BLOOD
-    low *= LEAST_BODY if whole_image else 1.0
+    low *= _LEAST_BODY if regions.names == (WHOLE_IMAGE,) else 1.0
     if low <= ratio <= high:
         return ""
     return f"the mean activity of the regions is {ratio:.2g} times that of blood; {low:g} to {high:g} is possible."
 
 
 def _tissue_to_blood(facts: ScanFacts) -> Iterator[str]:
-    whole_image = facts.image is not None and len(facts.regions.names) == 1
     for recording in _arterial(facts.blood):
         time, value = _samples(recording, "whole_blood", "plasma")
-        fault = tissue_to_blood_fault(facts.regions, facts.timing, _at_frames(time, value, facts.timing), whole_image)
+        fault = tissue_to_blood_fault(facts.regions, facts.timing, _at_frames(time, value, facts.timing))
         if fault:
             yield f"{recording.name}: {fault}"
 
@@ -156,16 +153,18 @@ def _joined(recordings: Sequence[BloodRecording], column: str) -> tuple[Array, A
 
 _CHECK_UNITS = "One of them is in another unit than stated: check kBq/mL against Bq/mL."
 
+TISSUE_TO_BLOOD_CHECK = Check(
+    "tissue-to-blood",
+    Level.DOUBTFUL,
+    Part.BLOOD,
+    "The mean activity of the median region is 0.005 to 100 times that of arterial blood.",
+    _CHECK_UNITS,
+    _tissue_to_blood,
+    "blood",
+)
+
 CHECKS = (
-    Check(
-        "tissue-to-blood",
-        Level.DOUBTFUL,
-        Part.BLOOD,
-        "The mean activity of the median region is 0.005 to 100 times that of arterial blood.",
-        _CHECK_UNITS,
-        _tissue_to_blood,
-        "blood",
-    ),
+    TISSUE_TO_BLOOD_CHECK,
     Check(
         "plasma-to-blood",
         Level.DOUBTFUL,

@@ -89,7 +89,7 @@ class Finding:
     def advice(self) -> str:
         """The remedy, with the way to accept a doubt."""
         if self.level is Level.DOUBTFUL and not self.accepted and self.part is not Part.RESULT:
-            return f"{self.remedy} If the data are right, put `accept: [{self.check}]` into the study file.".strip()
+            return f"{self.remedy} If the data are right, accept it with `accept: [{self.check}]`.".strip()
         return self.remedy
 
     def __str__(self) -> str:

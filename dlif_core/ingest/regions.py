@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from dlif_core.checks import ImageSummary
 from dlif_core.errors import ImageError
-from dlif_core.scan import ImageArray, RegionCurves
+from dlif_core.scan import WHOLE_IMAGE, ImageArray, RegionCurves
+
+__all__ = ["WHOLE_IMAGE", "LabelMeans", "label_means", "region_curves", "summary_of"]
 
 Array = NDArray[np.float64]
 
 #: Numbers in one slab over all frames, 4 MB of float32; at least one plane is read.
 _SLAB_VALUES = 1 << 20
-
-WHOLE_IMAGE = "whole image"
 
 
 @dataclass(frozen=True, eq=False)

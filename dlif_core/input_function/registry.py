@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from dlif_core.blood_samples.recording import BloodRecording
@@ -18,6 +18,7 @@ from dlif_core.input_function import (
     simultaneous,
 )
 from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.plausibility import require_plausible
 from dlif_core.registry import Registry
 from dlif_core.scan import DynamicScan
 
@@ -41,7 +42,11 @@ def deciding_facts(method: str, options: Options) -> dict[str, str]:
 
 
 def estimate(
-    method: str, scan: DynamicScan, recordings: Sequence[BloodRecording], options: Options | None = None
+    method: str,
+    scan: DynamicScan,
+    recordings: Sequence[BloodRecording],
+    options: Options | None = None,
+    accept: Collection[str] = (),
 ) -> InputFunction:
     """Input function of a scan by a method.
 
@@ -56,6 +61,8 @@ def estimate(
     options
         An object of the class ``METHODS[method].options``; None for the defaults. ``METHODS[method].parse`` makes it
         from plain values.
+    accept
+        Names of checks whose doubts are accepted.
 
     Returns
     -------
@@ -66,10 +73,12 @@ def estimate(
     ConfigurationError
         If the method is unknown, or the options are those of another.
     InputError
-        If the method can't serve this scan; the message is the reason.
+        If the method can't serve this scan, or its curve can't be that of this tissue; the message is the reason.
     """
     options = METHODS.named(method).options() if options is None else options
-    return _with_options(method, options).function(scan, tuple(recordings), options)
+    curve = _with_options(method, options).function(scan, tuple(recordings), options)
+    require_plausible(scan, curve, accept)
+    return curve
 
 
 def _with_options(name: str, options: Options) -> Method[Any]:

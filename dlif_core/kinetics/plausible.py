@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from dlif_core.kinetics.context import FitStatus
 from dlif_core.scan import Acquisition, is_fdg
 
-#: Largest size of parameters of any tracer [mL·cm⁻³·min⁻¹]. No tissue takes up more than the blood brings: of all organs
-#: the kidney gets most, about 5 in a human and 10 in a mouse. FUR is near Ki.
+#: Largest size of parameters of any tracer [mL·cm⁻³·min⁻¹]. No tissue takes up more than the blood brings: of all
+#: organs the kidney gets most, about 5 in a human and 10 in a mouse. FUR is near Ki.
 _ANY_TRACER = {"K1": 20.0, "Ki": 20.0, "FUR": 20.0}
 #: Of FDG the heart of a mouse takes up most, and phosphorylation limits it to some tenths.
 _FDG = {"Ki": 1.0}

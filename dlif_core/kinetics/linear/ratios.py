@@ -86,9 +86,10 @@ def suv(context: FitContext, settings: FitSettings) -> WindowRatio:
     """
     if context.suv_factor is None:
         raise InputError(
-            "SUV needs the injected activity and the body weight, and one of them is not known.",
+            "SUV needs the injected activity and the body weight, and one of them is not known or was refused by a "
+            "check of the scan.",
             where="model suv",
-            hint="Give InjectedRadioactivity and the body weight beside the image.",
+            hint="Give both with their units; `dlif check` lists what was found in the scan.",
         )
     return WindowRatio(
         context.timing, _within_window(context, settings), np.full(len(context.timing), 1 / context.suv_factor)

@@ -64,6 +64,6 @@ def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
 
     method = job.step.variant
     scan, blood = read_scan(job.store, job.step.scan)
-    curve = estimate(method, scan, blood, job.config.input_functions[method])
+    curve = estimate(method, scan, blood, job.config.input_functions[method], job.config.accept)
     staging.write_dataset(curve.to_dataset())
     return curve.warnings

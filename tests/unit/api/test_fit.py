@@ -138,7 +138,7 @@ class TestUnitsOfTissueAndBlood:
     @pytest.mark.parametrize("factor", [1e-3, 1e3])
     def test_that_differ_by_a_thousand_are_refused(self, factor: float) -> None:
         blood = dlif.InputFunction(BLOOD.time, factor * BLOOD.whole_blood, factor * BLOOD.plasma, "own")
-        with pytest.raises(UnitError, match="times that of whole blood") as caught:
+        with pytest.raises(UnitError, match="times that of blood") as caught:
             dlif.fit(scan(blood=blood), "2tcm-irreversible")
         assert "kBq/mL against Bq/mL" in caught.value.hint
 

@@ -109,9 +109,13 @@ class TestUnits:
         for column in ("plasma_radioactivity", "whole_blood_radioactivity"):
             blood = blood_table()
             blood[column] *= 1e3
-            scan = dlif.read_curves(plain(), blood, **GIVEN)
-            with pytest.raises(UnitError, match="times mean whole blood"):
+            with pytest.warns(dlif.DlifWarning, match="times whole blood"):
+                scan = dlif.read_curves(plain(), blood, **GIVEN)
+            with pytest.raises(BloodError, match=r"times whole blood.*accept"):
                 dlif.fit(scan, "2tcm-irreversible")
+            with pytest.warns(dlif.DlifWarning, match="times whole blood"):
+                accepted = dlif.read_curves(plain(), blood, accept=["plasma-to-blood", "tissue-to-blood"], **GIVEN)
+            assert len(accepted.blood[0].time) == len(blood)
 
     @pytest.mark.parametrize("fields", [{"half_life": 1221.8}, {"radionuclide": "C11"}])
     def test_of_decay_are_those_of_the_table(self, fields: dict[str, object]) -> None:

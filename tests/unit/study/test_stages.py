@@ -26,6 +26,7 @@ from tests.unit.ingest.bids.dataset import curve_table, make_dataset, write_curv
 
 STUDY: dict[str, object] = {
     "data": "bids",
+    "accept": ["scan-too-short", "uptake-range"],
     "input_functions": {"population": {}},
     "kinetics": [{"model": "suv", "window": [0, 3], "maps": False}],
 }
@@ -150,7 +151,8 @@ def scan_state(config: StudyConfig) -> ScanState:
 
 
 def test_a_study_without_further_stages_is_the_reference(study: StudyConfig) -> None:
-    assert scan_state(study) == ScanState("sub-01", ScanStatus.SUCCESS)
+    state = scan_state(study)
+    assert (state.scan, state.status, state.reasons) == ("sub-01", ScanStatus.SUCCESS, ())
     stages = [one.step.stage for one in make_plan(study, store_of(study)).steps]
     assert stages == ["ingest", "input-function", "regions", "report", "cohort"]
 

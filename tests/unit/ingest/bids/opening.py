@@ -1,11 +1,13 @@
-"""Opening the only scan of a dataset, for the tests of what a scan holds and of what is refused."""
+"""Opening the only scan of a dataset as its reader does, unchecked: for what a scan holds and what is refused."""
 
 from pathlib import Path
 
 import pytest
 
 from dlif_core.errors import DlifError
-from dlif_core.ingest import IngestedScan, find_scans, open_scan
+from dlif_core.ingest import IngestedScan, find_scans
+from dlif_core.ingest.bids.scan import open_scan
+from dlif_core.ingest.groups import with_groups
 from tests.unit.ingest.bids.dataset import voxels
 
 ACTIVITY = voxels().T * 0.5 * 1000.0  # slope .5, kBq/mL; (frame, z, y, x)
@@ -14,8 +16,8 @@ ACTIVITY = voxels().T * 0.5 * 1000.0  # slope .5, kBq/mL; (frame, z, y, x)
 def ingest(root: Path | str, groups: dict[str, tuple[str, ...]] | None = None) -> IngestedScan:
     """Open the only scan; what is returned holds no open file, the image aside."""
     (files,) = find_scans(str(root))
-    with open_scan(files, groups or {}) as ingested:
-        return ingested
+    with open_scan(files) as ingested:
+        return with_groups(ingested, groups or {})
 
 
 def fault(root: Path, kind: type[DlifError], *words: str) -> DlifError:

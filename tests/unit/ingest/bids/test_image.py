@@ -16,7 +16,8 @@ from dlif_core.errors import (
     InputError,
     MissingInputError,
 )
-from dlif_core.ingest import find_scans, open_scan
+from dlif_core.ingest import find_scans
+from dlif_core.ingest.bids.scan import open_scan
 from tests.unit.ingest.bids.dataset import (
     AFFINE,
     make_dataset,

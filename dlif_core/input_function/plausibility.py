@@ -1,0 +1,52 @@
+"""An input function against the tissue that it is to explain, whatever method it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from dlif_core.checks.blood import TISSUE_TO_BLOOD_CHECK, tissue_to_blood_fault
+from dlif_core.curve import InputFunction
+from dlif_core.errors import UnitError
+from dlif_core.scan import DynamicScan
+
+#: Limits of mean parent plasma over mean whole blood. Of total plasma to whole blood 0.2 to 5 are known; a tracer may
+#: be metabolised but for a few per cent. A unit that is wrong by 1000 lies beyond one of the limits.
+_PARENT_TO_BLOOD = (0.003, 20.0)
+
+
+def require_plausible(scan: DynamicScan, curve: InputFunction, accept: Collection[str] = ()) -> None:
+    """Refuse curves of tissue and blood of which one must be in another unit than stated.
+
+    Parameters
+    ----------
+    scan
+        The scan.
+    curve
+        An input function for the scan.
+    accept
+        Names of checks whose doubts are accepted.
+
+    Raises
+    ------
+    UnitError
+        If the mean activity of the median region, or of parent plasma, is out of all proportion to that of whole blood.
+    """
+    check = TISSUE_TO_BLOOD_CHECK
+    if check.name in accept:
+        return
+    whole_blood, plasma = curve.frame_average(scan.timing)
+    fault = tissue_to_blood_fault(scan.regions, scan.timing, whole_blood) or _parent_fault(
+        *np.average([whole_blood, plasma], axis=1, weights=scan.timing.duration)
+    )
+    if fault:
+        raise UnitError(fault, where=f"input function {curve.method}", hint=check.found(fault).advice)
+
+
+def _parent_fault(of_blood: float, of_plasma: float) -> str:
+    low, high = _PARENT_TO_BLOOD
+    ratio = of_plasma / of_blood if of_blood > 0 and of_plasma > 0 else 1.0
+    if low <= ratio <= high:
+        return ""
+    return f"mean parent plasma is {ratio:.2g} times mean whole blood; {low:g} to {high:g} is possible."
