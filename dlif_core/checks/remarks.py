@@ -38,6 +38,11 @@ def remarks(findings: Sequence[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in (*fallbacks, *lost, *counted) if text))
 
 
+def needs_care(findings: Iterable[Finding]) -> bool:
+    """Whether results of a scan are to be read with care: something weighs more than a repair or an assumption."""
+    return any(one.withholds or one.accepted or one.check == FIRST_INPUT_FUNCTION.name for one in findings)
+
+
 def _of_level(findings: Iterable[Finding], level: Level) -> list[Finding]:
     return [one for one in findings if one.level is level and one.check != FIRST_INPUT_FUNCTION.name]
 

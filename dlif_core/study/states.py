@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dlif_core.checks import Finding, remarks
+from dlif_core.checks import Finding, needs_care, remarks
 
 
 class ScanStatus(StrEnum):
@@ -54,6 +54,6 @@ class ScanState:
         return self.reasons + self.remarks
 
     @property
-    def is_sound(self) -> bool:
-        """Whether it is a success of which nothing is to be said."""
-        return self.status is ScanStatus.SUCCESS and not self.remarks
+    def needs_care(self) -> bool:
+        """Whether it is a success to be read with care, see `dlif_core.checks.needs_care`."""
+        return self.status is ScanStatus.SUCCESS and needs_care(self.findings)

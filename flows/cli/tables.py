@@ -106,12 +106,9 @@ def model_record(model: Model) -> dict[str, Any]:
 
 def status_table(status: StudyStatus) -> Table:
     """The status of every scan, and why it is no success or one to be read with care."""
-    from dlif_core.study.states import ScanStatus
-
     table = Table("scan", "status", _why(), title="Scans")
     for scan in status.scans:
-        careful = scan.status is ScanStatus.SUCCESS and not scan.is_sound
-        shown = f"[yellow]{scan.status} ![/]" if careful else _coloured(scan.status)
+        shown = f"[yellow]{scan.status} ![/]" if scan.needs_care else _coloured(scan.status)
         table.add_row(scan.scan, shown, _plain(scan.notes))
     return table
 

@@ -144,7 +144,7 @@ def test_a_scan_without_blood_falls_back_and_says_so(
     assert fallen.status is ScanStatus.SUCCESS
     assert fallen.remarks[0].startswith("arterial was unavailable: ")
     assert fallen.remarks[0].endswith("; population was used")
-    assert (fallen.is_sound, other.remarks) == (False, ())
+    assert (fallen.needs_care, other.needs_care) == (True, False)
     assert status.exit_code is ExitCode.SUCCESS
     assert "arterial" in store.read_text("reports/sub-m01", "report.html")
 
