@@ -132,7 +132,17 @@ def test_a_scan_without_blood_falls_back_and_says_so(
     }
     marker = store.marker(fit_name("sub-m01", "patlak", "regions"))
     assert marker is not None
+    assert [(finding["check"], finding["where"]) for finding in marker.findings] == [
+        ("first-input-function", "regions patlak")
+    ]
     assert any("arterial" in warning for warning in marker.warnings)
+    status = study_status(config)
+    fallen, other = status.scans
+    assert fallen.status is ScanStatus.SUCCESS
+    assert fallen.remarks[0].startswith("arterial was unavailable: ")
+    assert fallen.remarks[0].endswith("; population was used")
+    assert (fallen.needs_care, other.needs_care) == (True, False)
+    assert status.exit_code is ExitCode.SUCCESS
     assert "arterial" in store.read_text("reports/sub-m01", "report.html")
 
 

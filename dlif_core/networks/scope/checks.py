@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlif_core.blood_samples.plasma import is_fdg
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.features import arrival
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.scope.features import dose_share, missed_arrival
 from dlif_core.networks.scope.orientation import body_mask
 from dlif_core.networks.scope.verdict import Verdict, worst
-from dlif_core.scan import Acquisition, DynamicScan, voxel_size
+from dlif_core.scan import Acquisition, DynamicScan, is_fdg, voxel_size
 
 Array = NDArray[np.float64]
 
