@@ -12,6 +12,7 @@ from dlif_core.errors import (
     FrameTimingError,
     ImageError,
     InputError,
+    UnitError,
 )
 from tests.unit.ingest.bids.dataset import (
     AFFINE,
@@ -112,6 +113,45 @@ class TestRegions:
         ingested = ingest(tmp_path)
         np.testing.assert_allclose(ingested.scan.regions.activity, [[1, 2, 3, 4]])
         assert ingested.warnings == ()
+
+    @pytest.mark.parametrize(
+        ("headers", "sidecar"),
+        [
+            (("liver", "brain"), {"liver": {"Units": "kBq/mL"}, "brain": {"Units": "Bq/mL"}}),
+            (("liver [kBq/mL]", "brain [Bq/mL]"), {}),
+            (("liver (kBq/ml)", "brain"), {"Brain": {"Units": "Bq/mL"}}),
+            (("liver", "brain [Bq/mL]"), {"LIVER": {"Units": "KBQ/ML"}, "brain": {"Units": "Bq/cc"}}),
+        ],
+    )
+    def test_each_column_has_its_own_unit(
+        self, tmp_path: Path, headers: tuple[str, str], sidecar: dict[str, object]
+    ) -> None:
+        make_dataset(tmp_path)
+        table = curve_table(liver=[1, 2, 3, 4], brain=[1000, 2000, 3000, 4000])
+        path = write_curves(tmp_path, table.replace("liver\tbrain", "\t".join(headers)))
+        write(path.with_suffix(".json"), sidecar)
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("liver", "brain")
+        np.testing.assert_allclose(ingested.scan.regions.activity, [[1e3, 2e3, 3e3, 4e3]] * 2)
+        assert ingested.warnings == ()
+
+    @pytest.mark.parametrize(
+        ("header", "sidecar", "word"),
+        [
+            ("liver", {"brain": {"Units": "Bq/mL"}}, "1 of 2 regions, not for liver"),
+            ("liver [kBq/mL]", {"Units": "Bq/mL"}, "several units"),
+            ("liver [kBq/mL]", {"liver": {"Units": "Bq/mL"}}, "several units"),
+            ("liver", {"liver": {"Units": "counts"}, "brain": {"Units": "Bq/mL"}}, "'counts' is not a known unit"),
+        ],
+    )
+    def test_units_that_say_too_little_or_too_much_are_refused(
+        self, tmp_path: Path, header: str, sidecar: dict[str, object], word: str
+    ) -> None:
+        make_dataset(tmp_path)
+        table = curve_table(liver=[1, 2, 3, 4], brain=[1000, 2000, 3000, 4000])
+        path = write_curves(tmp_path, table.replace("liver", header))
+        write(path.with_suffix(".json"), sidecar)
+        fault(tmp_path, UnitError, word)
 
     def test_numbered_columns_get_their_names(self, tmp_path: Path) -> None:
         make_dataset(tmp_path)
