@@ -165,7 +165,7 @@ def _without_lost_samples(recording: BloodRecording) -> tuple[BloodRecording, tu
             warnings.append(f"lost samples of {_words(column)}, written as {written}, are left out: {where}.")
             kept = values.copy()
             kept[lost] = np.nan
-            recording = replace(recording, **{column: kept})  # type: ignore[arg-type]
+            recording = replace(recording, **{column: kept})
     return recording, tuple(warnings)
 
 

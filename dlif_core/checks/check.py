@@ -88,7 +88,7 @@ class Finding:
     @property
     def advice(self) -> str:
         """The remedy, with the way to accept a doubt."""
-        if self.level is Level.DOUBTFUL and not self.accepted:
+        if self.level is Level.DOUBTFUL and not self.accepted and self.part is not Part.RESULT:
             return f"{self.remedy} If the data are right, accept it with `accept: [{self.check}]`.".strip()
         return self.remedy
 

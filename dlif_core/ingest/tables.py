@@ -22,9 +22,13 @@ Array = NDArray[np.float64]
 #: Largest files that are read [bytes], and the longest cell, which is that of spreadsheet programs.
 _JSON_BYTES, TABLE_BYTES, _LONGEST_CELL = 16 * 10**6, 32 * 10**6, 32767
 
+#: Lines of a table, far more than samples of blood or frames.
+_MOST_LINES = 10**6
+
 #: Levels of nesting in a JSON file, and digits of a whole number that float64 can hold.
 _LEVELS, _LONGEST_WHOLE = 100, 309
 
+_TAB = "\t"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_MARKS = re.compile(r"[\t\n\r]")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
@@ -81,6 +85,8 @@ class _TwiceError(ValueError):
 
 class _Pairs(list[tuple[str, Any]]):
     """Fields of a JSON object in the order of the file."""
+
+    __slots__ = ()
 
 
 def _whole(digits: str) -> int | float:
@@ -223,17 +229,21 @@ def read_table(uri: str, required: Sequence[str] = ()) -> TextTable:
     Raises
     ------
     InputError
-        If the file is empty, larger than 32 MB or no text, a row has too many or too few cells, a cell is longer than
-        32767 characters, a column name is a duplicate, or a required column is missing.
+        If the file is empty, larger than 32 MB or a million lines, or no text, a row has too many or too few cells, a
+        cell is longer than 32767 characters, a column name is a duplicate, or a required column is missing.
     """
-    lines = _LINE_END.split(read_text(uri, TABLE_BYTES))
-    rows = [[_cell(cell) for cell in line.split("\t")] for line in lines if line.strip()]
-    header = rows[0] if rows else []
+    lines = [line for line in _LINE_END.split(read_text(uri, TABLE_BYTES)) if line.strip()]
+    if len(lines) > _MOST_LINES:
+        raise InputError(f"the table has {len(lines)} lines.", where=uri, hint=f"{_MOST_LINES} at most are read.")
+    header = [_cell(text) for text in lines[0].rstrip().split(_TAB)] if lines else []
     _require_sound_header(header, required, uri)
-    for line, row in enumerate(rows[1:], start=1):
-        _require_sound_row(row, line, header, uri)
-    columns = {name: [row[i] for row in rows[1:]] for i, name in enumerate(header) if name}
-    return TextTable(columns, uri)
+    columns: list[list[str]] = [[] for _ in header]
+    for position, line in enumerate(lines[1:], start=1):
+        *row, rest = f"{line}{_TAB}".split(_TAB, len(header))
+        _require_sound_row(row, rest, len(header), f"data row {position}", uri)
+        for column, cell in zip(columns, row, strict=True):
+            column.append(_cell(cell))
+    return TextTable({name: cells for name, cells in zip(header, columns, strict=True) if name}, uri)
 
 
 def _cell(text: str) -> str:
@@ -242,16 +252,18 @@ def _cell(text: str) -> str:
     return quoted[1].replace('""', '"').strip() if quoted else cell
 
 
-def _require_sound_row(row: Sequence[str], line: int, header: Sequence[str], uri: str) -> None:
-    if len(row) < len(header) or any(row[len(header) :]):
+def _require_sound_row(row: Sequence[str], rest: str, width: int, place: str, uri: str) -> None:
+    """Refuse a row that is not as wide as the header, empty cells at its end aside, and cells beyond any use."""
+    if len(row) < width or rest.strip():
         raise InputError(
-            f"data row {line} has {len(row)} cells, the header {len(header)}.",
+            f"{place} has {len(row) + rest.count(_TAB)} cells, the header {width}.",
             where=uri,
             hint="Separate the cells by single tabs; write n/a where there is no value.",
         )
-    if max(map(len, row)) > _LONGEST_CELL:
+    longest = max(map(len, row))
+    if longest > _LONGEST_CELL:
         raise InputError(
-            f"data row {line} holds a cell of {max(map(len, row))} characters.",
+            f"{place} holds a cell of {longest} characters.",
             where=uri,
             hint=f"No cell may be longer than {_LONGEST_CELL} characters; check what the file is.",
         )

@@ -156,8 +156,11 @@ def _fit_finding(report: ScanReport) -> Headline:
     text = f"{converged} of {counted(total, 'region fit')} converged"
     if optimum > converged:
         text += f", {optimum - converged} at a bound"
-    if total > optimum:
-        text += f", {total - optimum} failed or undetermined"
+    implausible = counts.get(FitStatus.IMPLAUSIBLE, 0)
+    if implausible:
+        text += f", {implausible} not plausible"
+    if total > optimum + implausible:
+        text += f", {total - optimum - implausible} failed or undetermined"
     return Headline("good" if converged == total else "bad" if optimum == 0 else "warn", text)
 
 

@@ -138,7 +138,8 @@ def _tidy_parameter(fit: str, table: xr.Dataset, parameter: str) -> pd.DataFrame
 def usable(table: xr.Dataset, parameter: str) -> xr.DataArray:
     """Values that may enter a cohort's mean: NaN where the fit did not end at an optimum.
 
-    An unconverged fit still has a number, but one that says nothing. A degenerate fit counts: what the data do not
+    An unconverged fit still has a number, but one that says nothing; so has one with a K1 or Ki that no living tissue
+    has. A degenerate fit counts: what the data do not
     determine is NaN in it already.
     """
     return table[parameter].where(table["status"].isin(_OPTIMUM))

@@ -70,7 +70,8 @@ def _by_name(scans: Iterable[ScanFiles]) -> dict[str, ScanFiles]:
 def _with_double(files: ScanFiles, other: ScanFiles) -> ScanFiles:
     from dlif_core.ingest import ListingFault
 
-    first, second = (next(iter(one.inputs().values()), one.root) for one in (files, other))
+    ours, theirs = (set(one.inputs().values()) for one in (files, other))
+    first, second = min(ours - theirs, default=files.root), min(theirs - ours, default=other.root)
     fault = ListingFault(
         f"two scans are called {files.scan_id!r}; files of the other lie at {second}.",
         first,

@@ -14,7 +14,7 @@ from dlif_core.ingest.bids.listing import Listing
 from dlif_core.ingest.reader import ListingFault
 from dlif_core.ingest.uris import uri_of
 
-_NAME = re.compile(r"^((?P<stem>.+)_)?(?P<suffix>[A-Za-z0-9]+)(?P<extension>\.[A-Za-z]+(\.gz)?)$")
+_NAME = re.compile(r"^((?P<stem>.+)_)?(?P<suffix>[A-Za-z0-9]+)(?P<extension>\.[A-Za-z]+(\.gz)?)$", re.DOTALL)
 _RAW_PET = re.compile(r"^(sub-[^/]+)/(ses-[^/]+/)?pet/[^/]+$")
 _IMAGES = (".nii", ".nii.gz")
 

@@ -57,6 +57,8 @@ class Listing:
             path = f"{folder}/{name}".lstrip("/")
             if self._is_folder(entry):
                 subfolders += [path] if _is_of_interest(folder, name) else []
+                if name != "pet" and _is_of_interest(folder, name.lower()) and name.lower() == "pet":
+                    self._add(path, "the name of a folder of PET data is pet, in small letters.", "Rename it.")
             elif self._is_lost_folder(folder, entry, name):
                 self._add(path, "it is a link that leads nowhere.", "Fetch what it leads to, or delete the link.")
             elif self._is_decodable(path) and not _is_left_beside(name):

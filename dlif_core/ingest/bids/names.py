@@ -31,13 +31,17 @@ def misplacement(file: BidsFile) -> ListingFault:
 
 
 def label_faults(head: BidsFile, root: str) -> Iterator[ListingFault]:
-    """Faults of the names of a scan's folders and of its file: letters that no label may have."""
+    """Faults of the names of a scan's folders and of its file: letters that no label may have.
+
+    The name of a misplaced file is told with its place.
+    """
     told: set[str] = set()
     folder = f"{root}/{head.subject}"
+    own_name = head.stem if scan_name(head) == head.stem else ""
     for name, where in (
         (head.subject, folder),
         (head.session, f"{folder}/{head.session}"),
-        (head.stem, head.uri),
+        (own_name, head.uri),
     ):
         odd = sorted({*_ODD.findall(name)} - told)
         told.update(odd)

@@ -5,11 +5,11 @@ import pytest
 
 from dlif_core.blood_samples import BloodRecording
 from dlif_core.blood_samples.merge import merge
-from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg, measured_ratio, mouse_fdg_ratio
+from dlif_core.blood_samples.plasma import assumed_ratio, measured_ratio, mouse_fdg_ratio
 from dlif_core.blood_samples.series import Series, time_grid
 from dlif_core.blood_samples.tail import fit_tail, require_reach
 from dlif_core.errors import BloodError, MissingInputError
-from dlif_core.scan import Acquisition
+from dlif_core.scan import Acquisition, is_fdg
 
 SECONDS = np.arange(0.0, 301.0)
 

@@ -304,7 +304,7 @@ class TestLabels:
     def test_as_many_as_intensities_are_refused(self) -> None:
         labels = np.arange(30 * 30 * 30, dtype=np.int32).reshape(30, 30, 30)
         with pytest.raises(ImageError, match="27000 different labels"):
-            label_means(np.ones((1, 30, 30, 30), np.float32), labels, "pet.nii")
+            label_means(np.ones((1, 30, 30, 30), np.float32), labels, 8.0, "pet.nii")
 
 
 def taken(uri: str) -> tuple[NiftiImage, np.ndarray]:

@@ -23,6 +23,14 @@ class TestBlood:
         np.testing.assert_array_equal(recording.plasma, [0, 3000, np.nan])
         np.testing.assert_array_equal(recording.parent_fraction, [np.nan, 0.9, 0.95])
 
+    def test_quotation_marks_in_a_remark_lose_no_sample(self, tmp_path: Path) -> None:
+        pet = make_dataset(tmp_path)
+        remarks = ("remark", "ok", '"drawn late', 'again"')
+        table = "\n".join(f"{row}\t{remark}" for row, remark in zip(BLOOD_TABLE.splitlines(), remarks, strict=True))
+        write(pet / "sub-01_recording-manual_blood.tsv", table)
+        (recording,) = ingest(tmp_path).blood
+        np.testing.assert_array_equal(recording.time, [0, 30, 20])
+
     def test_other_units_of_time_and_fraction(self, tmp_path: Path) -> None:
         pet = make_dataset(tmp_path)
         units = BLOOD | {"time": {"Units": "min"}, "metabolite_parent_fraction": {"Units": "%"}}

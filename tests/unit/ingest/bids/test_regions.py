@@ -61,6 +61,17 @@ class TestRegions:
         found = ingest(tmp_path).scan.regions.activity[1]
         np.testing.assert_allclose(found, ACTIVITY[:, LABELS.T == 9].mean(axis=1))
 
+    def test_labels_of_nine_digits_keep_their_names(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        labels = np.zeros(LABELS.shape, np.uint32)
+        labels[0], labels[1] = 614454277, 614454278
+        path = self.write_labels(tmp_path, labels)
+        write(path.with_name("sub-01_dseg.tsv"), "index\tname\n614454277\tcortex\n614454278\tstriatum\n")
+        scan = ingest(tmp_path).scan
+        assert scan.regions.names == ("cortex", "striatum")
+        for label, found in zip((614454277, 614454278), scan.regions.activity, strict=True):
+            np.testing.assert_allclose(found, ACTIVITY[:, label == labels.T].mean(axis=1))
+
     def test_labels_without_name_are_numbered_with_a_warning(self, tmp_path: Path) -> None:
         make_dataset(tmp_path)
         self.write_labels(tmp_path).with_name("sub-01_dseg.tsv").unlink()
