@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from dlif_core.ingest import IngestedScan, find_scans
-from dlif_core.ingest.bids.scan import open_scan
 from tests.unit.ingest.bids.dataset import make_dataset, write
 from tests.unit.ingest.bids.opening import ingest
 
@@ -31,9 +30,7 @@ def of_session(root: Path, table: str, sessions: str | None = None, session: str
     if sessions is not None:
         write(root / "sub-01" / "sub-01_sessions.tsv", sessions)
         write(root / "sessions.json", {"body_weight": {"Units": "kg"}, "weight": {"Units": "kg"}})
-    (files,) = find_scans(str(root))
-    with open_scan(files) as ingested:
-        return ingested
+    return ingest(root)
 
 
 def checks(ingested: IngestedScan) -> list[str]:
