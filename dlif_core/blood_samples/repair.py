@@ -155,7 +155,7 @@ def _from_injection(recording: BloodRecording) -> tuple[BloodRecording, tuple[st
 
 
 def _without_lost_samples(recording: BloodRecording) -> tuple[BloodRecording, tuple[str, ...]]:
-    """The recording without zeros, and the -1 of other programs, where nothing measured can have been zero."""
+    """Leave out zeros, and the -1 of other programs, where activity or parent fraction can't have been zero."""
     warnings = []
     for column in _COLUMNS:
         values = getattr(recording, column)

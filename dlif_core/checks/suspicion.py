@@ -67,30 +67,17 @@ def suspicion(finding: Finding) -> float:
     return _LEVELS.index(finding.level) - (0.5 if finding.accepted else 0.0)
 
 
-def by_suspicion(scans: Mapping[str, Iterable[Finding]], root: str = "") -> list[FindingRow]:
-    """All findings as rows for people, what weighs most first.
-
-    Parameters
-    ----------
-    scans
-        Findings by name of the scan.
-    root
-        Folder or URL of the data; files below it are named from there.
-    """
+def by_suspicion(scans: Mapping[str, Iterable[Finding]]) -> list[FindingRow]:
+    """All findings, by name of the scan, as rows for people; what weighs most first."""
     same: dict[Finding, list[tuple[str, Finding]]] = {}
     for scan, findings in scans.items():
         for finding in findings:
-            told = replace(finding, where=_below(finding.where, root))
-            same.setdefault(replace(finding, where="", remedy=""), []).append((scan, told))
+            same.setdefault(replace(finding, where="", remedy=""), []).append((scan, finding))
     rows = [
         FindingRow(found[0][1], _distinct(scan for scan, _ in found), _distinct(one.where for _, one in found))
         for found in same.values()
     ]
     return sorted(rows, key=lambda row: -suspicion(row.finding))
-
-
-def _below(where: str, root: str) -> str:
-    return where.replace(f"{root.rstrip('/')}/", "") if root else where
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:

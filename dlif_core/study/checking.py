@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckedScan:
-    """What the checks found in one scan; nothing for a sound one."""
+    """What the checks found in one scan, its files named from the folder of the data; nothing for a sound one."""
 
     scan: str
     findings: tuple[Finding, ...]
@@ -70,16 +70,17 @@ def check_scan(config: StudyConfig, files: ScanFiles) -> CheckedScan:
 
     try:
         with open_scan(files, config.regions.groups, config.accept) as ingested:
-            return CheckedScan(files.scan_id, ingested.findings)
+            found = ingested.findings
     except InputError as refusal:
-        return CheckedScan(files.scan_id, findings_of(refusal))
+        found = findings_of(refusal)
     except Exception as fault:
         return _unreadable(files, fault)
+    return CheckedScan(files.scan_id, tuple(finding.below(config.data.uri) for finding in found))
 
 
 def _unreadable(files: ScanFiles, fault: BaseException) -> CheckedScan:
     message = f"its files can't be read: {type(fault).__name__}: {fault}."
-    return CheckedScan(files.scan_id, (UNREADABLE.found(message, where=", ".join(files.inputs().values())),))
+    return CheckedScan(files.scan_id, (UNREADABLE.found(message, where=", ".join(files.inputs())),))
 
 
 def exit_code(scans: Iterable[CheckedScan]) -> ExitCode:

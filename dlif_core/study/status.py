@@ -81,7 +81,12 @@ def _exclusions(steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> 
 
 
 def _blocked(steps: Sequence[PlannedStep]) -> list[str]:
-    return [f"{one.step.title}: {reason}" for one in steps if one.state is State.BLOCKED for reason in one.reasons]
+    """Every reason once, with all steps that it blocks."""
+    blocked: dict[str, list[str]] = {}
+    for one in steps:
+        for reason in one.reasons if one.state is State.BLOCKED else ():
+            blocked.setdefault(reason, []).append(f"{one.step.stage} {one.step.variant}".strip())
+    return [f"{', '.join(titles)}: {reason}" for reason, titles in blocked.items()]
 
 
 def _unavailable(steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> list[str]:

@@ -27,7 +27,7 @@ def findings_table(scans: Sequence[CheckedScan], root: str) -> Iterator[Table]:
     root
         Folder or URL of the data.
     """
-    rows = by_suspicion({scan.scan: scan.findings for scan in scans}, root)
+    rows = by_suspicion({scan.scan: scan.findings for scan in scans})
     if not rows:
         return
     scan = Column("scan", overflow="fold", max_width=26)

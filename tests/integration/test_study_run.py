@@ -1,5 +1,7 @@
 """A small simulated study: what is up to date stays, what changed is named and made again, and only that."""
 
+import html
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
+import pandas as pd
 import pytest
 
 from dlif_core.errors import ExitCode
@@ -143,7 +146,18 @@ def test_a_scan_without_blood_falls_back_and_says_so(
     assert fallen.remarks[0].endswith("; population was used")
     assert (fallen.needs_care, other.needs_care) == (True, False)
     assert status.exit_code is ExitCode.SUCCESS
-    assert "arterial" in store.read_text("reports/sub-m01", "report.html")
+    assert fallen.remarks[0] in html.unescape(store.read_text("reports/sub-m01", "report.html"))
+    index = pd.read_csv(io.StringIO(store.read_text("cohort", "index.tsv")), sep="\t").set_index("scan_id")
+    assert index["needs_care"].to_dict() == {"sub-m01": True, "sub-m02": False}
+    assert fallen.remarks[0] in index.loc["sub-m01", "remarks"]
+    rows = pd.read_csv(io.StringIO(store.read_text("cohort", "region_parameters.tsv")), sep="\t")
+    used = rows.groupby("scan_id")["input_function"].agg(set)
+    assert used.to_dict() == {"sub-m01": {"population"}, "sub-m02": {"arterial"}}
+    found = pd.read_csv(io.StringIO(store.read_text("cohort", "findings.tsv")), sep="\t")
+    fallbacks = found[found["check"] == "first-input-function"]
+    assert fallbacks["scan"].unique().tolist() == ["sub-m01"]
+    assert fallbacks["where"].tolist() == ["regions patlak", "regions 1tcm", "maps patlak"]
+    assert fallen.remarks[0] in html.unescape(store.read_text("cohort", "report.html"))
 
 
 def test_a_result_of_older_input_leaves_the_report(

@@ -40,9 +40,7 @@ def trained_facts(trainings: Sequence[TrainingRun[Any, Any]], population: str, l
 def training_log(trainings: Sequence[TrainingRun[Any, Any]]) -> str:
     """Log of all members as TSV with the columns member, step, loss and rmse."""
     rows = [{"member": k, **asdict(entry)} for k, training in enumerate(trainings, start=1) for entry in training.log]
-    table = pd.DataFrame(rows)
-    table["loss"] = table["loss"].astype(float)  # empty before the first update
-    return table.to_csv(sep="\t", index=False, float_format="%.6g")
+    return pd.DataFrame(rows).to_csv(sep="\t", index=False, float_format="%.6g")
 
 
 def hardware() -> str:

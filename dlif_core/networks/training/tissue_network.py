@@ -168,13 +168,13 @@ def curve_loss(predicted: torch.Tensor, whole_blood: torch.Tensor, timing: Frame
     Most frames are short, so the first weighs the peak; the other two weigh the long frames. Frames whose blood is
     unknown, NaN, don't count.
     """
-    known = whole_blood.isfinite()
-    predicted, whole_blood = predicted[known], whole_blood[known]
-    duration = torch.tensor(timing.duration).to(predicted)[known]
-    error = predicted - whole_blood
-    root = torch.sqrt(error.square().mean() + 1e-4)
+    known = whole_blood.isfinite().to(predicted)
+    whole_blood = whole_blood.nan_to_num()
+    duration = torch.tensor(timing.duration).to(predicted) * known
+    error = (predicted - whole_blood) * known
+    root = torch.sqrt(error.square().sum() / known.sum() + 1e-4)
     area = (error @ duration).abs() / (whole_blood @ duration)
-    tail = torch.from_numpy(timing.mid > timing.begin + _TAIL).to(predicted)[known]
+    tail = torch.from_numpy(timing.mid > timing.begin + _TAIL).to(predicted) * known
     late = (error.abs() / (whole_blood + _TAIL_FLOOR)) @ tail / tail.sum().clamp(min=1.0)
     return root + area + _TAIL_WEIGHT * late
 

@@ -44,8 +44,10 @@ COHORT_TABLES = CohortTables()
 
 
 def _write(job: CohortJob, staging: Staging) -> Sequence[str]:
+    import pandas as pd
     import xarray as xr
 
+    from dlif_core.checks.suspicion import COLUMNS, as_records
     from dlif_core.statistics.curves import input_function_metrics, input_function_table
     from dlif_core.statistics.tables import to_tidy
     from dlif_core.study.cohort import gather
@@ -62,6 +64,8 @@ def _write(job: CohortJob, staging: Staging) -> Sequence[str]:
         staging.write_dataset(fitted, group=f"regions/{fit}", may_miss=everything)
     _write_table(staging, "region_parameters", to_tidy(cohort.fits))
     _write_table(staging, "index", cohort.index)
+    found = as_records(cohort.findings)
+    _write_table(staging, "findings", pd.DataFrame(found, columns=list(COLUMNS)))
     index = xr.Dataset.from_dataframe(cohort.index.set_index("scan_id"))
     staging.write_dataset(index, group="index", may_miss=("injected_activity_MBq", "body_weight_kg"))
     for compared in cohort.comparisons:

@@ -93,7 +93,7 @@ def test_an_exception_that_nobody_foresaw_is_a_finding_of_its_scan(
         (finding,) = scan.findings
         assert (finding.check, finding.withholds) == ("unreadable", True)
         assert "ZeroDivisionError: no wonder" in finding.message
-        assert scan.scan in finding.where
+        assert f"{scan.scan}/pet/{scan.scan}_pet.json" in finding.where.split(", ")
 
 
 def test_a_study_file_says_which_doubts_are_accepted(root: Path, executor: Executor) -> None:
@@ -120,7 +120,7 @@ def test_what_weighs_most_comes_first_and_what_many_scans_share_is_told_once(roo
     add_scan(root, "sub-04", InjectedRadioactivity="n/a")
     add_scan(root, "sub-05", InjectedRadioactivity="n/a")
     found: dict[str, tuple[Finding, ...]] = {name: s.findings for name, s in sorted(checked(root, executor).items())}
-    rows = by_suspicion(found, str(root))
+    rows = by_suspicion(found)
     order = ["refused", "doubtful", "assumed", "repaired"]
     assert [str(row.finding.level) for row in rows] == sorted((str(row.finding.level) for row in rows), key=order.index)
     assert rows[0].scans == ("sub-03",)

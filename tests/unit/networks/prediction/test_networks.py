@@ -305,8 +305,8 @@ class TestTraining:
         predicted.requires_grad_()
         loss = curve_loss(predicted, truth, scan.timing)
         loss.backward()
-        assert float(loss) == pytest.approx(
-            float(curve_loss(predicted[:known], truth[:known], scan.timing.first(known)))
+        assert loss.item() == pytest.approx(
+            curve_loss(predicted[:known], truth[:known], scan.timing.first(known)).item()
         )
         assert bool(torch.isfinite(predicted.grad).all())
         assert not predicted.grad[known:].any()
