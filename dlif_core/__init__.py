@@ -24,6 +24,7 @@ from dlif_core.lazy import lazy_attribute
 if TYPE_CHECKING:
     from dlif_core.api.arrays import from_arrays
     from dlif_core.api.blood_curve import blood
+    from dlif_core.api.checking import check
     from dlif_core.api.curves import read_curves
     from dlif_core.api.fits import compare_models, fit
     from dlif_core.api.folders import open_scan
@@ -56,6 +57,7 @@ __all__ = [
     "PetScan",
     "RegionCurves",
     "blood",
+    "check",
     "compare_models",
     "estimate_input_function",
     "fit",
@@ -84,6 +86,7 @@ _HOME = {
     "PetScan": "api.pet_scan",
     "RegionCurves": "scan",
     "blood": "api.blood_curve",
+    "check": "api.checking",
     "compare_models": "api.fits",
     "estimate_input_function": "api.inputs",
     "fit": "api.fits",

@@ -142,6 +142,10 @@ class CurveError(InputError):
     """A time curve can't be used: not finite, not increasing in time, too short."""
 
 
+class NotFiniteError(DlifError, ValueError):
+    """A result that is NaN or infinite where a number must be; it is not written."""
+
+
 class OutOfScopeError(InputError):
     """A scan is outside the scope of a trained model; the message gives the reasons."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,6 +18,11 @@ Array = NDArray[np.float64]
 
 #: Name of the only region of a scan without labels.
 WHOLE_IMAGE = "whole image"
+
+
+def is_fdg(tracer: str) -> bool:
+    """Whether a tracer name, in any usual spelling, means FDG; FDG has no metabolites in plasma."""
+    return bool(re.search(r"fdg(?!al)|fluorodeoxyglucose|fludeoxyglucose", tracer.lower()))  # FDGal is galactose
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def stage_progress(config: StudyConfig, steps: Iterable[Step]) -> Iterator[Stage
 def _publish_summary(config: StudyConfig) -> None:
     """The cohort's status as an artifact with a stable key, so that its history can be followed."""
     rows = [
-        {"scan": scan.scan, "status": str(scan.status), "reason": "; ".join(scan.reasons)}
+        {"scan": scan.scan, "status": str(scan.status), "reason": "; ".join(scan.notes)}
         for scan in study_status(config).scans
     ]
     create_table_artifact(rows, key=slugify(f"{config.name}-cohort"), description=f"Scans of study {config.name}")

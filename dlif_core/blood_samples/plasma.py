@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.blood_samples.merge import ArterialBlood
 from dlif_core.blood_samples.series import Series
-from dlif_core.scan import Acquisition
+from dlif_core.scan import Acquisition, is_fdg
 
 Array = NDArray[np.float64]
 
 # below this share of its peak, activity is background and its ratio meaningless
 _SIGNAL = 0.01
-
-
-def is_fdg(tracer: str) -> bool:
-    """Whether a tracer name, in any usual spelling, means FDG; FDG has no metabolites in plasma."""
-    return bool(re.search(r"fdg(?!al)|fluorodeoxyglucose|fludeoxyglucose", tracer.lower()))  # FDGal is galactose
 
 
 def mouse_fdg_ratio(time: ArrayLike) -> Array:

@@ -155,7 +155,7 @@ def _from_injection(recording: BloodRecording) -> tuple[BloodRecording, tuple[st
 
 
 def _without_lost_samples(recording: BloodRecording) -> tuple[BloodRecording, tuple[str, ...]]:
-    """Without zeros, and the -1 of other programs, where activity or parent fraction can't have been zero."""
+    """Leave out zeros, and the -1 of other programs, where activity or parent fraction can't have been zero."""
     warnings = []
     for column in _COLUMNS:
         values = getattr(recording, column)
@@ -165,7 +165,7 @@ def _without_lost_samples(recording: BloodRecording) -> tuple[BloodRecording, tu
             warnings.append(f"lost samples of {_words(column)}, written as {written}, are left out: {where}.")
             kept = values.copy()
             kept[lost] = np.nan
-            recording = replace(recording, **{column: kept})  # type: ignore[arg-type]
+            recording = replace(recording, **{column: kept})
     return recording, tuple(warnings)
 
 

@@ -3,6 +3,7 @@
 from dlif_core.checks.check import LOST, Check, Finding, Level, Part
 from dlif_core.checks.facts import ImageSummary, ScanFacts, Timeline
 from dlif_core.checks.registry import CHECKS, examine
+from dlif_core.checks.remarks import needs_care, remarks
 from dlif_core.checks.verdict import RefusedScanError, judged, require_usable, withheld
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Timeline",
     "examine",
     "judged",
+    "needs_care",
+    "remarks",
     "require_usable",
     "withheld",
 ]

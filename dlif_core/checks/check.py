@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -88,9 +88,14 @@ class Finding:
     @property
     def advice(self) -> str:
         """The remedy, with the way to accept a doubt."""
-        if self.level is Level.DOUBTFUL and not self.accepted:
+        if self.level is Level.DOUBTFUL and not self.accepted and self.part is not Part.RESULT:
             return f"{self.remedy} If the data are right, accept it with `accept: [{self.check}]`.".strip()
         return self.remedy
+
+    def below(self, root: str) -> Finding:
+        """The finding with its files named from a folder or URL, so that it holds wherever that lies."""
+        root = f"{root.rstrip('/')}/"
+        return replace(self, where=self.where.replace(root, ""), message=self.message.replace(root, ""))
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""

@@ -176,6 +176,20 @@ GROUPS = Check(
     "Every pattern of a group of regions matches regions of known volume.",
     "Correct the pattern in the study file, or add the volumes.",
 )
+WHOLE_IMAGE_ONLY = Check(
+    "whole-image",
+    Level.ASSUMED,
+    Part.SCAN,
+    "A scan has regions: a label image, masks or a table of region curves.",
+    "Add *_dseg.nii.gz or *_mask.nii.gz on the grid of the image, or a table of region curves, below derivatives.",
+)
+MASKS_OVERLAP = Check(
+    "masks-overlap",
+    Level.ASSUMED,
+    Part.SCAN,
+    "No voxel lies in two masks.",
+    "Make sure that the masks are meant to overlap; each gives a curve of its own.",
+)
 FILES_LEFT_OUT = Check(
     "files-left-out",
     Level.ASSUMED,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dlif_core.checks import blood, dose, frame_times, image, metadata
+from dlif_core.checks import blood, dose, frame_times, image, metadata, results
 from dlif_core.checks.check import Check, Finding
 from dlif_core.checks.facts import ScanFacts
 from dlif_core.registry import Registry
 
 #: Every check by name.
 CHECKS: Registry[Check] = Registry(
-    "check", "", [*frame_times.CHECKS, *image.CHECKS, *dose.CHECKS, *blood.CHECKS, *metadata.CHECKS]
+    "check",
+    "",
+    [*frame_times.CHECKS, *image.CHECKS, *dose.CHECKS, *blood.CHECKS, *metadata.CHECKS, *results.CHECKS],
 )
 
 

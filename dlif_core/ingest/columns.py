@@ -160,7 +160,8 @@ class UnitColumns:
         """
         name, in_header = self._headers[label]
         stated = stated_units(name, in_header, self.sidecar, of_all)
-        require_one_unit(stated, dimension, f"{self.place or self.table.where}, column {name}")
+        place = self.table.where if in_header else self.place or self.table.where
+        require_one_unit(stated, dimension, f"{place}, column {name}")
         return stated[0] if stated else None
 
     def values(self, label: str, dimension: Dimension, otherwise: str | None = None, of_all: object = None) -> Array:

@@ -16,14 +16,14 @@ from pydantic import Field
 
 from dlif_core.blood_samples.merge import ArterialBlood, merge
 from dlif_core.blood_samples.parent_fraction import ParentFractionModel, fit_parent_fraction
-from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg, measured_ratio
+from dlif_core.blood_samples.plasma import assumed_ratio, measured_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.series import Interpolation, Series, time_grid
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
 from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.sampled import SampledCurve, implausible_ratio, late_start, on_grid
-from dlif_core.scan import Acquisition, DynamicScan
+from dlif_core.scan import Acquisition, DynamicScan, is_fdg
 
 Array = NDArray[np.float64]
 

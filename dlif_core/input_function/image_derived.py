@@ -22,7 +22,7 @@ import scipy
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg
+from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
@@ -30,7 +30,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.input_function.heart import LateLevel, find_heart, mean_curve
 from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.one_sample import sample_near
-from dlif_core.scan import DynamicScan, ImageArray
+from dlif_core.scan import DynamicScan, ImageArray, is_fdg
 
 Array = NDArray[np.float64]
 Map = NDArray[np.float32]

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from dlif_core.blood_samples.feng import FengInput
-from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg
+from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.series import time_grid
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError, InputError
 from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.one_sample import Quantity, sample_near
-from dlif_core.scan import Acquisition, DynamicScan
+from dlif_core.scan import Acquisition, DynamicScan, is_fdg
 
 Array = NDArray[np.float64]
 

@@ -182,6 +182,8 @@ class FitStatus(IntEnum):
     ``AT_BOUND``: the optimum lies on a bound of the feasible set; a parameter on its bound has no standard error.
     ``DEGENERATE``: the data don't determine every parameter; those undetermined are NaN.
     ``MASKED``: the curve is zero throughout.
+    ``IMPLAUSIBLE``: the fit ended at an optimum, but with a K1 or Ki beyond what living tissue can have; data or input
+    function are at fault. The values stay, but are not sound.
 
     Examples
     --------
@@ -196,6 +198,7 @@ class FitStatus(IntEnum):
     NOT_CONVERGED = 3
     NOT_FINITE = 4
     MASKED = 5
+    IMPLAUSIBLE = 6
 
 
 @dataclass(frozen=True, eq=False)

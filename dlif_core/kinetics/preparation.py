@@ -16,6 +16,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.kinetics.context import Array, FitContext, require_kind, require_reach
 from dlif_core.kinetics.model import RATE_BOUNDS
+from dlif_core.kinetics.plausible import limits_of
 from dlif_core.kinetics.settings import Delay, FitSettings
 from dlif_core.kinetics.weights import frame_weights, pilot_curve, region_curve
 from dlif_core.scan import DynamicScan
@@ -39,12 +40,15 @@ class Preparation:
     found
         What was fitted to the pilot region, by the name of its setting: ``delay`` [s], ``t_star`` [min],
         ``k2_prime`` [min⁻¹], ``rates`` [min⁻¹]; numbers of the input function of a model's own by theirs.
+    limits
+        Largest plausible size of parameters by name, see `dlif_core.kinetics.plausible`.
     """
 
     context: FitContext
     settings: FitSettings
     asked: FitSettings
     found: Mapping[str, float | tuple[float, float]] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def unsettled(self) -> tuple[str, ...]:
@@ -103,7 +107,8 @@ def prepare(
         region_curve(scan.regions, settings.reference) if settings.reference is not None else None,
         scan.acquisition.suv_factor,
     )
-    return _settle(Preparation(context, settings, settings), pilot_curve(scan.regions, settings), regional=regional)
+    start = Preparation(context, settings, settings, limits=limits_of(scan.acquisition))
+    return _settle(start, pilot_curve(scan.regions, settings), regional=regional)
 
 
 def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
@@ -128,7 +133,7 @@ def _settle(start: Preparation, curve: Array, *, regional: bool) -> Preparation:
     if settings.rates == "find":
         found["rates"] = rates = _rates_around(context, settings, curve)
         settings = replace(settings, rates=rates)
-    return Preparation(context, settings, start.asked, found)
+    return replace(start, context=context, settings=settings, found=found)
 
 
 def _rates_around(context: FitContext, settings: FitSettings, curve: Array) -> tuple[float, float]:

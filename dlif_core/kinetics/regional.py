@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +10,10 @@ import numpy as np
 import xarray as xr
 
 from dlif_core.curve import InputFunction
+from dlif_core.finite import to_json
 from dlif_core.kinetics.compartment.regions import CompartmentRegions, RegionFit
 from dlif_core.kinetics.context import Array, Estimator, FitStatus
+from dlif_core.kinetics.plausible import marked
 from dlif_core.kinetics.preparation import Preparation, prepare
 from dlif_core.kinetics.selection import fitted_numbers, information_criteria
 from dlif_core.kinetics.settings import FitSettings
@@ -85,7 +86,7 @@ def _dataset(fits: list[RegionFit], regions: RegionCurves, prepared: Preparation
     context, settings = prepared.context, prepared.settings
     activity = {"units": "Bq/mL", "long_name": "measured activity"}
     frames = int(np.count_nonzero(context.weights))
-    variables = _region_variables(fits, frames, settings) | _input_variables(fits, prepared)
+    variables = _region_variables(fits, frames, prepared) | _input_variables(fits, prepared)
     variables |= _interval_variables(fits, settings) if settings.intervals else {}
     errors = np.array([fit.errors for fit in fits]).T
     inputs = [{name: value for name, (value, _) in fit.inputs.items()} for fit in fits]
@@ -120,8 +121,8 @@ def fit_attributes(prepared: Preparation) -> dict[str, Any]:
     settings, curve = prepared.settings, prepared.context.input_function
     attributes: dict[str, Any] = {
         "model": settings.model,
-        "settings": json.dumps(prepared.asked.as_record(), sort_keys=True),
-        "found": json.dumps(dict(prepared.found), sort_keys=True),
+        "settings": to_json(prepared.asked.as_record(), where=settings.model, sort_keys=True),
+        "found": to_json(dict(prepared.found), where=settings.model, sort_keys=True),
         "input_function": "" if curve is None else curve.method,
     }
     if settings.t_star is not None:
@@ -129,11 +130,14 @@ def fit_attributes(prepared: Preparation) -> dict[str, Any]:
     return attributes
 
 
-def _region_variables(fits: list[RegionFit], frames: int, settings: FitSettings) -> dict[str, Any]:
+def _region_variables(fits: list[RegionFit], frames: int, prepared: Preparation) -> dict[str, Any]:
     """Parameters, standard errors, status, rss and information criteria."""
-    columns = [np.array([fit.values for fit in fits]).T, np.array([fit.errors for fit in fits]).T]
+    settings = prepared.settings
+    values, errors = np.array([fit.values for fit in fits]).T, np.array([fit.errors for fit in fits]).T
     rss = np.array([fit.rss for fit in fits])
-    every = [*columns[0], *columns[1], np.array([fit.status for fit in fits], np.uint8), rss]
+    by_name = {p.name: column for p, column in zip(settings.kinetic_model.parameters, values, strict=True)}
+    status = marked(np.array([fit.status for fit in fits], np.uint8), by_name, prepared.limits)
+    every = [*values, *errors, status, rss]
     variables = {
         name: ("region", values, attributes)
         for (name, attributes), values in zip(fit_variables(settings).items(), every, strict=True)

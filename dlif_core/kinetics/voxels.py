@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.kinetics.context import Estimates, Estimator, FitContext, FitStatus, as_numbers, require_kind
+from dlif_core.kinetics.plausible import marked
 from dlif_core.kinetics.preparation import Preparation
 from dlif_core.kinetics.settings import FitSettings
 from dlif_core.kinetics.uncertainty.input_factors import InputFactors, input_factors
@@ -183,9 +184,11 @@ class VoxelFit:
     def _named(self, activity: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """All variables of curves that can be fitted."""
         if self.propagation is None:
-            return named(self.settings, self.estimator.fit(activity))
-        estimates, loadings = self.propagation.fit(activity)
-        return named(self.settings, estimates) | propagated(self.settings, estimates.errors, loadings)
+            found = named(self.settings, self.estimator.fit(activity))
+        else:
+            estimates, loadings = self.propagation.fit(activity)
+            found = named(self.settings, estimates) | propagated(self.settings, estimates.errors, loadings)
+        return found | {"status": marked(found["status"], found, self.prepared.limits)}
 
 
 def _unfit(activity: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:

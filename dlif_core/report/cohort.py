@@ -11,8 +11,10 @@ import pandas as pd
 import xarray as xr
 from markupsafe import Markup
 
+from dlif_core.checks import Finding
 from dlif_core.curve import InputFunction
 from dlif_core.report.cohort_figures import common_unit, curves_figure, parameter_figure, truth_figure
+from dlif_core.report.findings import findings_table
 from dlif_core.report.html import render
 from dlif_core.report.numbers import (
     ABSENT,
@@ -71,8 +73,8 @@ class CohortReport:
     title
         Name of the study.
     scans
-        One row a scan: scan_id, subject, session, status (a key of `STATUSES`), reason, and report, the relative
-        address of the scan's report or "".
+        One row a scan: scan_id, subject, session, status (a key of `STATUSES`), reason, remarks, needs_care, and
+        report, the relative address of the scan's report or "".
     tables
         Fit → `dlif_core.statistics.tables.region_table`.
     input_functions
@@ -83,6 +85,8 @@ class CohortReport:
         Tables of session comparisons.
     truth
         Simulated cohorts: columns scan_id, fit, region, parameter, unit, truth, estimate, standard_error.
+    findings
+        Scan id → what checks found in its data and in its results, of excluded scans too.
     warnings
         (Where, what).
     provenance
@@ -98,6 +102,7 @@ class CohortReport:
     acquisitions: Mapping[str, Acquisition] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
     truth: pd.DataFrame | None = None
+    findings: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
     warnings: tuple[tuple[str, str], ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     primary_regions: tuple[str, ...] = ()
@@ -131,7 +136,8 @@ def cohort_report(report: CohortReport) -> str:
         "cohort.html",
         report=report,
         facts=_facts(report),
-        findings=_findings(report),
+        headlines=_headlines(report),
+        findings=findings_table(report.findings, scans=True),
         scan_table=_scan_table(report.scans),
         fits=[_fit_section(report, name, table) for name, table in report.tables.items()],
         comparisons=[(comparison, comparison_tables(comparison)) for comparison in report.comparisons],
@@ -159,24 +165,27 @@ def _facts(report: CohortReport) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in facts if value)
 
 
-def _findings(report: CohortReport) -> tuple[Headline, ...]:
+def _headlines(report: CohortReport) -> tuple[Headline, ...]:
     counts = report.scans["status"].value_counts()
     total = len(report.scans)
     found = [
         Headline(tone, f"{counts[status]} of {total} {status}") for status, tone in STATUSES.items() if status in counts
     ]
+    careful = int(report.scans["needs_care"].sum())
+    if careful:
+        found.append(Headline("warn", f"{careful} of {total} to be read with care"))
     return (*found, Headline("warn", counted(len(report.warnings), "warning"))) if report.warnings else tuple(found)
 
 
 def _scan_table(scans: pd.DataFrame) -> ReportTable:
-    headings = [Heading(text, numeric=False) for text in ("Scan", "Subject", "Session", "Status", "Reason")]
+    headings = [Heading(text, numeric=False) for text in ("Scan", "Subject", "Session", "Status", "Reason or remark")]
     rows = [
         (
             Cell(str(row.scan_id), link=str(row.report)),
             Cell(str(row.subject)),
             Cell(str(row.session) or ABSENT),
-            Cell(str(row.status), tone=STATUSES[str(row.status)]),
-            Cell(str(row.reason) or ABSENT),
+            Cell(str(row.status), tone="warn" if row.needs_care else STATUSES[str(row.status)]),
+            Cell("; ".join(text for text in (str(row.reason), str(row.remarks)) if text) or ABSENT),
         )
         for row in scans.itertuples()
     ]

@@ -14,14 +14,13 @@ from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlif_core.blood_samples.plasma import is_fdg
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.report.figure import GREY, INK, PALETTE, draw
 from dlif_core.report.numbers import ABSENT, Cell, Heading, ReportTable, decimals, number, significant
-from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves, is_fdg
 
 Array = NDArray[np.float64]
 

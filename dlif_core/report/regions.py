@@ -45,6 +45,7 @@ TONES = {
     FitStatus.NOT_CONVERGED: "bad",
     FitStatus.NOT_FINITE: "bad",
     FitStatus.MASKED: "",
+    FitStatus.IMPLAUSIBLE: "bad",
 }
 
 

@@ -12,10 +12,12 @@ import xarray as xr
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
+from dlif_core.checks import Finding, needs_care, remarks
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitStatus
 from dlif_core.report.blood import input_function_figure, input_function_table
+from dlif_core.report.findings import findings_table
 from dlif_core.report.html import render
 from dlif_core.report.learned import LearnedSection, ki_by_input_function, learned_section
 from dlif_core.report.numbers import ActivityScale, ReportTable, counted, significant
@@ -55,8 +57,10 @@ class ScanReport:
         Region labels, shape (z, y, x), or None.
     voxel_size
         Edge lengths along z, y, x [mm], or None.
+    findings
+        What checks found in the data and in the results.
     warnings
-        (Where, what) for everything that was assumed or repaired.
+        (Where, what) for everything else that was assumed, as by the input functions.
     provenance
         Nested mapping: settings, versions, fingerprints.
     primary_regions
@@ -79,6 +83,7 @@ class ScanReport:
     mean_image: ArrayLike | None = None
     labels: NDArray[np.int32] | None = None
     voxel_size: tuple[float, float, float] | None = None
+    findings: tuple[Finding, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     primary_regions: tuple[str, ...] = ()
@@ -92,7 +97,7 @@ class ScanReport:
 
 @dataclass(frozen=True)
 class Headline:
-    """One statement at the head of a report, with its tone ("good", "warn", "bad")."""
+    """One statement at the head of a report, with its tone ("good", "note", "warn", "bad")."""
 
     tone: str
     text: str
@@ -120,7 +125,8 @@ def scan_report(report: ScanReport) -> str:
         report=report,
         scale=report.scale,
         facts=_facts(report),
-        findings=findings(report),
+        headlines=headlines(report),
+        findings=findings_table({report.scan_id: report.findings}, scans=False),
         warnings=_all_warnings(report),
         input_figure=_input_figure(report),
         input_table=input_function_table(report.input_functions, report.scale) if report.input_functions else None,
@@ -136,17 +142,19 @@ def scan_report(report: ScanReport) -> str:
     )
 
 
-def findings(report: ScanReport) -> tuple[Headline, ...]:
-    """Findings shown at the head of a report: fits, unavailable products, warnings."""
+def headlines(report: ScanReport) -> tuple[Headline, ...]:
+    """Statements at the head of a report: fits, unavailable products, what checks found, warnings."""
     warnings = len(_all_warnings(report))
-    found = [_fit_finding(report)]
+    found = [_fit_headline(report)]
     if report.unavailable:
         found.append(Headline("warn", f"{counted(len(report.unavailable), 'product')} unavailable"))
+    tone = "warn" if needs_care(report.findings) else "note"
+    found += [Headline(tone, remark) for remark in remarks(report.findings)] or [Headline("good", "all checks passed")]
     found.append(Headline("warn", counted(warnings, "warning")) if warnings else Headline("good", "no warnings"))
     return tuple(found)
 
 
-def _fit_finding(report: ScanReport) -> Headline:
+def _fit_headline(report: ScanReport) -> Headline:
     counts = count_statuses(report.region_fits)
     total = sum(counts.values())
     if not total:
@@ -156,8 +164,11 @@ def _fit_finding(report: ScanReport) -> Headline:
     text = f"{converged} of {counted(total, 'region fit')} converged"
     if optimum > converged:
         text += f", {optimum - converged} at a bound"
-    if total > optimum:
-        text += f", {total - optimum} failed or undetermined"
+    implausible = counts.get(FitStatus.IMPLAUSIBLE, 0)
+    if implausible:
+        text += f", {implausible} not plausible"
+    if total > optimum + implausible:
+        text += f", {total - optimum - implausible} failed or undetermined"
     return Headline("good" if converged == total else "bad" if optimum == 0 else "warn", text)
 
 

@@ -261,7 +261,7 @@ def _inside(status: NDArray[np.uint8] | None, labels: NDArray[np.int32] | None) 
 
 def status_table(maps: Mapping[str, xr.Dataset]) -> ReportTable:
     """Number of voxels of each fit with each status."""
-    shown = list(FitStatus)
+    shown = [*(code for code in FitStatus if code is not FitStatus.MASKED), FitStatus.MASKED]
     headings = (Heading("Maps", numeric=False), *(Heading(status_text(code), "voxels") for code in shown))
     rows = tuple(_status_row(fit, dataset["status"].to_numpy(), shown) for fit, dataset in maps.items())
     return ReportTable(headings, rows, "Percentages are of the voxels that are not masked.")

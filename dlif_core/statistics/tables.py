@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.kinetics import FitStatus
@@ -21,6 +22,7 @@ TIDY_COLUMNS = (
     "subject",
     "session",
     "fit",
+    "input_function",
     "region",
     "parameter",
     "value",
@@ -60,7 +62,8 @@ def region_table(datasets: Mapping[str, xr.Dataset], scans: pd.DataFrame) -> xr.
 
     Returns
     -------
-    Dims (scan, region), coordinates ``subject`` and ``session`` along scan. Regions are joined: where a scan lacks
+    Dims (scan, region), coordinates ``subject``, ``session`` and ``input_function``, the method whose curve the fit
+    rests on ("" for none), along scan. Regions are joined: where a scan lacks
     one, its values are NaN and its status is `NO_REGION`.
 
     Raises
@@ -85,8 +88,14 @@ def region_table(datasets: Mapping[str, xr.Dataset], scans: pd.DataFrame) -> xr.
     }
     known = scans.set_index("scan_id").loc[ids]
     return table.assign_coords(
-        subject=("scan", known["subject"].to_numpy(object)), session=("scan", known["session"].to_numpy(object))
+        subject=("scan", known["subject"].to_numpy(object)),
+        session=("scan", known["session"].to_numpy(object)),
+        input_function=("scan", _input_functions(datasets)),
     )
+
+
+def _input_functions(datasets: Mapping[str, xr.Dataset]) -> NDArray[np.object_]:
+    return np.array([str(dataset.attrs.get("input_function", "")) for dataset in datasets.values()], object)
 
 
 def _require_one_model(datasets: Mapping[str, xr.Dataset]) -> None:
@@ -138,7 +147,8 @@ def _tidy_parameter(fit: str, table: xr.Dataset, parameter: str) -> pd.DataFrame
 def usable(table: xr.Dataset, parameter: str) -> xr.DataArray:
     """Values that may enter a cohort's mean: NaN where the fit did not end at an optimum.
 
-    An unconverged fit still has a number, but one that says nothing. A degenerate fit counts: what the data do not
+    An unconverged fit still has a number, but one that says nothing; so has one with a K1 or Ki that no living tissue
+    has. A degenerate fit counts: what the data do not
     determine is NaN in it already.
     """
     return table[parameter].where(table["status"].isin(_OPTIMUM))

@@ -12,6 +12,7 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 from dlif_core.errors import InputError, MissingInputError
+from dlif_core.finite import to_json
 from dlif_core.store.folder import file_digest, file_system
 from dlif_core.store.layout import DIGEST_CACHE
 from dlif_core.store.store import Store
@@ -89,7 +90,7 @@ class InputDigests:
         # others write here too; what they know is taken along, and what is lost in a race is only read again
         self._known = self._load() | self._known | entries
         cache = {uri: asdict(entry) for uri, entry in sorted(self._known.items())}
-        self._folder.write(DIGEST_CACHE, json.dumps(cache, indent=1).encode())
+        self._folder.write(DIGEST_CACHE, to_json(cache, where=DIGEST_CACHE, indent=1).encode())
 
 
 def _stamp(info: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from dlif_core.errors import ProductDamagedError, SchemaVersionError, StoreError
+from dlif_core.finite import to_json
 from dlif_core.store.layout import REMAKE, SCHEMA_VERSION
 
 Status = Literal["success", "excluded", "unavailable", "failed"]
@@ -60,7 +61,8 @@ class Marker:
 
     def to_json(self) -> bytes:
         """The marker as stored in the file."""
-        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+        text = to_json(asdict(self), where=self.product, indent=2, ensure_ascii=False)
+        return f"{text}\n".encode("utf-8", "backslashreplace")
 
     @classmethod
     def from_json(cls, data: bytes, *, where: object) -> Marker:

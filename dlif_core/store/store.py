@@ -15,6 +15,7 @@ from dlif_core.errors import (
     SchemaVersionError,
     StoreError,
 )
+from dlif_core.finite import to_json
 from dlif_core.store.folder import Folder, open_folder
 from dlif_core.store.layout import (
     FORMAT,
@@ -326,5 +327,5 @@ def create_store(uri: str) -> Store:
     folder = open_folder(uri)
     if not folder.exists(ROOT_FILE):
         about = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
-        folder.write(ROOT_FILE, (json.dumps(about, indent=2) + "\n").encode())
+        folder.write(ROOT_FILE, (to_json(about, where=ROOT_FILE, indent=2) + "\n").encode())
     return open_store(uri)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import xarray as xr
 
+from dlif_core.checks import Finding
 from dlif_core.curve import InputFunction
 from dlif_core.report import Comparison
 from dlif_core.scan import Acquisition
@@ -48,7 +49,10 @@ class Cohort:
     Attributes
     ----------
     index
-        One row a scan: scan_id, subject, session, status, reason, tracer, dose, weight.
+        One row a scan: scan_id, subject, session, status, reason, remarks, whether it is to be read with care, tracer,
+        dose, weight.
+    findings
+        Scan → what checks found in its data and in its results.
     acquisitions
         Scan → metadata, of scans that are not excluded.
     input_functions
@@ -62,6 +66,7 @@ class Cohort:
     """
 
     index: pd.DataFrame
+    findings: dict[str, tuple[Finding, ...]]
     acquisitions: dict[str, Acquisition]
     input_functions: dict[str, dict[str, InputFunction]]
     fits: dict[str, xr.Dataset]
@@ -79,6 +84,7 @@ def gather(job: CohortJob) -> Cohort:
     fits = dict(_fits(job, index))
     return Cohort(
         index=index,
+        findings={scan.state.scan: scan.state.findings for scan in job.scans},
         acquisitions=acquisitions,
         input_functions={scan: _curves(job, scan) for scan in acquisitions},
         fits=fits,
@@ -87,7 +93,7 @@ def gather(job: CohortJob) -> Cohort:
     )
 
 
-def _index_row(scan: CohortScan, acquisition: Acquisition | None) -> dict[str, float | str]:
+def _index_row(scan: CohortScan, acquisition: Acquisition | None) -> dict[str, float | str | bool]:
     dose = acquisition.injected_activity if acquisition else None
     weight = acquisition.body_weight if acquisition else None
     state = scan.state
@@ -97,6 +103,8 @@ def _index_row(scan: CohortScan, acquisition: Acquisition | None) -> dict[str, f
         "session": scan.session,
         "status": str(state.status),
         "reason": "; ".join(state.reasons),
+        "remarks": "; ".join(state.remarks),
+        "needs_care": state.needs_care,
         "report": f"../{report_name(state.scan)}/report.html" if acquisition else "",
         "tracer": acquisition.tracer if acquisition else "",
         "injected_activity_MBq": dose / 1e6 if dose else float("nan"),

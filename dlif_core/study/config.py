@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from dlif_core.checks import CHECKS, Level
+from dlif_core.checks import CHECKS, Level, Part
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
@@ -261,9 +261,11 @@ class StudyConfig(Section):
     def _are_doubts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             check = CHECKS.named(name, where="accept")
-            if check.level is not Level.DOUBTFUL:
+            if check.level is not Level.DOUBTFUL or check.part is Part.RESULT:
                 raise ConfigurationError(
-                    f"check {name!r} is no doubt: what it finds is {check.level}.", where="accept", hint="Leave it out."
+                    f"check {name!r} is no doubt about data: what it finds is {check.level}, in the {check.part}.",
+                    where="accept",
+                    hint="Leave it out.",
                 )
         return names
 

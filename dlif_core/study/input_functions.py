@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlif_core.checks import Finding
+from dlif_core.checks.results import FIRST_INPUT_FUNCTION
 from dlif_core.errors import BloodError
-from dlif_core.store import Store
+from dlif_core.store import Marker, Store
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import input_function_name
 
@@ -20,8 +22,8 @@ def read_input_function(store: Store, scan: str, method: str) -> InputFunction:
     return InputFunction.from_dataset(store.open_dataset(input_function_name(scan, method)))
 
 
-def available_input_function(job: ScanJob) -> tuple[InputFunction | None, tuple[str, ...]]:
-    """The first input function of the analysis's list that the scan has, and what was passed over.
+def available_input_function(job: ScanJob) -> tuple[InputFunction | None, tuple[Finding, ...]]:
+    """The first input function of the analysis's list that the scan has, and a finding if it isn't the first of all.
 
     None for an analysis that needs no input function.
 
@@ -36,7 +38,20 @@ def available_input_function(job: ScanJob) -> tuple[InputFunction | None, tuple[
     for method in job.config.methods_for(job.fit):
         marker = job.store.marker(input_function_name(job.step.scan, method))
         if marker is not None and marker.status == "success":
-            return read_input_function(job.store, job.step.scan, method), tuple(passed)
-        reason = marker.reason if marker else "not made"
-        passed.append(f"input function {method!r} is unavailable ({reason}); the next in the list is used.")
-    raise BloodError("no input function is available.", where=job.step.title, hint=" ".join(passed))
+            return read_input_function(job.store, job.step.scan, method), _passed_over(job, passed, method)
+        passed.append(f"{method} was unavailable: {_why(marker)}")
+    raise BloodError("no input function is available.", where=job.step.title, hint=f"{'; '.join(passed)}.")
+
+
+def _why(marker: Marker | None) -> str:
+    """Why there is no curve, in a clause: what to do about it stands with the input function itself."""
+    if marker is None:
+        return "it was not made"
+    return marker.reason.removesuffix(marker.hint).strip().rstrip(".")
+
+
+def _passed_over(job: ScanJob, passed: list[str], used: str) -> tuple[Finding, ...]:
+    if not passed:
+        return ()
+    where = f"{job.step.stage} {job.step.variant}"
+    return (FIRST_INPUT_FUNCTION.found(f"{'; '.join(passed)}; {used} was used.", where=where),)

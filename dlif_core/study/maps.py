@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.checks import Finding
 from dlif_core.scan import ImageArray
 from dlif_core.store import Staging, blocks, image_chunking, open_store
 from dlif_core.study.input_functions import available_input_function
@@ -90,7 +91,12 @@ def make_maps(job: ScanJob, executor: Executor) -> None:
         staging.write_dataset(_empty_with(attributes))
         _create_maps(staging, block_job.fit, shape, chunks, shards)
         list(executor.map(partial(fit_block, block_job), blocks(shape, shards)))
-        staging.publish(job.step.fingerprint, warnings=passed, executor=executor)
+        staging.publish(
+            job.step.fingerprint,
+            warnings=[finding.message for finding in passed],
+            findings=[finding.below(job.config.data.uri).as_record() for finding in passed],
+            executor=executor,
+        )
 
 
 def _create_maps(staging: Staging, fit: VoxelFit, shape: Shape, chunks: Shape, shards: Shape) -> None:
@@ -117,8 +123,8 @@ def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
     return xr.Dataset(attrs=attributes)
 
 
-def prepare_maps(job: ScanJob, staging: str) -> tuple[MapJob, tuple[str, ...], dict[str, Any]]:
-    """What all blocks of a scan share, warnings and attributes of the maps; runs on a worker.
+def prepare_maps(job: ScanJob, staging: str) -> tuple[MapJob, tuple[Finding, ...], dict[str, Any]]:
+    """What all blocks of a scan share, findings and attributes of the maps; runs on a worker.
 
     The input function is delayed as the whole image asks for.
     """

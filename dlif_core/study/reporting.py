@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.checks import Finding
 from dlif_core.report import CohortReport, ScanReport, cohort_report, scan_report
 from dlif_core.scan import DynamicScan, ImageArray
 from dlif_core.store import Marker, Store
@@ -47,7 +48,7 @@ class ReportedProduct:
 
 
 @dataclass(frozen=True)
-class _Findings:
+class _Committed:
     """What a report's step finds of the products that it shows; results of older settings count as missing."""
 
     markers: Mapping[ReportedProduct, Marker | None]
@@ -70,10 +71,12 @@ class _Findings:
         }
 
     def warnings(self) -> Iterator[tuple[str, str]]:
-        """Title of a product and what a reader of it must know."""
+        """Title of a product and what a reader of it must know, beside what checks found."""
         for shown, marker in self.markers.items():
+            found = {record["message"] for record in marker.findings} if marker else set()
             for warning in marker.warnings if marker else ():
-                yield shown.title, warning
+                if warning not in found:
+                    yield shown.title, warning
 
 
 def scan_html(job: ScanJob, products: Sequence[ReportedProduct]) -> str:
@@ -86,11 +89,11 @@ def scan_html(job: ScanJob, products: Sequence[ReportedProduct]) -> str:
     products
         What the report shows, in order.
     """
-    findings = _Findings({shown: _current_marker(job, shown.product) for shown in products})
-    return scan_report(_scan_report(job, findings))
+    committed = _Committed({shown: _current_marker(job, shown.product) for shown in products})
+    return scan_report(_scan_report(job, committed))
 
 
-def _scan_report(job: ScanJob, findings: _Findings) -> ScanReport:
+def _scan_report(job: ScanJob, committed: _Committed) -> ScanReport:
     store, name = job.store, job.step.scan
     scan, _ = read_scan(store, name)
     source = store.marker(source_name(name))
@@ -99,19 +102,24 @@ def _scan_report(job: ScanJob, findings: _Findings) -> ScanReport:
         acquisition=scan.acquisition,
         timing=scan.timing,
         regions=scan.regions,
-        input_functions={m: read_input_function(store, name, m) for m in findings.of("input-function")},
-        unavailable=findings.unavailable(),
-        region_fits=_datasets(store, findings.of("regions")),
-        maps=_datasets(store, findings.of("maps")),
-        selection=_selection(job, findings, "regions"),
-        selection_maps=_selection(job, findings, "maps"),
+        input_functions={m: read_input_function(store, name, m) for m in committed.of("input-function")},
+        unavailable=committed.unavailable(),
+        region_fits=_datasets(store, committed.of("regions")),
+        maps=_datasets(store, committed.of("maps")),
+        selection=_selection(job, committed, "regions"),
+        selection_maps=_selection(job, committed, "maps"),
         mean_image=mean_image(scan),
         labels=scan.labels,
         voxel_size=tuple(scan.voxel_size) if scan.affine is not None else None,
-        warnings=(*(("scan", warning) for warning in (source.warnings if source else ())), *findings.warnings()),
-        provenance=_provenance(job.config, source, findings),
+        findings=_findings(source, *committed.markers.values()),
+        warnings=tuple(committed.warnings()),
+        provenance=_provenance(job.config, source, committed),
         explanation=_explanation(job),
     )
+
+
+def _findings(*markers: Marker | None) -> tuple[Finding, ...]:
+    return tuple(Finding.from_record(record) for marker in markers if marker for record in marker.findings)
 
 
 def _current_marker(job: ScanJob, product: str) -> Marker | None:
@@ -127,11 +135,11 @@ def _explanation(job: ScanJob) -> xr.Dataset | None:
     return job.store.open_dataset(product) if marker and marker.status == "success" else None
 
 
-def _selection(job: ScanJob, findings: _Findings, kind: str) -> xr.Dataset | None:
+def _selection(job: ScanJob, committed: _Committed, kind: str) -> xr.Dataset | None:
     """The comparison of models by region or by voxel; None where there is none."""
     compared = job.config.select.of if job.config.select else ()
-    found = findings.of("selection")
-    if not found or not findings.of(kind).keys() >= set(compared):
+    found = committed.of("selection")
+    if not found or not committed.of(kind).keys() >= set(compared):
         return None
     return job.store.open_dataset(found[""], group=kind)
 
@@ -157,10 +165,10 @@ def _settings(config: StudyConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"data", "output"})
 
 
-def _provenance(config: StudyConfig, source: Marker | None, findings: _Findings) -> dict[str, Any]:
+def _provenance(config: StudyConfig, source: Marker | None, committed: _Committed) -> dict[str, Any]:
     from importlib.metadata import version
 
-    markers = {"scan": source, **{shown.title: findings.markers[shown] for shown in findings.done}}
+    markers = {"scan": source, **{shown.title: committed.markers[shown] for shown in committed.done}}
     return {
         "study": config.name,
         "dlif": version("dlif"),
@@ -181,6 +189,7 @@ def cohort_html(config: StudyConfig, cohort: Cohort) -> str:
         CohortReport(
             title=config.name,
             scans=cohort.index,
+            findings=cohort.findings,
             tables=cohort.fits,
             input_functions=cohort.input_functions,
             acquisitions=cohort.acquisitions,

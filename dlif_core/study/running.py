@@ -74,7 +74,8 @@ def _read_by(job: Job) -> list[str]:
 def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:
     status = STAGES[job.step.stage].refusal
     staging = job.store.stage(job.step.product)
-    findings = [finding.as_record() for finding in findings_of(fault)] if status == "excluded" else []
+    root = job.config.data.uri
+    findings = [finding.below(root).as_record() for finding in findings_of(fault)] if status == "excluded" else []
     staging.publish(
         job.step.fingerprint,
         status=status,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.finite import to_json
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, ImageArray, RegionCurves
 from dlif_core.store import Staging, Store, blocks, image_chunking
@@ -40,11 +40,13 @@ def write_source(staging: Staging, ingested: IngestedScan) -> None:
         The open scan; its image may lie on disk.
     """
     scan = ingested.scan
-    staging.write_dataset(_tables(ingested))
+    staging.write_dataset(_tables(ingested), may_miss=("region_volume",))
     if scan.activity is not None:
         _write_images(staging, scan, scan.activity)
     for recording in ingested.blood:
-        staging.write_dataset(_blood_dataset(recording), group=_blood_group(recording.name))
+        staging.write_dataset(
+            _blood_dataset(recording), group=_blood_group(recording.name), may_miss=tuple(_BLOOD_COLUMNS)
+        )
 
 
 def _tables(ingested: IngestedScan) -> xr.Dataset:
@@ -56,7 +58,7 @@ def _tables(ingested: IngestedScan) -> xr.Dataset:
         "label_names": {str(label): name for label, name in scan.label_names.items()},
         "blood_recordings": [recording.name for recording in ingested.blood],
         "warnings": list(ingested.warnings),
-        "provenance": json.dumps(ingested.provenance, sort_keys=True, default=str),
+        "provenance": to_json(ingested.provenance, where=scan.regions.source, sort_keys=True, default=str),
         "nifti_header": base64.b64encode(ingested.header).decode(),
     }
     if scan.affine is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dlif_core.checks import Finding, needs_care, remarks
+
 
 class ScanStatus(StrEnum):
     """Status of a scan.
@@ -22,8 +24,36 @@ class ScanStatus(StrEnum):
 
 @dataclass(frozen=True)
 class ScanState:
-    """One scan's status and the reasons where it is not a success."""
+    """What became of one scan.
+
+    Attributes
+    ----------
+    scan
+        Name of the scan.
+    status
+        What became of the scan.
+    reasons
+        Why it is not a success.
+    findings
+        What checks found in its data and in its results.
+    """
 
     scan: str
     status: ScanStatus
     reasons: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of its results must know; an excluded scan has none."""
+        return () if self.status is ScanStatus.EXCLUDED else remarks(self.findings)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Reasons and remarks."""
+        return self.reasons + self.remarks
+
+    @property
+    def needs_care(self) -> bool:
+        """Whether it is a success to be read with care, see `dlif_core.checks.needs_care`."""
+        return self.status is ScanStatus.SUCCESS and needs_care(self.findings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dlif_core.checks import Finding
 from dlif_core.errors import ExitCode
 from dlif_core.store import Marker, Store
 from dlif_core.study.config import StudyConfig
@@ -50,6 +51,7 @@ def results(plan: Plan, store: Store) -> frozenset[str]:
 
 def _scan_state(scan: str, steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> ScanState:
     """The status that weighs most: a failure, an exclusion, steps that are left, an analysis that can't be had."""
+    findings = _findings(steps, markers)
     for status, reasons in (
         (ScanStatus.FAILED, _failures(steps, markers)),
         (ScanStatus.EXCLUDED, _exclusions(steps, markers)),
@@ -57,8 +59,15 @@ def _scan_state(scan: str, steps: Sequence[PlannedStep], markers: Mapping[str, M
         (ScanStatus.UNAVAILABLE, [*_blocked(steps), *_unavailable(steps, markers)]),
     ):
         if reasons:
-            return ScanState(scan, status, tuple(reasons))
-    return ScanState(scan, ScanStatus.SUCCESS)
+            return ScanState(scan, status, tuple(reasons), findings)
+    return ScanState(scan, ScanStatus.SUCCESS, findings=findings)
+
+
+def _findings(steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> tuple[Finding, ...]:
+    """What checks found in the scan's data and in its results, as far as they are up to date."""
+    current = (markers.get(one.step.product) for one in steps if one.state is State.CURRENT)
+    records = (record for marker in current if marker for record in marker.findings)
+    return tuple(dict.fromkeys(Finding.from_record(record) for record in records))
 
 
 def _failures(steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> list[str]:
@@ -72,7 +81,12 @@ def _exclusions(steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> 
 
 
 def _blocked(steps: Sequence[PlannedStep]) -> list[str]:
-    return [f"{one.step.title}: {reason}" for one in steps if one.state is State.BLOCKED for reason in one.reasons]
+    """Every reason once, with all steps that it blocks."""
+    blocked: dict[str, list[str]] = {}
+    for one in steps:
+        for reason in one.reasons if one.state is State.BLOCKED else ():
+            blocked.setdefault(reason, []).append(f"{one.step.stage} {one.step.variant}".strip())
+    return [f"{', '.join(titles)}: {reason}" for reason, titles in blocked.items()]
 
 
 def _unavailable(steps: Sequence[PlannedStep], markers: Mapping[str, Marker]) -> list[str]:

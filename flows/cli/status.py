@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import typer
 
 from flows.cli.options import AsJson, StudyFile
 from flows.cli.output import print_json, print_rich
 
+if TYPE_CHECKING:
+    from dlif_core.study.states import ScanState
+
 
 def status(study: StudyFile, as_json: AsJson = False) -> None:
-    """Show the status of every scan: success, excluded, failed, unavailable or incomplete, and why."""
+    """Show the status of every scan: success, excluded, failed, unavailable or incomplete, and why.
+
+    A success that is to be read with care, as when another input function took the place of the first, is yellow and
+    says so; it counts as a success.
+    """
     from dlif_core.study.config import load_study
     from dlif_core.study.status import study_status
 
     result = study_status(load_study(study))
     if as_json:
-        print_json([{"scan": s.scan, "status": str(s.status), "reasons": list(s.reasons)} for s in result.scans])
+        print_json([_record(scan) for scan in result.scans])
     else:
         from flows.cli.tables import status_table
 
         print_rich(status_table(result))
     raise typer.Exit(result.exit_code)
+
+
+def _record(scan: ScanState) -> dict[str, Any]:
+    return {
+        "scan": scan.scan,
+        "status": str(scan.status),
+        "reasons": list(scan.reasons),
+        "remarks": list(scan.remarks),
+    }

@@ -105,10 +105,11 @@ def model_record(model: Model) -> dict[str, Any]:
 
 
 def status_table(status: StudyStatus) -> Table:
-    """The status of every scan, and why it is no success."""
+    """The status of every scan, and why it is no success or one to be read with care."""
     table = Table("scan", "status", _why(), title="Scans")
     for scan in status.scans:
-        table.add_row(scan.scan, _coloured(scan.status), _plain(scan.reasons))
+        shown = f"[yellow]{scan.status} ![/]" if scan.needs_care else _coloured(scan.status)
+        table.add_row(scan.scan, shown, _plain(scan.notes))
     return table
 
 

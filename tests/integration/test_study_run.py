@@ -1,5 +1,7 @@
 """A small simulated study: what is up to date stays, what changed is named and made again, and only that."""
 
+import html
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,14 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
-import nibabel as nib
 import pandas as pd
 import pytest
 
 from dlif_core.errors import ExitCode
 from dlif_core.phantom import write_cohort
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.own_scans import own_scans
 from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.products import fit_name
 from dlif_core.study.states import ScanStatus
@@ -135,8 +135,29 @@ def test_a_scan_without_blood_falls_back_and_says_so(
     }
     marker = store.marker(fit_name("sub-m01", "patlak", "regions"))
     assert marker is not None
+    assert [(finding["check"], finding["where"]) for finding in marker.findings] == [
+        ("first-input-function", "regions patlak")
+    ]
     assert any("arterial" in warning for warning in marker.warnings)
-    assert "arterial" in store.read_text("reports/sub-m01", "report.html")
+    status = study_status(config)
+    fallen, other = status.scans
+    assert fallen.status is ScanStatus.SUCCESS
+    assert fallen.remarks[0].startswith("arterial was unavailable: ")
+    assert fallen.remarks[0].endswith("; population was used")
+    assert (fallen.needs_care, other.needs_care) == (True, False)
+    assert status.exit_code is ExitCode.SUCCESS
+    assert fallen.remarks[0] in html.unescape(store.read_text("reports/sub-m01", "report.html"))
+    index = pd.read_csv(io.StringIO(store.read_text("cohort", "index.tsv")), sep="\t").set_index("scan_id")
+    assert index["needs_care"].to_dict() == {"sub-m01": True, "sub-m02": False}
+    assert fallen.remarks[0] in index.loc["sub-m01", "remarks"]
+    rows = pd.read_csv(io.StringIO(store.read_text("cohort", "region_parameters.tsv")), sep="\t")
+    used = rows.groupby("scan_id")["input_function"].agg(set)
+    assert used.to_dict() == {"sub-m01": {"population"}, "sub-m02": {"arterial"}}
+    found = pd.read_csv(io.StringIO(store.read_text("cohort", "findings.tsv")), sep="\t")
+    fallbacks = found[found["check"] == "first-input-function"]
+    assert fallbacks["scan"].unique().tolist() == ["sub-m01"]
+    assert fallbacks["where"].tolist() == ["regions patlak", "regions 1tcm", "maps patlak"]
+    assert fallen.remarks[0] in html.unescape(store.read_text("cohort", "report.html"))
 
 
 def test_a_result_of_older_input_leaves_the_report(
@@ -171,19 +192,3 @@ def test_a_broken_step_is_failed_with_its_reason_and_tried_again(
     mended = run_study(tmp_path, **changed_option)
     assert {scan.status for scan in study_status(mended).scans} == {ScanStatus.SUCCESS}
     assert open_study_store(mended).products("failures") == {}
-
-
-def test_own_scans_teach_with_image_and_arterial_blood_in_suv(study: StudyConfig, folder: Path) -> None:
-    """Mean activity and late blood are those of the files, divided by dose over weight."""
-    scans = own_scans(study)
-    assert [(scan.animal, scan.name) for scan in scans] == [("test:sub-m01", "sub-m01"), ("test:sub-m02", "sub-m02")]
-    example, files = scans[0].example, folder / "bids" / "sub-m01" / "pet"
-    facts = json.loads((files / "sub-m01_pet.json").read_text())
-    dose = facts["InjectedRadioactivity"] * {"MBq": 1e6, "kBq": 1e3, "Bq": 1.0}[facts["InjectedRadioactivityUnits"]]
-    suv = 1000.0 * example.scan.body_weight / dose
-    image = nib.load(next(files.glob("*_pet.nii*"))).get_fdata()
-    assert example.scan.activity[-1].mean() == pytest.approx(suv * image[..., -1].mean(), rel=0.02)
-    blood = pd.read_csv(next(files.glob("*_blood.tsv")), sep="\t", na_values="n/a")
-    late = blood["whole_blood_radioactivity"].dropna().iloc[-1]
-    assert example.whole_blood[-1] == pytest.approx(suv * late, rel=0.15)
-    assert not len(example.tissues)

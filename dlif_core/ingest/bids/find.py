@@ -20,8 +20,8 @@ def find_scans(source: ScanSource, reader: str) -> list[ScanFiles]:
     The files of a scan have the roles ``image``; ``sidecar``; ``blood/<recording>``: the TSV followed by its sidecars;
     ``curves`` and ``curves_sidecar``; ``morph``; ``dseg`` (names of the curves' regions); ``labels`` and
     ``labels_dseg`` (label image and its names); ``participants`` and ``participants_sidecar``; ``sessions`` and
-    ``sessions_sidecar``; ``beside/<scan>``: the sidecars of a scan that shares blood with this one. Sidecars are listed
-    from the most general to the most specific. A role without files is absent.
+    ``sessions_sidecar``; ``mask/<region>``; ``beside/<scan>``: the sidecars of a scan that shares blood with this one.
+    Sidecars are listed from the most general to the most specific. A role without files is absent.
 
     Parameters
     ----------
@@ -123,6 +123,7 @@ def _files(head: BidsFile, dataset: BidsDataset, curves: str) -> dict[str, tuple
         **_blood(head, own, dataset),
         **_curves(head, own, dataset, curves),
         **_labels(head, own),
+        **_masks(head, own),
         "participants": uris(file for file in own if file.path == "participants.tsv"),
         "participants_sidecar": uris(file for file in own if file.path == "participants.json"),
         **_sessions(head, own, dataset),
@@ -187,15 +188,37 @@ def _companion(data: BidsFile, suffix: str, own: Iterable[BidsFile]) -> tuple[st
     return uris(sorted(found, key=lambda file: (file.path.count("/"), len(file.entities)))[-1:])
 
 
-def _labels(head: BidsFile, own: Iterable[BidsFile]) -> dict[str, tuple[str, ...]]:
-    images = [
+def _images(head: BidsFile, own: Iterable[BidsFile], suffix: str) -> list[BidsFile]:
+    """Images of regions that were made for a scan."""
+    return [
         file
         for file in own
-        if file.suffix == "dseg"
+        if file.suffix == suffix
         and file.is_image
         and (file.is_derivative or file.folder == head.folder)
         and file.belongs_to(head)
     ]
+
+
+def _masks(head: BidsFile, own: Iterable[BidsFile]) -> dict[str, tuple[str, ...]]:
+    """Masks by the name of their region: its label, else what they are of, else all that tells them from the scan."""
+    masks = _images(head, own, "mask")
+    short = [mask.entities.get("label") or mask.entities.get("desc") or "mask" for mask in masks]
+    names = [
+        name
+        if short.count(name) == 1
+        else "_".join(f"{key}-{value}" for key, value in mask.entities.items() if head.entities.get(key) != value)
+        for name, mask in zip(short, masks, strict=True)
+    ]
+    found: dict[str, tuple[str, ...]] = {}
+    for name, mask in zip(names, masks, strict=True):
+        role = f"mask/{name}"
+        found[role] = (*found.get(role, ()), mask.uri)
+    return found
+
+
+def _labels(head: BidsFile, own: Iterable[BidsFile]) -> dict[str, tuple[str, ...]]:
+    images = _images(head, own, "dseg")
     roles = {"labels": uris(images)}
     if len(images) == 1:
         roles["labels_dseg"] = _companion(images[0], "dseg", own)

@@ -285,12 +285,12 @@ class Sidecar:
             If the image is not decay-corrected, or it is said in a way that can't be read.
         """
         corrected = read_flag(self.fields, "ImageDecayCorrected", self.where)
-        scheme = self.technical("DecayCorrection").upper()
+        scheme = str(self.fields.get("DecayCorrection") or "").strip().upper()  # NONE is a value here
         if corrected is False or scheme == "NONE":
             field = "ImageDecayCorrected" if corrected is False else "DecayCorrection"
             beside = ", though ImageDecayCorrected is true" if corrected else ""
             raise InputError(
-                f"the image is not decay-corrected: {field} is {self._as_stated(field)}{beside}.",
+                f"the image is not decay-corrected: {field} is {shortened(self.fields[field])}{beside}.",
                 where=f"{self.where}, field {field}",
                 hint="Reconstruct it with decay correction, set ImageDecayCorrected to true and "
                 "ImageDecayCorrectionTime to its reference.",

@@ -12,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.blood_samples.merge import ArterialBlood
-from dlif_core.blood_samples.plasma import assumed_ratio, is_fdg, measured_ratio
+from dlif_core.blood_samples.plasma import assumed_ratio, measured_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.series import Series, time_grid
 from dlif_core.curve import InputFunction
+from dlif_core.errors import UnitError
 from dlif_core.input_function.from_file.files import digests, files_of
 from dlif_core.input_function.from_file.options import ACTIVITIES, FromFileOptions, Quantity
 from dlif_core.input_function.from_file.quantities import FileCurves, file_curves, injection_in_file
 from dlif_core.input_function.from_file.tables import read_curve_table
 from dlif_core.input_function.method import Method
 from dlif_core.input_function.sampled import SampledCurve, implausible_ratio, late_start, on_grid
-from dlif_core.scan import Acquisition, DynamicScan
+from dlif_core.scan import Acquisition, DynamicScan, is_fdg
 
 Array = NDArray[np.float64]
 
@@ -52,6 +53,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: F
     time = time_grid(end, *(series.time for series in curves.series.values()))
     plasma, whole_blood, parent = _activities(curves, time, scan.acquisition, options)
     made = {"whole blood": whole_blood, "total plasma": plasma, "parent plasma": parent}
+    _require_plausible_plasma(curves)
     found = [*curves.warnings, *_doubts(curves), *(each for curve in made.values() if curve for each in curve.warnings)]
     found += _unknown_axis(scan.acquisition, options)
     provenance = {
@@ -151,13 +153,18 @@ def _fraction(series: Series, time: Array, quantity: str, at_injection: float) -
     return SampledCurve(np.interp(time, nodes, values), {}, (warning,) if constant else ())
 
 
+def _require_plausible_plasma(curves: FileCurves) -> None:
+    """Refuse total plasma that is out of all proportion to whole blood."""
+    for fault in implausible_ratio(_ratio(curves.series, "plasma", "whole_blood")):
+        raise UnitError(fault, where=curves.source, hint="One of the columns is in another unit than stated.")
+
+
 def _doubts(curves: FileCurves) -> list[str]:
     """Warnings of a rise that is missing, and of activities that are out of proportion to each other."""
     found = curves.series
     first = next(found[quantity] for quantity in ACTIVITIES if quantity in found)
     return [
         *late_start(first),
-        *implausible_ratio(_ratio(found, "plasma", "whole_blood")),
         *_above(_ratio(found, "parent", "plasma")),
         *(() if "plasma" in found else _far_above(_ratio(found, "parent", "whole_blood"))),
     ]

@@ -196,7 +196,8 @@ def _series(
     column_of_blood: dict[str, Any] = {kind: values[measured]}
     raw = BloodRecording(options.kind, True, time[measured], source=table.where, **column_of_blood)
     repaired, warnings = repair(raw)
-    return Series(repaired.time, getattr(repaired, kind), np.full(len(repaired.time), options.kind)), warnings
+    left = ~np.isnan(getattr(repaired, kind))
+    return Series(repaired.time[left], getattr(repaired, kind)[left], np.full(left.sum(), options.kind)), warnings
 
 
 def _decay(time: Array, acquisition: Acquisition, options: FromFileOptions) -> Array:

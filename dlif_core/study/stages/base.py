@@ -194,6 +194,7 @@ def commit_on_worker(
 def _commit(write: Callable[[AnyJob, Staging], Sequence[str | Finding]], job: AnyJob) -> None:
     with job.store.stage(job.step.product) as staging:
         notes = write(job, staging)
-        findings = [note.as_record() for note in notes if isinstance(note, Finding)]
+        root = job.config.data.uri
+        findings = [note.below(root).as_record() for note in notes if isinstance(note, Finding)]
         warnings = [note.message if isinstance(note, Finding) else note for note in notes]
         staging.publish(job.step.fingerprint, warnings=warnings, findings=findings)

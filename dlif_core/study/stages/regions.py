@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
+from dlif_core.checks import Finding
 from dlif_core.store import Staging
 from dlif_core.study.config import Kinetics
 from dlif_core.study.job import ScanJob
@@ -63,12 +64,17 @@ def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Mapping[
     )
 
 
-def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
+def _write(job: ScanJob, staging: Staging) -> Sequence[Finding]:
+    from dlif_core.checks.results import implausible
     from dlif_core.kinetics import fit_regions
+    from dlif_core.kinetics.plausible import limits_of
     from dlif_core.study.input_functions import available_input_function
     from dlif_core.study.source import read_scan
 
     scan, _ = read_scan(job.store, job.step.scan)
     curve, passed = available_input_function(job)
-    staging.write_dataset(fit_regions(scan, curve, job.fit.settings))
-    return passed
+    fitted = fit_regions(scan, curve, job.fit.settings)
+    always = ("region", "frame_start", "frame_duration", "measured", "weight")
+    # estimates, their errors and criteria are missing where the status of a region says so, or a method has none
+    staging.write_dataset(fitted, may_miss=[str(name) for name in fitted.variables if name not in always])
+    return (*passed, *implausible(fitted, limits_of(scan.acquisition), f"{job.step.stage} {job.step.variant}"))

@@ -26,6 +26,7 @@ PUBLIC = {
     "READERS",
     "RegionCurves",
     "blood",
+    "check",
     "compare_models",
     "estimate_input_function",
     "fit",

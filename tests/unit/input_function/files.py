@@ -23,7 +23,7 @@ TABLE |= {"units": "kBq/mL", "time_unit": "min", "decay_corrected_to": "injectio
 
 def scan(acquisition: Acquisition = MC1, end: float = END) -> DynamicScan:
     timing = FrameTiming(np.arange(0, end, 60), np.full(int(end / 60), 60.0))
-    return DynamicScan(timing, acquisition, RegionCurves(("brain",), np.ones((1, len(timing))), np.ones(1)))
+    return DynamicScan(timing, acquisition, RegionCurves(("brain",), np.full((1, len(timing)), 8e3), np.ones(1)))
 
 
 def whole_blood(time: np.ndarray) -> np.ndarray:

@@ -233,11 +233,11 @@ class TestUnits:
             METHODS["from-file"].parse({"path": "a_inputfunction.tsv", "time_unit": "furlong"})
 
     @pytest.mark.parametrize("wrong", [1e-3, 1e3])
-    def test_plasma_in_another_unit_than_whole_blood_is_told(self, tmp_path: Path, wrong: float) -> None:
+    def test_plasma_in_another_unit_than_whole_blood_is_refused(self, tmp_path: Path, wrong: float) -> None:
         columns = {"t": TIME, "wb": whole_blood(TIME), "cp": wrong * plasma(TIME)}
         options = {"columns": {"time": "t", "whole_blood": "wb", "plasma": "cp"}, "units": "Bq/mL", "time_unit": "s"}
-        curve = read(write(tmp_path / "a.tsv", text(**columns)), decay_corrected_to="injection", **options)
-        assert "times whole blood (median); check the units" in " ".join(curve.warnings)
+        with pytest.raises(UnitError, match=r"times whole blood \(median\); check the units"):
+            read(write(tmp_path / "a.tsv", text(**columns)), decay_corrected_to="injection", **options)
 
     def test_parent_above_total_plasma_is_told(self, tmp_path: Path) -> None:
         columns = {"t": TIME, "cp": plasma(TIME), "aif": 1.2 * plasma(TIME)}

@@ -97,4 +97,5 @@ def test_status_codes_are_stable() -> None:
         "NOT_CONVERGED": 3,
         "NOT_FINITE": 4,
         "MASKED": 5,
+        "IMPLAUSIBLE": 6,
     }

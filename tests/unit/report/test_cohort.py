@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from dlif_core.checks import CHECKS
 from dlif_core.report import CohortReport, Comparison, cohort_report
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.sessions import retest_reliability, session_ratio
@@ -22,7 +23,9 @@ SCANS = pd.DataFrame(
         ("sub-4_ses-a", "4", "a", "failed", f"KilledWorker: {HOSTILE}", ""),
     ],
     columns=["scan_id", "subject", "session", "status", "reason", "report"],
-)
+).assign(remarks="", needs_care=False)
+FALLBACK = "arterial was unavailable: there is no blood; population was used"
+SHORT = "the 12 frames end 59 s after injection: a scan is hardly that short."
 KI = {"sub-1_ses-a": 0.020, "sub-1_ses-b": 0.016, "sub-2_ses-a": 0.030, "sub-2_ses-b": 0.021}
 
 
@@ -62,6 +65,38 @@ def test_every_scan_is_listed_with_its_status_and_reason() -> None:
     text = page().text
     for verdict in ("3 of 6 success", "1 of 6 incomplete", "1 of 6 excluded", "1 of 6 failed"):
         assert verdict in text
+
+
+def test_a_success_with_another_input_function_is_told_in_yellow() -> None:
+    scans = SCANS.copy()
+    scans.loc[2, ["remarks", "needs_care"]] = [FALLBACK, True]
+    html = cohort_report(example(scans=scans))
+    row = next(row for row in Page(html).rows if row[0] == "sub-2_ses-a")
+    assert row[3:] == ["success", FALLBACK]
+    assert html.count('<span class="tone warn">success</span>') == 1
+    assert html.count('<span class="tone good">success</span>') == 2
+    assert "1 of 6 to be read with care" in Page(html).text
+    assert "to be read with care" not in page().text
+
+
+def test_findings_are_listed_by_weight_with_what_is_lost_and_how_to_accept() -> None:
+    gaps = CHECKS["frame-gaps"].found("there is a gap of 10 s after frame 3.", where="sub-1/a.json")
+    short = CHECKS["scan-too-short"].found(SHORT, where=f"sub-3/{HOSTILE}.json")
+    findings = {"sub-1_ses-a": (gaps,), "sub-1_ses-b": (gaps,), "sub-2_ses-a": (gaps,), "sub-3_ses-a": (short,)}
+    found = page(findings=findings)
+    rows = [row for row in found.rows if row[1] in ("scan-too-short", "frame-gaps")]
+    doubt, shared = rows
+    assert doubt[:3] == ["sub-3_ses-a", "scan-too-short", "doubtful"]
+    assert doubt[3] == f"{SHORT}sub-3/{HOSTILE}.json"
+    assert "accept: [scan-too-short]" in doubt[4]
+    assert doubt[4].endswith("The scan is excluded.")
+    assert shared[:3] == ["sub-1_ses-a and 2 more", "frame-gaps", "assumed"]
+    assert "checks" in found.ids
+    assert not found.tags["img"]
+
+
+def test_a_cohort_without_findings_has_no_table_of_them() -> None:
+    assert "checks" not in page().ids
 
 
 def test_reports_are_linked_where_there_is_one() -> None:

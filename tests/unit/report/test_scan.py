@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlif_core.checks import CHECKS
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, FitStatus, fit_regions
 from dlif_core.report import ScanReport, scan_report
@@ -95,6 +96,31 @@ def test_verdict_counts_fits_warnings_and_what_is_unavailable() -> None:
     assert "1 product unavailable" in text
     assert "2 warnings" in text  # one of ingest, one that the arterial curve carries
     assert "no template for this tracer." in text
+
+
+def test_what_checks_found_is_at_the_head_and_in_a_table() -> None:
+    message = "arterial was unavailable: there is no blood; population was used."
+    fallback = [CHECKS["first-input-function"].found(message, where=f"{one} patlak") for one in ("regions", "maps")]
+    doubt = CHECKS["dose-range"].found("2e+08 MBq is no dose.", where="sub-01_pet.json")
+    html = scan_report(example(findings=(*fallback, doubt)))
+    heads = re.findall(r'<li class="warn">(.*)</li>', html)
+    assert heads[1:4] == ["1 product unavailable", message.rstrip("."), "dose is not used (dose-range)"]
+    rows = {row[0]: row for row in Page(html).rows}
+    assert rows["dose-range"][1:3] == ["doubtful", "2e+08 MBq is no dose.sub-01_pet.json"]
+    assert rows["first-input-function"][1:3] == ["assumed", f"{message}regions patlak, maps patlak"]
+    assert "all checks passed" not in html
+
+
+def test_a_scan_of_which_nothing_was_found_says_so() -> None:
+    assert "all checks passed" in page().text
+    assert "checks" not in page().ids
+
+
+def test_implausible_fits_are_counted_apart() -> None:
+    fit = region_fit(VALUES, status={"brain": FitStatus.IMPLAUSIBLE})
+    found = page(region_fits={"irreversible": fit})
+    assert "2 of 3 region fits converged, 1 not plausible" in found.text
+    assert next(row for row in found.rows if row[0] == "brain")[1] == "implausible"
 
 
 def test_input_functions_have_their_figures() -> None:

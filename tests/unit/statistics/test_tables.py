@@ -54,6 +54,23 @@ def test_tables_survive_a_zarr_round_trip(tmp_path: object) -> None:
     xr.testing.assert_equal(xr.open_zarr(path, consolidated=False).load(), table)
 
 
+def test_every_value_says_which_input_function_it_rests_on() -> None:
+    fits = {scan: region_fit({"brain": {"Ki": 0.02}}) for scan in ("sub-1_ses-a", "sub-1_ses-b")}
+    fits["sub-1_ses-b"].attrs["input_function"] = "population"
+    table = region_table(fits, SCANS)
+    assert table["input_function"].to_numpy().tolist() == ["arterial", "population"]
+    rows = to_tidy({"fdg": table}).set_index("scan_id")
+    assert rows["input_function"].to_dict() == {"sub-1_ses-a": "arterial", "sub-1_ses-b": "population"}
+
+
+def test_implausible_values_stay_in_the_table_but_not_in_means() -> None:
+    table = cohort({"sub-1_ses-a": {"brain": FitStatus.IMPLAUSIBLE}})
+    means = parameter_summary(table, "Ki").set_index(["session", "region"])
+    assert means.loc[("a", "brain"), ["n", "mean"]].tolist() == pytest.approx([2, 0.0275])
+    rows = to_tidy({"fdg": table})
+    assert rows[rows["status"] == "implausible"]["value"].tolist() == [0.02]
+
+
 def test_two_models_are_not_mixed() -> None:
     other = region_fit({"brain": {"VT": 1.0}})
     other.attrs["model"] = "logan"

@@ -11,8 +11,22 @@ from typer.testing import CliRunner
 
 from dlif_core.errors import ExitCode
 from flows.cli import VERBS, app, main
+from tests.unit.study.test_checking import add_scan
 
-COMMANDS = ["init", "simulate", "plan", "run", "status", "report", "explain", "evaluate", "models", "train", "model"]
+COMMANDS = [
+    "init",
+    "simulate",
+    "check",
+    "plan",
+    "run",
+    "status",
+    "report",
+    "explain",
+    "evaluate",
+    "models",
+    "train",
+    "model",
+]
 
 
 @pytest.fixture
@@ -122,6 +136,31 @@ def test_a_file_that_cannot_be_written_is_named_without_a_traceback(dlif, tmp_pa
     assert code == ExitCode.CONFIGURATION
     assert said.startswith("Error: ")
     assert "Not a directory" in said
+
+
+def test_check_says_what_is_wrong_what_is_lost_and_how_to_accept_it(dlif, tmp_path: Path) -> None:
+    add_scan(tmp_path / "bids", "sub-01")
+    add_scan(tmp_path / "bids", "sub-02", factor=1 / 60)
+    code, shown, _ = dlif("check", "bids", "--workers", "1")
+    assert code == ExitCode.PARTIAL
+    text = " ".join(shown.replace("│", " ").split())
+    assert "doubtful" in text
+    assert "scan-too-short" in text
+    assert "seconds, not in minutes." in text
+    assert "✗ The scan is excluded." in text
+    assert "Refused or doubtful: 1." in text
+
+
+def test_check_gives_all_findings_as_json(dlif, tmp_path: Path) -> None:
+    add_scan(tmp_path / "bids", "sub-01", factor=1 / 60)
+    add_scan(tmp_path / "bids", "sub-02", factor=1 / 60)
+    code, shown, _ = dlif("check", "bids", "--json", "--workers", "1")
+    scans = json.loads(shown)
+    assert code == ExitCode.NOTHING_SUCCEEDED
+    assert [(scan["scan"], scan["usable"]) for scan in scans] == [("sub-01", False), ("sub-02", False)]
+    finding = next(one for one in scans[0]["findings"] if one["check"] == "scan-too-short")
+    assert finding["lost"] == "the scan is excluded"
+    assert "accept: [scan-too-short]" in finding["remedy"]
 
 
 def test_explain_takes_the_model_of_the_study(dlif, tmp_path: Path) -> None:

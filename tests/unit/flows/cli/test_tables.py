@@ -5,6 +5,8 @@ import io
 import pandas as pd
 from rich.console import Console
 
+from dlif_core.checks import CHECKS
+from dlif_core.errors import ExitCode
 from dlif_core.evaluation.candidates import candidates
 from dlif_core.evaluation.conditions import conditions
 from dlif_core.evaluation.runner import evaluate
@@ -33,6 +35,17 @@ def test_reasons_of_a_plan() -> None:
 def test_reasons_of_a_status() -> None:
     status = StudyStatus((ScanState("sub-01", ScanStatus.FAILED, (REASON,)),))
     assert REASON in shown(status_table(status))
+
+
+def test_a_success_to_be_read_with_care_is_marked_and_says_why() -> None:
+    fallback = CHECKS["first-input-function"].found("arterial was unavailable: no blood; population was used.")
+    careful = ScanState("sub-01", ScanStatus.SUCCESS, findings=(fallback,))
+    status = StudyStatus((careful, ScanState("sub-02", ScanStatus.SUCCESS)))
+    lines = {line.split("│")[1].strip(): line for line in shown(status_table(status)).splitlines() if "│" in line}
+    assert "success !" in lines["sub-01"]
+    assert "arterial was unavailable: no blood; population was used" in lines["sub-01"]
+    assert "!" not in lines["sub-02"]
+    assert status.exit_code is ExitCode.SUCCESS
 
 
 def test_units_of_an_evaluation(tmp_path) -> None:

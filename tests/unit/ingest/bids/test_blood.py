@@ -8,9 +8,8 @@ import pytest
 
 from dlif_core.checks import Part
 from dlif_core.ingest import IngestedScan, find_scans
-from dlif_core.ingest.bids.scan import open_scan
 from tests.unit.ingest.bids.dataset import BLOOD, BLOOD_TABLE, SIDECAR, make_dataset, voxels, write, write_image
-from tests.unit.ingest.bids.opening import ingest
+from tests.unit.ingest.bids.opening import ingest, opened
 
 
 class TestBlood:
@@ -225,8 +224,7 @@ class TestClock:
         write(pet / "sub-01_run-2_pet.json", SIDECAR | second)
         found = {}
         for files in find_scans(str(root)):
-            with open_scan(files) as ingested:
-                found[files.scan_id.rpartition("_")[2]] = ingested
+            found[files.scan_id.rpartition("_")[2]] = opened(files)
         return found
 
     LATE: ClassVar = {"TimeZero": "11:00:00", "InjectionStart": -3600, "ImageDecayCorrectionTime": -3600}
@@ -243,8 +241,7 @@ class TestClock:
         runs = self.runs(tmp_path, TimeZero="00:30:00", InjectionStart=-3600, ScanStart=0)
         assert runs["run-1"].blood[0].refused  # 10:00 and 23:30 are two injections
         write(tmp_path / "sub-01" / "pet" / "sub-01_run-1_pet.json", SIDECAR | {"TimeZero": "23:30:00"})
-        with open_scan(find_scans(str(tmp_path))[1]) as ingested:
-            np.testing.assert_allclose(ingested.blood[0].time, [0, 30, 20])
+        np.testing.assert_allclose(opened(find_scans(str(tmp_path))[1]).blood[0].time, [0, 30, 20])
 
     def test_two_injections_share_no_blood(self, tmp_path: Path) -> None:
         for ingested in self.runs(tmp_path, TimeZero="11:00:00").values():
@@ -275,8 +272,7 @@ class TestClock:
         (pet / "sub-01_pet.nii.gz").unlink()
         (pet / "sub-01_pet.json").unlink()
         for files in find_scans(str(tmp_path)):
-            with open_scan(files) as ingested:
-                assert "two tracers" in ingested.blood[0].refused
+            assert "two tracers" in opened(files).blood[0].refused
 
 
 def refused(root: Path, *words: str) -> None:

@@ -211,9 +211,39 @@ class TestNames:
 
 
 PIECES = st.sampled_from(
-    ["sub-01", "sub-02", "ses-a", "pet", "PET", "_pet", "_blood", "_dseg", "_tacs", "_task-x", "sub-", "-", "_"]
-    + [".json", ".tsv", ".nii", ".nii.gz", "ü", "\udcff", "\n", "'", "..", "._", "~$", "[*]", "%", "#", ":", "a" * 120]
-    + ["Copy of ", " (1)"]
+    [
+        "sub-01",
+        "sub-02",
+        "ses-a",
+        "pet",
+        "PET",
+        "_pet",
+        "_blood",
+        "_dseg",
+        "_tacs",
+        "_task-x",
+        "sub-",
+        "-",
+        "_",
+        ".json",
+        ".tsv",
+        ".nii",
+        ".nii.gz",
+        "ü",
+        "�",
+        "\n",
+        "'",
+        "..",
+        "._",
+        "~$",
+        "[*]",
+        "%",
+        "#",
+        ":",
+        "a" * 120,
+        "Copy of ",
+        " (1)",
+    ]
 )
 NAMES = st.lists(PIECES, min_size=1, max_size=5).map("".join).filter(lambda name: name.strip(".") and len(name) < 200)
 KINDS = st.sampled_from(["folder", "file", "nowhere", "up", "itself", "device"])

@@ -1,0 +1,91 @@
+"""The checks of all scans of a study, without computing or writing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlif_core.checks import Finding
+from dlif_core.checks.metadata import UNREADABLE, findings_of
+from dlif_core.errors import ExitCode, InputError
+from dlif_core.study.config import StudyConfig, load_study
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlif_core.ingest import ScanFiles
+
+
+@dataclass(frozen=True)
+class CheckedScan:
+    """What the checks found in one scan, its files named from the folder of the data; nothing for a sound one."""
+
+    scan: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether nothing of it is refused, or doubtful and not accepted."""
+        return not any(finding.withholds for finding in self.findings)
+
+
+def study_to_check(path: str | PathLike[str]) -> StudyConfig:
+    """The study of a study file; of a folder of scans, a study of all of them with all else as by default.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such file, or it is no study file.
+    """
+    if Path(path).is_dir():
+        return StudyConfig.model_validate({"name": "check", "data": str(Path(path).resolve()), "output": "."})
+    return load_study(Path(path))
+
+
+def check_scans(config: StudyConfig, files: Iterable[ScanFiles], executor: Executor) -> Iterator[CheckedScan]:
+    """Open scans and check them, as ingest does; each is given when it is done.
+
+    Parameters
+    ----------
+    config
+        The study, for its groups of regions and the doubts that it accepts.
+    files
+        Scans of the study.
+    executor
+        Where the scans are opened.
+    """
+    futures = {executor.submit(check_scan, config, scan): scan for scan in files}
+    for future in as_completed(futures):
+        broken = future.exception()
+        yield _unreadable(futures[future], broken) if broken else future.result()
+
+
+def check_scan(config: StudyConfig, files: ScanFiles) -> CheckedScan:
+    """Open one scan and check it; whatever keeps it from being opened is a finding."""
+    from dlif_core.ingest import open_scan
+
+    try:
+        with open_scan(files, config.regions.groups, config.accept) as ingested:
+            found = ingested.findings
+    except InputError as refusal:
+        found = findings_of(refusal)
+    except Exception as fault:
+        return _unreadable(files, fault)
+    return CheckedScan(files.scan_id, tuple(finding.below(config.data.uri) for finding in found))
+
+
+def _unreadable(files: ScanFiles, fault: BaseException) -> CheckedScan:
+    message = f"its files can't be read: {type(fault).__name__}: {fault}."
+    return CheckedScan(files.scan_id, (UNREADABLE.found(message, where=", ".join(files.inputs())),))
+
+
+def exit_code(scans: Iterable[CheckedScan]) -> ExitCode:
+    """0 if all scans are usable in all parts, 6 if none is, else 5."""
+    usable = [scan.is_usable for scan in scans]
+    if all(usable):
+        return ExitCode.SUCCESS
+    return ExitCode.PARTIAL if any(usable) else ExitCode.NOTHING_SUCCEEDED
