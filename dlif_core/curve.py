@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.errors import CurveError
+from dlif_core.finite import to_json
 from dlif_core.frames import FrameTiming
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class InputFunction:
         time = ("time", self.time, {"long_name": "time from injection", "units": "s"})
         attributes = {
             "method": self.method,
-            "provenance": json.dumps(dict(self.provenance), sort_keys=True),
+            "provenance": to_json(dict(self.provenance), where=f"input function {self.method}", sort_keys=True),
             "warnings": list(self.warnings),
         }
         return xr.Dataset(curves, coords={"time": time}, attrs=attributes)

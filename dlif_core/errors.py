@@ -46,7 +46,7 @@ class DlifError(Exception):
     ...     dlif.read_curves("no-such-table.tsv")
     ... except dlif.DlifError as fault:
     ...     print(fault.where, fault.message, fault.hint, sep=" | ")
-    no-such-table.tsv | the file is not there. | Correct the path.
+    no-such-table.tsv | the file is not there. | Correct the path, or restore the file.
     """
 
     exit_code = ExitCode.UNEXPECTED
@@ -140,6 +140,10 @@ class BloodError(InputError):
 
 class CurveError(InputError):
     """A time curve can't be used: not finite, not increasing in time, too short."""
+
+
+class NotFiniteError(DlifError, ValueError):
+    """A result that is NaN or infinite where a number must be; it is not written."""
 
 
 class OutOfScopeError(InputError):

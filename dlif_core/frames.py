@@ -12,6 +12,9 @@ from dlif_core.errors import FrameOverlapError, FrameTimingError
 
 Array = NDArray[np.float64]
 
+# longest part of a frame before the injection that may show the tracer, because stated times are not exact [s]
+_BEFORE_INJECTION = 60.0
+
 
 @dataclass(frozen=True)
 class FrameGap:
@@ -92,6 +95,15 @@ class FrameTiming:
     def mid(self) -> Array:
         """Middle of every frame [s], shape (frames,)."""
         return self.start + 0.5 * self.duration
+
+    @property
+    def begin(self) -> float:
+        """Start of the first frame that is not over before the injection [s].
+
+        Of a frame that began more than a minute before the injection, only that minute counts.
+        """
+        shown = self.start[self.end > 0.0]
+        return max(float(shown[0]), -_BEFORE_INJECTION) if len(shown) else float(self.start[0])
 
     @property
     def gaps(self) -> tuple[FrameGap, ...]:

@@ -43,6 +43,9 @@ class Acquisition:
         Whether the data are decay-corrected to the reference time.
     species
         ``"mouse"``, ``"human"`` … or "".
+    injection_start
+        Time of injection on the time axis of the scan's own files [s], from which other files of the scan may count as
+        well; None where nothing says it. Frames and blood of the scan count from injection.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Acquisition:
     body_weight: float | None = None
     decay_corrected: bool = True
     species: str = ""
+    injection_start: float | None = None
 
     def __post_init__(self) -> None:
         _require_number(self.half_life, "half_life", 0.0, "Give the half-life in seconds, above zero.", infinite=True)
@@ -70,6 +74,8 @@ class Acquisition:
             value = getattr(self, name)
             if not (value is None or (_is_number(value) and value == 0)):  # zero is the same as unknown
                 _require_number(value, name, 0.0, f"Give it in {unit}, or None if it is unknown.")
+        if self.injection_start is not None:
+            _require_number(self.injection_start, "injection_start", -math.inf, "Give it in s, or None.")
 
     @property
     def suv_factor(self) -> float | None:

@@ -23,10 +23,12 @@ CANONICAL: dict[Dimension, str] = {
 
 _PREFIX = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _ACTIVITY = {f"{prefix}bq": factor for prefix, factor in _PREFIX.items()} | {
-    "uci": 3.7e4,
+    "ci": 3.7e10,
     "mci": 3.7e7,
+    "uci": 3.7e4,
     "nci": 37.0,
 }
+_MICRO = {ord("\N{MICRO SIGN}"): "u", ord("\N{GREEK SMALL LETTER MU}"): "u"}
 _VOLUME = {"ml": 1.0, "cc": 1.0, "cm3": 1.0, "cm^3": 1.0, "l": 1e3}
 _CONCENTRATION = {
     f"{activity}/{volume}": factor / millilitres
@@ -44,7 +46,11 @@ _TABLE: dict[Dimension, dict[str, float]] = {
         **dict.fromkeys(("min", "minute", "minutes"), 60.0),
         **dict.fromkeys(("h", "hour", "hours"), 3600.0),
     },
-    "mass": {"kg": 1.0, "g": 1e-3},
+    "mass": {
+        **dict.fromkeys(("kg", "kgs", "kilogram", "kilograms", "kilogramme", "kilogrammes"), 1.0),
+        **dict.fromkeys(("g", "gram", "grams", "gramme", "grammes"), 1e-3),
+        **dict.fromkeys(("lb", "lbs", "pound", "pounds"), 0.45359237),
+    },
     "fraction": {
         **dict.fromkeys(("1", "unitless", "fraction", "arbitrary", "ratio", "none", "n/a"), 1.0),
         **dict.fromkeys(("%", "percent"), 0.01),
@@ -65,8 +71,8 @@ def is_unit(text: str) -> bool:
 
 
 def _key(unit: str) -> str:
-    """The spelling in which a unit is looked up, without blanks and in lower case."""
-    return "".join(unit.lower().split())
+    """The spelling in which a unit is looked up: without blanks, in lower case, u for both signs of micro."""
+    return "".join(unit.lower().split()).translate(_MICRO)
 
 
 def factor(unit: str | None, dimension: Dimension, *, where: object = "") -> float:

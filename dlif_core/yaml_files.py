@@ -1,7 +1,9 @@
-"""Settings in YAML files, read so that nothing which a file says is lost."""
+"""Settings in YAML files, read so that nothing which a file says is lost, and that no file can exhaust the machine."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,13 @@ from dlif_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import yaml
+
+#: More than any settings need: size of a file [bytes], values in it, and characters of a number.
+_LARGEST = 1_000_000
+_MOST_VALUES = 100_000
+_LONGEST_NUMBER = 1000
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 def read_yaml(path: Path) -> Any:
@@ -19,36 +28,86 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     ConfigurationError
-        If it can't be read as text, is not YAML, or a key is there twice.
+        If it can't be read as text, is not YAML, a key is there twice, or it holds more, longer or other values than
+        settings can be.
     """
     import yaml
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        nodes, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        loader = yaml.SafeLoader(_text(path))
+        root = loader.get_single_node()
+        _require_sound(root, path)
+        return None if root is None else loader.construct_document(root)
     except UnicodeDecodeError as fault:
         raise ConfigurationError(f"this is not UTF-8 text: {fault}.", where=path, hint="Save it as UTF-8.") from fault
     except OSError as fault:
         raise ConfigurationError(f"it can't be read: {fault.strerror}.", where=path, hint="Check the file.") from fault
-    except (yaml.YAMLError, ValueError) as fault:  # dates such as 2020-13-01 are ValueErrors
-        raise ConfigurationError(f"this is not YAML: {fault}", where=path, hint="Correct the line named.") from fault
     except RecursionError as fault:
         raise ConfigurationError("it is nested too deeply.", where=path, hint="Write it flatter.") from fault
-    _require_distinct_keys(nodes, path)
-    return content
+    except ConfigurationError:
+        raise
+    except (yaml.YAMLError, ValueError, OverflowError) as fault:  # dates such as 2020-13-01 are ValueErrors
+        raise ConfigurationError(f"this is not YAML: {fault}", where=path, hint="Correct the line named.") from fault
 
 
-def _require_distinct_keys(root: yaml.Node | None, path: Path) -> None:
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ConfigurationError(f"it has more than {_LARGEST} bytes.", where=path, hint="Is this a file of settings?")
+    return content.decode("utf-8-sig")
+
+
+def _require_sound(root: yaml.Node | None, path: Path) -> None:
+    nodes = list(_distinct_nodes(root))
+    for node in nodes:
+        _require_sound_value(node, path)
+    if root is not None and _count(root, {}) > _MOST_VALUES:
+        raise ConfigurationError(
+            f"with its aliases it holds more than {_MOST_VALUES} values.", where=path, hint="Leave out aliases (*name)."
+        )
+
+
+def _distinct_nodes(root: yaml.Node | None) -> Iterator[Any]:
     waiting: list[Any] = [root]
     seen: set[int] = set()  # a node may hold itself
     while waiting:
         node = waiting.pop()
-        if id(node) in seen or node is None or isinstance(node.value, str):
+        if node is None or id(node) in seen:
             continue
         seen.add(id(node))
-        pairs = [entry for entry in node.value if isinstance(entry, tuple)]
-        _require_distinct([key for key, _ in pairs], path)
-        waiting += [each for pair in pairs for each in pair] if pairs else node.value
+        yield node
+        waiting += _children(node)
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node.value, str):
+        return []
+    return [each for entry in node.value for each in (entry if isinstance(entry, tuple) else (entry,))]
+
+
+def _count(node: yaml.Node, counted: dict[int, int]) -> int:
+    """Values below a node, with everything that an alias stands for; a node in itself counts once."""
+    if id(node) not in counted:
+        counted[id(node)] = 1
+        counted[id(node)] = 1 + sum(_count(child, counted) for child in _children(node))
+    return counted[id(node)]
+
+
+def _require_sound_value(node: Any, path: Path) -> None:
+    """Refuse a text or number that nothing can be called or measured, and a key that is there twice."""
+    if not isinstance(node.value, str):
+        _require_distinct([entry[0] for entry in node.value if isinstance(entry, tuple)], path)
+        return
+    where = f"in line {node.start_mark.line + 1}"
+    if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+        digits = len(node.value)
+        raise ConfigurationError(f"a number of {digits} digits, {where}.", where=path, hint="Correct the number.")
+    odd = [letter for letter in node.value if unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\t\n\r"]
+    if odd:
+        raise ConfigurationError(
+            f"character {odd[0]!r}, {where}, can't be part of a text.", where=path, hint="Delete it."
+        )
 
 
 def _require_distinct(keys: list[yaml.Node], path: Path) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dlif_core.api.tables import QuantityTable, read_quantities, spelling
+from dlif_core.api.tables import QuantityTable, read_quantities
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
+from dlif_core.ingest.columns import spelling
 from dlif_core.units import Dimension
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _COLUMNS: Mapping[str, tuple[Dimension, tuple[str, ...]]] = {
     "parent_fraction": ("fraction", ("metabolite_parent_fraction", "parent_fraction")),
 }
 _VENOUS = "venous"
+#: Column of a curve that was computed, as bloodstream writes it.
+_COMPUTED = "aif"
 #: Name of a recording that is a pandas table.
 _NO_FILE = "table"
 
@@ -84,12 +87,14 @@ def _unused_columns(table: BloodRecording | QuantityTable) -> tuple[str, ...]:
 def _recording(table: BloodRecording | QuantityTable, units: str | None, time_unit: str | None) -> BloodRecording:
     if isinstance(table, BloodRecording):
         return table
+    _require_samples(table)
     of_time = table.one_of("time")
     if of_time is None:
         raise BloodError(
             f"there is no column 'time'; the table has {', '.join(map(repr, table.columns))}.",
             where=table.where,
-            hint="Name the columns time, whole_blood, plasma and parent_fraction.",
+            hint="Name the columns time, whole_blood, plasma and parent_fraction. A curve of another program is read "
+            'by dlif.estimate_input_function(scan, "from-file", path=…).',
         )
     columns: dict[str, Any] = {
         name: table.values(column, dimension, _given_unit(table, column, dimension, units), "blood_units")
@@ -100,6 +105,16 @@ def _recording(table: BloodRecording | QuantityTable, units: str | None, time_un
     given = time_unit or (None if table.stated_unit(of_time) else "s")
     time = table.values(of_time, "time", given, "blood_time_unit")
     return BloodRecording(_name(table), not _is_venous(table), time, source=table.where, **columns)
+
+
+def _require_samples(table: QuantityTable) -> None:
+    """Refuse a computed input function: its parent fraction and metabolite correction must not be modelled again."""
+    if table.one_of(_COMPUTED) is not None:
+        raise BloodError(
+            "this table is an input function, not blood samples: it has a column AIF.",
+            where=table.where,
+            hint='Read it with dlif.estimate_input_function(scan, "from-file", path=…), and give the curve to the fit.',
+        )
 
 
 def _given_unit(table: QuantityTable, column: str, dimension: Dimension, units: str | None) -> str | None:

@@ -14,9 +14,10 @@ from dlif_core.api.blood_tables import GivenBlood, given_blood
 from dlif_core.api.checked import checked
 from dlif_core.api.notices import warn
 from dlif_core.api.pet_scan import PetScan
-from dlif_core.api.tables import QuantityTable, read_quantities, spelling
+from dlif_core.api.tables import QuantityTable, read_quantities
 from dlif_core.errors import FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
+from dlif_core.ingest.columns import spelling
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 from dlif_core.units import factor
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +14,16 @@ from numpy.typing import NDArray
 
 from dlif_core.api.acquisitions import pet_bids_fields
 from dlif_core.errors import InputError, MissingInputError, UnitError
-from dlif_core.units import CANONICAL, Dimension, factor, is_unit
+from dlif_core.ingest.columns import require_one_unit, spelling, split_header, stated_units
+from dlif_core.ingest.tables import TABLE_BYTES, TextTable, is_given, read_json, read_table
+from dlif_core.ingest.uris import read_text
+from dlif_core.units import CANONICAL, Dimension, factor
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
 
-_IN_BRACKETS = re.compile(r"^(?P<name>.*\S)\s*(?:\[(?P<square>[^\[\]]+)\]|\((?P<round>[^()]+)\))$")
-
-
-#: Name that pandas gives to a column without one.
-_NAMELESS = re.compile(r"^Unnamed: \d+$")
 #: Kinds of data that pandas would turn into numbers: time spans, dates, booleans, complex numbers.
 _NO_NUMBERS = "mMbc"
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
@@ -68,13 +67,7 @@ class QuantityTable:
 
     def stated_unit(self, column: str) -> str | None:
         """Unit of a column in its header or in the sidecar, or None."""
-        return next(iter(self._stated_units(column)), None)
-
-    def _stated_units(self, column: str, of_all: object = None) -> tuple[str, ...]:
-        """Units of a column as its header, the sidecar and the sidecar for all columns say, those that are there."""
-        described = self.sidecar.get(column)
-        of_column = described.get("Units") if isinstance(described, Mapping) else None
-        return tuple(str(unit) for unit in (self.units.get(column), of_column, of_all) if unit)
+        return next(iter(stated_units(column, self.units.get(column), self.sidecar)), None)
 
     def values(
         self, column: str, dimension: Dimension, given: str | None, argument: str, *, of_all: object = None
@@ -100,18 +93,9 @@ class QuantityTable:
             If no unit is known, or header, sidecar and caller don't agree.
         """
         where = f"{self.where}, column {column}"
-        stated = self._stated_units(column, of_all)
-        _require_one_unit(stated, dimension, where)
+        stated = stated_units(column, self.units.get(column), self.sidecar, of_all)
+        require_one_unit(stated, dimension, where)
         return self.columns[column] * agreed_factor(next(iter(stated), None), given, dimension, argument, where)
-
-
-def _require_one_unit(stated: tuple[str, ...], dimension: Dimension, where: str) -> None:
-    if len({factor(unit, dimension, where=where) for unit in stated}) > 1:
-        raise UnitError(
-            f"the table and its sidecar state several units: {', '.join(dict.fromkeys(stated))}.",
-            where=where,
-            hint="Correct the header or the sidecar.",
-        )
 
 
 def agreed_factor(stated: str | None, given: str | None, dimension: Dimension, argument: str, where: str) -> float:
@@ -176,21 +160,6 @@ def read_quantities(source: object) -> QuantityTable:
     return QuantityTable(columns, units, sidecar, where)
 
 
-def spelling(column: str) -> str:
-    """Name of a column in the spelling of PET-BIDS: ``Frame start`` is ``frame_start``."""
-    return re.sub(r"[\s-]+", "_", column.strip().lower())
-
-
-def split_header(label: str) -> tuple[str, str]:
-    """Name and unit of a column: ``putamen [kBq/mL]``; round brackets hold a unit only if it is a known one."""
-    if _NAMELESS.match(label.strip()):
-        return "", ""
-    found = _IN_BRACKETS.match(label.strip())
-    if found is None or not (found["square"] or is_unit(found["round"])):
-        return label.strip(), ""
-    return found["name"], (found["square"] or found["round"]).strip()
-
-
 def _frame(source: object) -> tuple[pd.DataFrame, str, Mapping[str, Any]]:
     import pandas as pd
 
@@ -212,8 +181,6 @@ _WORKBOOKS = (".xlsx", ".xls", ".ods")
 
 
 def _file(path: str) -> pd.DataFrame:
-    import pandas as pd
-
     if path.lower().endswith(_WORKBOOKS) and os.path.exists(path):
         raise InputError(
             "it is a spreadsheet, not a table of text.",
@@ -221,22 +188,42 @@ def _file(path: str) -> pd.DataFrame:
             hint="Save the sheet as .csv, or read it with pandas.read_excel and give the pandas table.",
         )
     separator = "," if path.lower().endswith(".csv") else "\t"
+    cells = _comma_separated(path) if separator == "," else _tab_separated(path)
+    _require_split(cells, separator, path)
+    return cells.where(cells.map(is_given))
+
+
+def _tab_separated(path: str) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(read_table(path).columns, dtype=object)
+
+
+def _comma_separated(path: str) -> pd.DataFrame:
+    """Cells of a CSV file, in which quotation marks may hold commas, but no line ends."""
+    import pandas as pd
+
+    text = read_text(path, TABLE_BYTES)
     try:
-        cells = pd.read_csv(path, sep=separator, header=None, dtype=str, encoding="utf-8-sig")
-    except FileNotFoundError as fault:
-        raise MissingInputError("the file is not there.", where=path, hint="Correct the path.") from fault
-    except (ValueError, OSError) as fault:  # parser, encoding and empty-file errors of pandas are ValueErrors
+        cells = pd.read_csv(StringIO(text), header=None, dtype=str, na_filter=False)
+    except ValueError as fault:  # faults of the parser and empty files
         raise InputError(
             f"it can't be read as a table: {fault}",
             where=path,
             hint="Save it as UTF-8 text, cells split by tabs (.tsv) or commas (.csv), with decimal points.",
         ) from fault
-    _require_split(cells, separator, path)
-    return cells.iloc[1:].set_axis(cells.iloc[0].fillna("").tolist(), axis=1)
+    over = cells.map(lambda cell: isinstance(cell, str) and "\n" in cell).to_numpy().any(axis=1)
+    if over.any():
+        raise InputError(
+            f"a cell runs over the end of its line, in row {int(over.argmax())} below the header.",
+            where=path,
+            hint="Remove quotation marks that stand alone.",
+        )
+    return cells.iloc[1:].set_axis(cells.iloc[0].fillna("").str.strip().tolist(), axis=1)
 
 
 def _require_split(cells: pd.DataFrame, separator: str, path: str) -> None:
-    others = [word for mark, word in _SEPARATORS.items() if mark in str(cells.iloc[0, 0])]
+    others = [word for mark, word in _SEPARATORS.items() if mark in str(cells.columns[0])]
     if cells.shape[1] == 1 and others:
         raise InputError(
             f"its cells are split by {others[0]}, not by {_SEPARATORS[separator]}.",
@@ -247,8 +234,6 @@ def _require_split(cells: pd.DataFrame, separator: str, path: str) -> None:
 
 
 def _sidecar(path: str) -> Mapping[str, Any]:
-    from dlif_core.ingest.tables import read_json
-
     beside = re.sub(r"\.(tsv|csv)$", ".json", path, flags=re.IGNORECASE)
     try:
         return read_json(beside) if beside != path else {}
@@ -260,6 +245,9 @@ def _numbers(column: pd.Series[Any], name: str, where: str) -> Array:
     import pandas as pd
 
     hint = "Write numbers with a decimal point, n/a for a missing one; drop columns of text."
+    given = column.dropna()
+    if len(given) and all(isinstance(cell, str) for cell in given):
+        return TextTable({name: column.fillna("").tolist()}, where).numbers(name)
     try:
         numbers = pd.to_numeric(column)
     except (TypeError, ValueError) as fault:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.blood_samples.dispersion import corrected_for_dispersion
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.repair import repair
 from dlif_core.blood_samples.series import Series
@@ -70,7 +72,7 @@ def merge(recordings: Sequence[BloodRecording]) -> ArterialBlood:
     _require_arterial(arterial, recordings)
     _require_sound(arterial)
     repaired = [repair(recording) for recording in arterial]
-    merged = [recording for recording, _ in repaired]
+    merged = [corrected_for_dispersion(recording) for recording, _ in repaired]
     warnings = tuple(warning for _, found in repaired for warning in found)
     series = {column: _merged(merged, column) for column in ("whole_blood", "plasma", "parent_fraction")}
     source = ", ".join(recording.source or recording.name for recording in merged)
@@ -79,15 +81,20 @@ def merge(recordings: Sequence[BloodRecording]) -> ArterialBlood:
     provenance = {
         "samples": {column: values.origin for column, values in series.items() if values is not None},
         "venous recordings left out": [recording.name for recording in recordings if not recording.arterial],
+        **_dispersion(arterial),
         **calibration,
     }
     return ArterialBlood(**series, source=source, provenance=provenance, warnings=warnings + doubt)
 
 
+def _dispersion(recordings: list[BloodRecording]) -> dict[str, Any]:
+    constants = {recording.name: recording.dispersion for recording in recordings if recording.dispersion}
+    return {"corrected for dispersion [s]": constants} if constants else {}
+
+
 def _merged(recordings: list[BloodRecording], column: str) -> Series | None:
-    samplers = [recording for recording in recordings if _is_autosampler(recording)]
-    automatic = _union(samplers, column)
-    manual = _union([recording for recording in recordings if not _is_autosampler(recording)], column)
+    automatic = _union([recording for recording in recordings if recording.is_automatic], column)
+    manual = _union([recording for recording in recordings if not recording.is_automatic], column)
     if automatic is None or manual is None:
         return automatic or manual
     outside = (manual.time < automatic.time[0]) | (manual.time > automatic.time[-1])
@@ -118,28 +125,39 @@ def _measured(recording: BloodRecording, column: str) -> tuple[Array, Array, NDA
     return recording.time[measured], value, np.full(int(measured.sum()), recording.name)
 
 
-def _is_autosampler(recording: BloodRecording) -> bool:
-    return "autosampler" in recording.name.lower()
-
-
 def _calibration(recordings: list[BloodRecording]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Median ratio of manual whole-blood samples to the autosampler at the same times."""
-    automatic = _union([recording for recording in recordings if _is_autosampler(recording)], "whole_blood")
-    manual = _union([recording for recording in recordings if not _is_autosampler(recording)], "whole_blood")
-    if automatic is None or manual is None:
-        return {}, ()
-    within = (manual.time >= automatic.time[0]) & (manual.time <= automatic.time[-1]) & (manual.value > 0)
-    reading = np.interp(manual.time[within], automatic.time, automatic.value)
-    if not (reading > 0).any():
-        return {}, ()
-    ratio = float(np.median(manual.value[within][reading > 0] / reading[reading > 0]))
-    found = {"manual to autosampler": round(ratio, 4), "manual samples compared": int((reading > 0).sum())}
-    if abs(ratio - 1) <= MAX_CALIBRATION_DIFFERENCE:
-        return found, ()
-    return found, (
-        f"manual whole-blood samples are {ratio:.2f} times the autosampler's at the same times "
-        f"(median of {found['manual samples compared']}); check the cross-calibration.",
-    )
+    """Ratios of recordings that overlap in time: of manual samples to the autosampler, and of two of the same kind."""
+    kinds = [[each for each in recordings if each.is_automatic is automatic] for automatic in (True, False)]
+    found, doubts = _compared(kinds[0], kinds[1], "manual", "autosampler")
+    for kind in kinds:
+        for first, second in combinations(kind, 2):
+            pair = _compared([first], [second], second.name, first.name)
+            found, doubts = found | pair[0], doubts + pair[1]
+    return found, doubts
+
+
+def _compared(
+    reference: list[BloodRecording], others: list[BloodRecording], name: str, of: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Median ratio of samples to those of a reference at the same times, of whole blood or else of plasma."""
+    for column in ("whole_blood", "plasma"):
+        known, samples = _union(reference, column), _union(others, column)
+        if known is None or samples is None:
+            continue
+        within = (samples.time >= known.time[0]) & (samples.time <= known.time[-1]) & (samples.value > 0)
+        reading = np.interp(samples.time[within], known.time, known.value)
+        if not (reading > 0).any():
+            continue
+        ratio = float(np.median(samples.value[within][reading > 0] / reading[reading > 0]))
+        compared = int((reading > 0).sum())
+        found = {f"{name} to {of}": round(ratio, 4), f"{name} samples compared": compared}
+        if abs(ratio - 1) <= MAX_CALIBRATION_DIFFERENCE:
+            return found, ()
+        return found, (
+            f"{name} {column.replace('_', '-')} samples are {ratio:.2f} times the {of}'s at the same times "
+            f"(median of {compared}); check the cross-calibration.",
+        )
+    return {}, ()
 
 
 _NOTHING = "no blood was recorded: there is no *_recording-<name>_blood.tsv beside the scan's *_pet.json."

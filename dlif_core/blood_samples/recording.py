@@ -11,6 +11,11 @@ from dlif_core.errors import BloodError
 
 Array = NDArray[np.float64]
 
+#: Words in the names of recordings that were not sampled by hand.
+_AUTOMATIC = ("autosampler", "automatic", "continuous", "online", "twilite", "allogg")
+#: Nobody takes so many samples by hand at such intervals [s].
+_MANY, _SHORT = 40, 3.0
+
 
 @dataclass(frozen=True, eq=False)
 class BloodRecording:
@@ -33,6 +38,8 @@ class BloodRecording:
     refused
         Why the samples can't be used, with the file and the remedy; "" if they can. Such a recording stands for a file
         that no method may read.
+    dispersion
+        Time constant by which the activities are dispersed and still to be corrected [s]; 0 for none.
 
     Raises
     ------
@@ -48,11 +55,21 @@ class BloodRecording:
     parent_fraction: Array | None = None
     source: str = ""
     refused: str = ""
+    dispersion: float = 0.0
 
     def __post_init__(self) -> None:
         for column in ("time", "whole_blood", "plasma", "parent_fraction"):
             if getattr(self, column) is not None or column == "time":
                 object.__setattr__(self, column, self._numbers(column))
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether an autosampler or detector recorded it: its name says so, or it has a sample every few seconds."""
+        name = self.name.lower()
+        if any(word in name for word in _AUTOMATIC):
+            return True
+        times = np.unique(self.time[np.isfinite(self.time)])
+        return len(times) >= _MANY and bool(np.median(np.diff(times)) <= _SHORT)
 
     def _numbers(self, column: str) -> Array:
         try:

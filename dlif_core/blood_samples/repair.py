@@ -25,6 +25,10 @@ _COLUMNS = (*_ACTIVITY, "parent_fraction")
 MAX_DISORDERED = 0.1
 #: Negative activity down to this share of the peak is counting noise and becomes zero.
 MAX_NEGATIVE = 0.05
+#: A sample of zero between two above this share of the peak was lost, not measured.
+_FAR_ABOVE = 0.02
+#: A first parent fraction above this was not zero before.
+_HIGH_PARENT_FRACTION = 0.5
 #: Parent fractions above 1 up to this value are measurement error and become 1.
 MAX_PARENT_FRACTION = 1.05
 
@@ -33,8 +37,8 @@ def repair(recording: BloodRecording) -> tuple[BloodRecording, tuple[str, ...]]:
     """Bring one recording in order.
 
     Rows without any value and rows of zeros at the end are dropped; times are made strictly increasing by removing
-    the smallest number of samples and averaging those that share a time; samples before injection are dropped;
-    small negative activities become zero, parent fractions slightly above one become one.
+    the smallest number of samples and averaging those that share a time; samples before injection and zeros that stand
+    for lost samples are dropped; small negative activities become zero, parent fractions slightly above one become one.
 
     Parameters
     ----------
@@ -150,6 +154,41 @@ def _from_injection(recording: BloodRecording) -> tuple[BloodRecording, tuple[st
     return _rows(recording, ~before), (f"{int(before.sum())} samples from before the injection are left out.",)
 
 
+def _without_lost_samples(recording: BloodRecording) -> tuple[BloodRecording, tuple[str, ...]]:
+    """Leave out zeros, and the -1 of other programs, where activity or parent fraction can't have been zero."""
+    warnings = []
+    for column in _COLUMNS:
+        values = getattr(recording, column)
+        lost = np.empty(0, int) if values is None else _lost(values, column)
+        if len(lost):
+            written, where = f"{values[lost].min():g}", _listed(recording.time[lost])
+            warnings.append(f"lost samples of {_words(column)}, written as {written}, are left out: {where}.")
+            kept = values.copy()
+            kept[lost] = np.nan
+            recording = replace(recording, **{column: kept})
+    return recording, tuple(warnings)
+
+
+def _lost(values: Array, column: str) -> NDArray[np.intp]:
+    """Samples of zero or little below, after the peak, between two that are far above.
+
+    A table that writes zero for a lost parent fraction does so before and after the measured ones too.
+    """
+    positive = np.flatnonzero(values > 0)
+    if not len(positive):
+        return np.empty(0, int)
+    peak = positive[values[positive].argmax()]
+    low = np.flatnonzero((values <= 0) & ((values >= -MAX_NEGATIVE * values[peak]) | (values == -1)))
+    place = np.searchsorted(positive, low)
+    within = (place > 0) & (place < len(positive))
+    before, after = positive[place[within] - 1], positive[place[within]]
+    far = np.minimum(values[before], values[after]) > _FAR_ABOVE * values[peak]
+    if column in _ACTIVITY:
+        return np.asarray(low[within][far & (before >= peak)])
+    begins_high = values[positive[0]] > _HIGH_PARENT_FRACTION
+    return np.asarray(low if far.any() else low[(place == 0) & begins_high])
+
+
 def _without_negatives(recording: BloodRecording) -> tuple[BloodRecording, tuple[str, ...]]:
     warnings = []
     for column in _ACTIVITY:
@@ -198,6 +237,7 @@ _STEPS: tuple[Step, ...] = (
     _in_order,
     _without_double_times,
     _from_injection,
+    _without_lost_samples,
     _without_negatives,
     _with_sound_fractions,
 )

@@ -102,6 +102,6 @@ def require_reach(series: Series, quantity: str, end: float, limit: float, *, wh
             f"the last arterial {quantity} sample is at {last:g} s, the scan ends at {end:g} s: "
             f"{share:.0%} of the scan would have to be extrapolated, {limit:.0%} is allowed.",
             where=where,
-            hint="Add the later samples, or allow more with the arterial option max_extrapolation.",
+            hint="Add the later samples, or allow more with the option max_extrapolation.",
         )
     return share

@@ -101,8 +101,9 @@ def _first_sample(facts: ScanFacts) -> Iterator[str]:
 
 def _parent_fraction(facts: ScanFacts) -> Iterator[str]:
     for recording in _arterial(facts.blood):
-        time, value = _samples(recording, "parent_fraction")
-        if len(time) < 2:
+        _, value = _samples(recording, "parent_fraction")
+        value = value[value > 0]  # a lost sample is written as zero in some tables
+        if len(value) < 2:
             continue
         value = value / (100.0 if value.max() > 1.5 else 1.0)
         if value[0] < _FIRST_PARENT and value[-1] > value[0] + _RISE:

@@ -64,12 +64,15 @@ class Timeline:
         Factor by which each frame was decay-corrected.
     acquired_after_series
         Seconds from the start of the series to the acquisition of the image.
+    frame_references
+        Time of each frame's mean activity [s from the start of the series].
     """
 
     scan_start: float | None = None
     decay_reference: float | None = None
     decay_factors: tuple[float, ...] = ()
     acquired_after_series: float | None = None
+    frame_references: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

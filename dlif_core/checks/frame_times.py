@@ -10,7 +10,7 @@ from dlif_core.checks.check import Check, Level, Part
 from dlif_core.checks.facts import Array, ScanFacts
 
 #: A dynamic scan that ends sooner after injection [s] tells nothing of kinetics, unless the nuclide itself is as short.
-_SHORTEST = 240.0
+_SHORTEST = 150.0
 _SHORTEST_HALF_LIVES = 0.75
 #: After so many half-lives a millionth of the activity is left.
 _LONGEST_HALF_LIVES = 20.0
@@ -108,7 +108,7 @@ CHECKS = (
         "scan-too-short",
         Level.DOUBTFUL,
         Part.SCAN,
-        "A dynamic scan lasts to 4 min after injection at least, or to three quarters of a half-life.",
+        "A dynamic scan lasts to 2.5 min after injection at least, or to three quarters of a half-life.",
         "Give FrameTimesStart and FrameDuration in seconds, not in minutes.",
         _too_short,
         "frames",

@@ -33,6 +33,13 @@ IMAGE_FILE = Check(
     "The image is complete, has four dimensions and holds finite numbers.",
     "Convert or fetch it again.",
 )
+IMAGE_HEADER = Check(
+    "image-header",
+    Level.ASSUMED,
+    Part.SCAN,
+    "The header of the image says where its voxels lie, in mm, in one way.",
+    "Correct the header of the image.",
+)
 REGION_CURVES = Check(
     "region-curves",
     Level.REFUSED,
@@ -99,6 +106,62 @@ UNIT_NOT_GIVEN = Check(
     "Every number has a unit of its own.",
     "State the unit; the one that the format asks for was assumed.",
 )
+FIELD_SPELLING = Check(
+    "field-spelling",
+    Level.REPAIRED,
+    Part.SCAN,
+    "Fields have the names that the format gives them.",
+    "Correct the name of the field.",
+)
+CLOCK_TIME = Check(
+    "clock-time",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Times are seconds from time zero.",
+    "Write the time in seconds from TimeZero.",
+)
+HALF_LIFE = Check(
+    "half-life",
+    Level.DOUBTFUL,
+    Part.SCAN,
+    "The half-life is that of the nuclide, or of some nuclide of PET where none is named.",
+    "Give the half-life in seconds, and the nuclide.",
+)
+SUBJECT_ROW = Check(
+    "subject-row",
+    Level.ASSUMED,
+    Part.WEIGHT,
+    "Tables of participants and sessions name the subject and the session as its folders do.",
+    "Correct the name in the table.",
+)
+BLOOD_FIELDS = Check(
+    "blood-fields",
+    Level.ASSUMED,
+    Part.BLOOD,
+    "Fields and columns of blood agree with each other.",
+    "Correct the field, or add the column.",
+)
+BLOOD_CLOCK = Check(
+    "blood-clock",
+    Level.ASSUMED,
+    Part.BLOOD,
+    "Blood is timed from the time zero of its scan.",
+    "Name the blood file after its scan, with the run.",
+)
+DISPERSED = Check(
+    "blood-dispersed",
+    Level.ASSUMED,
+    Part.BLOOD,
+    "Curves of an autosampler are corrected for dispersion in its tube.",
+    "Correct the samples for dispersion, or give DispersionConstant in seconds.",
+)
+DISPERSION = Check(
+    "dispersion",
+    Level.REPAIRED,
+    Part.BLOOD,
+    "Samples of an autosampler that are not corrected for dispersion have a time constant to correct them with.",
+    "Nothing, if the constant is right.",
+)
 REGIONS_LEFT_OUT = Check(
     "regions-left-out",
     Level.REPAIRED,
@@ -112,6 +175,20 @@ GROUPS = Check(
     Part.SCAN,
     "Every pattern of a group of regions matches regions of known volume.",
     "Correct the pattern in the study file, or add the volumes.",
+)
+WHOLE_IMAGE_ONLY = Check(
+    "whole-image",
+    Level.ASSUMED,
+    Part.SCAN,
+    "A scan has regions: a label image, masks or a table of region curves.",
+    "Add *_dseg.nii.gz or *_mask.nii.gz on the grid of the image, or a table of region curves, below derivatives.",
+)
+MASKS_OVERLAP = Check(
+    "masks-overlap",
+    Level.ASSUMED,
+    Part.SCAN,
+    "No voxel lies in two masks.",
+    "Make sure that the masks are meant to overlap; each gives a curve of its own.",
 )
 FILES_LEFT_OUT = Check(
     "files-left-out",

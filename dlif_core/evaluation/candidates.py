@@ -93,7 +93,10 @@ def candidates(names: Sequence[str] = (), model: str | None = None) -> tuple[Can
 
 def _makers(model: str | None) -> dict[str, Callable[[], Candidate]]:
     """Functions that make the candidates, by name, the learned one first; weights are read only when one is made."""
-    methods = sorted((name for name in METHODS if name != _REFERENCE), key=lambda name: name != LEARNED)
+    methods = sorted(
+        (name for name, method in METHODS.items() if name != _REFERENCE and method.has_defaults),
+        key=lambda name: name != LEARNED,
+    )
     makers: dict[str, Callable[[], Candidate]] = {}
     for name in methods:
         makers[name] = partial(_learned, model) if name == LEARNED else partial(_registered, name)

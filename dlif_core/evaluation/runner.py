@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from dlif_core.evaluation.metrics import (
     interval_metrics,
     ki_interval_metrics,
 )
+from dlif_core.finite import nulled, to_json
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.scan import DynamicScan
 
@@ -188,15 +190,15 @@ def _read(path: Path, method: Candidate) -> Record | None:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    record: Record = kept["record"]
+    record: Record = {name: math.nan if value is None else value for name, value in kept["record"].items()}
     return record if kept["digest"] == method.digest else None
 
 
 def _write(path: Path, method: Candidate, record: Record | None) -> None:
-    """Write a record; the file appears only when it is complete."""
+    """Write a record, with null for what is not known; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
-    partial.write_text(json.dumps({"digest": method.digest, "record": record}), encoding="utf-8")
+    partial.write_text(to_json({"digest": method.digest, "record": nulled(record)}, where=partial), encoding="utf-8")
     os.replace(partial, path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from dlif_core.evaluation.conditions import STANDARD, Condition
 from dlif_core.evaluation.metrics import T_STAR
 from dlif_core.evaluation.runner import unmade
 from dlif_core.evaluation.summary import COHORT_METRICS, compare, subgroups, summarise
+from dlif_core.finite import to_json
 from dlif_core.statistics.resampling import RESAMPLES
 
 #: Files that `write_results` writes.
@@ -71,7 +71,8 @@ def write_results(found: Results, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORDS).write_text(_tsv(found.records), encoding="utf-8")
     (folder / METRICS).write_text(_tsv(found.metrics), encoding="utf-8")
-    (folder / SUMMARY).write_text(json.dumps(as_record(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    record = to_json(as_record(found), where=folder / SUMMARY, indent=1, ensure_ascii=False)
+    (folder / SUMMARY).write_text(record + "\n", encoding="utf-8")
     (folder / PAGE).write_text(markdown(found), encoding="utf-8")
 
 

@@ -1,6 +1,14 @@
 """Readers of scans: one protocol, one registry, a room or a module for each format."""
 
-from dlif_core.ingest.reader import ImageGeometry, IngestedScan, Reader, ReaderOptions, ScanFiles, ScanSource
+from dlif_core.ingest.reader import (
+    ImageGeometry,
+    IngestedScan,
+    ListingFault,
+    Reader,
+    ReaderOptions,
+    ScanFiles,
+    ScanSource,
+)
 from dlif_core.ingest.registry import (
     READERS,
     deciding_facts,
@@ -14,6 +22,7 @@ __all__ = [
     "READERS",
     "ImageGeometry",
     "IngestedScan",
+    "ListingFault",
     "Reader",
     "ReaderOptions",
     "ScanFiles",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import math
 import shutil
 import tempfile
 import zlib
@@ -13,27 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.errors import ImageError, MissingInputError
+from dlif_core.errors import ConfigurationError, ImageError
+from dlif_core.ingest.nifti_header import HEADER_BYTES, NiftiHeader, parse_header
 from dlif_core.ingest.reader import ImageGeometry
-from dlif_core.ingest.uris import local_path
+from dlif_core.ingest.uris import FETCH_AGAIN, file_system_of, local_path, opened, require_fetched
 
 Array = NDArray[np.float64]
 
-#: Header fields that may hold free text.
-_FREE_TEXT = ("descrip", "aux_file", "db_name", "intent_name", "data_type")
-
 _GZIP_MAGIC = b"\x1f\x8b"
 _COPY_BYTES = 1 << 20
-_MILLIMETRES = {"mm": 1.0, "meter": 1e3, "micron": 1e-3}
-_EXACT_INTEGERS = 2**24  # whole numbers that float32 holds exactly
+#: Bytes that one byte of a gzip file can hold at most, by its format.
+_GZIP_RATIO = 1032
+_FAULTS_OF_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
-_FETCH_AGAIN = (
-    "Fetch or convert it again; datasets cloned with git hold pointers until `git annex get` or `git lfs pull`."
-)
+_CONVERT_AGAIN = f"{FETCH_AGAIN} Else convert the image again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +45,8 @@ class NiftiImage:
         Raw header bytes with the free-text fields blanked.
     stored_type
         Data type of the numbers in the file.
-    length_unit
-        Unit of length in the header; ``unknown`` is taken as mm.
+    warnings
+        What the header leaves open or states twice, with what was taken.
     scale
         Factor applied after the header's own slope and intercept.
     """
@@ -60,7 +55,7 @@ class NiftiImage:
     affine: Array
     header: bytes
     stored_type: str
-    length_unit: str
+    warnings: tuple[str, ...]
     scale: float
     _stored: Any
 
@@ -76,26 +71,28 @@ class NiftiImage:
         with np.errstate(over="ignore"):  # an overflow is infinite and found as such
             return np.asarray(block * self.scale, dtype=np.float32)
 
+    def unrounded(self) -> NDArray[Any]:
+        """Read the whole image in the type in which the file holds it, in float64 where its header scales it."""
+        return np.asarray(self._stored).T
+
 
 def image_geometry(uri: str) -> ImageGeometry:
     """Read an image's grid from its header, and nothing beyond it.
 
     Raises
     ------
+    MissingInputError
+        If the file is not there.
     ImageError
-        If it has no NIfTI header.
+        If it has no sound NIfTI header.
     """
-    from nibabel.nifti1 import Nifti1Header
-    from nibabel.spatialimages import HeaderDataError
-    from nibabel.wrapstruct import WrapStructError
-
+    zipped = _is_zipped(uri)
     try:
-        with fsspec.open(uri, compression="gzip" if _is_zipped(uri) else None) as file:
-            header = Nifti1Header.from_fileobj(file)
-    except (WrapStructError, HeaderDataError, OSError, EOFError, zlib.error) as fault:
-        raise ImageError(f"its header can't be read: {fault}.", where=uri, hint=_FETCH_AGAIN) from fault
-    shape = _four_dimensions(header.get_data_shape(), uri)
-    return ImageGeometry(shape[::-1], tuple(float(size) for size in reversed(header.get_zooms()[:3])))
+        with opened(uri) as file:
+            header = parse_header(_start(gzip.GzipFile(fileobj=file) if zipped else file), uri)
+    except _FAULTS_OF_GZIP as fault:
+        raise ImageError(f"its header can't be read: {fault}.", where=uri, hint=FETCH_AGAIN) from fault
+    return ImageGeometry(header.shape[::-1], header.voxel_size[::-1])
 
 
 @contextmanager
@@ -103,7 +100,8 @@ def open_image(uri: str, scale: float = 1.0) -> Iterator[NiftiImage]:
     """Open a 3D or 4D NIfTI image.
 
     A local uncompressed file is read in place. Any other is streamed once into an uncompressed temporary
-    file (in the folder of TMPDIR), so memory stays bounded whatever the image's size.
+    file (in the folder of TMPDIR), so memory stays bounded whatever the image's size. No more is unpacked than the
+    header announces.
 
     Parameters
     ----------
@@ -117,123 +115,151 @@ def open_image(uri: str, scale: float = 1.0) -> Iterator[NiftiImage]:
     MissingInputError
         If the file is not there.
     ImageError
-        If it is empty, truncated, not NIfTI, or not a real-valued image of three or four dimensions.
+        If it is empty, truncated or longer than its header announces, not NIfTI, not a real-valued image of three or
+        four dimensions, or a field of its header is impossible.
+    ConfigurationError
+        If the folder of TMPDIR has no room for the uncompressed image.
     """
-    with _uncompressed(uri) as path:
-        yield _view(path, uri, scale)
+    with _uncompressed(uri) as (path, header, surplus):
+        yield _view(path, header, surplus, scale)
 
 
 @contextmanager
-def _uncompressed(uri: str) -> Iterator[Path]:
+def _uncompressed(uri: str) -> Iterator[tuple[Path, NiftiHeader, int]]:
+    """Give a local file with its header and the number of bytes that follow the voxels."""
     zipped = _is_zipped(uri)
     path = local_path(uri)
     if path is not None and not zipped:
-        yield path
+        yield (path, *_in_place(path, uri))
         return
     with tempfile.TemporaryDirectory(prefix="dlif-") as folder:
         copy = Path(folder) / "image.nii"
-        _copy(uri, copy, zipped)
-        yield copy
+        yield (copy, *_unpack(uri, copy, zipped))
 
 
 def _is_zipped(uri: str) -> bool:
-    try:
-        with fsspec.open(uri, "rb") as stream:
-            start = stream.read(32)
-    except FileNotFoundError as error:
-        raise MissingInputError("the image is not there.", where=uri, hint=_FETCH_AGAIN) from error
+    with opened(uri) as stream:
+        start = bytes(stream.read(64))
     if not start:
-        raise ImageError("the file is empty.", where=uri, hint=_FETCH_AGAIN)
-    zipped = bool(start.startswith(_GZIP_MAGIC))
+        raise ImageError("the file is empty.", where=uri, hint=FETCH_AGAIN)
+    require_fetched(start, uri)
+    zipped = start.startswith(_GZIP_MAGIC)
     if uri.endswith(".gz") and not zipped:
-        raise ImageError(f"this is not a gzip file; it begins with {start!r}.", where=uri, hint=_FETCH_AGAIN)
+        raise ImageError(f"this is not a gzip file; it begins with {start[:32]!r}.", where=uri, hint=FETCH_AGAIN)
     return zipped
 
 
-def _copy(uri: str, target: Path, zipped: bool) -> None:
+def _start(stream: Any) -> bytes:
+    """Read the header's bytes; a stream may give fewer at a time."""
+    start = b""
+    while len(start) < HEADER_BYTES and (more := stream.read(HEADER_BYTES - len(start))):
+        start += more
+    return start
+
+
+def _in_place(path: Path, uri: str) -> tuple[NiftiHeader, int]:
+    with opened(uri) as stream:
+        header = parse_header(_start(stream), uri)
+    size = path.stat().st_size
+    _require_complete(size, header, uri)
+    _require_no_more(size - header.end, header, uri)
+    return header, size - header.end
+
+
+def _unpack(uri: str, target: Path, zipped: bool) -> tuple[NiftiHeader, int]:
     try:
-        with fsspec.open(uri, "rb") as stream, target.open("wb") as sink:
-            shutil.copyfileobj(gzip.GzipFile(fileobj=stream) if zipped else stream, sink, _COPY_BYTES)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        with opened(uri) as packed, target.open("wb") as sink:
+            stream = gzip.GzipFile(fileobj=packed) if zipped else packed
+            start = _start(stream)
+            header = parse_header(start, uri)
+            _require_room(header, uri, target.parent, zipped)
+            sink.write(start[: header.end])
+            _require_complete(len(start) + _copied(stream, sink, header.end - len(start)), header, uri)
+            return header, _surplus(stream, len(start), header, uri)
+    except _FAULTS_OF_GZIP as error:
         raise ImageError(
-            f"the compressed image is truncated or damaged ({error}).", where=uri, hint=_FETCH_AGAIN
+            f"the compressed image is truncated or damaged ({error}).", where=uri, hint=_CONVERT_AGAIN
         ) from error
 
 
-def _view(path: Path, uri: str, scale: float) -> NiftiImage:
-    stored, header, affine = _load(path, uri)
-    shape = _four_dimensions(stored.shape, uri)
-    _require_real_numbers(stored.dtype, uri)
-    _require_complete(path, stored, uri)
-    length_unit = header.get_xyzt_units()[0]
-    affine = np.asarray(affine, float)
-    affine[:3] *= _MILLIMETRES.get(length_unit, 1.0)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) == 0.0:
+def _copied(stream: Any, sink: Any, length: int) -> int:
+    """Copy up to `length` bytes and return how many there were."""
+    left = length
+    while left > 0 and (block := stream.read(min(left, _COPY_BYTES))):
+        sink.write(block)
+        left -= len(block)
+    return length - left
+
+
+def _surplus(stream: Any, read: int, header: NiftiHeader, uri: str) -> int:
+    """Read on to the end of the stream, where gzip checks its sum; return the number of bytes after the voxels."""
+    found = max(read - header.end, 0)
+    try:
+        while block := stream.read(_COPY_BYTES):
+            found += len(block)
+            _require_no_more(found, header, uri)
+    except gzip.BadGzipFile as error:
+        if not str(error).startswith("Not a gzipped file"):
+            raise
+        found += 1  # other bytes follow a stream whose sum was right
+    _require_no_more(found, header, uri)
+    return found
+
+
+def _require_complete(found: int, header: NiftiHeader, uri: str) -> None:
+    if found < header.end:
         raise ImageError(
-            "the affine is not invertible.", where=uri, hint="Correct the voxel sizes and orientation in the header."
+            f"the image is truncated: {found} bytes (uncompressed) of the {header.end} that its header announces.",
+            where=uri,
+            hint=_CONVERT_AGAIN,
         )
+
+
+def _require_no_more(surplus: int, header: NiftiHeader, uri: str) -> None:
+    """Refuse bytes after the voxels that would fill a frame; fewer are padding."""
+    if surplus >= header.frame_bytes:
+        raise ImageError(
+            f"the file goes on after the {header.end} bytes that its header announces for {header.shape[3]} frames of "
+            f"{header.stored_type}.",
+            where=uri,
+            hint="The header is not that of these voxels; convert the image again.",
+        )
+
+
+def _require_room(header: NiftiHeader, uri: str, folder: Path, zipped: bool) -> None:
+    """Refuse to unpack more than the file can hold, or than there is room for."""
+    file_system, path = file_system_of(uri)
+    packed = file_system.size(path)
+    if packed is not None and header.end > packed * (_GZIP_RATIO if zipped else 1) + HEADER_BYTES:
+        raise ImageError(
+            f"the image is truncated, or its header is wrong: it announces {header.end} bytes, more than a file of "
+            f"{packed} bytes can hold.",
+            where=uri,
+            hint=_CONVERT_AGAIN,
+        )
+    free = shutil.disk_usage(folder).free
+    if header.end > free:
+        raise ConfigurationError(
+            f"{uri} needs {header.end / 1e9:.3g} GB uncompressed; the folder has {free / 1e9:.3g} GB free.",
+            where=folder.parent,
+            hint="Free some space, or set TMPDIR to a folder with more.",
+        )
+
+
+def _view(path: Path, header: NiftiHeader, surplus: int, scale: float) -> NiftiImage:
+    from nibabel.arrayproxy import ArrayProxy
+
+    more = ("Bytes follow the voxels in the image file; they are not read.",) if surplus else ()
+    layout = (header.shape, header.stored_type, header.offset, header.slope, header.intercept)
     return NiftiImage(
-        shape=shape[::-1],
-        affine=affine,
-        header=_without_free_text(header),
-        stored_type=str(stored.dtype),
-        length_unit=length_unit,
+        shape=header.shape[::-1],
+        affine=header.affine,
+        header=header.raw,
+        stored_type=str(header.stored_type),
+        warnings=header.warnings + more,
         scale=scale,
-        _stored=stored.reshape(shape),
+        _stored=ArrayProxy(path, layout),
     )
-
-
-def _load(path: Path, uri: str) -> tuple[Any, Any, Any]:
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        image = nibabel.load(path)
-        assert isinstance(image, nibabel.Nifti1Pair)
-        return image.dataobj, image.header, image.affine
-    except (ImageFileError, HeaderDataError, ValueError, AssertionError) as error:
-        raise ImageError(
-            f"this is not a readable NIfTI image of {path.stat().st_size} bytes.", where=uri, hint=_FETCH_AGAIN
-        ) from error
-
-
-def _four_dimensions(shape: tuple[int, ...], uri: str) -> tuple[int, ...]:
-    """Return the shape as (x, y, z, frames); an image of three dimensions is one frame."""
-    four = (*shape, 1)[:4] if len(shape) == 3 else shape[:4]
-    if len(four) != 4 or math.prod(shape) != math.prod(four) or min(four) < 1:
-        raise ImageError(
-            f"the image has shape {shape}; a dynamic image has four dimensions (x, y, z, frame).",
-            where=uri,
-            hint="Merge the frames into one 4D image.",
-        )
-    return four
-
-
-def _require_real_numbers(kind: np.dtype[Any], uri: str) -> None:
-    if kind.kind not in "iuf":
-        raise ImageError(
-            f"the image holds values of type {kind}.", where=uri, hint="Convert it to integers with scale, or to float."
-        )
-
-
-def _require_complete(path: Path, stored: Any, uri: str) -> None:
-    expected = stored.offset + math.prod(stored.shape) * stored.dtype.itemsize
-    found = path.stat().st_size
-    if found < expected:
-        raise ImageError(
-            f"the image is truncated: {found} bytes (uncompressed) of the {expected} that its header announces.",
-            where=uri,
-            hint=_FETCH_AGAIN,
-        )
-
-
-def _without_free_text(header: Any) -> bytes:
-    blank = header.copy()
-    for name in _FREE_TEXT:
-        if name in blank:
-            blank[name] = b""
-    return bytes(blank.binaryblock)
 
 
 def read_labels(uri: str, image: NiftiImage) -> NDArray[np.int32]:
@@ -246,21 +272,60 @@ def read_labels(uri: str, image: NiftiImage) -> NDArray[np.int32]:
     Raises
     ------
     ImageError
-        If the label image is not on the image's grid or holds values that are not whole numbers.
+        If the label image has several frames, is not on the image's grid, or holds values that are not whole numbers
+        or that are beyond int32.
     """
     with open_image(uri) as labels:
-        if labels.shape != (1, *image.shape[1:]) or not np.allclose(labels.affine, image.affine, rtol=0, atol=1e-2):
+        if labels.shape[0] != 1:
+            raise ImageError(
+                f"the label image has {labels.shape[0]} frames.",
+                where=uri,
+                hint="Give an image of one label per voxel.",
+            )
+        if labels.shape[1:] != image.shape[1:] or not np.allclose(labels.affine, image.affine, rtol=0, atol=1e-2):
             raise ImageError(
                 f"the label image is on another grid (z, y, x = {labels.shape[1:]}) than the image {image.shape[1:]}, "
                 "or placed differently.",
                 where=uri,
                 hint="Resample the label image to the PET image, with nearest neighbour.",
             )
-        values = labels[0]
-    if not ((values == np.round(values)) & (np.abs(values) < _EXACT_INTEGERS)).all():
+        values = labels.unrounded()[0]
+    if values.dtype.kind == "f":
+        _require_whole(values, uri)
+    _require_storable(values, uri)
+    return np.asarray(values, dtype=np.int32)
+
+
+def _require_whole(values: NDArray[Any], uri: str) -> None:
+    if not np.isfinite(values).all():
+        raise ImageError(
+            "the label image holds values that are not finite (NaN or infinite).",
+            where=uri,
+            hint="Write 0 outside the regions, and store the labels as integers.",
+        )
+    if (values != np.round(values)).any():
         raise ImageError(
             "the label image holds values that are not whole numbers.",
             where=uri,
             hint="Resample labels with nearest neighbour, never by interpolation.",
         )
-    return values.astype(np.int32)
+    exact = 2.0 ** (np.finfo(values.dtype).nmant + 1)
+    if np.abs(values).max() > exact:
+        raise ImageError(
+            f"the label image holds labels up to {np.abs(values).max():.0f} as {values.dtype.name}, which rounds whole "
+            f"numbers beyond {exact:.0f}.",
+            where=uri,
+            hint="Store the labels as integers, as the atlas does.",
+        )
+
+
+def _require_storable(values: NDArray[Any], uri: str) -> None:
+    limits = np.iinfo(np.int32)
+    low, high = int(values.min()), int(values.max())
+    if low < limits.min or high > limits.max:
+        raise ImageError(
+            f"the label image holds {high if high > limits.max else low}; labels are stored as 32-bit integers, from "
+            f"{limits.min} to {limits.max}.",
+            where=uri,
+            hint="Number the labels anew, in the label image and in its table of names.",
+        )

@@ -55,6 +55,24 @@ class ScanSource:
     curves: str = DEFAULT_CURVES
 
 
+class ListingFault(NamedTuple):
+    """What is wrong with a scan already as its files are listed; in words, as a `DlifError` has them.
+
+    Attributes
+    ----------
+    message
+        What is wrong.
+    where
+        URI of the file or folder.
+    hint
+        What to do about it.
+    """
+
+    message: str
+    where: str
+    hint: str
+
+
 @dataclass(frozen=True)
 class ScanFiles:
     """The files of one scan; plain values only, so that it travels between processes.
@@ -75,6 +93,9 @@ class ScanFiles:
         Whether the scan has an image file. It is known from the names of files: the image may yet be unreadable.
     options
         Options with which the reader found the scan and opens it.
+    faults
+        What is wrong with the files as they were listed, for example that a folder can't be. A scan with a fault is
+        listed and planned like any other, and is refused with the fault when it is opened; `files` may lack some.
     """
 
     scan_id: str
@@ -85,6 +106,7 @@ class ScanFiles:
     session: str = ""
     has_image: bool = False
     options: ReaderOptions = NO_OPTIONS
+    faults: tuple[ListingFault, ...] = ()
 
     def role(self, name: str) -> tuple[str, ...]:
         """Return the URIs in a role, empty if there are none; only the reader knows what the role means."""
@@ -183,7 +205,7 @@ class Reader(Protocol):
         """List the scans at a source in the order of their ids.
 
         Only names of files are looked at. What a scan needs is checked when it is opened, so that one bad scan doesn't
-        hide the others.
+        hide the others. What can't be listed, or is misplaced, is among the `ScanFiles.faults` of its scan.
 
         Raises
         ------

@@ -16,6 +16,9 @@ __all__ = ["WHOLE_IMAGE", "LabelMeans", "label_means", "region_curves", "summary
 
 Array = NDArray[np.float64]
 
+#: More labels than any atlas has; an image of intensities taken for labels has as many.
+_MOST_LABELS = 10_000
+
 #: Numbers in one slab over all frames, 4 MB of float32; at least one plane is read.
 _SLAB_VALUES = 1 << 20
 
@@ -59,9 +62,10 @@ def label_means(image: ImageArray, labels: NDArray[np.int32], voxel_volume: floa
     Raises
     ------
     ImageError
-        If any value of the image, inside a label or not, is not finite; it says in which frames and how many.
+        If any value of the image, inside a label or not, is not finite; it says in which frames and how many. If there
+        are more labels than an atlas can have.
     """
-    values = np.unique(np.concatenate([np.unique(labels[planes]) for planes in _slabs(image.shape)]))
+    values = _values(labels, image.shape, where)
     voxels = np.zeros(len(values), dtype=np.intp)
     total = np.zeros((image.shape[0], len(values)))
     not_finite = np.zeros(image.shape[0], dtype=int)
@@ -85,6 +89,17 @@ def label_means(image: ImageArray, labels: NDArray[np.int32], voxel_volume: floa
 def summary_of(image: ImageArray, voxel_volume: float, where: str) -> ImageSummary:
     """An image in a few numbers for each frame, read once in slabs; parameters and errors as of `label_means`."""
     return label_means(image, np.broadcast_to(np.int32(1), image.shape[1:]), voxel_volume, where).image
+
+
+def _values(labels: NDArray[np.int32], shape: tuple[int, ...], where: str) -> NDArray[np.int32]:
+    values = np.unique(np.concatenate([np.unique(labels[planes]) for planes in _slabs(shape)]))
+    if len(values) > _MOST_LABELS:
+        raise ImageError(
+            f"its label image holds {len(values)} different labels, more than {_MOST_LABELS}.",
+            where=where,
+            hint="Give an image of region labels, not one of intensities.",
+        )
+    return values
 
 
 def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:

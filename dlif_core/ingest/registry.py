@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from dlif_core.errors import ConfigurationError, MissingInputError
+from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.ingest.bids.reader import PetBids
+from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
     ImageGeometry,
@@ -129,6 +130,7 @@ def open_scan(
     from dlif_core.ingest.examination import examined
     from dlif_core.ingest.groups import with_groups
 
+    _require_listed(files)
     with READERS.named(files.reader).open(files) as read:
         yield examined(with_groups(read, region_groups), accept)
 
@@ -139,9 +141,17 @@ def image_geometry(files: ScanFiles) -> ImageGeometry | None:
     Raises
     ------
     InputError
-        If the header can't be read.
+        If the header can't be read, or the scan has a fault of its files.
     """
+    _require_listed(files)
     return READERS.named(files.reader).geometry(files)
+
+
+def _require_listed(files: ScanFiles) -> None:
+    faults = Faults(f"{files.root}/")
+    for message, where, hint in files.faults:
+        faults.add(InputError(message, where=where, hint=hint))
+    faults.raise_any()
 
 
 def deciding_facts(files: ScanFiles) -> dict[str, str]:

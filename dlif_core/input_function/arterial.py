@@ -7,8 +7,8 @@ times a model of the parent fraction. Beyond the last sample all activities foll
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +19,15 @@ from dlif_core.blood_samples.parent_fraction import ParentFractionModel, fit_par
 from dlif_core.blood_samples.plasma import assumed_ratio, measured_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.series import Interpolation, Series, time_grid
-from dlif_core.blood_samples.tail import fit_tail, require_reach
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
 from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.sampled import SampledCurve, implausible_ratio, late_start, on_grid
 from dlif_core.scan import Acquisition, DynamicScan, is_fdg
 
 Array = NDArray[np.float64]
 
-#: Fewest samples that can describe the rise, the peak and the tail of an arterial curve.
-MIN_SAMPLES = 5
-# extrapolation over less than this share of the scan is recorded without a warning
-_NOTABLE_EXTRAPOLATION = 0.01
-# a first sample above this share of the peak means that the rise was not sampled
-_LATE_START = 0.5
 _POOR_FIT = 0.05
-# plasma to whole-blood ratios beyond this are found in no tracer and mean a mistaken unit
-_PLAUSIBLE_RATIO = (0.2, 5.0)
 
 
 class ArterialOptions(Options):
@@ -66,15 +58,6 @@ class ArterialOptions(Options):
     max_extrapolation: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-@dataclass(frozen=True, eq=False)
-class _Curve:
-    """Values on the time grid, their provenance and warnings."""
-
-    values: Array
-    provenance: dict[str, Any]
-    warnings: tuple[str, ...] = ()
-
-
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: ArterialOptions) -> InputFunction:
     """Arterial input function of a scan.
 
@@ -103,7 +86,7 @@ def arterial_curve(
     blood = merge(recordings)
     end = scan_end - options.delay_s
     time = time_grid(end, *_sample_times(blood))
-    whole_blood, plasma = _activities(blood, time, end, acquisition, options)
+    whole_blood, plasma = _activities(blood, time, acquisition, options)
     parent = _parent_fraction(blood, time, acquisition, options)
     warnings = blood.warnings + _late_start(blood) + whole_blood.warnings + plasma.warnings + parent.warnings
     provenance = {
@@ -130,18 +113,18 @@ def _sample_times(blood: ArterialBlood) -> list[Array]:
 
 
 def _activities(
-    blood: ArterialBlood, time: Array, end: float, acquisition: Acquisition, options: ArterialOptions
-) -> tuple[_Curve, _Curve]:
+    blood: ArterialBlood, time: Array, acquisition: Acquisition, options: ArterialOptions
+) -> tuple[SampledCurve, SampledCurve]:
     """Whole blood and total plasma."""
     if blood.whole_blood is None or blood.plasma is None:
-        return _from_one(blood, time, end, acquisition, options)
-    whole_blood = _on_grid(blood, "whole_blood", time, end, options)
+        return _from_one(blood, time, acquisition, options)
+    whole_blood = _on_grid(blood, "whole_blood", time, options)
     ratio = measured_ratio(blood)
     if _plasma_resolves_peak(blood):
-        plasma = _on_grid(blood, "plasma", time, end, options)
+        plasma = _on_grid(blood, "plasma", time, options)
     else:
         plasma = _plasma_by_ratio(ratio, whole_blood.values, time, options, blood.source)
-    return whole_blood, replace(plasma, warnings=plasma.warnings + _implausible(ratio))
+    return whole_blood, replace(plasma, warnings=plasma.warnings + implausible_ratio(ratio))
 
 
 def _plasma_resolves_peak(blood: ArterialBlood) -> bool:
@@ -153,57 +136,32 @@ def _plasma_resolves_peak(blood: ArterialBlood) -> bool:
 
 
 def _from_one(
-    blood: ArterialBlood, time: Array, end: float, acquisition: Acquisition, options: ArterialOptions
-) -> tuple[_Curve, _Curve]:
+    blood: ArterialBlood, time: Array, acquisition: Acquisition, options: ArterialOptions
+) -> tuple[SampledCurve, SampledCurve]:
     """Both curves from the only one that was measured."""
     ratio, name, warnings = assumed_ratio(time, acquisition)
     if blood.plasma is None:
-        whole_blood = _on_grid(blood, "whole_blood", time, end, options)
-        return whole_blood, _Curve(whole_blood.values * ratio, {"from": f"whole blood, ratio {name}"}, warnings)
-    plasma = _on_grid(blood, "plasma", time, end, options)
-    return _Curve(plasma.values / ratio, {"from": f"total plasma, ratio {name}"}, warnings), plasma
+        whole_blood = _on_grid(blood, "whole_blood", time, options)
+        return whole_blood, SampledCurve(whole_blood.values * ratio, {"from": f"whole blood, ratio {name}"}, warnings)
+    plasma = _on_grid(blood, "plasma", time, options)
+    return SampledCurve(plasma.values / ratio, {"from": f"total plasma, ratio {name}"}, warnings), plasma
 
 
-def _on_grid(blood: ArterialBlood, column: str, time: Array, end: float, options: ArterialOptions) -> _Curve:
+def _on_grid(blood: ArterialBlood, column: str, time: Array, options: ArterialOptions) -> SampledCurve:
     """One measured activity on the time grid, extrapolated to the scan end."""
-    series: Series = getattr(blood, column)
-    quantity = column.replace("_", " ")
-    _require_enough(series, quantity, end, blood.source)
-    share = require_reach(series, quantity, end, options.max_extrapolation, where=blood.source)
-    values = series.at(time, options.interpolation)
-    beyond = time > series.time[-1]
-    if not beyond.any():
-        return _Curve(values, {"from": "samples", "extrapolation": None})
-    tail = fit_tail(series, where=blood.source)
-    warning = f"{quantity} is extrapolated log-linearly from {tail.last:g} s to {end:g} s ({share:.0%} of the scan)."
-    return _Curve(
-        np.where(beyond, tail.at(time), values),
-        {"from": "samples", "extrapolation": tail.provenance},
-        (warning,) if share > _NOTABLE_EXTRAPOLATION else (),
+    return on_grid(
+        getattr(blood, column),
+        column.replace("_", " "),
+        time,
+        max_extrapolation=options.max_extrapolation,
+        interpolation=options.interpolation,
+        where=blood.source,
     )
-
-
-def _require_enough(series: Series, quantity: str, end: float, source: str) -> None:
-    within = int((series.time <= end).sum())
-    if within >= MIN_SAMPLES:
-        return
-    raise BloodError(
-        f"{within} arterial {quantity} samples lie within the scan (0 to {end:g} s), {MIN_SAMPLES} are needed; "
-        f"the file has {len(series.time)}, from {series.time[0]:g} to {series.time[-1]:g} s.",
-        where=source,
-        hint="Sample times count in seconds from TimeZero of the scan; check for clock times and lost samples.",
-    )
-
-
-def _implausible(ratio: Series | None) -> tuple[str, ...]:
-    if ratio is None or _PLAUSIBLE_RATIO[0] <= np.median(ratio.value) <= _PLAUSIBLE_RATIO[1]:
-        return ()
-    return (f"plasma is {np.median(ratio.value):.2g} times whole blood (median); check the units of both columns.",)
 
 
 def _plasma_by_ratio(
     ratio: Series | None, whole_blood: Array, time: Array, options: ArterialOptions, source: str
-) -> _Curve:
+) -> SampledCurve:
     """Total plasma from the whole-blood curve and the ratio measured at the plasma samples."""
     if ratio is None:
         raise BloodError(
@@ -219,33 +177,29 @@ def _plasma_by_ratio(
         "ratio range": [float(ratio.value.min()), float(ratio.value.max())],
         "ratio constant after [s]": float(ratio.time[-1]),
     }
-    return _Curve(whole_blood * values, provenance)
+    return SampledCurve(whole_blood * values, provenance)
 
 
-def _parent_fraction(blood: ArterialBlood, time: Array, acquisition: Acquisition, options: ArterialOptions) -> _Curve:
+def _parent_fraction(
+    blood: ArterialBlood, time: Array, acquisition: Acquisition, options: ArterialOptions
+) -> SampledCurve:
     series = blood.parent_fraction
     if series is None:
         without = "no parent fraction was measured; the parent plasma curve is total plasma, metabolites included."
         warnings = () if is_fdg(acquisition.tracer) else (without,)
-        return _Curve(np.ones_like(time), {"model": None}, warnings)
+        return SampledCurve(np.ones_like(time), {"model": None}, warnings)
     model = fit_parent_fraction(
         series.time, series.value, options.parent_fraction, options.parent_fraction_start, where=blood.source
     )
     error = model.root_mean_square_error
     poor = f"the {model.model} model misses the parent fractions by {error:.3f} (root mean square)."
-    return _Curve(model.at(time), model.provenance, (poor,) if error > _POOR_FIT else ())
+    return SampledCurve(model.at(time), model.provenance, (poor,) if error > _POOR_FIT else ())
 
 
 def _late_start(blood: ArterialBlood) -> tuple[str, ...]:
     series = blood.whole_blood or blood.plasma
     assert series is not None
-    share = series.value[0] / series.value.max()
-    if share <= _LATE_START:
-        return ()
-    return (
-        f"the first arterial sample ({series.time[0]:g} s) already has {share:.0%} of the highest activity; "
-        "the rise of the curve is a straight line from injection.",
-    )
+    return late_start(series)
 
 
 METHOD = Method("arterial", "Arterial blood", ArterialOptions, estimate)

@@ -156,7 +156,7 @@ def _improve(rows: Array, gram: Array, moment: Array) -> None:
 
 def blood_factor(curves: Array, timing: FrameTiming) -> int:
     """Index of the curve, of shape (factors, frames), that has least late activity for its peak."""
-    late = np.where(timing.mid > timing.start[0] + _LATE, timing.duration, 0.0)
+    late = np.where(timing.mid > timing.begin + _LATE, timing.duration, 0.0)
     return int(np.argmin(curves @ late / np.sort(curves, axis=1)[:, -3:].mean(axis=1)))
 
 

@@ -26,6 +26,7 @@ from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
+from dlif_core.finite import to_json
 from dlif_core.input_function.image_derived import curve_from_frames
 from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.region_curves import FoundRegions, region_curves, window_middles
@@ -102,7 +103,7 @@ class TrainingTable:
         from safetensors.numpy import save
 
         arrays = {name: getattr(self, name).astype(np.float16) for name in ("features", "body_weight", "ratio")}
-        metadata = {"covariance": json.dumps(vars(self.covariance)), "seeds": json.dumps(self.seeds)}
+        metadata = {"covariance": to_json(vars(self.covariance), where=path), "seeds": to_json(self.seeds, where=path)}
         path.write_bytes(save(arrays, metadata))
 
 

@@ -17,12 +17,13 @@ from dlif_core.input_function import (
     population,
     simultaneous,
 )
+from dlif_core.input_function.from_file import method as from_file
 from dlif_core.input_function.method import Method, Options
 from dlif_core.input_function.plausibility import require_plausible
 from dlif_core.registry import Registry
 from dlif_core.scan import DynamicScan
 
-_MODULES = (arterial, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population)
+_MODULES = (arterial, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population, from_file)
 
 #: Every input-function method by name; other packages add theirs by entry points of the group.
 METHODS: Registry[Method[Any]] = Registry(
@@ -71,11 +72,11 @@ def estimate(
     Raises
     ------
     ConfigurationError
-        If the method is unknown, or the options are those of another.
+        If the method is unknown, needs options, or the options are those of another.
     InputError
         If the method can't serve this scan, or its curve can't be that of this tissue; the message is the reason.
     """
-    options = METHODS.named(method).options() if options is None else options
+    options = METHODS.named(method).parse({}) if options is None else options
     curve = _with_options(method, options).function(scan, tuple(recordings), options)
     require_plausible(scan, curve, accept)
     return curve

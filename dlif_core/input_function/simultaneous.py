@@ -150,7 +150,7 @@ def cluster_curves(curves: Array, timing: FrameTiming) -> Array:
 def _arrival(curves: Array, timing: FrameTiming) -> float:
     """When the sum of the curves reaches a fifth of its early peak [min]."""
     total = curves.sum(axis=0)
-    early = total[timing.mid < timing.start[0] + 5 * _SECONDS].max()
+    early = total[timing.mid < timing.begin + 5 * _SECONDS].max()
     return float(timing.mid[int(np.argmax(total > 0.2 * early))]) / _SECONDS
 
 

@@ -88,8 +88,10 @@ def prepare(
         If the reference or the pilot region is not there, or there is no input function for a model that needs one.
     CurveError
         If the input function starts after the scan or ends before it.
+    FrameTimingError
+        If the settings can't be used with this frame schedule.
     ConfigurationError
-        If the settings can't be used with this frame schedule, or an argument is of another kind.
+        If an argument is of another kind.
     """
     require_kind(scan, DynamicScan, "scan")
     require_kind(settings, FitSettings, "settings")

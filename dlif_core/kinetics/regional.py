@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from dlif_core.curve import InputFunction
+from dlif_core.finite import to_json
 from dlif_core.kinetics.compartment.regions import CompartmentRegions, RegionFit
 from dlif_core.kinetics.context import Array, Estimator, FitStatus
 from dlif_core.kinetics.plausible import marked
@@ -46,7 +46,7 @@ def fit_regions(scan: DynamicScan, curve: InputFunction | None, settings: FitSet
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If the settings can't be used with this frame schedule.
     """
     prepared = prepare(scan, curve, settings, regional=True)
@@ -121,8 +121,8 @@ def fit_attributes(prepared: Preparation) -> dict[str, Any]:
     settings, curve = prepared.settings, prepared.context.input_function
     attributes: dict[str, Any] = {
         "model": settings.model,
-        "settings": json.dumps(prepared.asked.as_record(), sort_keys=True),
-        "found": json.dumps(dict(prepared.found), sort_keys=True),
+        "settings": to_json(prepared.asked.as_record(), where=settings.model, sort_keys=True),
+        "found": to_json(dict(prepared.found), where=settings.model, sort_keys=True),
         "input_function": "" if curve is None else curve.method,
     }
     if settings.t_star is not None:

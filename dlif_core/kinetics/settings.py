@@ -152,9 +152,9 @@ class FitSettings:
         Raises
         ------
         ConfigurationError
-            If a number is still to be found, or there are too few frames for the model.
+            If a number is still to be found.
         FrameTimingError
-            If there is one frame, and the model needs the change in time.
+            If there are too few frames for the model.
         """
         if self.to_be_found:
             hint = "Give a number, or let `prepare` find it."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.errors import FrameTimingError, InputError
 from dlif_core.kinetics.context import require_kind
 from dlif_core.kinetics.settings import FitSettings
 from dlif_core.registry import suggestion
@@ -74,7 +74,7 @@ def frame_weights(scan: DynamicScan, settings: FitSettings) -> Array:
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If weights are given, but not one for every frame, or scan or settings are objects of another kind.
     """
     require_kind(scan, DynamicScan, "scan")
@@ -98,7 +98,7 @@ def frame_weights(scan: DynamicScan, settings: FitSettings) -> Array:
 
 def _given(weights: tuple[float, ...], frames: int) -> Array:
     if len(weights) != frames:
-        raise ConfigurationError(
+        raise FrameTimingError(
             f"expected {frames} weights, one for every frame, got {len(weights)}.",
             where="fit setting weights",
             hint="Give one for every frame, or the name of a scheme.",

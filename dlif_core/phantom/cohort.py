@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError, MissingInputError
+from dlif_core.finite import to_json
 from dlif_core.phantom.mouse import draw_mouse
 from dlif_core.phantom.physiology import OrganKinetics
 from dlif_core.phantom.population import Draw, Population, draw
@@ -271,4 +272,4 @@ def _read_image(path: Path) -> NDArray[Any]:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(to_json(content, where=path, indent=2) + "\n")

@@ -16,7 +16,6 @@ Volumes have voxels of 1 mm and an affine that puts them in place on the scan.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from dlif_core.finite import nulled, to_json
 from dlif_core.report.figure import save
 from dlif_core.report.learned import paint_course, paint_matrix, paint_pictures
 
@@ -52,8 +52,8 @@ def write_explanation(folder: Path, explanation: xr.Dataset, about: Mapping[str,
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = {**about, **explanation_record(explanation)}
-    (folder / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-    frame_table(explanation).to_csv(folder / "frames.tsv", sep="\t", index=False, float_format="%.6g")
+    (folder / RECORD).write_text(to_json(nulled(record), where=folder / RECORD, indent=1), encoding="utf-8")
+    frame_table(explanation).to_csv(folder / "frames.tsv", sep="\t", index=False, na_rep="n/a", float_format="%.6g")
     for name in ("weight_map", "mean_activity"):
         _write_volume(folder / f"{name.replace('_', '-')}.nii.gz", explanation, explanation[name])
     for index, name in enumerate(explanation["target"].to_numpy()):

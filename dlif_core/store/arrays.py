@@ -13,7 +13,8 @@ import numpy as np
 import xarray as xr
 import zarr
 from numpy.typing import ArrayLike, DTypeLike
-from zarr.codecs import BloscCodec
+from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.array_spec import ArrayConfigParams
 from zarr.errors import UnstableSpecificationWarning, ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore
@@ -30,8 +31,10 @@ _WRITE_EMPTY: ArrayConfigParams = {"write_empty_chunks": True}
 _PART_BYTES = 4_000_000
 
 
-def _compressor() -> BloscCodec:
-    return BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
+def _compressors(*, text: bool = False) -> tuple[BytesBytesCodec, ...]:
+    """Compression, and a checksum: a changed byte of what is compressed is otherwise read as another number."""
+    packed = ZstdCodec() if text else BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
+    return packed, Crc32cCodec()
 
 
 def _zarr_store(uri: str) -> LocalStore | FsspecStore:
@@ -63,7 +66,8 @@ def write_dataset(uri: str, dataset: xr.Dataset, group: str) -> None:
     plain = plain.assign_coords({name: plain[name].astype(object) for name in fixed_text if name in plain.coords})
     plain = plain.assign({name: plain[name].astype(object) for name in fixed_text if name not in plain.coords})
     packed = {
-        name: {"compressors": _compressor()} for name, variable in plain.variables.items() if variable.dtype.kind != "O"
+        name: {"compressors": _compressors(text=variable.dtype.kind == "O")}
+        for name, variable in plain.variables.items()
     }
     with _known_warnings_silenced():
         plain.to_zarr(
@@ -100,7 +104,7 @@ def create_array(
         dimension_names=tuple(dims),
         attributes=dict(attrs),
         fill_value=fill_value,
-        compressors=_compressor(),
+        compressors=_compressors(),
         zarr_format=3,
     )
 
@@ -224,6 +228,29 @@ def require_written(uri: str) -> None:
         _require_written(array, f"{uri}/{name}")
 
 
+def has_checksums(uri: str) -> bool:
+    """Whether every array notices by itself, when it is read, that its bytes have changed; earlier ones don't."""
+    return all(any(isinstance(codec, Crc32cCodec) for codec in array.compressors) for _, array in _arrays(uri))
+
+
+def unreadable_part(uri: str) -> str:
+    """What of a product can't be read, in words; empty if all of it can."""
+    try:
+        arrays = list(_arrays(uri))
+    except Exception as fault:  # whatever changed bytes may lead to
+        return f"its metadata can't be read ({fault})."
+    for name, array in arrays:
+        try:
+            _require_written(array, name)
+        except StoreError as fault:
+            return f"array {name!r}: {fault.message}"
+        try:
+            read_back(uri, [(name, region) for region in _regions(array)])
+        except StoreError:
+            return f"array {name!r} can't be read."
+    return ""
+
+
 def _arrays(uri: str) -> Iterator[tuple[str, zarr.Array[Any]]]:
     for name, member in open_group(uri).members(max_depth=None):
         if isinstance(member, zarr.Array):
@@ -239,9 +266,7 @@ def _require_written(array: zarr.Array[Any], where: str) -> None:
     chunks_per_unit = math.prod(_write_unit(array)) // math.prod(array.chunks) if array.shape else 1
     written = array.nchunks_initialized // chunks_per_unit
     if written != len(regions):
-        raise StoreError(
-            f"{written} of {len(regions)} shards are written.", where=where, hint="Write every region of blocks()."
-        )
+        raise StoreError(f"{written} of {len(regions)} shards are written.", where=where, hint="Write all of them.")
 
 
 def open_group(uri: str) -> zarr.Group:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.errors import MissingInputError
+from dlif_core.errors import InputError, MissingInputError
+from dlif_core.finite import to_json
 from dlif_core.store.folder import FSSPEC_OPTIONS, file_digest
 from dlif_core.store.layout import DIGEST_CACHE
 from dlif_core.store.store import Store
@@ -48,8 +51,8 @@ class InputDigests:
         except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return {}  # only a cache: what can't be read is computed again
 
-    def of(self, uris: Iterable[str]) -> dict[str, str]:
-        """Digest of each file.
+    def of(self, uris: Iterable[str]) -> dict[str, str | InputError]:
+        """Digest of each file, or why there is none: a file that can't be read hides no other.
 
         Parameters
         ----------
@@ -58,40 +61,65 @@ class InputDigests:
 
         Returns
         -------
-        URI to hexadecimal sha256, in the given order.
-
-        Raises
-        ------
-        MissingInputError
-            If a file isn't there.
+        URI to hexadecimal sha256, or to the fault of a file that can't be read, in the given order. The message of a
+        fault is the same until something changes.
         """
         names = list(uris)
         with ThreadPoolExecutor(_THREADS) as pool:
-            entries = dict(zip(names, pool.map(self._entry, names), strict=True))
+            found = dict(zip(names, pool.map(self._entry, names), strict=True))
+        entries = {uri: entry for uri, entry in found.items() if isinstance(entry, _Entry)}
         if any(self._known.get(uri) != entry for uri, entry in entries.items()):
             self._remember(entries)
-        return {uri: entry.sha256 for uri, entry in entries.items()}
+        return {uri: entry.sha256 if isinstance(entry, _Entry) else entry for uri, entry in found.items()}
 
-    def _entry(self, uri: str) -> _Entry:
-        fs, path = fsspec.url_to_fs(uri, **FSSPEC_OPTIONS)
+    def _entry(self, uri: str) -> _Entry | InputError:
         try:
+            fs, path = fsspec.url_to_fs(uri, **FSSPEC_OPTIONS)
             info = fs.info(path)
-            size, stamp = int(info["size"]), _stamp(info)
+            if info["type"] in ("directory", "other"):
+                return InputError("it is no file with content.", where=uri, hint="Put the file itself in its place.")
+            size, stamp = int(info["size"] or 0), _stamp(info)
             known = self._known.get(uri)
             if known and stamp and (known.size, known.stamp) == (size, stamp):
+                _require_readable(fs, path)
                 return known
             return _Entry(size, stamp, file_digest(fs, path))
-        except FileNotFoundError as error:
-            raise MissingInputError(
-                "the file is not there.", where=uri, hint="Restore it, or drop the scan."
-            ) from error
+        except Exception as error:  # each kind of filesystem has errors of its own
+            return _fault(error, uri)
 
     def _remember(self, entries: dict[str, _Entry]) -> None:
         # others write here too; what they know is taken along, and what is lost in a race is only read again
         self._known = self._load() | self._known | entries
         cache = {uri: asdict(entry) for uri, entry in sorted(self._known.items())}
-        self._folder.write(DIGEST_CACHE, json.dumps(cache, indent=1).encode())
+        self._folder.write(DIGEST_CACHE, to_json(cache, where=DIGEST_CACHE, indent=1).encode())
 
 
 def _stamp(info: dict[str, Any]) -> str:
     return next((str(info[key]) for key in _STAMPS if info.get(key)), "")
+
+
+def _require_readable(fs: Any, path: str) -> None:
+    """A change of permissions leaves size and time as they were."""
+    if isinstance(fs, LocalFileSystem):
+        with fs.open(path, "rb"):
+            pass
+
+
+def _fault(error: Exception, uri: str) -> InputError:
+    """What is wrong, in words that hold no number of a request or time: it decides whether the scan is read again."""
+    if isinstance(error, FileNotFoundError):
+        return _missing(uri)
+    if isinstance(error, PermissionError):
+        return InputError("the file may not be read.", where=uri, hint="Get the permission to read it (`chmod u+r`).")
+    reason = (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
+    return InputError(f"the file can't be read: {reason}.", where=uri, hint="Check the disk or the connection.")
+
+
+def _missing(uri: str) -> MissingInputError:
+    if os.path.islink(uri):
+        return MissingInputError(
+            f"the file is not there: it is a link to {os.readlink(uri)}, which leads nowhere.",
+            where=uri,
+            hint="Fetch it, with `git annex get` for instance, or drop the scan.",
+        )
+    return MissingInputError("the file is not there.", where=uri, hint="Restore it, or drop the scan.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from dlif_core.finite import to_json
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -35,8 +36,8 @@ class Fingerprint:
     @property
     def digest(self) -> str:
         """sha256 of the canonical JSON of the parts, as hexadecimal digits."""
-        canonical = json.dumps(self.parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        canonical = to_json(self.parts, where="fingerprint", sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()
 
     def changes(self, committed: Mapping[str, str]) -> tuple[str, ...]:
         """List what changed since a product was committed, one readable line for each part.

@@ -60,9 +60,9 @@ class Folder:
 
     def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Bytes of many files at once; those that vanish meanwhile are left out."""
-        paths = {self._at(key): key for key in keys}
-        found = self.fs.cat(list(paths), on_error="omit") if paths else {}
-        return {paths[path]: bytes(data) for path, data in found.items()}
+        names = list(keys)
+        found = self.fs.cat_ranges([self._at(key) for key in names], None, None, on_error="return") if names else []
+        return {key: bytes(data) for key, data in zip(names, found, strict=True) if not isinstance(data, Exception)}
 
     def write(self, key: str, data: bytes) -> None:
         """Write a file at once: a reader sees the old bytes or the new, never a part."""

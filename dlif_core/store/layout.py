@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -29,6 +30,15 @@ MARKER_FILE = "commit.json"
 GROUP_FILE = "zarr.json"
 STAGING = ".staging"
 DIGEST_CACHE = ".cache/digests.json"
+
+#: What to do about a product that is not as it was committed.
+REMAKE = "Delete this folder and run the study again."
+
+#: Letters of names, in words for messages.
+LETTERS = "the letters a to z and A to Z, digits and . _ + -"
+
+#: Longest part of a name. With what the store adds to it, it stays below the 255 bytes of a file system.
+LONGEST_PART = 128
 
 # Characters that mean the same in a local path, an S3 key and a shell; "!" is left for staging names.
 _PATH = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)*")
@@ -89,9 +99,33 @@ def require_path(path: str, *, where: object = "") -> str:
         raise StoreError(
             f"{path!r} can't be a name in the store.",
             where=where,
-            hint="Use letters, digits and . _ + - in parts that are joined by /.",
+            hint=f"Use {LETTERS}, in parts that are joined by /.",
         )
     return path
+
+
+def is_part(text: str, longest: int = LONGEST_PART) -> bool:
+    """Whether a text can be one part of a product's name."""
+    return len(text) <= longest and "/" not in text and _PATH.fullmatch(text) is not None and text != MARKER_FILE
+
+
+def part_for(text: str) -> str:
+    """Part of a product's name for any text: the text itself where it can be one, else what can be read of it.
+
+    A shortened or changed text ends with a digest of the whole, so that no two texts have the same part.
+
+    Examples
+    --------
+    >>> part_for("sub-01_ses-baseline")
+    'sub-01_ses-baseline'
+    >>> part_for("Maus ä")
+    'Maus_-ea1a86bf4ac8'
+    """
+    if is_part(text):
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    readable = re.sub(r"[^A-Za-z0-9._+-]+", "_", text).lstrip(".")
+    return f"{readable[: LONGEST_PART - 13]}-{digest}"
 
 
 def ancestors(name: str) -> tuple[str, ...]:

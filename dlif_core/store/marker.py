@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from dlif_core.errors import ProductDamagedError, SchemaVersionError, StoreError
-from dlif_core.store.layout import SCHEMA_VERSION
+from dlif_core.finite import to_json
+from dlif_core.store.layout import REMAKE, SCHEMA_VERSION
 
 Status = Literal["success", "excluded", "unavailable", "failed"]
 
@@ -60,7 +61,8 @@ class Marker:
 
     def to_json(self) -> bytes:
         """The marker as stored in the file."""
-        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
+        text = to_json(asdict(self), where=self.product, indent=2, ensure_ascii=False)
+        return f"{text}\n".encode("utf-8", "backslashreplace")
 
     @classmethod
     def from_json(cls, data: bytes, *, where: object) -> Marker:
@@ -79,9 +81,7 @@ class Marker:
             lists = {name: tuple(fields.get(name, ())) for name in ("warnings", "findings")}
             return cls(**fields | lists)
         except (ValueError, TypeError, KeyError) as error:
-            raise ProductDamagedError(
-                "the commit marker can't be read.", where=where, hint="Delete the product and run again."
-            ) from error
+            raise ProductDamagedError("the commit marker can't be read.", where=where, hint=REMAKE) from error
 
 
 def require_schema(version: object, *, where: object) -> None:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
+from dlif_core.finite import to_json
+
 # Whether a process on another machine is alive is not known; no product takes longer than this.
 _PATIENCE_S = 24 * 3600.0
 
@@ -41,7 +43,7 @@ class Owner:
 
     def to_json(self) -> bytes:
         """The owner as stored in the staging area."""
-        return json.dumps(asdict(self)).encode()
+        return to_json(asdict(self), where="owner").encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Owner | None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from dlif_core.errors import StoreError
+from dlif_core.finite import require_finite
 from dlif_core.store.fingerprint import Fingerprint
 from dlif_core.store.folder import Folder
 from dlif_core.store.layout import (
@@ -82,7 +83,7 @@ class Staging:
             arrays.create_group(self.uri)
         self._has_group = True
 
-    def write_dataset(self, dataset: xr.Dataset, group: str = "") -> None:
+    def write_dataset(self, dataset: xr.Dataset, group: str = "", may_miss: Sequence[str] = ()) -> None:
         """Write a dataset.
 
         Parameters
@@ -91,9 +92,17 @@ class Staging:
             Attributes may be text, numbers and lists of them. Encodings are dropped.
         group
             Group below the product, or "" for the product itself.
+        may_miss
+            Names of variables whose values may be NaN, which means missing; with ``*`` and ``?``.
+
+        Raises
+        ------
+        NotFiniteError
+            If a value of another variable is not finite.
         """
         from dlif_core.store import arrays
 
+        require_finite(dataset, may_miss, where=self._area.name)
         self._require_group()
         arrays.write_dataset(self.uri, dataset, require_path(group, where=self.uri) if group else "")
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from dlif_core.errors import ProductDamagedError, ProductMissingError, SchemaVersionError, StoreError
+from dlif_core.errors import (
+    ConfigurationError,
+    InputError,
+    ProductDamagedError,
+    ProductMissingError,
+    SchemaVersionError,
+    StoreError,
+)
+from dlif_core.finite import to_json
 from dlif_core.store.folder import Folder, open_folder
 from dlif_core.store.layout import (
     FORMAT,
+    GROUP_FILE,
     MARKER_FILE,
+    REMAKE,
     ROOT_FILE,
     SCHEMA_VERSION,
     STAGING,
@@ -134,16 +146,48 @@ class Store:
             If a file changed, vanished or was added.
         """
         if self.folder.digest(name) != self._require(name).content:
+            part = self._unreadable_part(name)
             raise ProductDamagedError(
-                "its files differ from those that were committed.",
+                "its files differ from those that were committed" + (f"; {part}" if part else "."),
                 where=self.uri_of(name),
-                hint="Delete the product and run again.",
+                hint=REMAKE,
             )
+
+    def _unreadable_part(self, name: str) -> str:
+        from dlif_core.store import arrays
+
+        return arrays.unreadable_part(self.uri_of(name)) if self.folder.exists(f"{name}/{GROUP_FILE}") else ""
+
+    @contextmanager
+    def blaming(self, names: Iterable[str]) -> Iterator[None]:
+        """Read products in a block: a fault that comes of a damaged one of them is told as such.
+
+        Parameters
+        ----------
+        names
+            The products that are read; those that aren't committed are left out.
+
+        Raises
+        ------
+        ProductDamagedError
+            In place of any fault in the block but one of the input data or the settings, if one of the products is not
+            as it was committed.
+        """
+        try:
+            yield
+        except (ConfigurationError, InputError, ProductDamagedError):
+            raise
+        except Exception:
+            for name in names:
+                if self.marker(name) is not None:
+                    self.verify(name)
+            raise
 
     def require_whole(self, name: str) -> None:
         """Refuse a product of which a shard has vanished; without this, Zarr would read it as fill value.
 
-        Quick: shards are counted, not read. `verify` compares every byte.
+        Quick: shards are counted, not read; a changed byte is noticed when it is read. Only products from before
+        arrays had checksums are read and compared, as `verify` does.
 
         Raises
         ------
@@ -157,12 +201,12 @@ class Store:
         self._require(name)
         try:
             arrays.require_written(self.uri_of(name))
-        except (StoreError, FileNotFoundError) as error:
-            raise ProductDamagedError(
-                f"a part of it is missing: {error}",
-                where=self.uri_of(name),
-                hint="Delete the product's folder and run again.",
-            ) from error
+            sealed = arrays.has_checksums(self.uri_of(name))
+        except Exception as error:  # whatever changed bytes may lead to
+            part = self._unreadable_part(name) or f"its metadata can't be read ({error})."
+            raise ProductDamagedError(f"it is damaged: {part}", where=self.uri_of(name), hint=REMAKE) from error
+        if not sealed:
+            self.verify(name)
 
     def open_dataset(self, name: str, group: str = "") -> xr.Dataset:
         """A product's dataset; values are read when they are used.
@@ -283,5 +327,5 @@ def create_store(uri: str) -> Store:
     folder = open_folder(uri)
     if not folder.exists(ROOT_FILE):
         about = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
-        folder.write(ROOT_FILE, (json.dumps(about, indent=2) + "\n").encode())
+        folder.write(ROOT_FILE, (to_json(about, where=ROOT_FILE, indent=2) + "\n").encode())
     return open_store(uri)

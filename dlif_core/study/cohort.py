@@ -14,6 +14,7 @@ from dlif_core.report import Comparison
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.sessions import retest_reliability, session_ratio
 from dlif_core.statistics.tables import parameter_names, region_table
+from dlif_core.store.layout import part_for
 from dlif_core.study.config import SessionComparison
 from dlif_core.study.input_functions import read_input_function
 from dlif_core.study.job import CohortJob, CohortScan
@@ -128,7 +129,7 @@ def _compare(wanted: SessionComparison, fits: dict[str, xr.Dataset]) -> Iterable
     first, second = wanted.sessions
     for fit, table in fits.items():
         for parameter in parameter_names(table):
-            name = f"{wanted.kind}_{fit}_{parameter}_{first}_{second}"
+            name = part_for(f"{wanted.kind}_{fit}_{parameter}_{first}_{second}")
             yield ComparedParameter(name, parameter, _comparison(wanted, fit, table, parameter))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -26,6 +27,7 @@ from dlif_core.input_function.learned import LearnedOptions
 from dlif_core.kinetics import FitSettings, Model
 from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
+from dlif_core.store.layout import LETTERS, is_part
 from dlif_core.validation import Section, unknown_key, validated, validated_each
 from dlif_core.yaml_files import read_yaml
 
@@ -89,10 +91,24 @@ class Regions(Section):
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
+#: Longest name of an analysis; with the scan's name it makes the names of products.
+_LONGEST_NAME = 64
+_LONGEST_TITLE = 1000
+
+
 def _part_of_a_path(name: str) -> str:
-    """The name of an analysis, which products carry in their paths."""
-    if name.startswith(".") or {"/", "\\"} & set(name):
-        raise ValueError("a name has no / or \\ and does not begin with a dot")
+    """A name that products carry in their paths."""
+    if name and not is_part(name, _LONGEST_NAME):
+        raise ValueError(
+            f"a name has {LETTERS} only, does not begin with a dot and has at most {_LONGEST_NAME} letters"
+        )
+    return name
+
+
+def _writable(name: str) -> str:
+    """A name that reports, terminals and file formats can show."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name) or len(name) > _LONGEST_TITLE:
+        raise ValueError(f"a name has no control characters, and at most {_LONGEST_TITLE} letters")
     return name
 
 
@@ -224,7 +240,7 @@ class StudyConfig(Section):
         leave out the options of a method.
     """
 
-    name: str
+    name: Annotated[str, AfterValidator(_writable)]
     data: DataSource
     output: str
     scans: tuple[str, ...] = ("*",)
@@ -313,7 +329,9 @@ def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
     """Validate the content of a study file; relative paths in it are relative to the file `where`."""
     config = validated(StudyConfig, content, where=where, hint="Correct the study file.")
     data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent)})
-    return config.model_copy(update={"data": data, "output": _absolute(config.output, where.parent)})
+    methods = {name: options.relative_to(where.parent) for name, options in config.input_functions.items()}
+    output = _absolute(config.output, where.parent)
+    return config.model_copy(update={"data": data, "output": output, "input_functions": methods})
 
 
 def _absolute(uri: str, folder: Path) -> str:

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dlif_core.errors import ConfigurationError, InputError, StoreError
 from dlif_core.store import Marker, Store, create_store
 from dlif_core.store.digests import InputDigests
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.scans import included_scans
+from dlif_core.study.products import stored_name
+from dlif_core.study.scans import included_scans, unreachable, with_unreadable
 from dlif_core.study.stages import STAGES, CohortStage, ScanPlan, ScanStage
 from dlif_core.study.step import RESULT_OF, Markers, Plan, PlannedStep, State, Step
 
@@ -22,8 +24,33 @@ if TYPE_CHECKING:
 
 
 def open_study_store(config: StudyConfig) -> Store:
-    """The study's output store, made if there is none."""
-    return create_store(config.output)
+    """The study's output store, made if there is none.
+
+    Raises
+    ------
+    ConfigurationError
+        If there can be none: it can't be reached or written, or it lies among the data.
+    StoreError
+        If what lies there can't be used.
+    """
+    _require_outside(config.output, config.data.uri)
+    try:
+        return create_store(config.output)
+    except StoreError:
+        raise
+    except Exception as fault:  # each kind of filesystem has errors of its own
+        raise unreachable(config.output, "output", fault) from fault
+
+
+def _require_outside(output: str, data: str) -> None:
+    """Refuse an output that would be taken for data; below ``derivatives`` readers know it."""
+    inner = f"{output.rstrip('/')}/".removeprefix(f"{data.rstrip('/')}/")
+    if inner != f"{output.rstrip('/')}/" and not inner.startswith("derivatives/"):
+        raise ConfigurationError(
+            f"the output lies inside the data, {data}.",
+            where=output,
+            hint="Choose another `output`: beside the data, or a folder below derivatives of its own.",
+        )
 
 
 def make_plan(config: StudyConfig, store: Store) -> Plan:
@@ -41,9 +68,11 @@ def make_plan(config: StudyConfig, store: Store) -> Plan:
     ConfigurationError
         If the data folder holds no scan that the study includes.
     """
-    files = included_scans(config)
-    digests = InputDigests(store).of({uri for scan in files.values() for uri in scan.inputs().values()})
-    steps = [step for scan in files.values() for step in scan_steps(config, scan, digests)]
+    listed = included_scans(config)
+    found = InputDigests(store).of({uri for scan in listed.values() for uri in scan.inputs().values()})
+    digests = {uri: f"unreadable: {one.message}" if isinstance(one, InputError) else one for uri, one in found.items()}
+    steps = [step for scan in listed.values() for step in scan_steps(config, scan, digests)]
+    files = {name: with_unreadable(scan, found) for name, scan in listed.items()}
     return assess(config, files, steps, store)
 
 
@@ -69,7 +98,7 @@ def assess(config: StudyConfig, files: Mapping[str, ScanFiles], steps: Iterable[
         Steps of the scans, each after those that it reads.
     """
     markers = store.products().get
-    assessed = _assess_all(steps, markers)
+    assessed = [_with_notes(planned, files) for planned in _assess_all(steps, markers)]
     return Plan(steps=(*assessed, *_assess_cohort(config, list(files), assessed, markers)), files=files)
 
 
@@ -88,6 +117,17 @@ def _assess(step: Step, markers: Markers, known: Mapping[str, PlannedStep]) -> P
     if _is_current(step, markers):
         return PlannedStep(step, State.CURRENT)
     return PlannedStep(step, State.RUN, _reasons(step, markers(step.product)))
+
+
+def _with_notes(planned: PlannedStep, files: Mapping[str, ScanFiles]) -> PlannedStep:
+    """The step that reads a scan's files, with what is known of them and of the scan's name before it runs."""
+    step = planned.step
+    if planned.state is not State.RUN or step.upstream:
+        return planned
+    notes = [f"to be excluded: {fault.where}: {fault.message} {fault.hint}" for fault in files[step.scan].faults]
+    if stored_name(step.scan) != step.scan:
+        notes.append(f"stored as {stored_name(step.scan)}")
+    return replace(planned, reasons=(*planned.reasons, *notes))
 
 
 def _reasons(step: Step, marker: Marker | None) -> tuple[str, ...]:

@@ -5,18 +5,43 @@ What belongs to one scan lies in the scan's Zarr group, so that one folder holds
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from dlif_core.store.layout import part_for
+
+if TYPE_CHECKING:
+    from dlif_core.store import Store
+
 #: Product of the whole study: datasets, tables and the report of the cohort.
 COHORT = "cohort"
 
 #: Prefix of the reports of scans.
 REPORTS = "reports/"
 
+#: Part of a fingerprint that holds the name of a scan that has another name in the store.
+SCAN_NAME = "scan"
+
 _FAILURES = "failures"
+
+
+def stored_name(scan: str) -> str:
+    """Name of a scan in the store: its own, unless that is too long or has letters that no name in a store has."""
+    return part_for(scan)
 
 
 def source_name(scan: str) -> str:
     """Product name of a scan as ingested."""
     return f"{_scan_group(scan)}/source"
+
+
+def ingested_scans(store: Store) -> list[str]:
+    """Names of the scans of which a store holds what was ingested, in order."""
+    found = store.products("scans/").items()
+    return sorted(
+        marker.parts.get(SCAN_NAME, name.split("/")[1].removesuffix(".zarr"))
+        for name, marker in found
+        if name.endswith("/source") and marker.status == "success"
+    )
 
 
 def input_function_name(scan: str, method: str) -> str:
@@ -41,7 +66,7 @@ def selection_name(scan: str) -> str:
 
 def report_name(scan: str) -> str:
     """Product name of a scan's report."""
-    return f"{REPORTS}{scan}"
+    return f"{REPORTS}{stored_name(scan)}"
 
 
 def failure_name(product: str) -> str:
@@ -50,4 +75,4 @@ def failure_name(product: str) -> str:
 
 
 def _scan_group(scan: str) -> str:
-    return f"scans/{scan}.zarr"
+    return f"scans/{stored_name(scan)}.zarr"

@@ -54,14 +54,21 @@ def run_step(job: Job, executor: Executor) -> Outcome:
     if blockers:
         return Outcome(job.step, "blocked", "; ".join(blockers))
     started = time.perf_counter()
-    for name in job.step.needs:
+    for name in _read_by(job):
         job.store.require_whole(name)
     try:
-        STAGES[job.step.stage].run(job, executor)
+        with job.store.blaming(job.step.upstream):
+            STAGES[job.step.stage].run(job, executor)
     except InputError as fault:
         return _refuse(job, fault, time.perf_counter() - started)
     _forget_failure(job)
     return Outcome(job.step, "success")
+
+
+def _read_by(job: Job) -> list[str]:
+    """Products with a result that the step needs, or of which it takes one."""
+    markers = {name: job.store.marker(name) for name in job.step.needs + job.step.any_of}
+    return [name for name, marker in markers.items() if marker and marker.status == "success"]
 
 
 def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:

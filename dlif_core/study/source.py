@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,12 @@ import numpy as np
 import xarray as xr
 
 from dlif_core.blood_samples.recording import BloodRecording
+from dlif_core.finite import to_json
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import Acquisition, DynamicScan, ImageArray, RegionCurves
 from dlif_core.store import Staging, Store, blocks, image_chunking
 from dlif_core.store.arrays import write_shard
+from dlif_core.store.layout import part_for
 from dlif_core.study.products import source_name
 
 if TYPE_CHECKING:
@@ -39,11 +40,13 @@ def write_source(staging: Staging, ingested: IngestedScan) -> None:
         The open scan; its image may lie on disk.
     """
     scan = ingested.scan
-    staging.write_dataset(_tables(ingested))
+    staging.write_dataset(_tables(ingested), may_miss=("region_volume",))
     if scan.activity is not None:
         _write_images(staging, scan, scan.activity)
     for recording in ingested.blood:
-        staging.write_dataset(_blood_dataset(recording), group=f"blood/{recording.name}")
+        staging.write_dataset(
+            _blood_dataset(recording), group=_blood_group(recording.name), may_miss=tuple(_BLOOD_COLUMNS)
+        )
 
 
 def _tables(ingested: IngestedScan) -> xr.Dataset:
@@ -55,7 +58,7 @@ def _tables(ingested: IngestedScan) -> xr.Dataset:
         "label_names": {str(label): name for label, name in scan.label_names.items()},
         "blood_recordings": [recording.name for recording in ingested.blood],
         "warnings": list(ingested.warnings),
-        "provenance": json.dumps(ingested.provenance, sort_keys=True, default=str),
+        "provenance": to_json(ingested.provenance, where=scan.regions.source, sort_keys=True, default=str),
         "nifti_header": base64.b64encode(ingested.header).decode(),
     }
     if scan.affine is not None:
@@ -101,6 +104,10 @@ def _write_images(staging: Staging, scan: DynamicScan, image: ImageArray) -> Non
             write_shard(staging.uri, "labels", block, np.asarray(scan.labels[block], dtype=np.int32))
 
 
+def _blood_group(recording: str) -> str:
+    return f"blood/{part_for(recording)}"
+
+
 def _blood_dataset(recording: BloodRecording) -> xr.Dataset:
     columns = {
         name: ("sample", getattr(recording, name), attributes)
@@ -110,7 +117,12 @@ def _blood_dataset(recording: BloodRecording) -> xr.Dataset:
     time = ("sample", recording.time, {"long_name": "time from injection", "units": "s"})
     return xr.Dataset(
         {"time": time, **columns},
-        attrs={"arterial": int(recording.arterial), "source": recording.source, "refused": recording.refused},
+        attrs={
+            "arterial": int(recording.arterial),
+            "source": recording.source,
+            "refused": recording.refused,
+            "dispersion": recording.dispersion,
+        },
     )
 
 
@@ -137,12 +149,13 @@ def read_scan(store: Store, scan_id: str) -> tuple[DynamicScan, tuple[BloodRecor
 
 def _read_blood(store: Store, name: str, recordings: Iterable[str]) -> Iterable[BloodRecording]:
     for recording in recordings:
-        samples = store.open_dataset(name, group=f"blood/{recording}")
+        samples = store.open_dataset(name, group=_blood_group(recording))
         columns = {column: samples[column].to_numpy() for column in ("time", *_BLOOD_COLUMNS) if column in samples}
         yield BloodRecording(
             name=recording,
             arterial=bool(samples.attrs["arterial"]),
             source=samples.attrs["source"],
             refused=samples.attrs.get("refused", ""),
+            dispersion=samples.attrs.get("dispersion", 0.0),
             **columns,
         )

@@ -31,7 +31,7 @@ class ScanState:
     scan
         Name of the scan.
     status
-        Its status.
+        What became of the scan.
     reasons
         Why it is not a success.
     findings

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from dlif_core.finite import to_json
 from dlif_core.store import SCHEMA_VERSION, Fingerprint, Marker
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def build_fingerprint(stage: str, version: int, parts: Mapping[str, Any], upstre
         Steps whose products are read; each counts with its own fingerprint.
     """
     text = {
-        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for name, value in parts.items()
+        name: value if isinstance(value, str) else to_json(value, where=name, sort_keys=True)
+        for name, value in parts.items()
     }
     return Fingerprint(
         {

@@ -26,7 +26,7 @@ regions:
 # Methods that give the arterial input function, best first, each with its options.
 # A scan that can't give the first falls back to the next, and its report says so.
 # The learned one serves FDG in mice and refuses other scans; put arterial first to prefer blood samples where there are
-# any. Others: gaussian-process, factor-analysis, simultaneous.
+# any. Others: gaussian-process, factor-analysis, simultaneous, and from-file for curves of bloodstream or PMOD.
 input_functions:
   learned: {{}}
   arterial: {{}}

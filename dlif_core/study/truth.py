@@ -40,7 +40,8 @@ def compare_with_truth(config: StudyConfig, store: Store, scans: Iterable[str], 
     Columns scan_id, fit, region, parameter, unit, truth, estimate, standard_error; None if the data set holds no
     truth.
     """
-    rows = list(_rows(config, store, scans, sound))
+    with store.blaming(sorted(sound)):
+        rows = list(_rows(config, store, scans, sound))
     return pd.DataFrame(rows) if rows else None
 
 
@@ -65,6 +66,8 @@ def _rows(config: StudyConfig, store: Store, scans: Iterable[str], sound: Set[st
     from dlif_core.phantom import read_truth
 
     for scan in scans:
+        if not any(_fit_names(scan, fit) & sound for fit in config.kinetics):
+            continue
         try:
             truth = read_truth(config.data.uri, scan)
         except MissingInputError:
@@ -83,6 +86,10 @@ def _rows(config: StudyConfig, store: Store, scans: Iterable[str], sound: Set[st
                     "estimate": estimate,
                     "standard_error": error,
                 }
+
+
+def _fit_names(scan: str, fit: Kinetics) -> set[str]:
+    return {fit_name(scan, fit.title, kind) for kind in ("maps", "regions")}
 
 
 def _is_uncorrected_slope(fit: Kinetics) -> bool:

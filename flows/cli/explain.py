@@ -69,13 +69,13 @@ def _scan(config: StudyConfig, scan: str) -> DynamicScan:
     """An ingested scan of the study."""
     from dlif_core.errors import MissingInputError
     from dlif_core.study.plan import open_study_store
-    from dlif_core.study.products import source_name
+    from dlif_core.study.products import ingested_scans, source_name
     from dlif_core.study.source import read_scan
 
     store = open_study_store(config)
     marker = store.marker(source_name(scan))
     if marker is None or marker.status != "success":
-        known = sorted({name.split("/")[1].removesuffix(".zarr") for name in store.products("scans/")})
+        known = ingested_scans(store)
         raise MissingInputError(
             f"the scan {scan!r} has not been ingested.",
             where=config.output,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,8 +11,10 @@ if TYPE_CHECKING:
 
 
 def print_json(content: object) -> None:
-    """Print a value as JSON for other programs."""
-    typer.echo(json.dumps(content, indent=1))
+    """Print a value as JSON for other programs; a number that is NaN or infinite, and so has no value, as null."""
+    from dlif_core.finite import nulled, to_json
+
+    typer.echo(to_json(nulled(content), where="standard output", indent=1))
 
 
 def print_rich(*shown: RenderableType) -> None:

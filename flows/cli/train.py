@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,15 +82,16 @@ def train(
     """
     from flows.progress import progress_bars
 
+    left_out: Mapping[str, str] = {}
     with progress_bars() as bars:
         report = _reported_to(bars)
         if begin_from is None and study is None:
             made = _from_simulation(output, recipe, report, members, scans, steps)
         else:
             _require_none({"--members": members, "--scans": scans}, "when a model is trained further", "Leave it out.")
-            made = _further(output, begin_from, study, recipe, steps, report)
+            made, left_out = _further(output, begin_from, study, recipe, steps, bars)
     if as_json:
-        print_json({"name": made.name, "digest": made.digest, "folder": str(made.folder)})
+        print_json({"name": made.name, "digest": made.digest, "folder": str(made.folder), "left_out": left_out})
         return
     typer.echo(f"Model {made.name} is in {made.folder}; its card: {made.folder / 'CARD.md'}")
     typer.echo(f"Next: dlif evaluate --model {made.folder}, dlif model use {made.folder}")
@@ -122,8 +124,11 @@ def _from_simulation(
 
 
 def _further(
-    output: Path, name: str | None, study: Path | None, recipe: Path | None, steps: int | None, report: Report
-) -> LearnedModel:
+    output: Path, name: str | None, study: Path | None, recipe: Path | None, steps: int | None, bars: ProgressBars
+) -> tuple[LearnedModel, Mapping[str, str]]:
+    """The model that was trained further, and the reason against each scan of the study that could not be used."""
+    from rich.text import Text
+
     from dlif_core.errors import ConfigurationError
     from dlif_core.networks.bundle.model import load_model
     from dlif_core.networks.release.fine_tuning import load_tuning_recipe, train_further
@@ -134,8 +139,11 @@ def _further(
         raise ConfigurationError(
             "training a model further needs both a model and a study.", where=_WHERE, hint="Give --from and --study."
         )
-    tuning = load_tuning_recipe(recipe, steps)
-    return train_further(output, load_model(name), own_scans(load_study(study)), tuning, report)
+    tuning, base, report = load_tuning_recipe(recipe, steps), load_model(name), _reported_to(bars)
+    own = own_scans(load_study(study), base, report)
+    for scan, reason in own.left_out.items():
+        bars.write(Text(f"{scan} is left out: {reason}"))
+    return train_further(output, base, own.scans, tuning, report, len(own.left_out)), own.left_out
 
 
 def _require_none(options: dict[str, int | None], when: str, hint: str) -> None:

@@ -2,9 +2,10 @@
 
 import fsspec
 import pytest
+from zarr.codecs import BloscCodec
 
-from dlif_core.errors import ProductDamagedError, ProductMissingError
-from dlif_core.store import Store
+from dlif_core.errors import InputError, ProductDamagedError, ProductMissingError
+from dlif_core.store import Store, arrays
 from tests.contract.products import MAPS, SOURCE, files, overwrite, publish_curve, publish_image
 
 
@@ -52,3 +53,78 @@ def test_missing_products_say_so(store: Store) -> None:
         store.open_dataset(SOURCE, "other")
     with pytest.raises(ProductMissingError, match="array 'other'"):
         store.open_array(SOURCE, "other")
+
+
+def damage_shard(store: Store, how: str) -> None:
+    chunk = next(name for name in files(store.uri) if name.startswith(f"{SOURCE}/activity/c/"))
+    data = bytearray(files(store.uri)[chunk])
+    if how == "vanished":
+        fs, path = fsspec.url_to_fs(f"{store.uri}/{chunk}")
+        fs.rm(path)
+        return
+    if how == "halved":
+        del data[len(data) // 2 :]
+    else:
+        data[len(data) // 3] ^= 0xFF
+    overwrite(f"{store.uri}/{chunk}", bytes(data))
+
+
+class TestReading:
+    @pytest.mark.parametrize("position", [0.1, 0.3, 0.5, 0.7, 0.9])
+    def test_a_changed_byte_is_never_read_as_another_number(self, store: Store, position: float) -> None:
+        """Of noise, compression alone notices one changed byte in twenty."""
+        publish_image(store)
+        chunk = next(name for name in files(store.uri) if name.startswith(f"{SOURCE}/activity/c/"))
+        data = bytearray(files(store.uri)[chunk])
+        data[int(position * len(data))] ^= 1
+        overwrite(f"{store.uri}/{chunk}", bytes(data))
+        with pytest.raises(ValueError, match="checksum"):
+            store.open_array(SOURCE, "activity")[:]
+
+    def test_a_changed_byte_of_a_small_array_is_noticed(self, store: Store) -> None:
+        publish_curve(store, [1.0, 2.0, 3.0])
+        overwrite(f"{store.uri}/{SOURCE}/plasma/c/0", files(store.uri)[f"{SOURCE}/plasma/c/0"][:-5] + b"12345")
+        with pytest.raises(ValueError, match="checksum"):
+            store.open_dataset(SOURCE)["plasma"].to_numpy()
+
+    @pytest.mark.parametrize("how", ["flipped", "halved", "vanished"])
+    def test_damage_is_told_by_product_and_array_with_what_to_do(self, store: Store, how: str) -> None:
+        publish_image(store)
+        damage_shard(store, how)
+
+        def read() -> None:
+            with store.blaming([SOURCE, MAPS]):
+                store.require_whole(SOURCE)
+                store.open_array(SOURCE, "activity")[:]
+
+        for tell in (read, lambda: store.verify(SOURCE)):
+            with pytest.raises(
+                ProductDamagedError, match=r"array 'activity'.*Delete this folder and run the study"
+            ) as fault:
+                tell()
+            assert fault.value.where == store.uri_of(SOURCE)
+
+    def test_a_fault_of_something_else_stays_what_it_is(self, store: Store) -> None:
+        publish_image(store)
+        with pytest.raises(ZeroDivisionError), store.blaming([SOURCE]):
+            raise ZeroDivisionError
+        damage_shard(store, "flipped")
+        with pytest.raises(InputError, match="no dose"), store.blaming([SOURCE]):
+            raise InputError("no dose.")
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]"])
+    def test_damaged_metadata_are_told(self, store: Store, content: bytes) -> None:
+        publish_image(store)
+        overwrite(f"{store.uri}/{SOURCE}/zarr.json", content)
+        with pytest.raises(ProductDamagedError, match="metadata can't be read"):
+            store.require_whole(SOURCE)
+
+    def test_products_without_checksums_are_compared_before_they_are_read(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(arrays, "_compressors", lambda *, text=False: BloscCodec(shuffle="shuffle"))
+        publish_image(store)
+        store.require_whole(SOURCE)
+        damage_shard(store, "flipped")
+        with pytest.raises(ProductDamagedError, match="differ from those that were committed"):
+            store.require_whole(SOURCE)

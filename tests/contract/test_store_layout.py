@@ -1,11 +1,16 @@
 """Names of products, schema versions, and the catalog of a store."""
 
+from pathlib import Path
+
 import pytest
 import zarr
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from dlif_core.errors import SchemaVersionError, StoreError
-from dlif_core.store import Store, create_store, open_store
+from dlif_core.store import Fingerprint, Store, create_store, open_store
 from dlif_core.store.catalog import build_catalog
+from dlif_core.store.layout import LONGEST_PART, part_for, require_path
 from tests.contract.products import MAPS, NEW, OLD, SOURCE, overwrite, publish_curve
 
 
@@ -43,6 +48,45 @@ def test_a_product_cannot_lie_in_another(store: Store) -> None:
 def test_impossible_names_are_refused(store: Store, name: str) -> None:
     with pytest.raises(StoreError, match="can't be a name"):
         store.stage(name)
+
+
+class TestParts:
+    @pytest.mark.parametrize("text", ["sub-01_ses-a", "a" * LONGEST_PART, "a.b+c_d-e"])
+    def test_a_name_that_can_be_is_kept(self, text: str) -> None:
+        assert part_for(text) == text
+
+    @given(st.text(st.characters()))
+    @example("sub-Müller")
+    @example("a/b")
+    @example("..")
+    @example("commit.json")
+    @example("\udcff")
+    @example("a" * 500)
+    def test_any_text_gets_a_name(self, text: str) -> None:
+        assert require_path(part_for(text)) == part_for(text)
+        assert len(part_for(text)) <= LONGEST_PART
+        assert part_for(part_for(text)) == part_for(text)
+
+    def test_texts_keep_apart_and_can_be_recognised(self) -> None:
+        texts = ["a" * 500, "a" * 501, "Maus ä", "Maus ö", "Maus_", "sub-1/2", "sub-1 2", "sub-1_2"]
+        assert len({part_for(text) for text in texts}) == len(texts)
+        assert part_for("Maus ä").startswith("Maus_")
+
+    def test_the_longest_names_of_a_study_can_be_staged(self, store: Store) -> None:
+        scan = part_for("s" * 500)
+        product = f"scans/{scan}.zarr/kinetics/{'k' * 64}/regions"
+        publish_curve(store, [1, 2], name=product)
+        store.stage(f"failures/{product.replace('/', '.')}").publish(OLD, status="failed", reason="it broke.")
+        assert len(store.products()) == 2
+
+
+def test_a_marker_holds_any_text(store: Store) -> None:
+    fingerprint = Fingerprint({"tracer": "\ud800"})
+    store.stage(SOURCE).publish(fingerprint, status="excluded", reason="tracer \ud800.")
+    marker = store.marker(SOURCE)
+    assert marker is not None
+    assert marker.reason == "tracer \ud800."
+    assert marker.fingerprint == fingerprint.digest
 
 
 def test_a_store_must_be_made_before_it_is_opened(uri: str) -> None:
@@ -86,3 +130,11 @@ def test_the_catalog_lists_scans_and_products(store: Store) -> None:
 
 def test_the_catalog_of_an_empty_store_is_empty(store: Store) -> None:
     assert len(build_catalog(store)) == 0
+
+
+def test_a_store_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    """Brackets, asterisks and question marks are patterns elsewhere."""
+    for name in ("[a]*?", "ä b", "#x%20", "a\nb"):
+        store = create_store(f"{tmp_path}/{name}/store")
+        publish_curve(store, [1, 2])
+        assert list(open_store(store.uri).products()) == [SOURCE]

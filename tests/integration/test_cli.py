@@ -76,7 +76,7 @@ def test_first_steps(tmp_path: Path) -> None:
     ("content", "arguments", "expected"),
     [
         ("name: a\ndata: nowhere\noutput: out\n", ("plan",), "nowhere"),
-        ("name: a\ndata: .\noutput: out\n", ("run",), "no PET-BIDS scan"),
+        ("name: a\ndata: empty\noutput: out\n", ("run",), "no PET-BIDS scan"),
         ("name: a\ndata: .\noutput: out\nkinetic: []\n", ("run",), "Did you mean 'kinetics'?"),
         ("name: [", ("status",), "not YAML"),
     ],
@@ -84,6 +84,7 @@ def test_first_steps(tmp_path: Path) -> None:
 def test_a_wrong_study_is_one_clear_line(
     tmp_path: Path, content: str, arguments: tuple[str, ...], expected: str
 ) -> None:
+    (tmp_path / "empty").mkdir()
     (tmp_path / "study.yaml").write_text(content)
     shown = dlif(*arguments, "study.yaml", folder=tmp_path)
     assert shown.returncode in (ExitCode.CONFIGURATION, ExitCode.INPUT)

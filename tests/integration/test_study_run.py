@@ -9,14 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
-import nibabel as nib
 import pandas as pd
 import pytest
 
 from dlif_core.errors import ExitCode
 from dlif_core.phantom import write_cohort
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.own_scans import own_scans
 from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.products import fit_name
 from dlif_core.study.states import ScanStatus
@@ -194,19 +192,3 @@ def test_a_broken_step_is_failed_with_its_reason_and_tried_again(
     mended = run_study(tmp_path, **changed_option)
     assert {scan.status for scan in study_status(mended).scans} == {ScanStatus.SUCCESS}
     assert open_study_store(mended).products("failures") == {}
-
-
-def test_own_scans_teach_with_image_and_arterial_blood_in_suv(study: StudyConfig, folder: Path) -> None:
-    """Mean activity and late blood are those of the files, divided by dose over weight."""
-    scans = own_scans(study)
-    assert [(scan.animal, scan.name) for scan in scans] == [("test:sub-m01", "sub-m01"), ("test:sub-m02", "sub-m02")]
-    example, files = scans[0].example, folder / "bids" / "sub-m01" / "pet"
-    facts = json.loads((files / "sub-m01_pet.json").read_text())
-    dose = facts["InjectedRadioactivity"] * {"MBq": 1e6, "kBq": 1e3, "Bq": 1.0}[facts["InjectedRadioactivityUnits"]]
-    suv = 1000.0 * example.scan.body_weight / dose
-    image = nib.load(next(files.glob("*_pet.nii*"))).get_fdata()
-    assert example.scan.activity[-1].mean() == pytest.approx(suv * image[..., -1].mean(), rel=0.02)
-    blood = pd.read_csv(next(files.glob("*_blood.tsv")), sep="\t", na_values="n/a")
-    late = blood["whole_blood_radioactivity"].dropna().iloc[-1]
-    assert example.whole_blood[-1] == pytest.approx(suv * late, rel=0.15)
-    assert not len(example.tissues)

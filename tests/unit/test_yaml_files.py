@@ -40,6 +40,15 @@ def test_content_is_what_the_file_says(path: Path, content: bytes, expected: obj
         (b"name: [", "this is not YAML"),
         (b"a: 2020-13-45\n", "this is not YAML"),
         (b"a: " + 5000 * b"[", "it is nested too deeply|this is not YAML"),
+        (b"a: " + 100_000 * b"{a: ", "it is nested too deeply"),
+        ("name: a\n".encode("utf-16"), "this is not UTF-8 text"),
+        ("name: a\n".encode("utf-16-le"), "this is not YAML"),
+        (b"a: 1\nb: " + 5000 * b"9", "a number of 5000 digits, in line 2"),
+        (b"a: 1" + 2000 * b":1", "a number of 4001 digits, in line 1"),
+        (b'a: "x\\0y"', r"character '\\x00', in line 1, can't be part of a text"),
+        (b'a: "\\ud800"', r"character '\\ud800', in line 1"),
+        (b'a: "\\e[31m"', r"character '\\x1b', in line 1"),
+        (b"#" * 1_000_001, "it has more than 1000000 bytes"),
     ],
 )
 def test_what_can_not_be_is_refused(path: Path, content: bytes, word: str) -> None:
@@ -47,6 +56,14 @@ def test_what_can_not_be_is_refused(path: Path, content: bytes, word: str) -> No
     with pytest.raises(ConfigurationError, match=rf"^\S+settings\.yaml: ({word})") as fault:
         read_yaml(path)
     assert fault.value.hint
+
+
+@pytest.mark.parametrize(("first", "further"), [("[x, x]", "[*{0}, *{0}]"), ("{{x: 1}}", "{{<<: [*{0}, *{0}]}}")])
+def test_aliases_that_stand_for_millions_of_values_are_refused(path: Path, first: str, further: str) -> None:
+    lines = [f"a0: &a0 {first.format()}", *(f"a{n}: &a{n} {further.format(f'a{n - 1}')}" for n in range(1, 40))]
+    path.write_text("\n".join(lines))
+    with pytest.raises(ConfigurationError, match="with its aliases it holds more than"):
+        read_yaml(path)
 
 
 def test_a_list_that_holds_itself_is_read(path: Path) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import REGIONS_LEFT_OUT, UNIT_NOT_GIVEN
-from dlif_core.errors import CurveError, FrameTimingError, InputError
+from dlif_core.errors import CurveError, FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
 from dlif_core.ingest.bids.metadata import Metadata
 from dlif_core.ingest.bids.sidecar import read_sidecar
+from dlif_core.ingest.columns import UnitColumns
 from dlif_core.ingest.reader import ScanFiles
-from dlif_core.ingest.tables import TextTable, is_given, read_table
+from dlif_core.ingest.tables import read_table
 from dlif_core.scan import RegionCurves
-from dlif_core.units import Dimension, factor
 
 Array = NDArray[np.float64]
 
@@ -58,14 +57,14 @@ def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tup
         "tables of region curves",
         'Choose one with the setting `curves`, for example curves: "*_desc-gtmseg_tacs.tsv".',
     )
-    table = read_table(uri, required=_TIMES)
-    fields = read_sidecar(files.role("curves_sidecar"))
+    sidecars = files.role("curves_sidecar")
+    table = UnitColumns(read_table(uri), read_sidecar(sidecars), sidecars[-1] if sidecars else "")
     findings: list[Finding] = []
-    _require_same_frames(table, _scale(fields, "frame_start", "time", "s", uri), metadata)
-    columns = [name for name in table.columns if name not in _TIMES]
-    unit = _unit(fields, metadata.unit, uri, findings)
-    activity = np.array([table.numbers(name) for name in columns]).reshape(len(columns), len(metadata.timing)) * unit
-    names = _region_names(columns, files)
+    times = table.require(*_TIMES)
+    _require_same_frames(table, times, metadata)
+    columns = [label for label in table.labels if label not in times]
+    activity = _activity(table, columns, metadata, findings)
+    names = _region_names([table.name(label) for label in columns], files)
     keep = _finite_regions(names, activity, uri, findings)
     volumes = _volumes(files)
     kept = tuple(names[i] for i in keep)
@@ -73,32 +72,39 @@ def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tup
     return RegionCurves(kept, activity[keep] * metadata.image_decay, volume, source=uri), tuple(findings)
 
 
-def _unit(fields: Mapping[str, Any], image_unit: str, uri: str, findings: list[Finding]) -> float:
-    """Return the factor from the curves' unit to Bq/mL; the image's unit if no sidecar states one at its top level."""
-    unit = fields.get("Units")
-    if not is_given(unit):
-        message = (
-            f"No sidecar states the unit of the region curves; they are taken to be in {image_unit}, like the image."
+def _activity(table: UnitColumns, columns: Sequence[str], metadata: Metadata, findings: list[Finding]) -> Array:
+    """Region curves [Bq/mL] as the table has them, shape (regions, frames), each in the unit that is stated for it.
+
+    Where no unit is stated at all, it is that of the image.
+
+    Raises
+    ------
+    UnitError
+        If units are stated for some regions only, contradict each other or are not known.
+    """
+    of_all = table.sidecar.get("Units")
+    without = [label for label in columns if table.unit(label, "concentration", of_all) is None]
+    if without and len(without) < len(columns):
+        raise UnitError(
+            f"units are stated for {len(columns) - len(without)} of {len(columns)} regions, not for "
+            f"{', '.join(without[:5])}{' …' if len(without) > 5 else ''}.",
+            where=table.place or table.table.where,
+            hint="State the unit of each column, or one for all at the top level of the sidecar.",
         )
-        findings.append(UNIT_NOT_GIVEN.found(message, where=uri))
-        unit = image_unit
-    return factor(str(unit), "concentration", where=uri)
+    if without:
+        message = f"No unit of the region curves is stated; they are taken to be in {metadata.unit}, like the image."
+        findings.append(UNIT_NOT_GIVEN.found(message, where=table.table.where))
+    values = [table.values(label, "concentration", metadata.unit, of_all) for label in columns]
+    return np.array(values).reshape(len(columns), len(metadata.timing))
 
 
-def _scale(fields: Mapping[str, Any], column: str, dimension: Dimension, otherwise: str, uri: str) -> float:
-    described = fields.get(column)
-    unit = described.get("Units") if isinstance(described, dict) else None
-    return factor(str(unit) if is_given(unit) else otherwise, dimension, where=f"{uri}, column {column}")
-
-
-def _require_same_frames(table: TextTable, scale: float, metadata: Metadata) -> None:
-    start, end = (table.numbers(name) * scale - metadata.injection_start for name in _TIMES)
+def _require_same_frames(table: UnitColumns, times: Sequence[str], metadata: Metadata) -> None:
+    start, end = (table.values(label, "time", "s") - metadata.injection_start for label in times)
     timing: FrameTiming = metadata.timing
+    where = table.table.where
     hint = f"Extract the curves again, or correct the frame times in {metadata.where}."
     if len(start) != len(timing):
-        raise FrameTimingError(
-            f"the table has {len(start)} frames, the scan {len(timing)}.", where=table.where, hint=hint
-        )
+        raise FrameTimingError(f"the table has {len(start)} frames, the scan {len(timing)}.", where=where, hint=hint)
     tolerance = np.maximum(0.01 * timing.duration, 0.5)
     apart = ~((np.abs(start - timing.start) <= tolerance) & (np.abs(end - timing.end) <= tolerance))
     if apart.any():
@@ -106,7 +112,7 @@ def _require_same_frames(table: TextTable, scale: float, metadata: Metadata) -> 
         raise FrameTimingError(
             f"frame {frame + 1} is {start[frame]:g} to {end[frame]:g} s in the table, "
             f"{timing.start[frame]:g} to {timing.end[frame]:g} s in the scan.",
-            where=table.where,
+            where=where,
             hint=hint,
         )
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import fsspec
 
-from dlif_core.errors import MissingInputError
+from dlif_core.errors import InputError, MissingInputError
+from dlif_core.ingest.bids.listing import Listing
+from dlif_core.ingest.reader import ListingFault
 from dlif_core.ingest.uris import uri_of
 
-_NAME = re.compile(r"^((?P<stem>.+)_)?(?P<suffix>[A-Za-z0-9]+)(?P<extension>\.[A-Za-z]+(\.gz)?)$")
+_NAME = re.compile(r"^((?P<stem>.+)_)?(?P<suffix>[A-Za-z0-9]+)(?P<extension>\.[A-Za-z]+(\.gz)?)$", re.DOTALL)
 _RAW_PET = re.compile(r"^(sub-[^/]+)/(ses-[^/]+/)?pet/[^/]+$")
 _IMAGES = (".nii", ".nii.gz")
 
 #: Entities that tell scans of one subject and session apart.
 _SCAN_ENTITIES = ("sub", "ses", "task", "trc", "rec", "run")
-
-#: Folders without anything for dlif; those of other modalities hold label images on other grids.
-_PASSED_OVER = frozenset({"anat", "func", "dwi", "fmap", "perf", "eeg", "meg", "beh", "sourcedata", "code"})
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,15 @@ class BidsFile:
         return folder if folder.startswith("ses-") else ""
 
     @property
+    def is_misplaced(self) -> bool:
+        """Whether the name is that of another subject or session than a folder in which the file lies."""
+        return any(
+            part.startswith(f"{key}-") and self.entities.get(key, part[4:]) != part[4:]
+            for part in self.folder.split("/")
+            for key in ("sub", "ses")
+        )
+
+    @property
     def scan_key(self) -> tuple[str, ...]:
         """Key that an image has in common with the sidecar of its name."""
         return self.stem, self.folder, self.suffix
@@ -116,10 +123,13 @@ class BidsDataset:
         URI of its root.
     files
         Files of the dataset, in the order of their paths in each folder.
+    faults
+        What could not be listed, by its path below the root.
     """
 
     root: str
     files: tuple[BidsFile, ...]
+    faults: Mapping[str, ListingFault] = field(default_factory=dict)
 
     @cached_property
     def _by_subject(self) -> dict[str, list[BidsFile]]:
@@ -127,6 +137,11 @@ class BidsDataset:
         for file in self.files:
             groups.setdefault(file.entities.get("sub", ""), []).append(file)
         return groups
+
+    @cached_property
+    def misplaced(self) -> list[BidsFile]:
+        """Files with the name of another subject or session than a folder in which they lie."""
+        return [file for file in self.files if file.is_misplaced]
 
     def of(self, scan: BidsFile) -> list[BidsFile]:
         """Return the files that may concern a scan: those of its subject and those of the whole dataset."""
@@ -180,34 +195,27 @@ def read_dataset(root_uri: str) -> BidsDataset:
     ------
     MissingInputError
         If there is no such folder.
+    InputError
+        If the folder itself can't be listed; of what can't be listed below it, see `BidsDataset.faults`.
     """
     file_system, root = fsspec.url_to_fs(root_uri)
+    file_system.invalidate_cache()
     if not file_system.isdir(root):
         raise MissingInputError(
             "there is no such folder.", where=root_uri, hint="Give the root of a PET-BIDS dataset, where sub-* lie."
         )
-    return BidsDataset(uri_of(file_system, root), tuple(_list_files(file_system, root)))
+    listing = Listing(file_system, root)
+    if "" in listing.faults:
+        message, where, hint = listing.faults[""]
+        raise InputError(message, where=where, hint=hint)
+    files = (_file(uri_of(file_system, f"{root.rstrip('/')}/{path}"), path) for path in listing.files)
+    return BidsDataset(uri_of(file_system, root), tuple(files), listing.faults)
 
 
-def _list_files(file_system: Any, root: str) -> Iterator[BidsFile]:
-    prefix = len(root.rstrip("/")) + 1
-    for folder, subfolders, names in file_system.walk(root, on_error="raise"):
-        subfolders[:] = sorted(name for name in subfolders if _is_of_interest(folder[prefix:], name))
-        for name in sorted(names):
-            yield _file(file_system, f"{folder.rstrip('/')}/{name}", prefix)
-
-
-def _is_of_interest(parent: str, name: str) -> bool:
-    if not parent:
-        return name.startswith("sub-") or name == "derivatives"
-    return name not in _PASSED_OVER and not name.startswith(".") and not name.endswith(".zarr")
-
-
-def _file(file_system: Any, path: str, prefix: int) -> BidsFile:
-    uri = uri_of(file_system, path)
-    parts = _NAME.match(path.rsplit("/", 1)[-1])
+def _file(uri: str, path: str) -> BidsFile:
+    parts = _NAME.fullmatch(path.rsplit("/", 1)[-1])
     if parts is None:
-        return BidsFile(uri, path[prefix:], {}, "", "")
+        return BidsFile(uri, path, {}, "", "")
     pairs = (part.partition("-") for part in (parts["stem"] or "").split("_"))
     entities = {key: value for key, dash, value in pairs if dash}
-    return BidsFile(uri, path[prefix:], entities, parts["suffix"], parts["extension"])
+    return BidsFile(uri, path, entities, parts["suffix"], parts["extension"])

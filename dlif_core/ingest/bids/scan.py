@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 
 from dlif_core.checks import Finding, ImageSummary
-from dlif_core.checks.metadata import FILES_LEFT_OUT, REGIONS_LEFT_OUT, UNIT_NOT_GIVEN
+from dlif_core.checks.metadata import FILES_LEFT_OUT, IMAGE_HEADER, REGIONS_LEFT_OUT, WHOLE_IMAGE_ONLY
 from dlif_core.errors import FrameTimingError, MissingInputError
 from dlif_core.ingest.bids.blood import read_blood
 from dlif_core.ingest.bids.curves import label_names, read_curves, the_only
+from dlif_core.ingest.bids.masks import masked_regions
 from dlif_core.ingest.bids.metadata import Metadata, read_metadata
 from dlif_core.ingest.nifti import NiftiImage, open_image, read_labels
 from dlif_core.ingest.reader import IngestedScan, ScanFiles
-from dlif_core.ingest.regions import WHOLE_IMAGE, label_means, region_curves
+from dlif_core.ingest.regions import WHOLE_IMAGE, LabelMeans, label_means, region_curves
 from dlif_core.scan import DynamicScan, RegionCurves
 
 
 @dataclass(frozen=True, eq=False)
 class _Regions:
-    """Region curves with how they were made; `labels` only where they come from a label image."""
+    """Region curves with how they were made; `labels` only where they come from a label image or from masks apart."""
 
     curves: RegionCurves
     made_from: str
@@ -39,7 +40,7 @@ def open_scan(files: ScanFiles) -> Iterator[IngestedScan]:
 
     The image is read once from end to end, in slabs, for its region means and to make sure that every value
     is finite. Region curves come from the label image if the scan has an image and labels, else from the
-    table of region curves, else from the whole image.
+    table of region curves, else from masks, else from the whole image.
 
     Yields
     ------
@@ -64,10 +65,10 @@ def open_scan(files: ScanFiles) -> Iterator[IngestedScan]:
                 labels=regions.labels,
                 label_names=regions.names,
             ),
-            blood=blood,
-            findings=(*metadata.findings, *_image_findings(image, files), *regions.findings),
+            blood=tuple(blood.recordings),
+            findings=(*metadata.findings, *blood.findings, *_image_findings(image, files), *regions.findings),
             header=b"" if image is None else image.header,
-            provenance=_provenance(files, metadata, image, regions),
+            provenance=_provenance(files, metadata, image, regions) | {"blood": blood.provenance},
             image=regions.image,
             timeline=metadata.timeline,
             places=_places(files, metadata, regions),
@@ -107,13 +108,34 @@ def _regions(files: ScanFiles, metadata: Metadata, image: NiftiImage | None) -> 
         return _Regions(curves, "table of region curves", findings)
     if files.role("labels"):
         return _labelled_regions(files, image)
+    if not files.role("curves"):
+        return _masked_regions(files, image)
+    curves, findings = read_curves(files, metadata)
+    whole = _whole_image(files, image)
+    return _Regions(curves, "table of region curves", (*findings, *_unused_masks(files)), image=whole.image)
+
+
+def _whole_image(files: ScanFiles, image: NiftiImage) -> LabelMeans:
     everywhere = np.broadcast_to(np.int32(1), image.shape[1:])
-    whole = label_means(image, everywhere, _voxel_volume(image), files.role("image")[0])
-    if files.role("curves"):
-        curves, findings = read_curves(files, metadata)
-        return _Regions(curves, "table of region curves", findings, image=whole.image)
-    curves, _ = region_curves(whole, {1: WHOLE_IMAGE}, _voxel_volume(image), files.role("image")[0])
-    return _Regions(curves, WHOLE_IMAGE, image=whole.image)
+    return label_means(image, everywhere, _voxel_volume(image), files.role("image")[0])
+
+
+def _masked_regions(files: ScanFiles, image: NiftiImage) -> _Regions:
+    """Regions from masks; without one that serves, the whole image."""
+    masked, findings = masked_regions(files, image, _voxel_volume(image))
+    if masked is not None:
+        return _Regions(masked.curves, "masks", tuple(findings), masked.labels, masked.names, masked.image)
+    uri, whole = files.role("image")[0], _whole_image(files, image)
+    curves, _ = region_curves(whole, {1: WHOLE_IMAGE}, _voxel_volume(image), uri)
+    message = "The scan has no regions; its only curve is the mean of the whole image, air included."
+    findings.append(WHOLE_IMAGE_ONLY.found(message, where=uri))
+    return _Regions(curves, WHOLE_IMAGE, tuple(findings), image=whole.image)
+
+
+def _unused_masks(files: ScanFiles) -> list[Finding]:
+    masks = [uris[0] for role, uris in files.files.items() if role.startswith("mask/")]
+    message = "The scan has other regions, so its masks are not used."
+    return [FILES_LEFT_OUT.found(message, where=masks[0])] if masks else []
 
 
 def _labelled_regions(files: ScanFiles, image: NiftiImage) -> _Regions:
@@ -125,6 +147,7 @@ def _labelled_regions(files: ScanFiles, image: NiftiImage) -> _Regions:
     if files.role("curves"):
         message = "The scan has a label image, so its table of region curves is not used."
         findings.append(FILES_LEFT_OUT.found(message, where=files.role("curves")[0]))
+    findings += _unused_masks(files)
     return _Regions(curves, "label image", tuple(findings), labels, names, means.image)
 
 
@@ -133,10 +156,8 @@ def _voxel_volume(image: NiftiImage) -> float:
 
 
 def _image_findings(image: NiftiImage | None, files: ScanFiles) -> tuple[Finding, ...]:
-    if image is None or image.length_unit != "unknown":
-        return ()
-    message = "The image header gives no unit of length; mm is assumed, as BIDS asks for."
-    return (UNIT_NOT_GIVEN.found(message, where=files.role("image")[0]),)
+    warnings = () if image is None else image.warnings
+    return tuple(IMAGE_HEADER.found(warning, where=files.role("image")[0]) for warning in warnings)
 
 
 def _places(files: ScanFiles, metadata: Metadata, regions: _Regions) -> dict[str, str]:
@@ -162,7 +183,6 @@ def _provenance(files: ScanFiles, metadata: Metadata, image: NiftiImage | None, 
         "injection_start": metadata.injection_start,
         "decay": "image and blood to injection; blood taken as corrected to TimeZero, as PET-BIDS asks for",
         "image_factor": metadata.image_factor,
-        "blood_decay_factor": metadata.blood_decay,
         "image_type": "" if image is None else image.stored_type,
         "regions": {"made_from": regions.made_from, "source": regions.curves.source},
     }

@@ -6,30 +6,74 @@ Only the fields named here are read; names of persons, dates and free text never
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.checks import Check, Finding
-from dlif_core.checks.metadata import DOSE_NOT_GIVEN, DOSE_UNREADABLE, FRAME_GAPS, NOT_GIVEN, TIME_AXIS
+from dlif_core.checks.metadata import (
+    CLOCK_TIME,
+    DOSE_NOT_GIVEN,
+    DOSE_UNREADABLE,
+    FIELD_SPELLING,
+    FRAME_GAPS,
+    HALF_LIFE,
+    NOT_GIVEN,
+    TIME_AXIS,
+    UNIT_NOT_GIVEN,
+)
 from dlif_core.errors import DlifError, FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
+from dlif_core.ingest.bids.fields import between, canonical, clock, is_dicom_clock, read_flag, read_text, unreadable
 from dlif_core.ingest.faults import Faults
-from dlif_core.ingest.tables import is_given, number, read_json
-from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide
+from dlif_core.ingest.tables import is_given, number, read_json, read_number, shortened
+from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide, nuclides_of
 from dlif_core.units import factor
 
 Array = NDArray[np.float64]
 _Value = TypeVar("_Value")
 
+#: Fields that are read, as PET-BIDS, BIDS and DICOM name them.
+_FIELDS = (
+    *("TracerName", "TracerRadionuclide", "RadionuclideHalfLife", "Units", "Species"),
+    *("InjectedRadioactivity", "InjectedRadioactivityUnits", "BodyWeight", "BodyWeightUnits"),
+    *("TimeZero", "ScanStart", "InjectionStart", "FrameTimesStart", "FrameDuration"),
+    *("ImageDecayCorrected", "ImageDecayCorrectionTime", "DecayCorrection", "DecayCorrectionFactor", "DecayFactor"),
+    *("AcquisitionTime", "SeriesTime", "FrameReferenceTime"),
+    *("Manufacturer", "ManufacturersModelName", "ModeOfAdministration", "AcquisitionMode", "ReconMethodName"),
+)
 
-def read_sidecar(uris: Sequence[str]) -> dict[str, Any]:
-    """Read JSON sidecars and merge them by the BIDS inheritance principle: later files override earlier ones."""
+
+def read_sidecar(uris: Sequence[str], names: Sequence[str] = ()) -> dict[str, Any]:
+    """Read JSON sidecars and merge them by the BIDS inheritance principle: later files override earlier ones.
+
+    Fields whose names differ from one of `names` in case only get that name.
+    """
     merged: dict[str, Any] = {}
     for uri in uris:
-        merged |= read_json(uri)
+        merged |= canonical(read_json(uri), names)[0]
     return merged
+
+
+@dataclass(frozen=True)
+class StatedTimes:
+    """Times that a sidecar states, in seconds from TimeZero.
+
+    Attributes
+    ----------
+    injection
+        Start of the injection; zero where it isn't stated.
+    scan_start
+        Start of the scan, or None.
+    image_decay
+        Time to which the image was decay-corrected, or None.
+    """
+
+    injection: float = 0.0
+    scan_start: float | None = None
+    image_decay: float | None = None
 
 
 class Sidecar:
@@ -38,7 +82,7 @@ class Sidecar:
     Attributes
     ----------
     fields
-        Raw fields.
+        Fields under the names that PET-BIDS gives them.
     where
         The most specific sidecar, for messages.
     faults
@@ -48,10 +92,31 @@ class Sidecar:
     """
 
     def __init__(self, fields: Mapping[str, Any], where: str) -> None:
-        self.fields = fields
         self.where = where
         self.faults = Faults(where)
         self.findings: list[Finding] = []
+        self.fields, renamed = canonical(fields, _FIELDS)
+        self._note_spellings(renamed)
+
+    @classmethod
+    def read(cls, uris: Sequence[str]) -> Sidecar:
+        """Read the sidecars of a scan, the most general first.
+
+        Raises
+        ------
+        InputError
+            If one of them can't be read.
+        """
+        sidecar = cls({}, uris[-1])
+        for uri in uris:
+            fields, renamed = canonical(read_json(uri), _FIELDS)
+            sidecar.fields |= fields
+            sidecar._note_spellings(renamed)
+        return sidecar
+
+    def _note_spellings(self, renamed: Mapping[str, str]) -> None:
+        for key, name in renamed.items():
+            self.note(FIELD_SPELLING, f"{key} is read as {name}, as PET-BIDS spells it.", name)
 
     def note(self, check: Check, message: str, field: str = "", remedy: str = "") -> None:
         """Remember what a check found in a field."""
@@ -68,14 +133,60 @@ class Sidecar:
 
     def text(self, name: str) -> str:
         """Return a text field cut to 100 characters, "" if it is absent."""
+        return read_text(self.fields, name, self.where)
+
+    def technical(self, name: str) -> str:
+        """Return a text that is only kept for the record; "" if it is absent or no text."""
         value = self.fields.get(name)
         return str(value).strip()[:100] if is_given(value) else ""
 
-    def injection_start(self) -> float:
-        """Return the time of injection on the files' time axis [s]; zero, with a warning, where it isn't given."""
-        return self._seconds("InjectionStart", "injection is taken to be at time zero")
+    def times(self) -> StatedTimes:
+        """Return the times of injection, scan and decay correction; those that can't be read are collected as faults.
 
-    def timing(self, injection: float) -> FrameTiming:
+        Where the injection isn't given, it is taken to be at TimeZero, with a note.
+        """
+        injection, scan_start, image_decay = (
+            self.attempt(lambda name=name: self._seconds(name), None)  # type: ignore[misc]
+            for name in ("InjectionStart", "ScanStart", "ImageDecayCorrectionTime")
+        )
+        if not is_given(self.fields.get("InjectionStart")):
+            self.note(
+                NOT_GIVEN, "InjectionStart is not given; injection is taken to be at time zero.", "InjectionStart"
+            )
+        if is_given(self.fields.get("TimeZero")) and clock(self.fields["TimeZero"]) is None:
+            self.note(CLOCK_TIME, f"TimeZero is {self._as_stated('TimeZero')}, not a clock time.", "TimeZero")
+        return StatedTimes(injection or 0.0, scan_start, image_decay)
+
+    def _seconds(self, name: str) -> float | None:
+        """Return a time in seconds from TimeZero, also of one that is written as a clock time; None if it is absent."""
+        value = self.fields.get(name)
+        stated, zero = clock(value), clock(self.fields.get("TimeZero"))
+        if stated is None:
+            if is_dicom_clock(value):
+                raise unreadable(name, value, "seconds from TimeZero, nor a clock time hh:mm:ss", self.where)
+            return read_number(self.fields, name, self.where)
+        if zero is None:
+            raise InputError(
+                f"{name} is the clock time {value}, but TimeZero, from which times count, is "
+                f"{self._as_stated('TimeZero')}.",
+                where=f"{self.where}, field {name}",
+                hint="Write seconds from TimeZero, or give TimeZero as hh:mm:ss.",
+            )
+        seconds = between(zero, stated)
+        midnight = " across midnight" if (seconds < 0) != (stated < zero) else ""
+        self.note(
+            CLOCK_TIME,
+            f"{name} is the clock time {value}; it is taken as {seconds:g} s from TimeZero "
+            f"({self.fields['TimeZero']}){midnight}.",
+            name,
+        )
+        return seconds
+
+    def _as_stated(self, name: str) -> str:
+        value = self.fields.get(name)
+        return shortened(value) if is_given(value) else "not given"
+
+    def timing(self, times: StatedTimes) -> FrameTiming:
         """Return the frames in seconds from injection.
 
         Raises
@@ -85,12 +196,11 @@ class Sidecar:
         """
         self._require_times("FrameTimesStart", "FrameDuration")
         start, duration = (np.array(self.fields[name], dtype=float) for name in ("FrameTimesStart", "FrameDuration"))
-        timing = FrameTiming(start - injection, duration, where=self.where)
-        scan_start = number(self.fields.get("ScanStart"))
-        if scan_start is not None and abs(scan_start - start[0]) > 0.5:
+        timing = FrameTiming(start - times.injection, duration, where=self.where)
+        if times.scan_start is not None and abs(times.scan_start - start[0]) > 0.5:
             self.note(
                 TIME_AXIS,
-                f"ScanStart is {scan_start:g} s but the first frame starts at {start[0]:g} s; "
+                f"ScanStart is {times.scan_start:g} s but the first frame starts at {start[0]:g} s; "
                 "FrameTimesStart is used unchanged, relative to TimeZero.",
                 "ScanStart",
             )
@@ -113,25 +223,46 @@ class Sidecar:
         InputError
             If neither field serves, or they contradict each other.
         """
-        name = nuclide(self.text("TracerRadionuclide"))
-        stated, listed = number(self.fields.get("RadionuclideHalfLife")), HALF_LIVES.get(name)
-        if stated is None and listed is None:
-            raise InputError(
-                "the half-life is unknown.",
-                where=self.where,
-                hint="Give RadionuclideHalfLife in seconds, or TracerRadionuclide as one of " + ", ".join(HALF_LIVES),
-            )
+        named = self.text("TracerRadionuclide")
+        name = nuclide(named)
+        stated, listed = read_number(self.fields, "RadionuclideHalfLife", self.where), HALF_LIVES.get(name)
         if stated is None:
-            assert listed is not None
+            if listed is None:
+                raise self._unknown_half_life(named)
             return listed
         if stated <= 0 or (listed is not None and abs(stated / listed - 1) > HALF_LIFE_TOLERANCE):
             expected = f"; {name} has {listed:g} s" if listed else ""
             raise InputError(
                 f"RadionuclideHalfLife is {stated:g}{expected}.",
-                where=self.where,
+                where=f"{self.where}, field RadionuclideHalfLife",
                 hint="Give the half-life in seconds, of the nuclide in TracerRadionuclide.",
             )
+        if listed is None and not nuclides_of(stated):
+            self._doubt_half_life(stated, named)
         return stated
+
+    def _unknown_half_life(self, named: str) -> InputError:
+        stated = f"TracerRadionuclide {named!r} names no nuclide of PET" if named else "no nuclide is named"
+        return InputError(
+            f"the half-life is unknown: {stated}.",
+            where=self.where,
+            hint=f"Give RadionuclideHalfLife in seconds, or TracerRadionuclide as one of {', '.join(HALF_LIVES)}.",
+        )
+
+    def _doubt_half_life(self, stated: float, named: str) -> None:
+        units = {"minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+        others = [
+            f"in {unit} it would be that of {names[0]}"
+            for unit, s in units.items()
+            if (names := nuclides_of(stated * s))
+        ]
+        nuclide_named = f"TracerRadionuclide {named!r} is not known" if named else "TracerRadionuclide is not given"
+        self.note(
+            HALF_LIFE,
+            f"RadionuclideHalfLife is {stated:g} s, the half-life of no nuclide of PET that dlif knows, and "
+            f"{nuclide_named}{'; ' + ', '.join(others) if others else ''}.",
+            "RadionuclideHalfLife",
+        )
 
     def unit(self) -> str:
         """Return the unit of the image as it is spelled.
@@ -145,68 +276,102 @@ class Sidecar:
         factor(unit, "concentration", where=f"{self.where}, field Units")
         return unit
 
-    def decay_reference(self, injection: float) -> float:
-        """Return the time to which the image is decay-corrected, on the files' time axis [s].
+    def decay_reference(self, times: StatedTimes) -> float:
+        """Return the time to which the image is decay-corrected [s from TimeZero].
 
         Raises
         ------
         InputError
-            If the image is not decay-corrected.
+            If the image is not decay-corrected, or it is said in a way that can't be read.
         """
-        corrected = self.fields.get("ImageDecayCorrected")
-        scheme = self.text("DecayCorrection").upper()
-        if corrected is False or (corrected is not True and scheme == "NONE"):
+        corrected = read_flag(self.fields, "ImageDecayCorrected", self.where)
+        scheme = str(self.fields.get("DecayCorrection") or "").strip().upper()  # NONE is a value here
+        if corrected is False or scheme == "NONE":
+            field = "ImageDecayCorrected" if corrected is False else "DecayCorrection"
+            beside = ", though ImageDecayCorrected is true" if corrected else ""
             raise InputError(
-                "the image is not decay-corrected.",
-                where=self.where,
+                f"the image is not decay-corrected: {field} is {shortened(self.fields[field])}{beside}.",
+                where=f"{self.where}, field {field}",
                 hint="Reconstruct it with decay correction, set ImageDecayCorrected to true and "
                 "ImageDecayCorrectionTime to its reference.",
             )
-        if corrected is not True and scheme not in ("ADMIN", "START"):
+        if corrected is None and scheme not in ("ADMIN", "START"):
             self.note(
                 NOT_GIVEN,
                 "ImageDecayCorrected is not given; the image is taken to be decay-corrected.",
                 "ImageDecayCorrected",
             )
-        if scheme == "START" and number(self.fields.get("ImageDecayCorrectionTime")) is None:
-            return self._seconds("ScanStart", "decay correction is taken to be to time zero")
-        return self._seconds("ImageDecayCorrectionTime", "decay correction is taken to be to injection", injection)
+        return self._decay_reference(times, scheme)
+
+    def _decay_reference(self, times: StatedTimes, scheme: str) -> float:
+        if times.image_decay is not None:
+            return times.image_decay
+        if scheme == "START" and times.scan_start is not None:
+            return times.scan_start
+        reference = "time zero" if scheme == "START" else "injection"
+        self.note(
+            NOT_GIVEN,
+            f"ImageDecayCorrectionTime is not given; decay correction is taken to be to {reference}.",
+            "ImageDecayCorrectionTime",
+        )
+        return 0.0 if scheme == "START" else times.injection
 
     def injected_activity(self) -> float | None:
-        """Return the injected activity [Bq]; None, with a warning, if it can't be read with certainty."""
-        value, unit = number(self.fields.get("InjectedRadioactivity")), self.text("InjectedRadioactivityUnits")
-        if value is None or value <= 0:
-            self.note(DOSE_NOT_GIVEN, "InjectedRadioactivity is not given; SUV is unavailable.")
-            return None
+        """Return the injected activity [Bq]; None, with a finding, if it can't be read with certainty."""
         try:
-            return value * factor(unit, "activity", where=self.where)
-        except UnitError as error:
-            self.note(
-                DOSE_UNREADABLE,
-                f"InjectedRadioactivityUnits: {error.message} The dose is left out, SUV is unavailable.",
-                "InjectedRadioactivityUnits",
-                error.hint,
-            )
-            return None
+            value = read_number(self.fields, "InjectedRadioactivity", self.where)
+            if value is None:
+                self.note(DOSE_NOT_GIVEN, "InjectedRadioactivity is not given; SUV is unavailable.")
+                return None
+            unit = self.text("InjectedRadioactivityUnits")
+            return positive(value, "InjectedRadioactivity", self.where) * factor(unit, "activity", where=self.where)
+        except InputError as error:
+            field = "InjectedRadioactivityUnits" if isinstance(error, UnitError) else "InjectedRadioactivity"
+            fault, remedy = error.message, error.hint
+        stated = fault if fault.startswith(field) else f"{field}: {fault}"
+        self.note(DOSE_UNREADABLE, f"{stated} The dose is left out, SUV is unavailable.", field, remedy)
+        return None
 
     def body_weight(self) -> float | None:
-        """Return the body weight [kg] if the sidecar states it with its unit, else None."""
-        value, unit = number(self.fields.get("BodyWeight")), self.text("BodyWeightUnits")
-        if value is None or value <= 0 or not unit:
-            return None
-        return value * factor(unit, "mass", where=f"{self.where}, field BodyWeightUnits")
+        """Return the body weight [kg] if the sidecar states it, else None; kg is assumed without a unit, with a note.
 
-    def _seconds(self, name: str, assumption: str, otherwise: float = 0.0) -> float:
-        value = number(self.fields.get(name))
+        Raises
+        ------
+        InputError
+            If it is no positive number, or its unit is not known.
+        """
+        value, unit = read_number(self.fields, "BodyWeight", self.where), self.text("BodyWeightUnits")
         if value is None:
-            self.note(NOT_GIVEN, f"{name} is not given; {assumption}.", name)
-            return otherwise
-        return value
+            return None
+        if not unit:
+            self.note(UNIT_NOT_GIVEN, "BodyWeightUnits is not given; kg is assumed, as BIDS recommends.", "BodyWeight")
+        scale = factor(unit or "kg", "mass", where=f"{self.where}, field BodyWeightUnits")
+        return positive(value, "BodyWeight", self.where) * scale
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """Return a field that is a list of numbers; nothing if it is anything else."""
+        values = self.fields.get(name)
+        found = [number(value) for value in values] if isinstance(values, list) else []
+        return tuple(value for value in found if value is not None) if None not in found else ()
+
+
+def positive(value: float, name: str, where: str) -> float:
+    """Return a number above zero.
+
+    Raises
+    ------
+    InputError
+        If it isn't.
+    """
+    if value <= 0:
+        hint = "Correct it, or write n/a if it is unknown."
+        raise InputError(f"{name} is {value:g}, not above zero.", where=f"{where}, field {name}", hint=hint)
+    return value
 
 
 def _fault_of_times(value: object) -> str:
     if not is_given(value):
         return "is missing"
     if not isinstance(value, list) or not value or any(number(entry) is None for entry in value):
-        return "is not a list of numbers"
+        return f"is {shortened(value)}, not a list of numbers"
     return ""

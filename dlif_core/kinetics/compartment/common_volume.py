@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import FrameTimingError
 from dlif_core.kinetics.compartment.bounded import BoundedOptimum, best_fit, derivatives
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.two_tissue import two_tissue_response
@@ -75,7 +75,7 @@ class CommonVolumeFit:
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If there are not more frames than free numbers.
     """
 
@@ -90,7 +90,7 @@ class CommonVolumeFit:
         self._lower, self._upper = np.array([logs, (0.0, RATE_BOUNDS[1]), logs, *blood]).T
         self._freedom = int(np.count_nonzero(context.weights)) - len(self._lower)
         if self._freedom < 2:
-            raise ConfigurationError(
+            raise FrameTimingError(
                 f"{len(context.weights)} frames can't determine {len(self._lower) + 1} numbers.",
                 where=f"model {settings.model}",
                 hint="Use a simpler model.",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import FrameTimingError
 from dlif_core.kinetics.compartment.active_set import ActiveSet, active_sets_of
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.solver import ActiveSetOptimum, CompartmentSolver
@@ -71,7 +71,7 @@ class CompartmentEstimator(SolverEstimator):
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If there are not more frames than free numbers.
     """
 
@@ -113,7 +113,7 @@ def require_enough_frames(frames: int, settings: FitSettings) -> None:
     """Refuse a scan that has too few frames for its model."""
     needed = active_sets_of(cast("CompartmentModel", settings.kinetic_model), settings.blood_volume)[-1].size + 1
     if frames < needed:
-        raise ConfigurationError(
+        raise FrameTimingError(
             f"{frames} frames can't determine {needed - 1} free numbers.",
             where=f"model {settings.model}",
             hint=f"Use a simpler model or at least {needed} frames.",

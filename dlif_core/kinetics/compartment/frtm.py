@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import FrameTimingError
 from dlif_core.kinetics.compartment.bounded import BoundedOptimum, best_fit, derivatives
 from dlif_core.kinetics.compartment.design import FrameColumns
 from dlif_core.kinetics.compartment.reference_tissue import reference_curve
@@ -46,7 +46,7 @@ class FRTMFit:
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If there are not more frames than free numbers.
     """
 
@@ -57,7 +57,7 @@ class FRTMFit:
         self._root = np.sqrt(context.weights)
         self._freedom = int(np.count_nonzero(context.weights)) - len(_LOW)
         if self._freedom < 1:
-            raise ConfigurationError(
+            raise FrameTimingError(
                 f"{len(self._root)} frames can't determine {len(_LOW)} numbers.",
                 where=f"model {settings.model}",
                 hint="Use a simpler model.",

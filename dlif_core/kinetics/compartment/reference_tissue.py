@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import FrameTimingError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.compartment.active_set import reference_active_sets
 from dlif_core.kinetics.compartment.design import FrameColumns
@@ -61,7 +61,7 @@ class ReferenceTissueEstimator(SolverEstimator):
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If there are not more frames than free numbers.
     """
 
@@ -69,7 +69,7 @@ class ReferenceTissueEstimator(SolverEstimator):
         active_sets = reference_active_sets(cast("float | None", settings.k2_prime))
         needed, frames = active_sets[-1].size + 1, len(context.timing)
         if frames < needed:
-            raise ConfigurationError(
+            raise FrameTimingError(
                 f"{frames} frames can't determine {needed - 1} free numbers.",
                 where=f"model {settings.model}",
                 hint=f"Use at least {needed} frames.",

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ConfigurationError, CurveError, InputError
+from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, InputError
 from dlif_core.frames import FrameTiming, integral_at
 from dlif_core.kinetics.context import Array, Estimates, FitContext, require_frames
 from dlif_core.kinetics.convolution import FrameConvolution
@@ -47,7 +47,7 @@ def frames_after_t_star(context: FitContext, settings: FitSettings, coefficients
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If there are not more of them than coefficients.
     """
     t_star, weighted = float(settings.t_star or 0.0), context.weights > 0
@@ -56,7 +56,7 @@ def frames_after_t_star(context: FitContext, settings: FitSettings, coefficients
     needed = coefficients + 1
     if used.sum() < needed:
         latest = start[weighted][-min(needed, int(weighted.sum()))]
-        raise ConfigurationError(
+        raise FrameTimingError(
             f"only {used.sum()} frames start at or after t* = {t_star:g} min.",
             where="fit setting t_star",
             hint=f"At least {needed} are needed: use t_star ≤ {latest:g}.",
@@ -95,7 +95,7 @@ def patlak(context: FitContext, settings: FitSettings) -> LinearEstimator:
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If fewer than three frames start at or after t*.
     CurveError
         If the plasma curve is not positive in a frame that is used.
@@ -141,7 +141,7 @@ def logan(context: FitContext, settings: FitSettings) -> LoganPlot:
 
     Raises
     ------
-    ConfigurationError
+    FrameTimingError
         If fewer than three frames start at or after t*.
     CurveError
         If the integral of the plasma curve is not positive in a frame that is used.
@@ -334,7 +334,7 @@ def find_t_star(context: FitContext, settings: FitSettings, curve: Array, limit:
 
     Raises
     ------
-    ConfigurationError
+    CurveError
         If no start keeps the limit, or the scan has too few frames.
     """
     least = np.inf
@@ -344,7 +344,7 @@ def find_t_star(context: FitContext, settings: FitSettings, curve: Array, limit:
             return float(start)
         least = min(least, deviation)
     reached = f"the smallest deviation is {least:.0%}" if np.isfinite(least) else "no window has enough sound points"
-    raise ConfigurationError(
+    raise CurveError(
         f"no start of the linear phase keeps all points within {limit:.0%} of their line: {reached}.",
         where="fit setting t_star",
         hint="Give t_star in minutes, or name a pilot region with less noise or one that the method suits.",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.errors import ConfigurationError, CurveError, InputError
+from dlif_core.errors import CurveError, FrameTimingError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.context import Estimates, FitContext, FitStatus
 from dlif_core.kinetics.convolution import FrameConvolution
@@ -81,7 +81,7 @@ def suv(context: FitContext, settings: FitSettings) -> WindowRatio:
     ------
     InputError
         If the injected activity or the body weight is not known.
-    ConfigurationError
+    FrameTimingError
         If no frame lies within the window.
     """
     if context.suv_factor is None:
@@ -103,7 +103,7 @@ def suvr(context: FitContext, settings: FitSettings) -> WindowRatio:
     ------
     CurveError
         If the reference region has no activity in the window.
-    ConfigurationError
+    FrameTimingError
         If no frame lies within the window.
     """
     assert context.reference is not None
@@ -117,7 +117,7 @@ def fractional_uptake_rate(context: FitContext, settings: FitSettings) -> Window
     ------
     CurveError
         If there is no plasma activity before the window.
-    ConfigurationError
+    FrameTimingError
         If no frame lies within the window.
     """
     assert context.input_function is not None
@@ -134,7 +134,7 @@ def _within_window(context: FitContext, settings: FitSettings) -> NDArray[np.boo
     after = timing.start >= first * _SECONDS_PER_MINUTE - rounding
     within = after & (timing.end <= last * _SECONDS_PER_MINUTE + rounding) & (context.weights > 0)
     if not within.any():
-        raise ConfigurationError(
+        raise FrameTimingError(
             f"no whole frame lies within {first:g} to {last:g} min.",
             where="fit setting window",
             hint=f"Frames start and end at {_edges(timing)} min.",

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.finite import to_json
 
 Kind = Literal["weight-map", "fc-dlif"]
 
@@ -79,7 +80,7 @@ class Manifest:
         """sha256 of everything that decides the predictions of the model; card and evaluation are left out."""
         decisive = {file: digest for file, digest in self.files.items() if file not in _DESCRIPTIVE}
         content = {"kind": self.kind, "preprocessing": self.preprocessing, "files": decisive}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(to_json(content, where=MANIFEST, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def use_model(name: str) -> Path:
         )
     known = any(listed == folder for _, listed in _known())
     user_models().mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"model": folder.name if known else str(folder.resolve())})
+    content = to_json({"model": folder.name if known else str(folder.resolve())}, where=_IN_USE)
     write_text(user_models() / _IN_USE, content + "\n")
     return folder
 
@@ -256,7 +257,7 @@ def _require_unchanged(path: Path, digest: str) -> None:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `model.json`, after all other files of the model were written."""
     content = asdict(manifest) | {"digest": manifest.digest}
-    write_text(folder / MANIFEST, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_text(folder / MANIFEST, to_json(content, where=folder / MANIFEST, indent=1, sort_keys=True) + "\n")
 
 
 def file_digest(path: Path) -> str:

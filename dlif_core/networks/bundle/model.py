@@ -16,7 +16,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.errors import ConfigurationError, InputError, NotFiniteError
+from dlif_core.finite import to_json
 from dlif_core.networks.bundle.card import model_card
 from dlif_core.networks.bundle.folder import (
     CARD,
@@ -238,6 +239,11 @@ def _write(folder: Path, name: str, kind: Kind, trained: Trained, texts: Mapping
 
 
 def _save_network(path: Path, network: TissueNetwork | FCDLIF) -> None:
+    for name, value in network.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise NotFiniteError(
+                f"weights {name} are not finite.", where=path, hint="Train with a lower learning rate."
+            )
     if isinstance(network, TissueNetwork):
         save_network(path, network)
     else:
@@ -245,7 +251,7 @@ def _save_network(path: Path, network: TissueNetwork | FCDLIF) -> None:
 
 
 def _json(content: Any) -> str:
-    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    return to_json(content, where="model", indent=1, sort_keys=True) + "\n"
 
 
 def add_evaluation(folder: Path, summary: Mapping[str, Any], table: str) -> None:

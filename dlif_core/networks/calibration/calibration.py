@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.frames import FrameTiming
 from dlif_core.networks.calibration.cases import CalibrationCase, calibration_case, predicted_curve
 from dlif_core.networks.calibration.conformal import conformal_quantile, refusal
 from dlif_core.networks.calibration.error_scale import ErrorScale, fit_scale
@@ -270,8 +271,18 @@ def fit_calibration(cases: Sequence[CalibrationCase], population: str) -> Calibr
 def _at_nodes(case: CalibrationCase, scale: ErrorScale) -> Array:
     """Normalised errors on the time grid, constant before the first and after the last known frame."""
     timing, curve, errors = case.prediction.timing, case.curve, case.errors
-    relative, known = errors / timing.average(curve.time, scale.at(case.prediction, curve)), np.isfinite(errors)
+    relative = _relative(errors, timing, curve, scale.at(case.prediction, curve))
+    known = np.isfinite(relative)
     return np.asarray(np.interp(_NODES, timing.mid[known] - curve.arrival, relative[known]))
+
+
+def _relative(errors: Array, timing: FrameTiming, curve: ContinuousCurve, scale: Array) -> Array:
+    """Errors of frame averages over their expected size, shape (..., frames).
+
+    NaN for frames before the curve begins, that is before the injection: nothing is predicted there.
+    """
+    size = timing.average(curve.time, scale)
+    return np.asarray(errors / np.where(size > 0.0, size, np.nan))
 
 
 def _factored(residuals: Array) -> tuple[Array, Array]:
@@ -293,7 +304,7 @@ def _score(calibration: Calibration, case: CalibrationCase) -> dict[str, float]:
     """Conformal scores of a scan; NaN for metrics that its truth does not give."""
     timing, curve, errors = case.prediction.timing, case.curve, case.errors
     scale = calibration.scale.at(case.prediction, curve)
-    band = float(np.nanmax(np.abs(errors) / timing.average(curve.time, scale)))
+    band = float(np.nanmax(np.abs(_relative(errors, timing, curve, scale))))
     known = np.isfinite(errors)
     if not known.all():  # metrics of the whole curve are unknown
         return {name: float("nan") for name in SCORES} | {"band": band}
@@ -325,6 +336,6 @@ def _inflation(calibration: Calibration, cases: Sequence[CalibrationCase]) -> fl
         curve, timing = one.curve, one.prediction.timing
         scale = calibration.scale.at(one.prediction, curve)
         errors = timing.average(curve.time, scale * calibration._sampled_errors(curve, _SAMPLES, rng))
-        largest.append(np.abs(errors / timing.average(curve.time, scale)).max(axis=1))
+        largest.append(np.nanmax(np.abs(_relative(errors, timing, curve, scale)), axis=1))
     limit = float(np.quantile(np.concatenate(largest), LEVEL))
     return conformal_quantile(calibration.scores["band"], LEVEL) / limit

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _SECONDS = 60.0
-# the early part ends, the tail begins and Patlak's linear phase starts so long after the first frame [s]
+# the early part ends, the tail begins and Patlak's linear phase starts so long after the injection, or after the first
+# frame if that is later [s]
 _EARLY, _TAIL, _T_STAR = 180.0, 600.0, 600.0
 
 #: Metrics that `make_target` knows, with their descriptions.
@@ -94,7 +95,7 @@ def make_target(name: str, scan: DynamicScan) -> Target:
 
 def curve_target(name: str, timing: FrameTiming) -> Target:
     """A metric that needs the curve alone: ``auc``, ``early-auc``, ``peak``, ``tail`` or ``spread``."""
-    since = timing.mid - timing.start[0]
+    since = timing.mid - timing.begin
     minutes = timing.duration / _SECONDS
     if name == "peak":
         return Target(name, TARGETS[name], "SUV", lambda curves: curves.mean(dim=0).max())
@@ -151,7 +152,7 @@ def _patlak(name: str, region: str, scan: DynamicScan) -> Target:
             f"the scan has no region {region!r}.", hint=f"Use one of {', '.join(scan.regions.names)}."
         )
     timing = scan.timing
-    late = torch.from_numpy(timing.start - timing.start[0] >= _T_STAR)
+    late = torch.from_numpy(timing.start - timing.begin >= _T_STAR)
     if late.sum() < 3:
         raise ConfigurationError("the scan ends too early for a Patlak plot.", hint="Explain another metric.")
     tissue = torch.from_numpy(factor * scan.regions.activity[scan.regions.names.index(region)])
@@ -161,8 +162,8 @@ def _patlak(name: str, region: str, scan: DynamicScan) -> Target:
     def value(curves: torch.Tensor) -> torch.Tensor:
         plasma = curves.double().mean(dim=0) * ratio
         areas = plasma * minutes
-        across = ((areas.cumsum(0) - 0.5 * areas) / plasma)[late]
-        up = (tissue / plasma)[late]
+        across = (areas.cumsum(0) - 0.5 * areas)[late] / plasma[late]
+        up = tissue[late] / plasma[late]
         centred = across - across.mean()
         return (centred @ up) / (centred @ centred)
 

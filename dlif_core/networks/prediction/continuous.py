@@ -96,10 +96,17 @@ def continuous_curve(timing: FrameTiming, averages: ArrayLike, noise: ArrayLike)
 
 
 def _first_shown(timing: FrameTiming, averages: Array) -> float:
-    """Middle of the last frame before the bolus; shortly before the scan if the first frame has it already."""
+    """Middle of the last frame before the bolus; shortly before the scan if the first frame has it already.
+
+    A frame before the injection may be long, and the bolus arrives after it: its end is taken, or the injection.
+    """
     peak = int(np.argmax(averages))
     before = np.flatnonzero(averages[:peak] < _ARRIVED * averages[peak])
-    return float(timing.mid[before[-1]]) if len(before) else float(timing.start[0]) - 10.0
+    if not len(before):
+        start = float(timing.start[0])
+        return (max(start, 0.0) if timing.end[0] > 0.0 else start) - 10.0
+    last = before[-1]
+    return max(float(timing.mid[last]), min(0.0, float(timing.end[last])))
 
 
 def _grid(start: float, shown: float, end: float) -> Array:

@@ -74,7 +74,9 @@ def arrival(timing: FrameTiming, total: Array) -> float:
     -------
     Time at which the total first reaches half its plateau [s]; if the first frame is there already, 15 s before it.
     """
-    early = timing.mid < timing.start[0] + _PLATEAU
+    early = (timing.mid < timing.begin + _PLATEAU) | ((timing.start <= timing.begin) & (timing.begin < timing.end))
+    if total[early].max() <= 0.0:
+        early[:] = True
     level = _RISE * float(np.median(total[early][total[early] > 0.5 * total[early].max()]))
     first = int(np.argmax(total >= level))
     if first == 0:

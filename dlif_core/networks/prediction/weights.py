@@ -9,13 +9,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from dlif_core.errors import InputError
+from dlif_core.finite import to_json
 from dlif_core.networks.prediction.refinement import tissue_network
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 
 
 def save_network(path: Path, network: TissueNetwork) -> None:
     """Write a network's weights and layout as safetensors."""
-    layout = {"channels": json.dumps(network.channels), "revisions": json.dumps(network.revisions)}
+    layout = {"channels": to_json(network.channels, where=path), "revisions": to_json(network.revisions, where=path)}
     # a file that safetensors itself opens for writing can be read by its owner alone
     path.write_bytes(save(network.state_dict(), layout))
 

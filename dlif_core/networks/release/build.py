@@ -18,6 +18,7 @@ import numpy as np
 from torch.utils.data import ConcatDataset, Subset
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.finite import to_json
 from dlif_core.networks.bundle.folder import write_text
 from dlif_core.networks.bundle.model import LearnedModel, PublishedModel, Trained, save_model, save_published
 from dlif_core.networks.calibration.calibration import calibrate
@@ -167,7 +168,8 @@ def _note_recipe(output: Path, recipe: ModelRecipe, begun: ModelRecipe | None) -
     if recipe != begun:
         for fitted in (output / WORK).glob("corrected-*"):
             fitted.unlink()
-    write_text(output / WORK / _RECIPE, json.dumps(recipe.model_dump(mode="json"), indent=1) + "\n")
+    path = output / WORK / _RECIPE
+    write_text(path, to_json(recipe.model_dump(mode="json"), where=path, indent=1) + "\n")
 
 
 def _noted_recipe(output: Path) -> ModelRecipe | None:

@@ -175,7 +175,12 @@ def load_tuning_recipe(path: Path | None = None, steps: int | None = None) -> Tu
 
 
 def train_further(
-    output: Path, base: LearnedModel, scans: Sequence[OwnScan], recipe: TuningRecipe, report: Report = silent
+    output: Path,
+    base: LearnedModel,
+    scans: Sequence[OwnScan],
+    recipe: TuningRecipe,
+    report: Report = silent,
+    left_out: int = 0,
 ) -> LearnedModel:
     """Train a model further, calibrate it anew on animals kept apart, and write it.
 
@@ -191,6 +196,8 @@ def train_further(
         Settings of the training.
     report
         Called with the progress after every update and every scan.
+    left_out
+        Number of scans of the study that can't be used, for the card.
 
     Raises
     ------
@@ -211,7 +218,7 @@ def train_further(
     trained = Trained(
         networks=networks,
         recipe={**recipe.model_dump(mode="json"), "from": dict(base.manifest.recipe)},
-        facts=_facts(base, trainings, scans, division, calibration),
+        facts=_facts(base, trainings, scans, division, calibration, left_out),
         log=training_log(trainings),
         splits=splits,
     )
@@ -224,6 +231,7 @@ def _facts(
     scans: Sequence[OwnScan],
     division: Division,
     calibration: Calibration,
+    left_out: int,
 ) -> dict[str, Any]:
     """Facts of the training and the limits of its calibration."""
     own = f"{len(scans)} own scans of {len({scan.animal for scan in scans})} animals with arterial blood, half of which"
@@ -232,6 +240,11 @@ def _facts(
     limits = ["The scope is that of the model it was begun from.", *([refused] if refused else [])]
     if len(division.calibration) < sum(scan.animal in division.calibration for scan in scans):
         limits.append("Several calibration scans are of one animal; the band is as sure as its animals are many.")
+    if left_out:
+        limits.append(f"{left_out} scans of the study could not be used.")
+    partly = sum(bool(scan.example.whole_blood.isnan().any()) for scan in scans)
+    if partly:
+        limits.append(f"In {partly} own scans the blood of some frames is unknown; these frames count nowhere.")
     facts = trained_facts(trainings, population, limits)
     return {**facts, "begun_from": {"name": base.name, "digest": base.digest}}
 

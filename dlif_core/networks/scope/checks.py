@@ -110,14 +110,15 @@ def _schedule(timing: FrameTiming) -> Iterator[Verdict]:
     begin, end = float(timing.start[0]), float(timing.end[-1])
     if begin > _LATEST_START:
         yield _doubtful(f"the first frame starts {begin:.0f} s after the injection; the model needs to see the bolus.")
-    early = int((timing.start < _EARLY).sum())
+    early = int(((timing.start < _EARLY) & (timing.end > 0.0)).sum())
     if early < _EARLY_FRAMES:
         words = f"{early} frames start in the first 3 min; the model needs {_EARLY_FRAMES} to see the bolus."
         yield _out(words) if early < _FEWEST_FRAMES else _doubtful(words)
     yield from _limits(end, _END, f"the scan lasts {end / 60:.3g} min; the model knows scans of 15 to 55 min.")
-    gaps = [gap.seconds for gap in timing.gaps if timing.start[gap.after_frame] < _EARLY]
-    if gaps and max(gaps) > _LONGEST_GAP:
-        yield _doubtful(f"nothing was recorded for {max(gaps):.0f} s while the bolus passed.")
+    after = [gap.after_frame for gap in timing.gaps if timing.start[gap.after_frame] < _EARLY]
+    longest = max((float(timing.start[k + 1] - max(timing.end[k], 0.0)) for k in after), default=0.0)
+    if longest > _LONGEST_GAP:
+        yield _doubtful(f"nothing was recorded for {longest:.0f} s while the bolus passed.")
 
 
 def _voxels(size: Array, shape: tuple[int, ...]) -> Iterator[Verdict]:

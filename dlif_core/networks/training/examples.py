@@ -34,7 +34,8 @@ class Example:
     displacement
         Displacement of the body in every frame along z, y, x, shape (frames, 3) [voxels].
     whole_blood
-        Exact frame averages of arterial whole blood, shape (frames,) [SUV].
+        Exact frame averages of arterial whole blood, shape (frames,) [SUV]; NaN in frames whose blood is unknown, which
+        only real scans have.
     """
 
     scan: NetworkScan

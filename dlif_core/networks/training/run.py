@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.errors import ConfigurationError, InputError, NotFiniteError
+from dlif_core.finite import to_json
 from dlif_core.networks.training.arithmetic import Arithmetic, training_arithmetic
 from dlif_core.networks.training.examples import Example
 
@@ -77,13 +78,13 @@ class LogEntry:
     step
         Number of updates before the validation.
     loss
-        Mean loss over the updates since the last entry; NaN before the first.
+        Mean loss over the updates since the last entry; None before the first.
     rmse
         Median over the validation scans of the root mean square error of the whole-blood curve [SUV].
     """
 
     step: int
-    loss: float
+    loss: float | None
     rmse: float
 
 
@@ -210,19 +211,35 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
             loss = self.loss(self.examples[int(index)].to(self.device), rng)
             (loss / self.recipe.batch).backward()  # type: ignore[no-untyped-call]
             total += loss.item() / self.recipe.batch
+        self._require_finite(total, "loss")
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
         self.optimiser.step()
         self.averaged.update_parameters(self.network)
         return total
 
+    def _require_finite(self, value: float, name: str) -> None:
+        if not math.isfinite(value):
+            raise NotFiniteError(
+                f"the {name} is {value} at update {self.step + 1}.",
+                where="training",
+                hint="Lower the learning rate; if it is so from the first update on, check the scans.",
+            )
+
     def validate(self) -> None:
-        """Compute the error of the averaged weights on the validation scans, and keep the best weights."""
+        """Compute the error of the averaged weights on the validation scans, and keep the best weights.
+
+        Raises
+        ------
+        NotFiniteError
+            If the error is not finite: such weights are never kept.
+        """
         averaged: Any = self.averaged.module
         scans = (self.validation[index].to(self.device) for index in range(len(self.validation)))
         score = float(np.median([self.error(averaged, scan) for scan in scans]))
+        self._require_finite(score, "validation error")
         if not self.log or score < self.best_entry.rmse:
             self.best = self.averaged_weights
-        loss = float(np.mean(self._losses)) if self._losses else math.nan
+        loss = float(np.mean(self._losses)) if self._losses else None
         self.log.append(LogEntry(self.step, loss, score))
         self._losses.clear()
 
@@ -238,7 +255,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
             "arithmetics": self.arithmetics,
         }
         partial = path.with_suffix(".part")
-        metadata = {"recipe": json.dumps(asdict(self.recipe)), "progress": json.dumps(progress)}
+        metadata = {"recipe": to_json(asdict(self.recipe), where=path), "progress": to_json(progress, where=path)}
         partial.write_bytes(save(state, metadata))
         os.replace(partial, path)
 
@@ -283,7 +300,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
             stated, progress = json.loads(metadata["recipe"]), json.loads(metadata["progress"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError("the file is no checkpoint.", where=path, hint="Delete it and train afresh.") from error
-        wanted = json.loads(json.dumps(asdict(recipe)))
+        wanted = json.loads(to_json(asdict(recipe), where=path))
         # settings that are newer than the checkpoint can't be compared
         if stated != {name: value for name, value in wanted.items() if name in stated}:
             raise ConfigurationError(

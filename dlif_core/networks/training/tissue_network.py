@@ -27,7 +27,8 @@ from dlif_core.networks.training.run import TrainingRun
 _BLOOD, _MYOCARDIUM, _EMPHASIS = TISSUES.index("blood"), TISSUES.index("myocardium"), 4.0
 # tissues much smaller than this count less [voxels]
 _SMALL = 30.0
-# start of the tail after the start of the scan [s]; offset [SUV] of its relative errors; weight in the loss
+# start of the tail after the injection or a later start of the scan [s]; offset [SUV] of its relative errors; weight
+# in the loss
 _TAIL, _TAIL_FLOOR, _TAIL_WEIGHT = 240.0, 0.3, 0.5
 # standard deviation of the logarithm of the factors by which tissues are more or less active
 _KINETICS = 0.4
@@ -99,8 +100,8 @@ class Training(TrainingRun[Recipe, TissueNetwork]):
 
     def error(self, network: TissueNetwork, scan: Example) -> float:
         """Root mean square error of the whole-blood curve of a scan [SUV]."""
-        predicted = predict(network, scan.scan).whole_blood
-        return float((predicted - scan.whole_blood).square().mean().sqrt())
+        error = predict(network, scan.scan).whole_blood - scan.whole_blood
+        return float(error[scan.whole_blood.isfinite()].square().mean().sqrt())
 
 
 def example_loss(
@@ -164,13 +165,16 @@ def leakage(
 def curve_loss(predicted: torch.Tensor, whole_blood: torch.Tensor, timing: FrameTiming) -> torch.Tensor:
     """Sum of the root mean square error over the frames [SUV] and of the relative errors of the area and of the tail.
 
-    Most frames are short, so the first weighs the peak; the other two weigh the long frames.
+    Most frames are short, so the first weighs the peak; the other two weigh the long frames. Frames whose blood is
+    unknown, NaN, don't count.
     """
-    duration = torch.tensor(timing.duration).to(predicted)
-    error = predicted - whole_blood
-    root = torch.sqrt(error.square().mean() + 1e-4)
+    known = whole_blood.isfinite().to(predicted)
+    whole_blood = whole_blood.nan_to_num()
+    duration = torch.tensor(timing.duration).to(predicted) * known
+    error = (predicted - whole_blood) * known
+    root = torch.sqrt(error.square().sum() / known.sum() + 1e-4)
     area = (error @ duration).abs() / (whole_blood @ duration)
-    tail = torch.from_numpy(timing.mid > timing.start[0] + _TAIL).to(predicted)
+    tail = torch.from_numpy(timing.mid > timing.begin + _TAIL).to(predicted) * known
     late = (error.abs() / (whole_blood + _TAIL_FLOOR)) @ tail / tail.sum().clamp(min=1.0)
     return root + area + _TAIL_WEIGHT * late
 

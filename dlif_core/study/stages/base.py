@@ -57,7 +57,7 @@ class ScanPlan:
     files
         Input files of the scan.
     digests
-        Digest of every input file of the study by its URI.
+        Digest of every input file of the study by its URI, or why there is none.
     steps
         Steps of the stages that run before, in order.
     """

@@ -54,16 +54,20 @@ def _write(job: CohortJob, staging: Staging) -> Sequence[str]:
     from dlif_core.study.reporting import cohort_html
 
     cohort = gather(job)
+    everything = ("*",)  # what one scan has, another may lack
     if any(cohort.input_functions.values()):
-        staging.write_dataset(input_function_table(cohort.input_functions), group="input_functions")
+        staging.write_dataset(
+            input_function_table(cohort.input_functions), group="input_functions", may_miss=everything
+        )
         _write_table(staging, "input_functions", input_function_metrics(cohort.input_functions))
     for fit, fitted in cohort.fits.items():
-        staging.write_dataset(fitted, group=f"regions/{fit}")
+        staging.write_dataset(fitted, group=f"regions/{fit}", may_miss=everything)
     _write_table(staging, "region_parameters", to_tidy(cohort.fits))
     _write_table(staging, "index", cohort.index)
     found = as_records(cohort.findings)
     _write_table(staging, "findings", pd.DataFrame(found, columns=list(COLUMNS)))
-    staging.write_dataset(xr.Dataset.from_dataframe(cohort.index.set_index("scan_id")), group="index")
+    index = xr.Dataset.from_dataframe(cohort.index.set_index("scan_id"))
+    staging.write_dataset(index, group="index", may_miss=("injected_activity_MBq", "body_weight_kg"))
     for compared in cohort.comparisons:
         _write_table(staging, compared.name, compared.comparison.table)
     staging.write_text("report.html", cohort_html(job.config, cohort))

@@ -55,5 +55,6 @@ def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
         raise InputError("there is no learned input function to explain.", where=job.step.title)
     scan, _ = read_scan(job.store, job.step.scan)
     model = load_model(learned_model(job.config))
-    staging.write_dataset(explain_scan(model.networks, scan))
+    # one network has no spread, and a window that the scan lacks can't be hidden
+    staging.write_dataset(explain_scan(model.networks, scan), may_miss=("*_sd", "occlusion_window"))
     return ()

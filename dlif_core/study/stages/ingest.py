@@ -9,7 +9,7 @@ from typing import ClassVar
 from dlif_core.checks import Finding
 from dlif_core.store import Staging, Status
 from dlif_core.study.job import ScanJob
-from dlif_core.study.products import source_name
+from dlif_core.study.products import SCAN_NAME, source_name, stored_name
 from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
 from dlif_core.study.step import Step
 
@@ -29,12 +29,16 @@ class IngestStage(ScanStage):
         inputs = {f"file {name}": plan.digests[uri] for name, uri in plan.files.inputs().items()}
         accept = {"accept": sorted(plan.config.accept)} if plan.config.accept else {}
         settings = {"regions.groups": plan.config.regions.groups, **accept, **deciding_facts(plan.files)}
+        faults = " ".join(f"{fault.where}: {fault.message}" for fault in plan.files.faults)
+        names = {"fault": faults} if faults else {}
+        if stored_name(plan.scan) != plan.scan:
+            names[SCAN_NAME] = plan.scan
         yield Step(
             scan=plan.scan,
             stage=self.name,
             variant="",
             product=source_name(plan.scan),
-            fingerprint=self.fingerprint({**settings, **inputs}),
+            fingerprint=self.fingerprint({**settings, **names, **inputs}),
         )
 
     def run(self, job: ScanJob, executor: Executor) -> None:

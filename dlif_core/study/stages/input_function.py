@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
 from dlif_core.store import Staging
 from dlif_core.study.config import StudyConfig
@@ -12,6 +13,10 @@ from dlif_core.study.products import input_function_name
 from dlif_core.study.stages.base import GPU, ScanPlan, ScanStage, commit_on_worker
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.step import Step
+
+if TYPE_CHECKING:
+    from dlif_core.ingest import ScanFiles
+    from dlif_core.input_function import Options
 
 #: The method that runs neural networks; its curves can be explained.
 LEARNED = "learned"
@@ -25,14 +30,16 @@ class InputFunctionStage(ScanStage):
     version = 2
 
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
-        """One step a method, decided by its options and, where it uses a model, by the model."""
+        """One step a method, decided by its options and by the model or the files of the scan that it uses."""
         for method in plan.config.input_functions:
             yield Step(
                 scan=plan.scan,
                 stage=self.name,
                 variant=method,
                 product=input_function_name(plan.scan, method),
-                fingerprint=self.fingerprint(_parts(plan.config, method), plan.of(INGEST)),
+                fingerprint=self.fingerprint(
+                    _parts(method, _options_of_scan(plan.config, plan.files, method)), plan.of(INGEST)
+                ),
                 needs=tuple(step.product for step in plan.of(INGEST)),
             )
 
@@ -48,12 +55,18 @@ class InputFunctionStage(ScanStage):
 INPUT_FUNCTIONS = InputFunctionStage()
 
 
-def _parts(config: StudyConfig, method: str) -> dict[str, object]:
+def _options_of_scan(config: StudyConfig, files: ScanFiles, method: str) -> Options:
+    """Options of a method for one scan: where they name files, those of the scan."""
+    from dlif_core.input_function import ScanPlace
+
+    place = ScanPlace(config.data.uri, files.scan_id, files.subject, files.session)
+    return config.input_functions[method].of_scan(place)
+
+
+def _parts(method: str, options: Options) -> dict[str, object]:
     from dlif_core.input_function import deciding_facts
 
-    options = config.input_functions[method]
-    dumped = options.model_dump(mode="json")
-    settings = {f"input_functions.{method}.{name}": value for name, value in dumped.items()}
+    settings = {f"input_functions.{method}.{name}": value for name, value in options.deciding_settings().items()}
     facts = {f"{method}, {name}": value for name, value in deciding_facts(method, options).items()}
     return settings | facts
 
@@ -64,6 +77,7 @@ def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
 
     method = job.step.variant
     scan, blood = read_scan(job.store, job.step.scan)
-    curve = estimate(method, scan, blood, job.config.input_functions[method], job.config.accept)
+    options = _options_of_scan(job.config, job.files, method)
+    curve = estimate(method, scan, blood, options, job.config.accept)
     staging.write_dataset(curve.to_dataset())
     return curve.warnings

@@ -73,6 +73,8 @@ def _write(job: ScanJob, staging: Staging) -> Sequence[Finding]:
 
     scan, _ = read_scan(job.store, job.step.scan)
     curve, passed = available_input_function(job)
-    fit = fit_regions(scan, curve, job.fit.settings)
-    staging.write_dataset(fit)
-    return (*passed, *implausible(fit, limits_of(scan.acquisition), f"{job.step.stage} {job.step.variant}"))
+    fitted = fit_regions(scan, curve, job.fit.settings)
+    always = ("region", "frame_start", "frame_duration", "measured", "weight")
+    # estimates, their errors and criteria are missing where the status of a region says so, or a method has none
+    staging.write_dataset(fitted, may_miss=[str(name) for name in fitted.variables if name not in always])
+    return (*passed, *implausible(fitted, limits_of(scan.acquisition), f"{job.step.stage} {job.step.variant}"))

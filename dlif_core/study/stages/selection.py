@@ -66,10 +66,12 @@ def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
     wanted = _wanted(job)
     fits = {name: _opened(job, name, "regions") for name in wanted.of}
     regions = compare_regions(fits, wanted.criterion)
-    staging.write_dataset(regions, group="regions")
+    # a region whose fit failed has no criteria
+    staging.write_dataset(regions, group="regions", may_miss=("*",))
     if all(fit_name(job.step.scan, name, "maps") in job.step.needs for name in wanted.of):
         frames = int((next(iter(fits.values()))["weight"] > 0).sum())
-        staging.write_dataset(_compare_maps(job, wanted, frames, regions["best_model"].attrs), group="maps")
+        maps = _compare_maps(job, wanted, frames, regions["best_model"].attrs)
+        staging.write_dataset(maps, group="maps", may_miss=("akaike_weight",))
     return ()
 
 

@@ -245,7 +245,8 @@ class TestTables:
         (lambda t: t.drop(columns="frame_end"), FrameTimingError, "no frame times"),
         (lambda t: t[["frame_start", "frame_end"]], dlif.InputError, "no column of a region"),
         (lambda t: t.iloc[:0], dlif.InputError, "no rows"),
-        (lambda t: t.assign(cortex="high"), dlif.InputError, "does not hold numbers"),
+        (lambda t: t.assign(cortex="high"), dlif.InputError, "'high' in column 'cortex', data row 1, is not a number"),
+        (lambda t: t.assign(cortex=["high", *t["cortex"][1:]]), dlif.InputError, "does not hold numbers"),
         (lambda t: t.assign(cortex=np.nan), CurveError, "not finite"),
         (lambda t: t.iloc[::-1], FrameTimingError, "Sort the frames"),
         (lambda t: t.assign(frame_end=np.nan), FrameTimingError, "finite"),
@@ -267,6 +268,28 @@ class TestFiles:
         (folder / "bad.tsv").write_bytes(content)
         with pytest.raises(dlif.InputError, match=r"bad\.tsv"):
             dlif.read_curves("bad.tsv", units="kBq/mL", radionuclide="F18")
+
+    def test_name_a_cell_that_is_no_number(self, folder: Path) -> None:
+        for name, mark in (("bad.tsv", "\t"), ("bad.csv", ";")):
+            cells = plain().astype(object)
+            cells.loc[2, "cortex"] = "70,5"
+            cells.to_csv(name, sep="\t" if mark == "\t" else ",", index=False)
+            with pytest.raises(InputError, match=rf"{name}: '70,5' in column 'cortex', data row 3") as caught:
+                dlif.read_curves(name, units="kBq/mL", radionuclide="F18")
+            assert "decimal point, not a comma" in caught.value.hint
+
+    def test_with_quotation_marks_lose_no_row(self, folder: Path) -> None:
+        remarks = ["ok"] * len(MOUSE)
+        remarks[3], remarks[9] = '"late', 'again"'
+        rows = zip((folder / "blood.tsv").read_text().splitlines(), ["remark", *remarks], strict=False)
+        (folder / "blood.tsv").write_text("\n".join(f"{row}\t{remark}" for row, remark in rows))
+        with pytest.raises(InputError, match="column 'remark'"):
+            dlif.read_curves("tacs.tsv", blood="blood.tsv")
+        lines = (folder / "tacs.tsv").read_text().splitlines()
+        lines[3], lines[8] = f'"{lines[3]}', f'{lines[8]}"'
+        (folder / "tacs.csv").write_text("\n".join(lines).replace("\t", ","))
+        with pytest.raises(InputError, match=r"tacs\.csv: a cell runs over the end of its line, in row 3"):
+            dlif.read_curves("tacs.csv", units="kBq/mL", radionuclide="F18")
 
     def test_without_half_life_ask_for_it(self, folder: Path) -> None:
         state(folder, "tacs.json", RadionuclideHalfLife=None, TracerRadionuclide=None)

@@ -63,6 +63,30 @@ def test_a_miscalibrated_autosampler_is_reported_and_not_corrected() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["automatic", "continuous", "Twilite", "manual", "left"])
+def test_an_autosampler_is_told_by_its_name_or_its_rate(name: str) -> None:
+    """PET-BIDS asks for the name manual where the method is not known."""
+    recording = BloodRecording(name, True, SECONDS, 1.3 * curve(SECONDS))
+    assert recording.is_automatic
+    blood = merge([BloodRecording("discrete", True, manual().time, curve(manual().time)), recording])
+    np.testing.assert_array_equal(blood.whole_blood.time, [*SECONDS, 600, 1800, 3600])
+    assert blood.whole_blood.value.max() == pytest.approx(1.3 * curve(SECONDS).max())
+    assert "0.77 times the autosampler's" in blood.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["manual", "discrete", "venous", "blood"])
+def test_some_samples_are_of_no_autosampler(name: str) -> None:
+    assert not BloodRecording(name, True, SECONDS[::30], curve(SECONDS[::30])).is_automatic
+
+
+def test_two_recordings_of_a_kind_that_disagree_are_told() -> None:
+    early, late = np.arange(0, 300, 20.0), np.arange(10, 900, 45.0)
+    first = BloodRecording("manual", True, early, plasma=curve(early))
+    second = BloodRecording("discrete", True, late, plasma=2 * curve(late))
+    assert "discrete plasma samples are 2.0" in merge([first, second]).warnings[0]
+    assert merge([first, BloodRecording("discrete", True, late, plasma=curve(late))]).warnings == ()
+
+
 def test_two_manual_recordings_join_and_share_their_common_time() -> None:
     time = np.array([180.0, 900.0])
     second = BloodRecording("manual2", True, time, 3 * curve(time))

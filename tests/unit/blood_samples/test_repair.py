@@ -81,9 +81,37 @@ def test_samples_before_the_injection_are_dropped() -> None:
 
 
 def test_small_negative_values_become_zero() -> None:
-    found, warnings = repair(recording([0, 10, 20, 30], [-4.9, 100, -1, 3]))
-    np.testing.assert_array_equal(found.whole_blood, [0, 100, 0, 3])
+    found, warnings = repair(recording([0, 10, 20, 30], [-4.9, 100, -1, 1]))
+    np.testing.assert_array_equal(found.whole_blood, [0, 100, 0, 1])
     assert warnings == ("x.tsv: small negative values of whole blood are set to zero: 0 s, 20 s.",)
+
+
+def test_zeros_between_samples_far_above_were_lost() -> None:
+    found, warnings = repair(recording([0, 10, 20, 30, 40, 50, 60], [0, 0, 100, 0, 40, -1, 30]))
+    np.testing.assert_array_equal(found.whole_blood, [0, 0, 100, np.nan, 40, np.nan, 30])
+    assert warnings == ("x.tsv: lost samples of whole blood, written as -1, are left out: 30 s, 50 s.",)
+
+
+def test_zeros_before_the_peak_and_in_the_noise_are_measured() -> None:
+    found, warnings = repair(recording([0, 10, 20, 30, 40, 50], [1, 0, 100, 1.5, 0, 1]))
+    np.testing.assert_array_equal(found.whole_blood, [1, 0, 100, 1.5, 0, 1])
+    assert warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("fractions", "kept"),
+    [
+        ([0, 0.95, 0.8, 0.5], [np.nan, 0.95, 0.8, 0.5]),
+        ([0, 0.95, 0, 0.5, 0], [np.nan, 0.95, np.nan, 0.5, np.nan]),
+        ([1, -1, 0.8, 0.1], [1, np.nan, 0.8, 0.1]),
+        ([1, 0.6, 0.2, 0], [1, 0.6, 0.2, 0]),
+        ([0, 0.2, 0.4, 0.6], [0, 0.2, 0.4, 0.6]),
+    ],
+)
+def test_parent_fractions_of_zero_that_were_lost(fractions: list[float], kept: list[float]) -> None:
+    time = np.arange(len(fractions)) * 60
+    found, _ = repair(recording(time, np.linspace(9, 1, len(time)), parent_fraction=np.array(fractions, float)))
+    np.testing.assert_array_equal(found.parent_fraction, kept)
 
 
 def test_large_negative_values_are_refused() -> None:

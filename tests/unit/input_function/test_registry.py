@@ -1,4 +1,4 @@
-"""The registry of methods: light to import, every method with a title and options that have defaults."""
+"""The registry of methods: light to import, every method with a title and options."""
 
 import subprocess
 import sys
@@ -18,10 +18,15 @@ def test_importing_it_is_light() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_has_a_title_and_defaults(method: str) -> None:
+def test_every_method_has_a_title_and_says_whether_it_has_defaults(method: str) -> None:
     assert METHODS[method].name == method
     assert METHODS[method].title
-    assert METHODS[method].parse({}) == METHODS[method].options()
+    assert METHODS[method].has_defaults == (method != "from-file")
+    if METHODS[method].has_defaults:
+        assert METHODS[method].parse({}) == METHODS[method].options()
+    else:
+        with pytest.raises(ConfigurationError, match="it is needed"):
+            estimate(method, scan(), ())
 
 
 def test_unknown_options_are_refused_with_the_nearest_valid_one() -> None:

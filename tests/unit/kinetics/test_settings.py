@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import ConfigurationError, FrameTimingError
 from dlif_core.kinetics import MODELS, FitSettings, FitStatus, frame_weights
 from dlif_core.scan import RegionCurves
 from tests.unit.kinetics.truth import F18, MOUSE, many_regions, scan_of
@@ -66,7 +66,7 @@ def test_weights_have_mean_one_and_bounded_spread(kind: str) -> None:
 def test_given_weights_are_taken_as_they_are() -> None:
     given = FitSettings("1tcm", weights=tuple(np.arange(42.0)))
     np.testing.assert_allclose(frame_weights(scan_of(FLAT), given), np.arange(42) / 20.5, rtol=1e-12)
-    with pytest.raises(ConfigurationError, match="expected 42 weights, one for every frame, got 3"):
+    with pytest.raises(FrameTimingError, match="expected 42 weights, one for every frame, got 3"):
         frame_weights(scan_of(FLAT), FitSettings("1tcm", weights=(1.0, 2.0, 3.0)))
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.errors import MissingInputError
+from dlif_core.errors import InputError, MissingInputError
 from dlif_core.store import InputDigests, Store, create_store
+from tests.denied_files import denied_copy
 
 
 @pytest.fixture
@@ -81,6 +83,63 @@ def test_the_cache_can_be_thrown_away(store: Store, tmp_path: Path) -> None:
     assert InputDigests(store).of([str(tmp_path / "a")]) == {str(tmp_path / "a"): sha256(b"a")}
 
 
-def test_a_missing_file_is_named(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(MissingInputError, match=r"image\.nii"):
-        InputDigests(store).of([str(tmp_path / "image.nii")])
+class TestUnreadable:
+    """A file that can't be read has a fault in place of a digest, and hides no other."""
+
+    def fault(self, store: Store, uri: Path | str) -> InputError:
+        sound = Path(store.uri) / "sound"
+        sound.write_bytes(b"a")
+        found = InputDigests(store).of([str(uri), str(sound)])
+        assert found[str(sound)] == sha256(b"a")
+        fault = found[str(uri)]
+        assert isinstance(fault, InputError)
+        assert fault.where == str(uri)
+        assert fault.hint
+        assert str(InputDigests(store).of([str(uri)])[str(uri)]) == str(fault)
+        return fault
+
+    def test_a_file_that_is_missing(self, store: Store, tmp_path: Path) -> None:
+        fault = self.fault(store, tmp_path / "image.nii")
+        assert type(fault) is MissingInputError
+        assert fault.message == "the file is not there."
+
+    def test_a_link_that_leads_nowhere(self, store: Store, tmp_path: Path) -> None:
+        link = tmp_path / "image.nii"
+        link.symlink_to("../.git/annex/objects/key")
+        fault = self.fault(store, link)
+        assert "not there: it is a link to ../.git/annex/objects/key" in fault.message
+        assert "git annex get" in fault.hint
+
+    def test_a_link_in_a_circle(self, store: Store, tmp_path: Path) -> None:
+        link = tmp_path / "image.nii"
+        link.symlink_to(link)
+        assert "can't be read" in self.fault(store, link).message
+
+    def test_a_file_that_may_not_be_read(self, store: Store, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "image.nii").write_bytes(b"a")
+        uri = denied_copy(f"{tmp_path}/data", "image.nii")
+        assert self.fault(store, f"{uri}/image.nii").message == "the file may not be read."
+
+    def test_permission_is_asked_for_although_the_digest_is_known(
+        self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "image.nii"
+        file.write_bytes(b"a")
+        digests = InputDigests(store)
+        digests.of([str(file)])
+
+        def denied(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(LocalFileSystem, "open", denied)
+        assert isinstance(digests.of([str(file)])[str(file)], InputError)
+
+    @pytest.mark.parametrize("kind", ["fifo", "device", "folder"])
+    def test_what_is_no_file_is_not_waited_for(self, store: Store, tmp_path: Path, kind: str) -> None:
+        path = tmp_path / "sidecar.json"
+        {"fifo": lambda: os.mkfifo(path), "device": lambda: path.symlink_to("/dev/zero"), "folder": path.mkdir}[kind]()
+        assert "no file with content" in self.fault(store, path).message
+
+    def test_an_unknown_protocol(self, store: Store) -> None:
+        assert "can't be read" in self.fault(store, "nowhere://a/b").message

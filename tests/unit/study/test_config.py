@@ -154,7 +154,7 @@ class TestInputFunctions:
         ({"select": {"of": ["a", "b"], "criterium": "aic"}}, "Did you mean 'criterion'?"),
         ({"compare": [{"kind": "ratio", "session": ["a", "b"]}]}, "compare.0.session: unknown key"),
         ({"kinetics": [{"model": "1tcm", "settings": {}}]}, "kinetics.0: unknown key 'settings'"),
-        ({"kinetics": [{"model": "1tcm", "name": "a/b"}]}, "kinetics.0.name: a name has no /"),
+        ({"kinetics": [{"model": "1tcm", "name": "a/b"}]}, "kinetics.0.name: a name has the letters a to z"),
         ({"kinetics": [{"model": "1tcm", "name": ".."}]}, "does not begin with a dot"),
         ({"kinetics": [{"name": "a"}]}, "kinetics.0.model: it is needed"),
         ({"kinetics": ["1tcm"]}, "kinetics.0: keys and values belong here (got '1tcm')"),

@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_written_is_named_without_a_traceback(dlif, tmp_pa
     (tmp_path / "file").write_text("")
     dlif("init", "--output", "file/results")
     code, _, said = dlif("plan", "study.yaml")
-    assert code == ExitCode.UNEXPECTED
+    assert code == ExitCode.CONFIGURATION
     assert said.startswith("Error: ")
     assert "Not a directory" in said
 

@@ -12,7 +12,10 @@ from dlif_core.errors import (
     FrameTimingError,
     ImageError,
     InputError,
+    UnitError,
 )
+from dlif_core.ingest import find_scans
+from dlif_core.ingest.bids.scan import open_scan
 from tests.unit.ingest.bids.dataset import (
     AFFINE,
     curve_table,
@@ -60,6 +63,17 @@ class TestRegions:
         found = ingest(tmp_path).scan.regions.activity[1]
         np.testing.assert_allclose(found, ACTIVITY[:, LABELS.T == 9].mean(axis=1))
 
+    def test_labels_of_nine_digits_keep_their_names(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        labels = np.zeros(LABELS.shape, np.uint32)
+        labels[0], labels[1] = 614454277, 614454278
+        path = self.write_labels(tmp_path, labels)
+        write(path.with_name("sub-01_dseg.tsv"), "index\tname\n614454277\tcortex\n614454278\tstriatum\n")
+        scan = ingest(tmp_path).scan
+        assert scan.regions.names == ("cortex", "striatum")
+        for label, found in zip((614454277, 614454278), scan.regions.activity, strict=True):
+            np.testing.assert_allclose(found, ACTIVITY[:, label == labels.T].mean(axis=1))
+
     def test_labels_without_name_are_numbered_with_a_warning(self, tmp_path: Path) -> None:
         make_dataset(tmp_path)
         self.write_labels(tmp_path).with_name("sub-01_dseg.tsv").unlink()
@@ -82,6 +96,69 @@ class TestRegions:
         affine[0, 3] += shift
         self.write_labels(tmp_path, labels, affine)
         fault(tmp_path, ImageError, word, "sub-01_dseg.nii.gz")
+
+    def write_mask(self, root: Path, name: str, inside: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
+        path = root / "derivatives" / "masks" / "sub-01" / "pet" / f"sub-01_{name}_mask.nii.gz"
+        return write_image(path, inside.astype(np.uint8), affine=affine)
+
+    def test_masks_are_regions(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        for label, name in ((4, "label-liver"), (9, "hemi-L_label-brain"), (300, "hemi-R_label-brain")):
+            self.write_mask(tmp_path, name, label == LABELS)
+        ingested = ingest(tmp_path)
+        regions = dict(zip(ingested.scan.regions.names, ingested.scan.regions.activity, strict=True))
+        expected = {"liver": 4, "hemi-L_label-brain": 9, "hemi-R_label-brain": 300}
+        assert regions.keys() == expected.keys()
+        volumes = dict(zip(ingested.scan.regions.names, ingested.scan.regions.volume, strict=True))
+        for name, label in expected.items():
+            np.testing.assert_allclose(regions[name], ACTIVITY[:, label == LABELS.T].mean(axis=1), rtol=1e-6)
+            assert volumes[name] == pytest.approx(24 * (label == LABELS).sum())
+            numbers = {number for number, called in ingested.scan.label_names.items() if called == name}
+            assert set(np.unique(ingested.scan.labels[label == LABELS.T])) == numbers
+        assert not ingested.scan.labels[LABELS.T == 0].any()
+        assert ingested.provenance["regions"]["made_from"] == "masks"
+        assert ingested.warnings == ()
+
+    def test_masks_may_overlap_and_it_is_told(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        self.write_mask(tmp_path, "desc-brain", LABELS > 0)
+        self.write_mask(tmp_path, "label-liver", LABELS == 4)
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("brain", "liver")
+        for curve, inside in zip(ingested.scan.regions.activity, (LABELS > 0, LABELS == 4), strict=True):
+            np.testing.assert_allclose(curve, ACTIVITY[:, inside.T].mean(axis=1), rtol=1e-6)
+        assert ingested.scan.labels is None
+        assert ingested.warnings == ("Masks overlap: brain and liver.",)
+
+    @pytest.mark.parametrize(
+        ("inside", "shift", "word"),
+        [(LABELS[:2] > 0, 0, "another grid"), (LABELS > 0, 3, "another grid"), (LABELS < 0, 0, "all zero")],
+    )
+    def test_a_mask_that_does_not_serve_is_left_out(
+        self, tmp_path: Path, inside: np.ndarray, shift: float, word: str
+    ) -> None:
+        make_dataset(tmp_path)
+        affine = AFFINE.copy()
+        affine[0, 3] += shift
+        self.write_mask(tmp_path, "label-liver", inside, affine)
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("whole image",)
+        assert [finding.check for finding in ingested.findings] == ["files-left-out"]
+        assert word in ingested.warnings[0]
+
+    def test_that_only_the_whole_image_serves_is_told(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        (files,) = find_scans(str(tmp_path))
+        with open_scan(files) as ingested:
+            assert [finding.check for finding in ingested.findings] == ["whole-image"]
+
+    def test_a_label_image_goes_before_masks(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        self.write_labels(tmp_path)
+        self.write_mask(tmp_path, "label-rest", LABELS == 0)
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("liver", "brain", "tumour")
+        assert [finding.check for finding in ingested.findings] == ["files-left-out"]
 
     def test_the_label_image_goes_before_the_table(self, tmp_path: Path) -> None:
         make_dataset(tmp_path)
@@ -112,6 +189,45 @@ class TestRegions:
         ingested = ingest(tmp_path)
         np.testing.assert_allclose(ingested.scan.regions.activity, [[1, 2, 3, 4]])
         assert ingested.warnings == ()
+
+    @pytest.mark.parametrize(
+        ("headers", "sidecar"),
+        [
+            (("liver", "brain"), {"liver": {"Units": "kBq/mL"}, "brain": {"Units": "Bq/mL"}}),
+            (("liver [kBq/mL]", "brain [Bq/mL]"), {}),
+            (("liver (kBq/ml)", "brain"), {"Brain": {"Units": "Bq/mL"}}),
+            (("liver", "brain [Bq/mL]"), {"LIVER": {"Units": "KBQ/ML"}, "brain": {"Units": "Bq/cc"}}),
+        ],
+    )
+    def test_each_column_has_its_own_unit(
+        self, tmp_path: Path, headers: tuple[str, str], sidecar: dict[str, object]
+    ) -> None:
+        make_dataset(tmp_path)
+        table = curve_table(liver=[1, 2, 3, 4], brain=[1000, 2000, 3000, 4000])
+        path = write_curves(tmp_path, table.replace("liver\tbrain", "\t".join(headers)))
+        write(path.with_suffix(".json"), sidecar)
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("liver", "brain")
+        np.testing.assert_allclose(ingested.scan.regions.activity, [[1e3, 2e3, 3e3, 4e3]] * 2)
+        assert ingested.warnings == ()
+
+    @pytest.mark.parametrize(
+        ("header", "sidecar", "word"),
+        [
+            ("liver", {"brain": {"Units": "Bq/mL"}}, "1 of 2 regions, not for liver"),
+            ("liver [kBq/mL]", {"Units": "Bq/mL"}, "several units"),
+            ("liver [kBq/mL]", {"liver": {"Units": "Bq/mL"}}, "several units"),
+            ("liver", {"liver": {"Units": "counts"}, "brain": {"Units": "Bq/mL"}}, "'counts' is not a known unit"),
+        ],
+    )
+    def test_units_that_say_too_little_or_too_much_are_refused(
+        self, tmp_path: Path, header: str, sidecar: dict[str, object], word: str
+    ) -> None:
+        make_dataset(tmp_path)
+        table = curve_table(liver=[1, 2, 3, 4], brain=[1000, 2000, 3000, 4000])
+        path = write_curves(tmp_path, table.replace("liver", header))
+        write(path.with_suffix(".json"), sidecar)
+        fault(tmp_path, UnitError, word)
 
     def test_numbered_columns_get_their_names(self, tmp_path: Path) -> None:
         make_dataset(tmp_path)

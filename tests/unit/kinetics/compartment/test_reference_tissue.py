@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import FrameTimingError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitContext, FitSettings, FitStatus, fit_regions, frame_weights
 from dlif_core.kinetics.compartment.reference_tissue import reference_curve
@@ -194,7 +194,7 @@ def test_reference_curve_has_the_averages_it_was_made_of() -> None:
 def test_too_few_frames_are_refused() -> None:
     short = schedule((3, 60))
     settings = FitSettings("srtm", reference="a")
-    with pytest.raises(ConfigurationError, match="3 frames"):
+    with pytest.raises(FrameTimingError, match="3 frames"):
         fit_regions(scan_of(one_region(np.ones(3)), short), None, FitSettings("srtm", reference="region 0"))
-    with pytest.raises(ConfigurationError, match="3 frames"):
+    with pytest.raises(FrameTimingError, match="3 frames"):
         settled_fit(FitContext(short, np.ones(3), None, np.ones(3)), settings).fit(np.ones((3, 2)))

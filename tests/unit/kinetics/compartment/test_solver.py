@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.errors import FrameTimingError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitContext, FitSettings, FitStatus, VoxelFit, frame_weights
 from tests.unit.kinetics.truth import (
@@ -299,7 +299,7 @@ def test_standard_errors_equal_the_spread_of_repeated_noise(model: str, blood_vo
 
 def test_too_few_frames_are_refused() -> None:
     short = schedule((4, 60))
-    with pytest.raises(ConfigurationError, match="4 frames"):
+    with pytest.raises(FrameTimingError, match="4 frames"):
         settled_fit(FitContext(short, np.ones(4), BLOOD), FitSettings("2tcm-reversible")).estimator  # noqa: B018
     with pytest.raises(InputError, match="weights"):
         FitContext(short, np.ones(5), BLOOD)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ConfigurationError, CurveError
+from dlif_core.errors import CurveError, FrameTimingError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitContext, FitSettings, FitStatus, fit_regions
 from tests.unit.kinetics.truth import (
@@ -126,7 +126,7 @@ def test_voxels_without_a_plot() -> None:
 
 
 def test_too_few_frames_after_t_star_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="only 2 frames") as fault:
+    with pytest.raises(FrameTimingError, match="only 2 frames") as fault:
         fit(COLUMNS.integral, "patlak", 32)
     assert "t_star ≤ 30" in fault.value.hint
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.errors import FrameTimingError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import MODELS, Estimates, FitContext, FitSettings, FitStatus
 from dlif_core.kinetics.linear.graphical import tissue_integral
@@ -235,7 +235,7 @@ def test_k2_prime_comes_from_the_pilot_region() -> None:
 
 def test_refusals() -> None:
     curve = np.ones((42, 1))
-    with pytest.raises(ConfigurationError, match="only 1 frames"):
+    with pytest.raises(FrameTimingError, match="only 1 frames"):
         fit("ma1", MOUSE, curve[:, 0], t_star=40.0)
     with pytest.raises(InputError, match="reference region"):
         settings_for("mrtm").estimator(FitContext(MOUSE, np.ones(42)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlif_core.errors import ConfigurationError, CurveError, InputError
+from dlif_core.errors import ConfigurationError, CurveError, FrameTimingError, InputError
 from dlif_core.kinetics import FitSettings, FitStatus, fit_regions
 from dlif_core.kinetics.context import Estimates, FitContext
 from tests.unit.kinetics.truth import (
@@ -123,7 +123,7 @@ def test_fitted_curves_and_frames_outside_the_window() -> None:
 
 
 def test_a_window_without_frames_names_their_times() -> None:
-    with pytest.raises(ConfigurationError, match=r"31 to 35 min.*30\.5, 35\.5, 40\.5, 45\.5 min"):
+    with pytest.raises(FrameTimingError, match=r"31 to 35 min.*30\.5, 35\.5, 40\.5, 45\.5 min"):
         fit(FitSettings("suv", window=(31.0, 35.0)))
 
 

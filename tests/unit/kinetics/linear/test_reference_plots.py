@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dlif_core.errors import ConfigurationError, CurveError
+from dlif_core.errors import CurveError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitContext, FitStatus
 from dlif_core.kinetics.linear.graphical import find_t_star, tissue_integral
@@ -143,10 +143,10 @@ def test_every_method_finds_a_t_star_after_which_points_lie_near_the_line(model:
 
 def test_a_curve_without_a_linear_phase_is_refused_with_what_was_reached() -> None:
     curve = truth(MOUSE, TRAPPED) * np.where(np.arange(42) % 2, 2.0, 0.5)
-    with pytest.raises(ConfigurationError, match=r"the smallest deviation is \d+%") as fault:
+    with pytest.raises(CurveError, match=r"the smallest deviation is \d+%") as fault:
         find_t_star(context(MOUSE), settings_for("patlak", t_star="find"), curve)
     assert fault.value.where == "fit setting t_star"
-    with pytest.raises(ConfigurationError, match="enough sound points"):
+    with pytest.raises(CurveError, match="enough sound points"):
         find_t_star(context(schedule((4, 600))), settings_for("patlak", t_star="find"), np.ones(4))
 
 

@@ -8,6 +8,7 @@ import torch
 
 from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError
+from dlif_core.frames import FrameTiming
 from dlif_core.networks.calibration.calibration import Calibration, fit_calibration
 from dlif_core.networks.calibration.cases import CalibrationCase
 from dlif_core.networks.calibration.conformal import conformal_quantile, fewest_scores
@@ -206,3 +207,40 @@ class TestPopulations:
 
     def test_no_two_draw_the_same_scan(self):
         assert len({population.stream for population in (TRAINING, EDGES, CALIBRATION, HELD_OUT)}) == 4
+
+
+def with_frame_before(case, duration=60.0):
+    """The case as if a frame had been recorded before the injection: no activity, no prediction of any."""
+    timing = case.prediction.timing
+    earlier = FrameTiming(np.append(-duration, timing.start), np.append(duration, timing.duration))
+
+    def padded(values):
+        return torch.cat([torch.zeros_like(values[..., :1]), values], dim=-1)
+
+    members = tuple(
+        member._replace(
+            whole_blood=padded(member.whole_blood),
+            curves=padded(member.curves),
+            factor=padded(member.factor),
+            displacement=torch.zeros(len(earlier), 3),
+        )
+        for member in case.prediction.members
+    )
+    noise = np.append(1e-3, case.prediction.noise)
+    return CalibrationCase(
+        EnsemblePrediction(earlier, case.prediction.body_weight, members, noise),
+        case.curve,
+        np.append(0.0, case.whole_blood),
+    )
+
+
+def test_frames_before_the_injection_change_no_score_and_give_finite_samples(calibration, fresh):
+    """Nothing is predicted before the injection, so there is no error to be normalised."""
+    some = [case for case in fresh if case.curve.time[0] >= 0][:30]
+    usual = calibration.recalibrated(some, "usual")
+    before = calibration.recalibrated([with_frame_before(case) for case in some], "with a frame before")
+    assert np.isfinite(before.inflation)
+    np.testing.assert_allclose(before.scores["band"], usual.scores["band"], rtol=0.15)
+    curve = before.curve(with_frame_before(some[0]).prediction)
+    for values in (curve.lower, curve.upper, curve.samples):
+        assert np.isfinite(values).all()

@@ -5,6 +5,7 @@ import pytest
 
 from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import InputError
+from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.continuous import continuous_curve
 from dlif_core.phantom import HELD_OUT, TRAINING, draw
 from dlif_core.phantom.injection import Injection
@@ -98,3 +99,31 @@ class TestNoise:
     def test_no_activity_is_refused(self):
         with pytest.raises(InputError, match="no activity"):
             continuous_curve(TIMING, np.zeros(len(TIMING)), np.zeros(len(TIMING)))
+
+
+@pytest.mark.parametrize(
+    "before", [[(-60.0, 60.0)], [(-600.0, 600.0)], [(-300.0, 120.0)], [(-90.0, 30.0), (-60.0, 60.0)]]
+)
+def test_frames_before_the_injection_change_nothing(before):
+    _, _, averages = truth(USUAL, TIMING)
+    start, duration = np.array(before).T
+    longer = FrameTiming(np.append(start, TIMING.start), np.append(duration, TIMING.duration))
+    usual = continuous_curve(TIMING, averages, np.zeros(len(averages)))
+    curve = continuous_curve(longer, np.append(np.zeros(len(start)), averages), np.zeros(len(longer)))
+    assert curve.time[0] == 0.0
+    assert curve.arrival == pytest.approx(usual.arrival, abs=0.5)
+    np.testing.assert_allclose(
+        np.interp(usual.time, curve.time, curve.values), usual.values, atol=0.02 * usual.values.max()
+    )
+
+
+@pytest.mark.parametrize("begin", [-1.0, -60.0, -600.0])
+def test_a_first_frame_may_begin_before_the_injection_and_show_the_bolus(begin):
+    """The first frame lasts until 45 s; the bolus arrives at 37 s."""
+    kept = TIMING.start >= 45.0
+    timing = FrameTiming(np.append(begin, TIMING.start[kept]), np.append(45.0 - begin, TIMING.duration[kept]))
+    averages = truth(USUAL, timing)[2]
+    curve = continuous_curve(timing, averages, np.zeros(len(averages)))
+    assert 0.0 < curve.arrival < 45.0
+    area = timing.average(curve.time, curve.values)[1:] @ timing.duration[1:]
+    assert area == pytest.approx(averages[1:] @ timing.duration[1:], rel=0.01)

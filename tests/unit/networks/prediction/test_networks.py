@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.errors import ConfigurationError, InputError, NotFiniteError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.fc_dlif import FCDLIF, published_loss
 from dlif_core.networks.prediction.features import WINDOW_EDGES, WINDOWS, arrival, features, window_matrix
@@ -117,6 +117,23 @@ class TestFeatures:
             blood = coarse.input_function
             rise = blood.time[np.argmax(blood.whole_blood > 0.3 * blood.whole_blood.max())]
             assert abs(arrival(coarse.protocol.timing, total) - rise) < 15.0
+
+    @pytest.mark.parametrize("before", [[(-60.0, 60.0)], [(-600.0, 600.0)], [(-900.0, 300.0), (-600.0, 540.0)]])
+    def test_frames_before_the_injection_leave_the_arrival_where_it_is(self, before):
+        coarse = simulate_coarse(*draw(0, TRAINING))
+        total, timing = coarse.activity.mean(dim=(1, 2, 3)).double().numpy(), coarse.protocol.timing
+        start, duration = np.array(before).T
+        longer = FrameTiming(np.append(start, timing.start), np.append(duration, timing.duration))
+        found = arrival(longer, np.append(np.full(len(start), 1e-3), total))
+        assert found == pytest.approx(arrival(timing, total), abs=6.0)
+
+    def test_a_long_frame_may_end_after_the_injection(self):
+        total = np.array([0.01, 0.3, 1.0, 1.0, 1.0, 2.0, 3.0])
+        timing = FrameTiming([-900, 5, 30, 60, 120, 600, 1200], [905, 25, 30, 60, 480, 600, 600])
+        assert 5.0 < arrival(timing, total) < 60.0
+
+    def test_one_long_frame_has_an_arrival(self):
+        assert np.isfinite(arrival(FrameTiming([-60.0, 0.0], [60.0, 3600.0]), np.array([0.0, 1.0])))
 
     def test_a_scan_that_begins_after_the_arrival_is_noticed(self):
         assert arrival(TIMING, np.ones(len(TIMING))) == -15.0
@@ -279,6 +296,26 @@ class TestTraining:
         background = (1.0 - example.tissues.sum(dim=0, keepdim=True)).clamp(min=0.0)
         logits = torch.cat([background, example.tissues]).clamp(min=1e-12).log()
         assert float(segmentation_loss(logits, example.tissues)) == pytest.approx(0.0, abs=1e-5)
+
+    def test_frames_whose_blood_is_unknown_dont_count(self, examples):
+        """The loss and its gradient are those of the other frames."""
+        scan, known = examples[0].scan, len(examples[0].scan.timing) - 4
+        truth, predicted = examples[0].whole_blood.clone(), 1.1 * examples[0].whole_blood + 0.1
+        truth[known:] = torch.nan
+        predicted.requires_grad_()
+        loss = curve_loss(predicted, truth, scan.timing)
+        loss.backward()
+        assert loss.item() == pytest.approx(
+            curve_loss(predicted[:known], truth[:known], scan.timing.first(known)).item()
+        )
+        assert bool(torch.isfinite(predicted.grad).all())
+        assert not predicted.grad[known:].any()
+
+    def test_a_loss_that_is_not_finite_ends_the_training(self, examples):
+        unknown = replace(examples[0], whole_blood=torch.full_like(examples[0].whole_blood, torch.nan))
+        training = Training(Recipe(channels=SMALL, steps=1), [unknown], [examples[0]])
+        with pytest.raises(NotFiniteError, match="loss is nan at update 1"):
+            training.run()
 
     def test_small_tissues_count_as_much_as_large_ones(self):
         """Where half of a tissue is found the loss is the same, be it 60 voxels or 6,000."""

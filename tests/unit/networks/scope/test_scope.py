@@ -171,6 +171,14 @@ class TestPrecheck:
         assert verdict.state == state
         assert said in " ".join(verdict.reasons)
 
+    def test_frames_before_the_injection_are_neither_early_frames_nor_is_a_gap_before_it_one(self):
+        def after(start, duration, timing):
+            return FrameTiming(np.append(start, timing.start), np.append(duration, timing.duration))
+
+        assert precheck(metadata_scan(after([-300.0], [60.0], TIMING))).state == "in scope"
+        few = after(np.arange(-100.0, 0.0, 10.0), [10.0] * 10, frame_timing(((9, 300.0),)))
+        assert "1 frames start in the first 3 min" in precheck(metadata_scan(few)).reasons[0]
+
     def test_a_scan_truncated_to_20_min_is_in_scope(self):
         assert precheck(metadata_scan(frame_timing(MOUSE_FRAMES, 1200.0))).state == "in scope"
 
