@@ -7,7 +7,7 @@ import pytest
 
 from dlif_core.blood_samples import BloodRecording
 from dlif_core.curve import InputFunction
-from dlif_core.errors import BloodError, UnitError
+from dlif_core.errors import BloodError, InputError, UnitError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate
 from dlif_core.input_function.arterial import ArterialOptions
