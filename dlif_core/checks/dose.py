@@ -79,7 +79,7 @@ def _in_image(facts: ScanFacts) -> Iterator[str]:
 
 def _uptake(facts: ScanFacts) -> Iterator[str]:
     suv = facts.acquisition.suv_factor
-    if suv is None:
+    if suv is None or any(_weight(facts)):
         return
     late = facts.timing.mid >= 0.5 * facts.timing.mid[-1]
     late[-1] = True

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dlif_core.checks import blood, dose, frame_times, image, metadata, results
 from dlif_core.checks.check import Check, Finding
 from dlif_core.checks.facts import ScanFacts
 from dlif_core.registry import Registry
 
+#: The checks by what they look at.
+GROUPS: Mapping[str, tuple[Check, ...]] = {
+    "Frame times": frame_times.CHECKS,
+    "Image": image.CHECKS,
+    "Dose and body weight": dose.CHECKS,
+    "Blood and regions": blood.CHECKS,
+    "Files and what they leave out": metadata.CHECKS,
+    "Results": results.CHECKS,
+}
+
 #: Every check by name.
-CHECKS: Registry[Check] = Registry(
-    "check",
-    "",
-    [*frame_times.CHECKS, *image.CHECKS, *dose.CHECKS, *blood.CHECKS, *metadata.CHECKS, *results.CHECKS],
-)
+CHECKS: Registry[Check] = Registry("check", "", [check for checks in GROUPS.values() for check in checks])
 
 
 def examine(facts: ScanFacts) -> tuple[Finding, ...]:
