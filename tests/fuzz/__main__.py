@@ -35,6 +35,8 @@ GROUPS: tuple[tuple[Mutation, ...], ...] = (
 )
 _WEIGHTS = (25, 30, 20, 15, 10)
 _TRIES = 50
+#: Share of changes that may be of a file that the study doesn't use.
+_UNUSED = 0.1
 #: Inputs larger than this are not kept [bytes].
 _KEPT = 50 * 2**20
 
@@ -78,7 +80,7 @@ class Bench:
         rng = random.Random(f"{seed}-{number}")
         self._restore()
         analyses = self._write_study(rng)
-        changes = tuple(self._change(rng) for _ in range(rng.choices((1, 2, 3), (80, 15, 5))[0]))
+        changes = tuple(self._change(rng, analyses[0]) for _ in range(rng.choices((1, 2, 3), (80, 15, 5))[0]))
         outcome = outcome_of(self.place / "study.yaml")
         return Case(f"seed {seed} case {number}", changes, outcome, judge(self.sound.of_analyses(analyses), outcome, changes))
 
@@ -99,24 +101,28 @@ class Bench:
         )
         return method, "uptake"
 
-    def _change(self, rng: random.Random) -> Change:
+    def _change(self, rng: random.Random, method: str) -> Change:
+        anywhere = rng.random() < _UNUSED
         for _ in range(_TRIES):
             mutation = rng.choice(rng.choices(GROUPS, _WEIGHTS)[0])
-            files = sorted(
-                path
-                for path in (*(self.place / "bids").rglob("*"), self.place / "study.yaml")
-                if path.match(mutation.pattern) and path.is_file() and not path.is_symlink() and path.stat().st_size < _KEPT
-            )
+            files = [path for path in self._files() if path.match(mutation.pattern)]
             if not files:
                 continue
             path = rng.choice(files)
             name = path.relative_to(self.place).as_posix()
+            if not (anywhere or _is_used(name, method)):
+                continue
             try:
                 detail, unseen = mutation.mutate(rng, path)
             except (NotPossibleError, ValueError, IndexError, OSError):
                 continue
             return Change(mutation.kind, name, detail, unseen)
         return Change("nothing", "", "no mutation was possible", "")
+
+    def _files(self) -> list[Path]:
+        """Files that may be changed: of ordinary size, and no links."""
+        paths = (*(self.place / "bids").rglob("*"), self.place / "study.yaml")
+        return sorted(one for one in paths if one.is_file() and not one.is_symlink() and one.stat().st_size < _KEPT)
 
     def keep(self, case: Case, folder: Path) -> None:
         """Keep the input of a case, and what is said of it."""
@@ -129,6 +135,15 @@ class Bench:
             shutil.copytree(self.place / "bids", target / "bids", symlinks=True, ignore=_unfit)
         except shutil.Error as fault:
             print(f"    not all could be kept: {fault!s:.200}")
+
+
+def _is_used(name: str, method: str) -> bool:
+    """Whether a file enters into the result of a method."""
+    if "inputfunction" in name:
+        return method == "from-file"
+    if "_blood" in name:
+        return method in ("arterial", "first")
+    return not (method in ("image-derived", "population") and "sub-02" in name)
 
 
 def _unfit(folder: str, entries: list[str]) -> list[str]:

@@ -97,7 +97,9 @@ def _leaf_unseen(key: str, old: Any, new: Any) -> str:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
+    if value in ({}, []):
+        yield path, repr(value)
+    elif isinstance(value, dict):
         for key, entry in value.items():
             yield from _leaves(entry, f"{path}/{key}" if path else key)
     elif isinstance(value, list):
@@ -118,6 +120,8 @@ def table_unseen(old: bytes, new: bytes) -> str:
         return ""
     if len(after) < len(before) and set(map(tuple, after)) <= set(map(tuple, before)):
         return "samples that were not taken"
+    if old.startswith(new) and len(after[-1]) == len(after[0]):
+        return "a table that ends within a cell"
     if [len(row) for row in before] != [len(row) for row in after]:
         return ""
     pairs = zip(before, after, strict=True)
