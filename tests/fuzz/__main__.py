@@ -43,15 +43,16 @@ _KEPT = 50 * 2**20
 
 @dataclass(frozen=True)
 class Case:
-    """One spoilt study: its name, what was changed, what came of it and the verdict."""
+    """One spoilt study: its name, input function, what was changed, what came of it and the verdict."""
 
     name: str
+    method: str
     changes: tuple[Change, ...]
     outcome: Outcome
     judgement: Judgement
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {self.judgement.verdict}", *(f"    {change}" for change in self.changes)]
+        lines = [f"{self.name} ({self.method}): {self.judgement.verdict}", *(f"    {change}" for change in self.changes)]
         return "\n".join([*lines, *(f"    → {reason:.1500}" for reason in self.judgement.reasons)])
 
 
@@ -82,7 +83,7 @@ class Bench:
         analyses = self._write_study(rng)
         changes = tuple(self._change(rng, analyses[0]) for _ in range(rng.choices((1, 2, 3), (80, 15, 5))[0]))
         outcome = outcome_of(self.place / "study.yaml")
-        return Case(f"seed {seed} case {number}", changes, outcome, judge(self.sound.of_analyses(analyses), outcome, changes))
+        return Case(f"seed {seed} case {number}", analyses[0], changes, outcome, judge(self.sound.of_analyses(analyses), outcome, changes))
 
     def _restore(self) -> None:
         shutil.rmtree(self.place)

@@ -116,7 +116,7 @@ def table_unseen(old: bytes, new: bytes) -> str:
         before, after = (_cells(text.decode("utf-8-sig")) for text in (old, new))
     except ValueError:
         return ""
-    if not before or not after or before[0] != after[0]:
+    if not before or not after or before[0] != after[0] or sorted(before) == sorted(after):
         return ""
     if len(after) < len(before) and set(map(tuple, after)) <= set(map(tuple, before)):
         return "samples that were not taken"
