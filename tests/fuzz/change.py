@@ -67,6 +67,11 @@ class Mutation:
     mutate: Mutate
 
 
+def choices(text: str) -> tuple[str, ...]:
+    """The parts of a text between its bars."""
+    return tuple(text.split("|"))
+
+
 def numbers_unseen(old: float, new: float) -> str:
     """Why nobody can tell a number from the one that stood there; "" if one can."""
     if new != new or new in (float("inf"), float("-inf")):
