@@ -18,6 +18,8 @@ _UNITS = choices(
     "Bq/mL|kBq/mL|MBq/mL|Bq/ml|BQML|Bq/cc|bq/mL|mBq/mL|kBq/ml |nCi/mL|uCi/cc|µCi/mL|MBq|kBq|GBq|mCi|Bq|MBQ|Bq mL-1|"
     "s|sec|seconds|min|minutes|ms|h|g|kg|lb|mg|SUV|%|percent|unitless|counts|cps||n/a|1|\u03bcCi|Bq*mL^-1|Bq/L"
 )
+#: Units of less than a hundred times those of the sound study: the numbers stay possible.
+_OF_THE_SAME_SIZE = ("lb", "mCi", "nCi/mL")
 #: Factors by which a number is off if it is in another unit than said.
 _SCALES = (1e3, 1e-3, 60.0, 1 / 60, 1e6, 1e-6, 3600.0, 37.0, -1.0)
 _RAW = (
@@ -169,9 +171,13 @@ def _of_json(change: Callable[[random.Random, Fields], str]) -> Mutation:
         detail = change(rng, fields)
         new = json.dumps(fields, indent=1).encode()
         path.write_bytes(new)
-        return detail, "" if change in (unit, frame_times) else json_unseen(old, new)
+        return detail, _unit_unseen(detail) if change in (unit, frame_times) else json_unseen(old, new)
 
     return Mutation(f"json: {change.__name__}", "*.json", mutate)
+
+
+def _unit_unseen(detail: str) -> str:
+    return "a unit of about the same size" if any(f"= {unit!r}" in detail for unit in _OF_THE_SAME_SIZE) else ""
 
 
 def _raw(rng: random.Random, path: Path) -> Done:
