@@ -27,8 +27,9 @@ _FIRST_SHARE = 0.5
 #: Parent fractions fall from 1. Those that begin below and rise by as much are the metabolites' share.
 _FIRST_PARENT = 0.5
 _RISE = 0.15
-#: A region's mean over that of the median region.
+#: A region's mean over that of the median region, and over that of the region whose mean is nearest.
 _REGIONS_APART = 500.0
+_NEAREST_REGION = 200.0
 
 
 def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Array) -> str:
@@ -119,11 +120,18 @@ def _regions_apart(facts: ScanFacts) -> Iterator[str]:
     if present.sum() < 2:
         return
     ratio = mean[present] / np.median(mean[present])
-    far = (ratio > _REGIONS_APART) | (ratio < 1 / _REGIONS_APART)
+    far = (np.abs(np.log(ratio)) > np.log(_REGIONS_APART)) | (_to_nearest(ratio) > _NEAREST_REGION)
     if far.any():
         names = [name for name, there in zip(facts.regions.names, present, strict=True) if there]
         apart = ", ".join(f"{names[i]} ({ratio[i]:.2g} times)" for i in np.flatnonzero(far)[:5])
         yield f"regions are far from the median of all: {apart}."
+
+
+def _to_nearest(values: Array) -> Array:
+    """Factor from each value to the nearest of the others, shape (values,)."""
+    apart = np.abs(np.log(values)[:, None] - np.log(values))
+    np.fill_diagonal(apart, np.inf)
+    return np.asarray(np.exp(apart.min(axis=1)))
 
 
 def _arterial(recordings: Sequence[BloodRecording]) -> Iterator[BloodRecording]:
@@ -197,7 +205,7 @@ CHECKS = (
         "regions-apart",
         Level.DOUBTFUL,
         Part.SCAN,
-        "The mean activities of all regions lie within 500 times of their median.",
+        "The mean activity of every region lies within 500 times of the median of all, and within 200 times of another.",
         "Check the unit of each column of the table of region curves.",
         _regions_apart,
         "regions",

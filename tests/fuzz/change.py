@@ -67,6 +67,11 @@ class Mutation:
     mutate: Mutate
 
 
+def choices(text: str) -> tuple[str, ...]:
+    """The parts of a text between its bars."""
+    return tuple(text.split("|"))
+
+
 def numbers_unseen(old: float, new: float) -> str:
     """Why nobody can tell a number from the one that stood there; "" if one can."""
     if new != new or new in (float("inf"), float("-inf")):
@@ -116,7 +121,7 @@ def table_unseen(old: bytes, new: bytes) -> str:
         before, after = (_cells(text.decode("utf-8-sig")) for text in (old, new))
     except ValueError:
         return ""
-    if not before or not after or before[0] != after[0]:
+    if not before or not after or before[0] != after[0] or sorted(before) == sorted(after):
         return ""
     if len(after) < len(before) and set(map(tuple, after)) <= set(map(tuple, before)):
         return "samples that were not taken"

@@ -74,7 +74,12 @@ def _of_study(outcome: Outcome, changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _touched(changes: Sequence[Change]) -> set[str]:
-    names = {f"sub-0{number}" for number in (1, 2) for change in changes if f"sub-0{number}" in f"{change.file} {change.detail}"}
+    names = {
+        f"sub-0{number}"
+        for number in (1, 2)
+        for change in changes
+        if f"sub-0{number}" in f"{change.file} {change.detail}"
+    }
     return {"sub-01", "sub-02"} if any(name in change.file for change in changes for name in _SHARED) else names
 
 
@@ -99,20 +104,14 @@ def _mute(outcome: Outcome) -> Iterator[str]:
 
 
 def _vanished(sound: Outcome, outcome: Outcome, changes: Sequence[Change]) -> Iterator[str]:
-    if any(change.kind in MAY_VANISH or change.kind.startswith("study") or "study" in change.file for change in changes):
+    """Scans and results that are neither there nor told to be lost; files that were taken away are no fault."""
+    if any(change.kind in MAY_VANISH or "study" in change.file for change in changes):
         return
-    for scan in sound.scans:
-        if scan not in outcome.scans:
-            yield f"{scan} vanished"
-    for scan, analysis, region in sound.values:
-        gone = (scan, analysis, region) not in outcome.values
-        if gone and not {(scan, analysis), (scan, "")} & set(outcome.lost) and _regions_named(outcome, scan, analysis):
-            if not _news(sound, outcome, scan) and not any("dseg" in one.file or "tacs" in one.file for one in changes):
-                yield f"{scan}/{analysis}/{region} vanished"
-
-
-def _regions_named(outcome: Outcome, scan: str, analysis: str) -> bool:
-    return not any(key[:2] == (scan, analysis) for key in outcome.values)
+    yield from (f"{scan} vanished" for scan in sound.scans if scan not in outcome.scans)
+    for scan, analysis in dict.fromkeys(key[:2] for key in sound.values):
+        there = any(key[:2] == (scan, analysis) and value == value for key, value in outcome.values.items())
+        if not there and not {(scan, analysis), (scan, "")} & set(outcome.lost) and not _news(sound, outcome, scan):
+            yield f"{scan}/{analysis} has no result and no word"
 
 
 def _wrong(sound: Outcome, outcome: Outcome) -> Iterator[tuple[str, str]]:

@@ -8,23 +8,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz.change import Done, Mutation, NotPossibleError
+from tests.fuzz.change import Done, Mutation, NotPossibleError, choices
 
 _DATA = "*"
-_JUNK = (".DS_Store", "Thumbs.db", "._{}", "~${}", ".{}.swp", "{}~", "{}.bak", "Copy of {}", "{} (1)", "#{}#", "{}.tmp")
+_JUNK = choices(".DS_Store|Thumbs.db|._{}|~${}|.{}.swp|{}~|{}.bak|Copy of {}|{} (1)|#{}#|{}.tmp")
+#: Another name of a file of a scan: what is replaced in its name, and by what.
+_REPLACED = (
+    *(("_", "-"), ("sub-0", "sub-"), ("sub-0", "sub-é"), ("01", "02"), ("02", "01"), ("recording-", "")),
+    *(("_pet", "_PET"), ("_blood", "_blood_v2"), (".", " ."), (".json", ".JSON"), (".tsv", ".tsv.txt"), (".gz", "")),
+    *(("sub-01_", "sub-01_run-2_"), ("sub-01_", "sub-01_trc-x_"), ("sub-01_", "sub-01_ses-b_"), ("sub", "Sub")),
+)
+_NAMES = ("Copy of {}", "-{}", "a\n{}", "x" * 200 + "{}", "{}.txt")
 
 
 def renamed(rng: random.Random, path: Path) -> str:
-    stem, dot, suffix = path.name.partition(".")
-    new = rng.choice(
-        (
-            *(f"Copy of {path.name}", path.name.upper(), f"{stem}.{suffix.upper()}", stem, f"{stem} {dot}{suffix}", f"{path.name}.txt"),
-            *(stem.replace("_", "-") + dot + suffix, path.name.replace("sub-0", "sub-"), path.name.replace("sub-0", "sub-é")),
-            *(path.name.replace("_pet", "_PET"), path.name.replace("_", "_run-2_", 1), path.name.replace("_", "_trc-x_", 1)),
-            *(path.name.replace("_", "_ses-b_", 1), "x" * 200 + path.name, path.name.replace("recording-", ""), f"-{path.name}"),
-            *(path.name.replace("_blood", "_blood_v2"), path.name.replace("01", "02"), path.name.replace("02", "01"), f"a\n{path.name}"),
-        )
-    )
+    new = rng.choice((*(path.name.replace(*pair) for pair in _REPLACED), *(name.format(path.name) for name in _NAMES)))
     target = path.with_name(new)
     if target == path or target.exists():
         raise NotPossibleError
@@ -34,7 +32,8 @@ def renamed(rng: random.Random, path: Path) -> str:
 
 def moved(rng: random.Random, path: Path) -> str:
     root = _root(path)
-    folder = rng.choice([one for one in (root, root / "sub-01", root / "sub-02/pet", root / "new", path.parent / "pet") if one != path.parent])
+    folders = (root, root / "sub-01", root / "sub-02/pet", root / "new", path.parent / "pet")
+    folder = rng.choice([one for one in folders if one != path.parent])
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / path.name).exists():
         raise NotPossibleError
@@ -43,9 +42,8 @@ def moved(rng: random.Random, path: Path) -> str:
 
 
 def copied(rng: random.Random, path: Path) -> str:
-    new = rng.choice(
-        (*_JUNK, path.name.replace("_", "_run-2_", 1), path.name.replace("manual", "hand"), path.name.replace(".gz", ""), "x{}")
-    ).format(path.name)
+    pairs = (("_", "_run-2_"), ("manual", "hand"), (".gz", ""), ("sub-0", "xsub-0"))
+    new = rng.choice((*(path.name.replace(*pair) for pair in pairs), *(name.format(path.name) for name in _JUNK)))
     target = path.with_name(new)
     if target.exists():
         raise NotPossibleError
@@ -66,7 +64,12 @@ def linked(rng: random.Random, path: Path) -> str:
         path.rename(kept)
     else:
         path.unlink()
-        kept = {"itself": path, "nothing": Path("../.git/annex/xx"), "folder": path.parent, "device": Path("/dev/zero")}[aim]
+        kept = {
+            "itself": path,
+            "nothing": Path("../.git/annex/xx"),
+            "folder": path.parent,
+            "device": Path("/dev/zero"),
+        }[aim]
     path.symlink_to(kept)
     return aim
 

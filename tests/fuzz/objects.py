@@ -10,22 +10,29 @@ from typing import Any
 
 import yaml
 
-from tests.fuzz.change import Done, Mutation, NotPossibleError, json_unseen, settings_unseen
+from tests.fuzz.change import Done, Mutation, NotPossibleError, choices, json_unseen, settings_unseen
 
 Fields = dict[str, Any]
 
-_UNITS = (
-    *("Bq/mL", "kBq/mL", "MBq/mL", "Bq/ml", "BQML", "Bq/cc", "bq/mL", "mBq/mL", "kBq/ml ", "nCi/mL", "uCi/cc", "µCi/mL"),
-    *("MBq", "kBq", "GBq", "mCi", "Bq", "MBQ", "s", "sec", "seconds", "min", "minutes", "ms", "h", "g", "kg", "lb", "mg"),
-    *("SUV", "%", "percent", "unitless", "counts", "cps", "", "n/a", "1", "\u03bcCi", "Bq mL-1", "Bq*mL^-1", "Bq/L", "kBq"),
+_UNITS = choices(
+    "Bq/mL|kBq/mL|MBq/mL|Bq/ml|BQML|Bq/cc|bq/mL|mBq/mL|kBq/ml |nCi/mL|uCi/cc|µCi/mL|MBq|kBq|GBq|mCi|Bq|MBQ|Bq mL-1|"
+    "s|sec|seconds|min|minutes|ms|h|g|kg|lb|mg|SUV|%|percent|unitless|counts|cps||n/a|1|\u03bcCi|Bq*mL^-1|Bq/L"
 )
+#: Units of less than a hundred times those of the sound study: the numbers stay possible.
+_OF_THE_SAME_SIZE = ("lb", "mCi", "nCi/mL")
 #: Factors by which a number is off if it is in another unit than said.
 _SCALES = (1e3, 1e-3, 60.0, 1 / 60, 1e6, 1e-6, 3600.0, 37.0, -1.0)
-_RAW = ("1e400", "-1e400", "NaN", "Infinity", "1" * 5000, "0.1e-400", "[" * 200 + "]" * 200, '{"a":' * 150 + "1" + "}" * 150)
+_RAW = (
+    *("1e400", "-1e400", "NaN", "Infinity", "1" * 5000, "0.1e-400"),
+    *("[" * 200 + "]" * 200, '{"a":' * 150 + "1" + "}" * 150),
+)
+_TEXTS = choices(
+    "|n/a|N/A|unknown|\ud800|\x00|\u202eabc|../../etc/passwd|1_000|0x10|\uff11\uff12|1,5|1;2|12:30|09:30:00|99:99:99|"
+    "2024-01-01T09:30:00|09:30:00.5+01:00|NaN|inf|1e5| 1 |['a']|false|no"
+)
 _ODD: tuple[Any, ...] = (
-    *(None, True, False, "", "n/a", "N/A", "unknown", 0, -1, 1e300, 10**40, [], {}, [[]], [None], {"Units": {}}),
-    *("\ud800", "\x00", "\u202eabc", "a" * 100_000, "../../etc/passwd", "1_000", "0x10", "１２", "1,5", "1;2", "12:30"),
-    *("09:30:00", "2024-01-01T09:30:00", "09:30:00.5+01:00", "99:99:99", "NaN", "inf", "1e5", " 1 ", "['a']", "false", "no"),
+    *(None, True, False, 0, -1, 1e300, 10**40, [], {}, [[]], [None], {"Units": {}}, "a" * 100_000),
+    *_TEXTS,
 )
 
 
@@ -61,7 +68,17 @@ def rename(rng: random.Random, fields: Fields) -> str:
     holder = rng.choice([one for one in holders if one])
     key = rng.choice(list(holder))
     name = rng.choice(
-        (key.lower(), key.upper(), f"{key}s", f" {key}", key.replace("o", "0"), f"{key}\u00a0", key[:-1], f"{key}_old", "")
+        (
+            key.lower(),
+            key.upper(),
+            f"{key}s",
+            f" {key}",
+            key.replace("o", "0"),
+            f"{key}\u00a0",
+            key[:-1],
+            f"{key}_old",
+            "",
+        )
     )
     holder[name] = holder.pop(key)
     return f"{key} → {name!r}"
@@ -76,7 +93,14 @@ def odd(rng: random.Random, fields: Fields) -> str:
 def retyped(rng: random.Random, fields: Fields) -> str:
     holder, key = _place(rng, fields)
     value = holder[key]
-    ways: tuple[Callable[[Any], Any], ...] = (str, lambda v: [v], lambda v: {"Value": v}, json.dumps, lambda v: [v, v], bool)
+    ways: tuple[Callable[[Any], Any], ...] = (
+        str,
+        lambda v: [v],
+        lambda v: {"Value": v},
+        json.dumps,
+        lambda v: [v, v],
+        bool,
+    )
     holder[key] = rng.choice(ways)(value)
     return f"{key} = {holder[key]!r:.60}"
 
@@ -147,10 +171,13 @@ def _of_json(change: Callable[[random.Random, Fields], str]) -> Mutation:
         detail = change(rng, fields)
         new = json.dumps(fields, indent=1).encode()
         path.write_bytes(new)
-        return detail, "" if change in (unit, frame_times) else json_unseen(old, new)
+        return detail, _unit_unseen(detail) if change in (unit, frame_times) else json_unseen(old, new)
 
     return Mutation(f"json: {change.__name__}", "*.json", mutate)
 
+
+def _unit_unseen(detail: str) -> str:
+    return "a unit of about the same size" if any(f"= {unit!r}" in detail for unit in _OF_THE_SAME_SIZE) else ""
 
 
 def _raw(rng: random.Random, path: Path) -> Done:
@@ -161,7 +188,11 @@ def _raw(rng: random.Random, path: Path) -> Done:
         key = rng.choice(list(fields))
     except (ValueError, IndexError, TypeError, KeyError) as fault:
         raise NotPossibleError from fault
-    text = json.dumps(fields | {key: "@"}, indent=1) if rng.random() < 0.7 else json.dumps(fields, indent=1)[:-1] + f',"{key}": "@"}}'
+    text = (
+        json.dumps(fields | {key: "@"}, indent=1)
+        if rng.random() < 0.7
+        else json.dumps(fields, indent=1)[:-1] + f',"{key}": "@"}}'
+    )
     raw = rng.choice((*_RAW, "1", '"Bq/mL"', json.dumps(fields[key])))
     path.write_bytes(text.replace('"@"', raw).encode())
     return f"{key} = {raw[:40]}", json_unseen(old, path.read_bytes())

@@ -80,16 +80,16 @@ class Outcome:
         return replace(self, values=values, lost={key: why for key, why in self.lost.items() if key[1] in names})
 
 
-def outcome_of(study: Path) -> Outcome:
-    """Run a study file and gather what came of it."""
+def outcome_of(study: Path, processor: float = PROCESSOR) -> Outcome:
+    """Run a study file within some seconds of the processor, and gather what came of it."""
     outcome = Outcome()
     _reset_peak()
-    with warnings.catch_warnings(), _limited():
+    with warnings.catch_warnings(), _limited(processor):
         warnings.simplefilter("ignore")
         try:
             _run(study, outcome)
         except HangError:
-            outcome.broken.append(f"hang: {PROCESSOR:g} s of the processor or {CLOCK:g} s in all")
+            outcome.broken.append(f"hang: {processor:g} s of the processor or {CLOCK:g} s in all")
         except DlifError as refusal:
             outcome.refused = f"{type(refusal).__name__}: {refusal}"
             if not (refusal.message and refusal.hint):
@@ -130,9 +130,7 @@ def _gather(config: StudyConfig, outcome: Outcome) -> None:
         _gather_scan(config, state.scan, own, store, outcome)
 
 
-def _gather_scan(
-    config: StudyConfig, scan: str, markers: dict[str, Marker], store: Store, outcome: Outcome
-) -> None:
+def _gather_scan(config: StudyConfig, scan: str, markers: dict[str, Marker], store: Store, outcome: Outcome) -> None:
     asked = {fit.title for fit in config.kinetics}
     used = set(config.input_functions)
     for name, marker in markers.items():
@@ -162,7 +160,7 @@ def _described(fault: BaseException) -> str:
 
 
 @contextmanager
-def _limited() -> Iterator[None]:
+def _limited(processor: float) -> Iterator[None]:
     """Raise `HangError` in a case that takes too long; end the program where even that can't be raised."""
 
     def stop(number: int, frame: object) -> None:
@@ -171,7 +169,7 @@ def _limited() -> Iterator[None]:
     for number in (signal.SIGPROF, signal.SIGALRM):
         signal.signal(number, stop)
     faulthandler.dump_traceback_later(3 * CLOCK, exit=True)
-    signal.setitimer(signal.ITIMER_PROF, PROCESSOR)
+    signal.setitimer(signal.ITIMER_PROF, processor)
     signal.setitimer(signal.ITIMER_REAL, CLOCK)
     try:
         yield

@@ -187,9 +187,7 @@ def _second_scan(bids: Path) -> None:
     put(pet / "sub-02_pet.json", _sidecar(PBR28))
     fast, slow = np.arange(0, 301, 3.0), SAMPLES[SAMPLES >= 60]
     fraction = {"metabolite_parent_fraction": PBR28.parent_fraction(slow)}
-    _blood(
-        pet / "sub-02_recording-autosampler_blood", {"time": fast, "whole_blood_radioactivity": whole_blood(fast)}
-    )
+    _blood(pet / "sub-02_recording-autosampler_blood", {"time": fast, "whole_blood_radioactivity": whole_blood(fast)})
     _blood(pet / "sub-02_recording-manual_blood", _activities(slow) | fraction)
     frames = {"frame_start": START, "frame_end": EDGES[1:]}
     put(extracted / "sub-02_desc-seg_tacs.tsv", table(frames | curves))
@@ -223,7 +221,10 @@ def write_sound(folder: Path) -> None:
     """Write ``study.yaml`` and its data set ``bids`` into a folder."""
     bids = folder / "bids"
     put(bids / "dataset_description.json", {"Name": "fuzz", "BIDSVersion": "1.9.0", "DatasetType": "raw"})
-    put(bids / "participants.tsv", "participant_id\tspecies\tweight\n" + "".join(f"sub-0{n}\thomo sapiens\t{WEIGHT:g}\n" for n in (1, 2)))
+    put(
+        bids / "participants.tsv",
+        "participant_id\tspecies\tweight\n" + "".join(f"sub-0{n}\thomo sapiens\t{WEIGHT:g}\n" for n in (1, 2)),
+    )
     put(bids / "participants.json", {"weight": {"Units": "kg"}})
     _first_scan(bids)
     _second_scan(bids)

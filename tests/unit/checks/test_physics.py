@@ -141,6 +141,11 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "regions-apart",
         "c (0.001 times)",
     ),
+    "one of two regions in another unit": (
+        sound(regions=RegionCurves(("a", "b"), [3e-3 * TISSUE, TISSUE], [1.0, 1.0])),
+        "regions-apart",
+        "a (0.006 times)",
+    ),
     "an image of zeros": (sound(image=image_of(0 * TISSUE)), "no-activity", "no frame has any activity"),
     "a lost scale factor": (with_frame(9, 8.0), "frame-jump", "frame 10"),
     "a lost scale factor of the last frame": (with_frame(11, 1 / 8), "frame-jump", "frame 12"),
