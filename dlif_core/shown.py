@@ -19,13 +19,13 @@ LONGEST_NAME = 100
 _WORD = re.compile(r"[^\W\d_]+")
 #: Words that stand beside numbers, or in their place.
 _TECHNICAL = frozenset(
-    (
+    _WORD.findall(
         "e x o s sec secs second seconds min mins minute minutes h hr hrs hour hours ms am pm utc z kg g mg lb lbs bq "
         "kbq mbq gbq bqml kbqml ci mci uci µci nci ml cc cm l m inf infinity nan na n a d nd nv none null nil true "
         "false yes no on off unknown missing empty not given measured available applicable done failed high low over "
         "under above below limit range saturated detection lod lloq ref div value num name error bolus infusion start "
         "admin corrected uncorrected about approx ca circa unit units "
-    ).split()
+    )
 )
 #: A date, a telephone or an insurance number: figures joined by a hyphen or slash, 12.03.1970, or nine in a row.
 _NO_NUMBER = re.compile(r"\d\s*[-/]\s*\d|\d\.\d{1,2}\.(?:\d{2}){1,2}(?!\d)|\d{9}")
@@ -47,7 +47,7 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return shortened(value) if _is_technical(value) else f"text of {len(value)} characters"
     if value and isinstance(value, Mapping):
-        return f"an object of {len(value)} fields"
+        return "an object"
     if isinstance(value, list | tuple) and not all(_is_plain(entry) for entry in value):
         return f"a list of {len(value)} values"
     return shortened(value)

@@ -118,7 +118,7 @@ def _fault(error: Exception, uri: str) -> InputError:
 def _missing(uri: str) -> MissingInputError:
     if os.path.islink(uri):
         return MissingInputError(
-            f"the file is not there: it is a link to {os.readlink(uri)}, which leads nowhere.",
+            "the file is not there: it is a link that leads nowhere.",
             where=uri,
             hint="Fetch it, with `git annex get` for instance, or drop the scan.",
         )
