@@ -93,7 +93,10 @@ def test_any_header_is_refused_or_possible(changes: list[tuple[int, int]], kept:
 
 
 @often
-@given(st.text() | st.sampled_from(["kBq/mL", "Bq", "s", "kg"]), st.sampled_from(["concentration", "activity", "time", "mass"]))
+@given(
+    st.text() | st.sampled_from(["kBq/mL", "Bq", "s", "kg"]),
+    st.sampled_from(["concentration", "activity", "time", "mass"]),
+)
 def test_a_unit_has_a_factor_or_is_refused(unit: str, dimension: Any) -> None:
     try:
         assert 0 < factor(unit, dimension, where="field") < math.inf
