@@ -79,10 +79,10 @@ def _decay_factors(facts: ScanFacts) -> Iterator[str]:
     if found and (reference is None or found[0] == reference):
         return
     if found:
+        times = 2.0 ** (abs(found[0] - reference) / facts.acquisition.half_life)
         yield (
             f"the factors correct to {found[0]:g} s from injection, not to {reference:g} s, as the time of decay "
-            f"correction is given or assumed; the image differs {2.0 ** (abs(found[0] - reference) / facts.acquisition.half_life):.3g} "
-            "times."
+            f"correction is given or assumed; between them lies a factor of {times:.3g}."
         )
         return
     worst = int(np.argmax(np.abs(np.log(np.maximum(stated, 1e-9) / _decay(facts, facts.timing.mid)))))
@@ -102,8 +102,8 @@ def _decay_reference(facts: ScanFacts) -> Iterator[str]:
     away = max(min(times) - half_life - reference, reference - max(times) - _CLOCK)
     if away > 0:
         yield (
-            f"the image is given as corrected for decay to {reference:g} s from injection, {abs(reference) / half_life:.3g} "
-            f"half-lives; the scan lasts from {first:g} to {end:g} s."
+            f"the image is given as corrected for decay to {reference:g} s from injection, "
+            f"{abs(reference) / half_life:.3g} half-lives; the scan lasts from {first:g} to {end:g} s."
         )
         return
     named = facts.timeline.decay_scheme
@@ -136,8 +136,8 @@ def _mid_times(facts: ScanFacts) -> Iterator[str]:
     middles = np.cumsum(duration) - duration / 2
     if np.allclose(start, middles, rtol=1e-3, atol=0.5):
         yield (
-            f"the first frame begins at {start[0]:g} s, half of its duration of {duration[0]:g} s, and so on: these are "
-            "the middles of the frames, not their starts."
+            f"the first frame begins at {start[0]:g} s, half of its duration of {duration[0]:g} s, and so on: these "
+            "are the middles of the frames, not their starts."
         )
 
 
