@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from dlif_core.checks import blood, dose, frame_times, image, metadata, results
-from dlif_core.checks.check import Check, Finding
+from dlif_core.checks.check import Check, Finding, Level, Part
 from dlif_core.checks.facts import ScanFacts
+from dlif_core.errors import ConfigurationError
 from dlif_core.registry import Registry
 
 #: The checks by what they look at.
@@ -26,3 +27,24 @@ CHECKS: Registry[Check] = Registry("check", "", [check for checks in GROUPS.valu
 def examine(facts: ScanFacts) -> tuple[Finding, ...]:
     """What all checks find in a scan, in the order of the table."""
     return tuple(finding for check in CHECKS.values() for finding in check.examine(facts))
+
+
+def require_doubts(accept: Collection[str]) -> tuple[str, ...]:
+    """Return the names of checks whose doubts are accepted, each of which is one about data.
+
+    Raises
+    ------
+    ConfigurationError
+        If a name is none of a check, or what it finds can't be accepted.
+    """
+    if isinstance(accept, str):
+        raise ConfigurationError("it is one text.", where="accept", hint=f"Give a list: [{accept!r}].")
+    for name in accept:
+        check = CHECKS.named(name, where="accept")
+        if check.level is not Level.DOUBTFUL or check.part is Part.RESULT:
+            raise ConfigurationError(
+                f"check {name!r} is no doubt about data: what it finds is {check.level}, in the {check.part}.",
+                where="accept",
+                hint="Leave it out.",
+            )
+    return tuple(accept)
