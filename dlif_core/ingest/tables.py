@@ -284,5 +284,13 @@ def _require_sound_header(header: Sequence[str], required: Sequence[str], uri: s
             + ", ".join(map(shortened, header[:8]))
             + (" …" if len(header) > 8 else ""),
             where=uri,
-            hint="Add or rename the columns.",
+            hint=_mend_columns(header),
         )
+
+
+def _mend_columns(header: Sequence[str]) -> str:
+    """What to do about columns that are missing: a header of one cell that holds commas or semicolons has no tabs."""
+    split = next((name for mark, name in ((";", "semicolons"), (",", "commas")) if mark in header[0]), "")
+    if len(header) == 1 and split:
+        return f"Separate the cells by tabs, not by {split}; then rename the columns where needed."
+    return "Add or rename the columns."

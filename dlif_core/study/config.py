@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from dlif_core.checks import CHECKS, Level, Part
+from dlif_core.checks import CHECKS, Check, Level, Part
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
@@ -260,11 +260,10 @@ class StudyConfig(Section):
     @classmethod
     def _are_doubts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            check = CHECKS.named(name, where="accept")
-            if check.level is not Level.DOUBTFUL or check.part is Part.RESULT:
+            check = CHECKS[name] if name in CHECKS else named(name, _doubts(), "check")
+            if name not in _doubts():
                 raise ConfigurationError(
                     f"check {name!r} is no doubt about data: what it finds is {check.level}, in the {check.part}.",
-                    where="accept",
                     hint="Leave it out.",
                 )
         return names
@@ -288,6 +287,11 @@ class StudyConfig(Section):
         if not fit.kinetic_model.needs_input:
             return ()
         return (fit.input_function,) if fit.input_function else tuple(self.input_functions)
+
+
+def _doubts() -> dict[str, Check]:
+    """The checks that a study can accept, by name."""
+    return {name: c for name, c in CHECKS.items() if c.level is Level.DOUBTFUL and c.part is not Part.RESULT}
 
 
 def _options(method: str, values: Any) -> Options:
