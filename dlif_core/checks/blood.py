@@ -61,7 +61,8 @@ def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Arr
     low *= _LEAST_BODY if regions.names == (WHOLE_IMAGE,) else 1.0
     if low <= ratio <= high:
         return ""
-    return f"the mean activity of the regions is {ratio:.2g} times that of blood; {low:g} to {high:g} is possible."
+    rounded = float(f"{ratio:.2g}")  # not in exponent form
+    return f"the mean activity of the regions is {rounded:g} times that of blood; {low:g} to {high:g} is possible."
 
 
 def _tissue_to_blood(facts: ScanFacts) -> Iterator[str]:

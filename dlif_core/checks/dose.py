@@ -71,7 +71,7 @@ def _dose(facts: ScanFacts) -> Iterator[str]:
         low, high = weight * low, weight * most
     if not low <= dose <= high:
         whom = f"a {facts.acquisition.species or 'subject'} of {_mass(weight)}" if weight else "a subject"
-        yield f"{dose / 1e6:.3g} MBq is no dose for {whom}; {low / 1e6:.2g} to {high / 1e6:.2g} MBq is."
+        yield f"{dose / 1e6:.3g} MBq is no dose for {whom}; {low / 1e6:g} to {high / 1e6:g} MBq is."
 
 
 def _in_image(facts: ScanFacts) -> Iterator[str]:
@@ -95,8 +95,9 @@ def _uptake(facts: ScanFacts) -> Iterator[str]:
         typical, of = float(np.median(facts.regions.activity[:, late])), "of the median region"
     low, high = _UPTAKE
     if typical > 0 and not low <= suv * typical <= high:
+        rounded = float(f"{suv * typical:.2g}")  # not in exponent form
         yield (
-            f"the standardised uptake value {of} is {suv * typical:.2g} late in the scan; that of the whole body is "
+            f"the standardised uptake value {of} is {rounded:g} late in the scan; that of the whole body is "
             f"about 1, and {low:g} to {high:g} is possible."
         )
 

@@ -8,7 +8,7 @@ from dlif_core.checks import blood, dose, frame_times, image, metadata, results
 from dlif_core.checks.check import Check, Finding, Level, Part
 from dlif_core.checks.facts import ScanFacts
 from dlif_core.errors import ConfigurationError
-from dlif_core.registry import Registry
+from dlif_core.registry import Registry, named
 
 #: The checks by what they look at.
 GROUPS: Mapping[str, tuple[Check, ...]] = {
@@ -38,13 +38,17 @@ def require_doubts(accept: Collection[str]) -> tuple[str, ...]:
         If a name is none of a check, or what it finds can't be accepted.
     """
     if isinstance(accept, str):
-        raise ConfigurationError("it is one text.", where="accept", hint=f"Give a list: [{accept!r}].")
+        raise ConfigurationError("`accept` is one text.", hint=f"Give a list: [{accept!r}].")
+    doubts = {name: check for name, check in CHECKS.items() if _can_be_accepted(check)}
     for name in accept:
-        check = CHECKS.named(name, where="accept")
-        if check.level is not Level.DOUBTFUL or check.part is Part.RESULT:
+        check = CHECKS[name] if name in CHECKS else named(name, doubts, "check")
+        if name not in doubts:
             raise ConfigurationError(
                 f"check {name!r} is no doubt about data: what it finds is {check.level}, in the {check.part}.",
-                where="accept",
-                hint="Leave it out.",
+                hint="Leave it out of `accept`.",
             )
     return tuple(accept)
+
+
+def _can_be_accepted(check: Check) -> bool:
+    return check.level is Level.DOUBTFUL and check.part is not Part.RESULT
