@@ -16,6 +16,8 @@ _JUMP = 2.5
 #: Values below zero as large as those above it, in a frame with neighbours that have none, were wrapped.
 _WRAPPED = 0.8
 _NOT_WRAPPED = 0.3
+#: Mean of all voxels over its standard error, were they all noise.
+_ABOVE_NOISE = 5.0
 
 
 def levels(facts: ScanFacts) -> Array:
@@ -43,6 +45,10 @@ def _empty(facts: ScanFacts) -> np.typing.NDArray[np.bool_]:
 def _no_activity(facts: ScanFacts) -> Iterator[str]:
     if not (levels(facts) > 0).any():
         yield "no frame has any activity."
+    elif facts.image is not None:
+        noise = np.sqrt(facts.image.mean_square / facts.image.voxels)
+        if (facts.image.lowest < 0).all() and (facts.image.mean < _ABOVE_NOISE * noise).all():
+            yield "no frame has activity above its noise: values are as often below zero as above."
 
 
 def _jumps(facts: ScanFacts) -> Iterator[str]:
@@ -93,7 +99,7 @@ CHECKS = (
         "no-activity",
         Level.REFUSED,
         Part.SCAN,
-        "The image, or the regions, hold activity.",
+        "The image, or the regions, hold activity, and more than noise.",
         "Convert the image again; check its scale factors.",
         _no_activity,
         "image",
