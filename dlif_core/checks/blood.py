@@ -134,7 +134,8 @@ def _jump(facts: ScanFacts) -> Iterator[str]:
 
 
 def _jumped(column: str, time: Array, how: str, times: float) -> str:
-    return f"from {time[0]:g} s to {time[1]:g} s {column.replace('_', ' ')} {how} by a factor of {times:.3g}; blood is mixed by then."
+    name = column.replace("_", " ")
+    return f"from {time[0]:g} s to {time[1]:g} s {name} {how} by a factor of {times:.3g}; blood is mixed by then."
 
 
 def _first_sample(facts: ScanFacts) -> Iterator[str]:

@@ -196,6 +196,16 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "blood-jump",
         "from 600 s to 1200 s plasma rises",
     ),
+    "a scale of each frame lost": (
+        sound(image=replace(image_of(TISSUE), highest=np.where(TISSUE > 0, 32767.0, 0.0))),
+        "same-highest",
+        "11 of 12 frames have the same highest value, 32767",
+    ),
+    "clipped where they are highest": (
+        sound(image=replace(image_of(TISSUE), highest=np.minimum(4.0 * TISSUE, 65e3))),
+        "same-highest",
+        "4 of 12 frames",
+    ),
     "an image of noise": (
         sound(
             image=ImageSummary(64 * 64 * 40, 64.0, 0.1 + 0 * TISSUE, 1e4 + 0 * TISSUE, -400 + 0 * TISSUE, TISSUE),
@@ -313,6 +323,9 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
             BloodRecording("manual", True, BLOOD_TIME[6:], BLOOD[6:], 1.1 * BLOOD[6:]),
             BloodRecording("autosampler", True, BLOOD_TIME[:10], 0.8 * BLOOD[:10]),
         )
+    ),
+    "two frames that happen to agree": lambda: sound(
+        image=replace(image_of(TISSUE), highest=np.minimum(4.0 * TISSUE, 92e3))
     ),
     "a little activity in a large image": lambda: sound(
         image=ImageSummary(64 * 64 * 40, 64.0, 2.0 + 0 * TISSUE, 2e4 + 0 * TISSUE, -400 + 0 * TISSUE, TISSUE),
