@@ -30,6 +30,9 @@ _SIGNAL = 0.01
 #: A first sample later [s] with more than this share of the highest activity has missed the peak.
 _LATEST_FIRST_SAMPLE = 120.0
 _FIRST_SHARE = 0.5
+#: Blood of so many samples that ends before this share of the scan was sampled in another unit of time than stated.
+_SHORTEST_BLOOD = 0.1
+_SAMPLES_IN_MINUTES = 5
 #: Parent fractions fall from 1. Those that begin below and rise by as much, or whose later half is higher by as much,
 #: are the metabolites' share.
 _FIRST_PARENT = 0.5
@@ -148,6 +151,16 @@ def _first_sample(facts: ScanFacts) -> Iterator[str]:
         yield (
             f"the first arterial sample is at {time[0]:g} s and already has {value[0] / value.max():.0%} of the "
             "highest activity: the peak was not sampled."
+        )
+
+
+def _last_sample(facts: ScanFacts) -> Iterator[str]:
+    time = np.concatenate([[], *(each.time[np.isfinite(each.time)] for each in _arterial(facts.blood))])
+    end = float(facts.timing.end[-1])
+    if len(time) >= _SAMPLES_IN_MINUTES and 0 < time.max() < _SHORTEST_BLOOD * end:
+        yield (
+            f"arterial blood was sampled to {time.max():g} s only; the scan ends at {end:g} s. If these are minutes, "
+            f"the last sample is at {60 * time.max():g} s."
         )
 
 
@@ -276,6 +289,15 @@ CHECKS = (
         "Blood is sampled from the injection: a first sample after 2 min is below half of the highest.",
         "Add the samples of the peak, or use an input function that needs none.",
         _first_sample,
+        "blood",
+    ),
+    Check(
+        "last-blood-sample",
+        Level.DOUBTFUL,
+        Part.BLOOD,
+        "Arterial blood is sampled to a tenth of the scan at least.",
+        "Give the times of the samples in the unit that is stated: seconds, not minutes. Or add the later samples.",
+        _last_sample,
         "blood",
     ),
     Check(

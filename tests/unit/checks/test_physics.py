@@ -169,6 +169,7 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "first-blood-sample",
         "at 300 s",
     ),
+    "blood in minutes": (with_blood(time=BLOOD_TIME / 60), "last-blood-sample", "sampled to 60 s only"),
     "metabolites' share": (with_blood(parent_fraction=BLOOD_TIME / 5000), "parent-fraction", "1 − parent fraction"),
     "metabolites' share in percent": (with_blood(parent_fraction=BLOOD_TIME / 50), "parent-fraction", "metabolites"),
     "metabolites' share from .55 on": (
@@ -335,6 +336,17 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
     "a little activity in a large image": lambda: sound(
         image=ImageSummary(64 * 64 * 40, 64.0, 2.0 + 0 * TISSUE, 2e4 + 0 * TISSUE, -400 + 0 * TISSUE, TISSUE),
         regions=RegionCurves(("a",), [TISSUE], [1.0]),
+    ),
+    "water, 90 s": lambda: sound(
+        timing=FrameTiming(np.arange(12) * 7.5, np.full(12, 7.5)),
+        acquisition=Acquisition("water", HALF_LIVES["O15"], 1e9, 70.0, species="human"),
+        blood=(),
+    ),
+    "a rat pup": lambda: replace(
+        small_mouse(1e6, 0.014), acquisition=Acquisition("FDG", F18, 10e6, 0.014, species="rat")
+    ),
+    "blood to a quarter of the scan": lambda: sound(
+        blood=(BloodRecording("manual", True, BLOOD_TIME[:10], BLOOD[:10], 1.1 * BLOOD[:10]),)
     ),
     "venous blood in another unit": lambda: sound(blood=(BloodRecording("venous", False, BLOOD_TIME, 1e-3 * BLOOD),)),
     "a refused recording": lambda: sound(blood=(BloodRecording("manual", True, np.empty(0), refused="no unit"),)),
