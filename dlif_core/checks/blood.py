@@ -205,7 +205,7 @@ CHECKS = (
         "regions-apart",
         Level.DOUBTFUL,
         Part.SCAN,
-        "The mean activity of every region lies within 500 times of the median of all, and within 200 times of another.",
+        "The mean activity of a region lies within 500 times of the median of all, and within 200 times of another.",
         "Check the unit of each column of the table of region curves.",
         _regions_apart,
         "regions",
