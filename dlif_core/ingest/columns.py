@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dlif_core.errors import InputError, UnitError
 from dlif_core.ingest.tables import TextTable, is_given
+from dlif_core.shown import LONGEST_NAME, columns_in_words, shortened
 from dlif_core.units import Dimension, factor, is_unit
 
 Array = NDArray[np.float64]
@@ -125,7 +126,7 @@ class UnitColumns:
         found = found or [label for label in self.labels if spelling(self.name(label)) in names]
         if len(found) > 1:
             raise InputError(
-                f"columns {' and '.join(map(repr, found))} mean the same.",
+                f"columns {' and '.join(map(shortened, found))} mean the same.",
                 where=self.table.where,
                 hint="Keep one of them.",
             )
@@ -142,9 +143,9 @@ class UnitColumns:
         labels = {name: self.find(name) for name in names}
         missing = [name for name, label in labels.items() if label is None]
         if missing:
-            listed = ", ".join(map(repr, self.labels[:8])) + (" …" if len(self.labels) > 8 else "")
+            listed = columns_in_words(self.labels, missing)
             raise InputError(
-                f"column {' and '.join(map(repr, missing))} is missing; the file has {listed}",
+                f"column {' and '.join(map(repr, missing))} is missing; the file has {listed}.",
                 where=self.table.where,
                 hint="Add or rename the columns.",
             )
@@ -161,7 +162,7 @@ class UnitColumns:
         name, in_header = self._headers[label]
         stated = stated_units(name, in_header, self.sidecar, of_all)
         place = self.table.where if in_header else self.place or self.table.where
-        require_one_unit(stated, dimension, f"{place}, column {name}")
+        require_one_unit(stated, dimension, f"{place}, column {name[:LONGEST_NAME]}")
         return stated[0] if stated else None
 
     def values(self, label: str, dimension: Dimension, otherwise: str | None = None, of_all: object = None) -> Array:
@@ -189,8 +190,8 @@ class UnitColumns:
         if unit is None:
             name = self.name(label)
             raise UnitError(
-                f"the sidecar states no unit for column {name!r}.",
+                f"the sidecar states no unit for column {shortened(name)}.",
                 where=self.place or self.table.where,
-                hint=f'Add "{name}": {{"Units": …}}, in the unit that the table is written in.',
+                hint=f'Add "{name[:LONGEST_NAME]}": {{"Units": …}}, in the unit that the table is written in.',
             )
         return self.table.numbers(label) * factor(unit, dimension)

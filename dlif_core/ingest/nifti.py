@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError, ImageError
-from dlif_core.ingest.nifti_header import HEADER_BYTES, NiftiHeader, parse_header
+from dlif_core.ingest.nifti_header import HEADER_BYTES, NiftiHeader, described, parse_header
 from dlif_core.ingest.reader import ImageGeometry
 from dlif_core.ingest.uris import FETCH_AGAIN, file_system_of, local_path, opened, require_fetched
 
@@ -42,7 +42,7 @@ class NiftiImage:
     affine
         Shape (4, 4), voxel index (x, y, z) to mm.
     header
-        Raw header bytes with the free-text fields blanked.
+        Bytes of the header, the fields empty that may hold text.
     stored_type
         Data type of the numbers in the file.
     warnings
@@ -145,7 +145,7 @@ def _is_zipped(uri: str) -> bool:
     require_fetched(start, uri)
     zipped = start.startswith(_GZIP_MAGIC)
     if uri.endswith(".gz") and not zipped:
-        raise ImageError(f"this is not a gzip file; it begins with {start[:32]!r}.", where=uri, hint=FETCH_AGAIN)
+        raise ImageError(f"this is not a gzip file; {described(start)}.", where=uri, hint=FETCH_AGAIN)
     return zipped
 
 

@@ -19,8 +19,12 @@ HEADER_BYTES = 540
 
 _CONVERT = "Convert the image again, or correct the field in the header."
 
-#: Header fields that may hold free text.
-_FREE_TEXT = ("descrip", "aux_file", "db_name", "intent_name", "data_type")
+#: Header fields that are kept: shape, type and place of the voxels. All others may hold text.
+_KEPT = (
+    *("sizeof_hdr", "magic", "eol_check", "dim_info", "dim", "datatype", "bitpix", "pixdim", "xyzt_units"),
+    *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    *("srow_x", "srow_y", "srow_z"),
+)
 
 #: Unit of length by the lowest bits of ``xyzt_units``, with its length in mm.
 _LENGTH_UNITS = {0: ("unknown", 1.0), 1: ("meter", 1e3), 2: ("mm", 1.0), 3: ("micron", 1e-3)}
@@ -41,6 +45,8 @@ _OTHER_FORMATS = {
     b"\0\0\0\1": "an MGH file of FreeSurfer",
     b"NRRD": "an NRRD file",
     b"PK": "a zip file",
+    b"<": "a web page",
+    b"{": "a JSON file",
 }
 
 
@@ -61,7 +67,7 @@ class NiftiHeader:
     affine
         Shape (4, 4), voxel index (x, y, z) to mm.
     raw
-        Bytes of the header with the free text blanked, and without offset and scale.
+        Bytes of the header, the fields empty that may hold text, and those of offset and scale.
     warnings
         What the header leaves open or states twice, with what was taken.
     """
@@ -117,7 +123,7 @@ def parse_header(block: bytes, uri: str) -> NiftiHeader:
         slope=slope,
         intercept=intercept,
         affine=_affine(header, shape, uri, warnings),
-        raw=_without_free_text(header),
+        raw=_without_text(header),
         warnings=tuple(warnings),
     )
 
@@ -130,7 +136,7 @@ def _header(block: bytes, uri: str) -> Any:
     sizes = {order: struct.unpack(f"{order}i", block[:4].ljust(4, b"\0"))[0] for order in "<>"}
     order = next((order for order, size in sizes.items() if size in kinds), "")
     if not order:
-        _refuse(f"it has no NIfTI header; {_described(block)}", uri, "Convert it to NIfTI, or fetch it again.")
+        _refuse(f"it has no NIfTI header; {described(block)}", uri, "Convert it to NIfTI, or fetch it again.")
     size = sizes[order]
     if len(block) < size:
         _refuse(f"its header is truncated: {len(block)} bytes of {size}", uri, "Convert or fetch the image again.")
@@ -147,11 +153,12 @@ def _header(block: bytes, uri: str) -> Any:
     return header
 
 
-def _described(block: bytes) -> str:
+def described(block: bytes) -> str:
+    """Say what a file is that begins with such bytes; of its content no more is told."""
     if block[128:132] == b"DICM":
         return "it is a DICOM file"
     known = next((what for start, what in _OTHER_FORMATS.items() if block.startswith(start)), "")
-    return f"it is {known}" if known else f"it begins with {block[:16]!r}"
+    return f"it is {known}" if known else f"it begins with the bytes {block[:4].hex(' ')}"
 
 
 def _shape(header: Any, uri: str) -> tuple[int, ...]:
@@ -307,12 +314,12 @@ def _listed(lengths: Array) -> str:
     return " × ".join(f"{length:.4g}" for length in lengths)
 
 
-def _without_free_text(header: Any) -> bytes:
+def _without_text(header: Any) -> bytes:
+    """The header with the fields that are kept alone, and no scale: the stored image has none."""
     blank = header.copy()
-    for name in _FREE_TEXT:
-        if name in blank:
-            blank[name] = b""
-    blank["vox_offset"], blank["scl_slope"], blank["scl_inter"] = 0, np.nan, np.nan
+    for name in set(header.keys()) - set(_KEPT):
+        blank[name] = np.zeros_like(blank[name])
+    blank["scl_slope"], blank["scl_inter"] = np.nan, np.nan
     return bytes(blank.binaryblock)
 
 

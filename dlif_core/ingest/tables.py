@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import reprlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from dlif_core.errors import InputError
 from dlif_core.ingest.uris import fit_text, read_text
+from dlif_core.shown import columns_in_words, shortened, shown
 
 Array = NDArray[np.float64]
 
@@ -38,9 +38,6 @@ _NO_VALUE = frozenset({"", "n/a", "na", "nan", "none", "null"})
 
 #: A number as people write it; Python's own reading also takes ``1_000``, ``inf`` and digits of other scripts.
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 40
 
 
 def read_json(uri: str) -> dict[str, Any]:
@@ -70,7 +67,9 @@ def read_json(uri: str) -> dict[str, Any]:
         raise InputError("this JSON is nested too deeply.", where=uri, hint="Write it flatter.") from error
     except _TwiceError as error:
         raise InputError(
-            f"field {shortened(str(error))} stands twice, with different values.", where=uri, hint="Keep one of them."
+            f"a field stands twice, with different values{_lines_with(str(error), text)}.",
+            where=uri,
+            hint="Keep one of them.",
         ) from error
     if not isinstance(content, dict):
         raise InputError(
@@ -87,6 +86,12 @@ class _Pairs(list[tuple[str, Any]]):
     """Fields of a JSON object in the order of the file."""
 
     __slots__ = ()
+
+
+def _lines_with(name: str, text: str) -> str:
+    """The lines of a file in which a field is named, in words; nothing where it is written in another way."""
+    lines = [str(number) for number, line in enumerate(text.splitlines(), start=1) if f'"{name}"' in line]
+    return f" (line {' and '.join(lines[:8])})" if lines else ""
 
 
 def _whole(digits: str) -> int | float:
@@ -163,16 +168,11 @@ def read_number(fields: Mapping[str, object], name: str, where: str) -> float | 
     found = number(value)
     if found is None:
         raise InputError(
-            f"{shortened(value)} is not a number.",
+            f"{shown(value)} is not a number.",
             where=f"{where}, field {name}",
             hint=_remedy(value),
         )
     return found
-
-
-def shortened(value: object) -> str:
-    """Return a value as Python writes it, cut to a length that fits into a message."""
-    return _SHORT.repr(value)
 
 
 def _remedy(value: object) -> str:
@@ -206,7 +206,7 @@ class TextTable:
         found = number(cell)
         if found is None:
             raise InputError(
-                f"{shortened(cell)} in column {shortened(column)}, data row {row + 1}, is not a number.",
+                f"{shown(cell)} in column {shortened(column)}, data row {row + 1}, is not a number.",
                 where=self.where,
                 hint=_remedy(cell),
             )
@@ -274,15 +274,20 @@ def _require_sound_header(header: Sequence[str], required: Sequence[str], uri: s
         raise InputError("the file is empty.", where=uri, hint="Write a header line and one row for each entry.")
     double = [name for name, times in Counter(filter(None, header)).items() if times > 1]
     if double:
-        raise InputError(
-            f"column {shortened(double[0])} is a duplicate.", where=uri, hint="Rename or drop one of them."
-        )
+        first, second = [place for place, name in enumerate(header, start=1) if name == double[0]][:2]
+        raise InputError(f"column {second} is a duplicate of column {first}.", where=uri, hint="Rename or drop one.")
     missing = [name for name in required if name not in header]
     if missing:
         raise InputError(
-            f"column {' and '.join(map(repr, missing))} is missing; the file has "
-            + ", ".join(map(shortened, header[:8]))
-            + (" …" if len(header) > 8 else ""),
+            f"column {' and '.join(map(repr, missing))} is missing; the file has {columns_in_words(header, missing)}.",
             where=uri,
-            hint="Add or rename the columns.",
+            hint=_mend_columns(header),
         )
+
+
+def _mend_columns(header: Sequence[str]) -> str:
+    """What to do about columns that are missing: a header of one cell that holds commas or semicolons has no tabs."""
+    split = next((name for mark, name in ((";", "semicolons"), (",", "commas")) if mark in header[0]), "")
+    if len(header) == 1 and split:
+        return f"Separate the cells by tabs, not by {split}; then rename the columns where needed."
+    return "Add or rename the columns."

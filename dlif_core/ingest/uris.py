@@ -206,7 +206,7 @@ def _missing(uri: str) -> MissingInputError:
         return MissingInputError("the file is not there.", where=uri, hint="Correct the path, or restore the file.")
     target = os.readlink(path)
     hint = _FETCH["git-annex"] if "annex/objects/" in target else f"Restore what it points to. {FETCH_AGAIN}"
-    return MissingInputError(f"the file is a link that leads nowhere, to {target!r}.", where=uri, hint=hint)
+    return MissingInputError("the file is a link that leads nowhere.", where=uri, hint=hint)
 
 
 def _other_encoding(content: bytes) -> str:

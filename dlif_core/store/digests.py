@@ -116,9 +116,8 @@ def _fault(error: Exception, uri: str) -> InputError:
 
 def _missing(uri: str) -> MissingInputError:
     if os.path.islink(uri):
-        target = os.readlink(uri).encode("utf-8", "backslashreplace").decode()
         return MissingInputError(
-            f"the file is not there: it is a link to {target}, which leads nowhere.",
+            "the file is not there: it is a link that leads nowhere.",
             where=uri,
             hint="Fetch it, with `git annex get` for instance, or drop the scan.",
         )

@@ -29,6 +29,7 @@ from dlif_core.ingest.bids.sidecar import read_sidecar
 from dlif_core.ingest.columns import UnitColumns
 from dlif_core.ingest.reader import ScanFiles
 from dlif_core.ingest.tables import read_table
+from dlif_core.shown import columns_in_words
 from dlif_core.units import Dimension
 
 Array = NDArray[np.float64]
@@ -175,9 +176,11 @@ def _require_times(time: Array, uri: str) -> None:
 
 
 def _require_venous_columns(file: _File) -> None:
-    if not any(file.columns.find(f"{_VENOUS}_{column}") for _, column, _ in _COLUMNS):
+    names = [column for _, column, _ in _COLUMNS]
+    if not any(file.columns.find(f"{_VENOUS}_{name}") for name in names):
+        listed = columns_in_words(file.columns.labels, names)
         raise BloodError(
-            f"no column holds activity or parent fraction; the file has {', '.join(map(repr, file.columns.labels))}.",
+            f"no column holds activity or parent fraction; the file has {listed}.",
             where=file.uri,
-            hint=f"Name the columns as PET-BIDS does: {', '.join(column for _, column, _ in _COLUMNS)}.",
+            hint=f"Name the columns as PET-BIDS does: {', '.join(names)}.",
         )

@@ -13,11 +13,12 @@ from typing import Any
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import BLOOD_CLOCK
 from dlif_core.errors import BloodError, DlifError
-from dlif_core.ingest.bids.fields import between, clock
+from dlif_core.ingest.bids.fields import between, clock, time_of_day
 from dlif_core.ingest.bids.metadata import Metadata
 from dlif_core.ingest.bids.sidecar import Sidecar
 from dlif_core.ingest.reader import ScanFiles
-from dlif_core.ingest.tables import is_given, shortened
+from dlif_core.ingest.tables import is_given
+from dlif_core.shown import shown
 
 #: Clock times of one event differ by rounding and by two clocks [s].
 _SAME_ZERO, _SAME_INJECTION = 1.0, 60.0
@@ -75,11 +76,11 @@ def _by_own_zero(metadata: Metadata, uri: str, stated: object) -> tuple[float, t
     zero = clock(stated)
     if zero is None:
         hint = "Write hh:mm:ss, or leave it out if it is that of the scan."
-        raise BloodError(f"TimeZero of the blood is {shortened(stated)}, not a clock time.", where=uri, hint=hint)
+        raise BloodError(f"TimeZero of the blood is {shown(stated)}, not a clock time.", where=uri, hint=hint)
     if metadata.time_zero is None or abs(between(zero, metadata.time_zero)) <= _SAME_ZERO:
         return metadata.injection_start, ()
     earlier = between(zero, metadata.time_zero)
-    message = f"Times count from the blood's own TimeZero, {stated}, {earlier:g} s before the scan's."
+    message = f"Times count from the blood's own TimeZero, {time_of_day(stated)}, {earlier:g} s before the scan's."
     return metadata.injection_start + earlier, (BLOOD_CLOCK.found(message, where=uri),)
 
 
@@ -98,7 +99,7 @@ def _others(files: ScanFiles, metadata: Metadata, uri: str) -> Iterator[_Scan]:
             continue
         earlier = between(zero, metadata.time_zero)
         _require_same_injection(metadata.injection_start, other.times().injection - earlier, files, name, uri)
-        yield _Scan(name, earlier, str(other.fields["TimeZero"]))
+        yield _Scan(name, earlier, time_of_day(other.fields["TimeZero"]))
 
 
 def _read(sidecars: tuple[str, ...]) -> Sidecar | None:

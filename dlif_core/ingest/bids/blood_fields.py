@@ -17,6 +17,7 @@ from dlif_core.errors import BloodError, InputError
 from dlif_core.ingest.bids.fields import read_flag, read_text
 from dlif_core.ingest.columns import UnitColumns, spelling
 from dlif_core.ingest.tables import read_number
+from dlif_core.shown import shortened
 from dlif_core.units import factor
 
 #: Fields and columns that are read, as PET-BIDS names them.
@@ -116,7 +117,7 @@ def check_metabolites(columns: UnitColumns, findings: list[Finding]) -> None:
         findings.append(BLOOD_FIELDS.found(message, where=columns.place))
     alike = [label for label in columns.labels if _may_be_parent_fraction(columns.name(label))]
     if alike and not parent:
-        message = f"There is no column metabolite_parent_fraction; {', '.join(map(repr, alike))} is not read."
+        message = f"There is no column metabolite_parent_fraction; {', '.join(map(shortened, alike))} is not read."
         findings.append(BLOOD_FIELDS.found(message, where=columns.table.where))
 
 

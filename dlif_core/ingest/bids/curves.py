@@ -17,6 +17,7 @@ from dlif_core.ingest.columns import UnitColumns
 from dlif_core.ingest.reader import ScanFiles
 from dlif_core.ingest.tables import read_table
 from dlif_core.scan import RegionCurves
+from dlif_core.shown import LONGEST_NAME
 
 Array = NDArray[np.float64]
 
@@ -64,7 +65,7 @@ def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tup
     _require_same_frames(table, times, metadata)
     columns = [label for label in table.labels if label not in times]
     activity = _activity(table, columns, metadata, findings)
-    names = _region_names([table.name(label) for label in columns], files)
+    names = _region_names([table.name(label)[:LONGEST_NAME] for label in columns], files)
     keep = _finite_regions(names, activity, uri, findings)
     volumes = _volumes(files)
     kept = tuple(names[i] for i in keep)
@@ -87,7 +88,7 @@ def _activity(table: UnitColumns, columns: Sequence[str], metadata: Metadata, fi
     if without and len(without) < len(columns):
         raise UnitError(
             f"units are stated for {len(columns) - len(without)} of {len(columns)} regions, not for "
-            f"{', '.join(without[:5])}{' …' if len(without) > 5 else ''}.",
+            f"{', '.join(label[:LONGEST_NAME] for label in without[:5])}{' …' if len(without) > 5 else ''}.",
             where=table.place or table.table.where,
             hint="State the unit of each column, or one for all at the top level of the sidecar.",
         )
@@ -142,7 +143,8 @@ def label_names(uris: Sequence[str]) -> dict[int, str]:
     indices = table.numbers("index")
     if not (np.isfinite(indices) & (indices == np.round(indices))).all():
         raise InputError("an index is not a whole number.", where=uris[0], hint="Number the labels as in the image.")
-    return dict(zip(indices.astype(int).tolist(), table.columns["name"], strict=True))
+    names = [name[:LONGEST_NAME] for name in table.columns["name"]]
+    return dict(zip(indices.astype(int).tolist(), names, strict=True))
 
 
 def _volumes(files: ScanFiles) -> dict[str, float]:
@@ -153,4 +155,5 @@ def _volumes(files: ScanFiles) -> dict[str, float]:
     column = next((name for name in table.columns if name.replace("_", "-") == "volume-mm3"), None)
     if column is None or "name" not in table.columns:
         return {}
-    return dict(zip(table.columns["name"], table.numbers(column).tolist(), strict=True))
+    names = [name[:LONGEST_NAME] for name in table.columns["name"]]
+    return dict(zip(names, table.numbers(column).tolist(), strict=True))

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlif_core.errors import InputError
-from dlif_core.ingest.tables import is_given, shortened
+from dlif_core.ingest.tables import is_given
+from dlif_core.shown import LONGEST_NAME, shown
 
 _DAY = 86400.0
 _CLOCK = re.compile(
@@ -65,7 +66,7 @@ def read_flag(fields: Mapping[str, Any], name: str, where: str) -> bool | None:
 
 
 def read_text(fields: Mapping[str, Any], name: str, where: str) -> str:
-    """A field of text, cut to 100 characters; "" if it is absent or n/a.
+    """A field of text, cut to the length of a name; "" if it is absent or n/a.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def read_text(fields: Mapping[str, Any], name: str, where: str) -> str:
         return ""
     if not isinstance(value, str):
         raise unreadable(name, value, "text", where)
-    return value.strip()[:100]
+    return value.strip()[:LONGEST_NAME]
 
 
 def clock(value: object) -> float | None:
@@ -93,6 +94,17 @@ def clock(value: object) -> float | None:
         return None
     hours, minutes, seconds = int(parts["hours"]), int(parts["minutes"]), float(parts["seconds"] or 0)
     return 3600.0 * hours + 60.0 * minutes + seconds if hours < 24 and minutes < 60 and seconds < 60 else None
+
+
+def time_of_day(value: object) -> str:
+    """A clock time as it is written, without the date.
+
+    Examples
+    --------
+    >>> time_of_day("2024-05-06T10:00:05"), time_of_day("9:30")
+    ('10:00:05', '9:30')
+    """
+    return re.sub(r"^.*[T ]", "", str(value).strip())
 
 
 def between(earlier: float, later: float) -> float:
@@ -114,4 +126,4 @@ def is_dicom_clock(value: object) -> bool:
 def unreadable(name: str, value: object, kind: str, where: str) -> InputError:
     """The fault of a field that holds something else than `kind`."""
     hint = f"Write {kind}, or n/a if it is unknown."
-    return InputError(f"{name} is {shortened(value)}, not {kind}.", where=f"{where}, field {name}", hint=hint)
+    return InputError(f"{name} is {shown(value)}, not {kind}.", where=f"{where}, field {name}", hint=hint)

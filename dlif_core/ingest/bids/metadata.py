@@ -12,12 +12,10 @@ from dlif_core.frames import FrameTiming
 from dlif_core.ingest.bids.fields import between, clock
 from dlif_core.ingest.bids.participants import read_subject
 from dlif_core.ingest.bids.sidecar import Sidecar, StatedTimes
+from dlif_core.ingest.bids.vocabulary import kept_words
 from dlif_core.ingest.reader import ScanFiles
 from dlif_core.scan import Acquisition
 from dlif_core.units import factor
-
-#: Fields kept for the record, all from technical vocabularies.
-_KEPT = ("Manufacturer", "ManufacturersModelName", "ModeOfAdministration", "AcquisitionMode", "ReconMethodName")
 
 _PLACEHOLDER = FrameTiming([0.0], [1.0])
 
@@ -41,7 +39,7 @@ class Metadata:
     image_decay
         Factor from the image's own decay reference to injection; does not hold the unit.
     kept
-        Technical fields for the record.
+        Technical words for the record, by their field.
     findings
         What was assumed.
     timeline
@@ -112,7 +110,7 @@ def read_metadata(files: ScanFiles) -> Metadata:
         injection_start=injection,
         time_zero=clock(sidecar.fields.get("TimeZero")),
         image_decay=_decay_to_injection(reference - injection, half_life),
-        kept={name: sidecar.technical(name) for name in _KEPT if sidecar.technical(name)},
+        kept=kept_words(sidecar.fields),
         findings=tuple(sidecar.findings),
         where=sidecar.where,
         timeline=_timeline(sidecar, times, reference, len(timing)),
@@ -148,6 +146,7 @@ def _timeline(sidecar: Sidecar, times: StatedTimes, reference: float, frames: in
     return Timeline(
         scan_start=None if times.scan_start is None else times.scan_start - times.injection,
         decay_reference=reference - times.injection,
+        decay_scheme=tuple(time - times.injection for time in sidecar.decay_scheme(times)),
         decay_factors=next((found for found in factors if len(found) == frames), ()),
         acquired_after_series=None if series is None or acquired is None else between(series, acquired),
         frame_references=references if len(references) == frames else (),

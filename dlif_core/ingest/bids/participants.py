@@ -14,18 +14,12 @@ from dlif_core.checks import Finding
 from dlif_core.checks.metadata import NOT_GIVEN, SUBJECT_ROW, UNIT_NOT_GIVEN, WEIGHT_NOT_GIVEN, WEIGHT_UNREADABLE
 from dlif_core.errors import DlifError, InputError
 from dlif_core.ingest.bids.sidecar import Sidecar, positive, read_sidecar
+from dlif_core.ingest.bids.vocabulary import species_of
 from dlif_core.ingest.columns import UnitColumns, spelling
 from dlif_core.ingest.reader import ScanFiles
 from dlif_core.ingest.tables import is_given, read_number, read_table
+from dlif_core.shown import shortened
 from dlif_core.units import factor
-
-_SPECIES = {
-    "mus musculus": "mouse",
-    "homo sapiens": "human",
-    "rattus norvegicus": "rat",
-    "sus scrofa": "pig",
-    "macaca mulatta": "rhesus macaque",
-}
 
 _WEIGHT = re.compile(r"(?:body_?)?weight(?:_(?P<unit>kg|g|lb))?")
 _SESSION = ("session_id", "session", "ses")
@@ -72,13 +66,13 @@ def read_subject(files: ScanFiles, sidecar: Sidecar) -> tuple[float | None, str]
     except DlifError as error:
         message = f"The body weight is unknown: {error.message}"
         sidecar.findings.append(WEIGHT_UNREADABLE.found(message, where=error.where, remedy=error.hint))
-        return None, _species(participants)
+        return None, _species(participants, sidecar)
     if weight is None:
         sidecar.findings.append(_unknown(files, participants))
     elif fault is not None:
         message = f"The species is unknown: {fault.message}"
         sidecar.findings.append(NOT_GIVEN.found(message, where=fault.where, remedy=fault.hint))
-    return weight, _species(participants)
+    return weight, _species(participants, sidecar)
 
 
 def _weight(files: ScanFiles, sidecar: Sidecar, participants: _Rows | None, fault: DlifError | None) -> float | None:
@@ -96,18 +90,27 @@ def _unknown(files: ScanFiles, participants: _Rows | None) -> Finding:
     if participants is None or participants.rows:
         where = "" if participants is None else participants.where
         return WEIGHT_NOT_GIVEN.found("The body weight is unknown; SUV is unavailable.", where=where)
-    wanted = _label(files.subject).lower()
-    alike = [name for name in participants.columns.table.columns["participant_id"] if wanted in name.lower()]
-    beside = f"; there is {', '.join(map(repr, alike[:3]))}" if alike else ""
+    alike = [name for name in participants.columns.table.columns["participant_id"] if _is_like(name, files.subject)]
+    beside = f"; there is {', '.join(map(shortened, alike[:3]))}" if alike else ""
     message = f"The body weight is unknown: the table has no row {files.subject!r}{beside}."
     return WEIGHT_NOT_GIVEN.found(message, where=participants.where, remedy="Add the row, or correct its name.")
 
 
-def _species(participants: _Rows | None) -> str:
+def _is_like(name: str, subject: str) -> bool:
+    """Whether a name differs from a subject's in case, zeros, blanks and signs only, or goes on with other entities."""
+    plain, wanted = (re.sub(r"^sub[-_ ]?|(?<!\d)0+(?=\d)|[^a-z0-9]", "", text.lower()) for text in (name, subject))
+    return plain == wanted or name.lower().startswith(f"{subject.lower()}_ses-")
+
+
+def _species(participants: _Rows | None, sidecar: Sidecar) -> str:
     label = None if participants is None else participants.columns.find("species")
     cells = participants.cells(label) if participants is not None and label is not None else []
-    species = cells[0].lower() if cells else ""
-    return _SPECIES.get(species, species)
+    species = species_of(cells[0]) if cells else ""
+    if participants is not None and cells and not species:
+        message = "The species is unknown: the table names none that dlif knows."
+        remedy = "Write it in English or Latin without additions, such as mouse or Mus musculus."
+        sidecar.findings.append(NOT_GIVEN.found(message, where=participants.where, remedy=remedy))
+    return species
 
 
 def _participants(files: ScanFiles, sidecar: Sidecar) -> _Rows | None:

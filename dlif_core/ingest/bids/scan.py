@@ -140,8 +140,9 @@ def _unused_masks(files: ScanFiles) -> list[Finding]:
 
 def _labelled_regions(files: ScanFiles, image: NiftiImage) -> _Regions:
     uri = the_only(files.role("labels"), "label images", "Keep one *_dseg.nii.gz for each scan below derivatives.")
-    labels, names = read_labels(uri, image), label_names(files.role("labels_dseg"))
+    labels, listed = read_labels(uri, image), label_names(files.role("labels_dseg"))
     means = label_means(image, labels, _voxel_volume(image), files.role("image")[0])
+    names = {label: listed[label] for label in means.labels.tolist() if label in listed}
     curves, warnings = region_curves(means, names, _voxel_volume(image), uri)
     findings = [REGIONS_LEFT_OUT.found(warning, where=uri) for warning in warnings]
     if files.role("curves"):

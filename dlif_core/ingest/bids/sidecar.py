@@ -26,10 +26,21 @@ from dlif_core.checks.metadata import (
 )
 from dlif_core.errors import DlifError, FrameTimingError, InputError, UnitError
 from dlif_core.frames import FrameTiming
-from dlif_core.ingest.bids.fields import between, canonical, clock, is_dicom_clock, read_flag, read_text, unreadable
+from dlif_core.ingest.bids.fields import (
+    between,
+    canonical,
+    clock,
+    is_dicom_clock,
+    read_flag,
+    read_text,
+    time_of_day,
+    unreadable,
+)
+from dlif_core.ingest.bids.vocabulary import KEPT_FIELDS
 from dlif_core.ingest.faults import Faults
-from dlif_core.ingest.tables import is_given, number, read_json, read_number, shortened
+from dlif_core.ingest.tables import is_given, number, read_json, read_number
 from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide, nuclides_of
+from dlif_core.shown import LONGEST_NAME, shortened, shown
 from dlif_core.units import factor
 
 Array = NDArray[np.float64]
@@ -42,7 +53,7 @@ _FIELDS = (
     *("TimeZero", "ScanStart", "InjectionStart", "FrameTimesStart", "FrameDuration"),
     *("ImageDecayCorrected", "ImageDecayCorrectionTime", "DecayCorrection", "DecayCorrectionFactor", "DecayFactor"),
     *("AcquisitionTime", "SeriesTime", "FrameReferenceTime"),
-    *("Manufacturer", "ManufacturersModelName", "ModeOfAdministration", "AcquisitionMode", "ReconMethodName"),
+    *KEPT_FIELDS,
 )
 
 
@@ -132,13 +143,13 @@ class Sidecar:
             return otherwise
 
     def text(self, name: str) -> str:
-        """Return a text field cut to 100 characters, "" if it is absent."""
+        """Return a text field cut to the length of a name, "" if it is absent."""
         return read_text(self.fields, name, self.where)
 
     def technical(self, name: str) -> str:
         """Return a text that is only kept for the record; "" if it is absent or no text."""
         value = self.fields.get(name)
-        return str(value).strip()[:100] if is_given(value) else ""
+        return str(value).strip()[:LONGEST_NAME] if is_given(value) else ""
 
     def times(self) -> StatedTimes:
         """Return the times of injection, scan and decay correction; those that can't be read are collected as faults.
@@ -167,7 +178,7 @@ class Sidecar:
             return read_number(self.fields, name, self.where)
         if zero is None:
             raise InputError(
-                f"{name} is the clock time {value}, but TimeZero, from which times count, is "
+                f"{name} is the clock time {time_of_day(value)}, but TimeZero, from which times count, is "
                 f"{self._as_stated('TimeZero')}.",
                 where=f"{self.where}, field {name}",
                 hint="Write seconds from TimeZero, or give TimeZero as hh:mm:ss.",
@@ -176,15 +187,15 @@ class Sidecar:
         midnight = " across midnight" if (seconds < 0) != (stated < zero) else ""
         self.note(
             CLOCK_TIME,
-            f"{name} is the clock time {value}; it is taken as {seconds:g} s from TimeZero "
-            f"({self.fields['TimeZero']}){midnight}.",
+            f"{name} is the clock time {time_of_day(value)}; it is taken as {seconds:g} s from TimeZero "
+            f"({time_of_day(self.fields['TimeZero'])}){midnight}.",
             name,
         )
         return seconds
 
     def _as_stated(self, name: str) -> str:
         value = self.fields.get(name)
-        return shortened(value) if is_given(value) else "not given"
+        return shown(value) if is_given(value) else "not given"
 
     def timing(self, times: StatedTimes) -> FrameTiming:
         """Return the frames in seconds from injection.
@@ -242,7 +253,7 @@ class Sidecar:
         return stated
 
     def _unknown_half_life(self, named: str) -> InputError:
-        stated = f"TracerRadionuclide {named!r} names no nuclide of PET" if named else "no nuclide is named"
+        stated = f"TracerRadionuclide {shortened(named)} names no nuclide of PET" if named else "no nuclide is named"
         return InputError(
             f"the half-life is unknown: {stated}.",
             where=self.where,
@@ -256,7 +267,9 @@ class Sidecar:
             for unit, s in units.items()
             if (names := nuclides_of(stated * s))
         ]
-        nuclide_named = f"TracerRadionuclide {named!r} is not known" if named else "TracerRadionuclide is not given"
+        nuclide_named = (
+            f"TracerRadionuclide {shortened(named)} is not known" if named else "TracerRadionuclide is not given"
+        )
         self.note(
             HALF_LIFE,
             f"RadionuclideHalfLife is {stated:g} s, the half-life of no nuclide of PET that dlif knows, and "
@@ -276,6 +289,19 @@ class Sidecar:
         factor(unit, "concentration", where=f"{self.where}, field Units")
         return unit
 
+    @property
+    def _decay_correction(self) -> str:
+        return str(self.fields.get("DecayCorrection") or "").strip().upper()  # NONE is a value here
+
+    def decay_scheme(self, times: StatedTimes) -> tuple[float, ...]:
+        """Return what DICOM's DecayCorrection may mean [s from TimeZero]: the injection, or the start of the scan."""
+        if self._decay_correction == "ADMIN":
+            return (times.injection,)
+        if self._decay_correction == "START":
+            first = self.numbers("FrameTimesStart")[:1]
+            return first if times.scan_start is None else (times.scan_start, *first)
+        return ()
+
     def decay_reference(self, times: StatedTimes) -> float:
         """Return the time to which the image is decay-corrected [s from TimeZero].
 
@@ -285,7 +311,7 @@ class Sidecar:
             If the image is not decay-corrected, or it is said in a way that can't be read.
         """
         corrected = read_flag(self.fields, "ImageDecayCorrected", self.where)
-        scheme = str(self.fields.get("DecayCorrection") or "").strip().upper()  # NONE is a value here
+        scheme = self._decay_correction
         if corrected is False or scheme == "NONE":
             field = "ImageDecayCorrected" if corrected is False else "DecayCorrection"
             beside = ", though ImageDecayCorrected is true" if corrected else ""
@@ -373,5 +399,5 @@ def _fault_of_times(value: object) -> str:
     if not is_given(value):
         return "is missing"
     if not isinstance(value, list) or not value or any(number(entry) is None for entry in value):
-        return f"is {shortened(value)}, not a list of numbers"
+        return f"is {shown(value)}, not a list of numbers"
     return ""

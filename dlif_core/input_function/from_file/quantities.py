@@ -17,6 +17,7 @@ from dlif_core.errors import BloodError, UnitError
 from dlif_core.input_function.from_file.options import ACTIVITIES, FileFormat, FromFileOptions, Quantity
 from dlif_core.input_function.from_file.tables import CurveTable
 from dlif_core.scan import Acquisition
+from dlif_core.shown import columns_in_words
 from dlif_core.units import Dimension, factor
 
 Array = NDArray[np.float64]
@@ -91,11 +92,11 @@ def file_curves(tables: Iterable[CurveTable], acquisition: Acquisition, options:
             )
         time = _seconds(table, columns["time"], acquisition, options)
         for quantity, column in columns.items():
-            if quantity != "time" and not np.isnan(table.columns[column]).all():
+            if quantity != "time" and not np.isnan(table.numbers(column)).all():
                 found[quantity], repaired = _series(table, quantity, column, time, acquisition, options)
                 warnings += repaired
         warnings += _unused(table, columns, options)
-    _require_activity(found, tables, source)
+    _require_activity(found, tables, source, options)
     return FileCurves(found, source, tuple(dict.fromkeys(warnings)))
 
 
@@ -106,7 +107,7 @@ def _columns(table: CurveTable, options: FromFileOptions) -> dict[Quantity, str]
     for quantity in get_args(Quantity):
         given = options.columns.get(quantity)
         named = [
-            name for name in table.columns if (name == given if given else _spelling(name) in known.get(quantity, ()))
+            name for name in table.cells if (name == given if given else _spelling(name) in known.get(quantity, ()))
         ]
         if len(named) > 1:
             listed = " and ".join(map(repr, named))
@@ -120,22 +121,24 @@ def _columns(table: CurveTable, options: FromFileOptions) -> dict[Quantity, str]
 
 
 def _require_columns(table: CurveTable, columns: Mapping[Quantity, str], options: FromFileOptions) -> None:
-    missing = [] if len(options.path) > 1 else [name for name in options.columns.values() if name not in table.columns]
+    missing = [] if len(options.path) > 1 else [name for name in options.columns.values() if name not in table.cells]
     if missing or "time" not in columns:
         absent = " and ".join(map(repr, missing)) or "of times (averages over frames don't make an input function)"
         raise BloodError(
-            f"there is no column {absent}; the file has {', '.join(map(repr, list(table.columns)[:8]))}.",
+            f"there is no column {absent}; the file has {columns_in_words(table.cells, _words_of_columns(options))}.",
             where=table.where,
             hint="Name the columns in `columns` of from-file: {time: …, whole_blood: …, parent: …}.",
         )
 
 
-def _require_activity(found: Mapping[Quantity, Series], tables: Iterable[CurveTable], source: str) -> None:
+def _require_activity(
+    found: Mapping[Quantity, Series], tables: Iterable[CurveTable], source: str, options: FromFileOptions
+) -> None:
     if set(ACTIVITIES) & found.keys():
         return
-    names = [name for table in tables for name in table.columns]
+    listed = columns_in_words((name for table in tables for name in table.cells), _words_of_columns(options))
     raise BloodError(
-        f"no column holds whole blood, plasma or parent plasma; there are {', '.join(map(repr, names[:8]))}.",
+        f"no column holds whole blood, plasma or parent plasma; there are {listed}.",
         where=source,
         hint="Name the columns in `columns` of from-file: {time: …, whole_blood: …, parent: …}.",
     )
@@ -143,16 +146,23 @@ def _require_activity(found: Mapping[Quantity, Series], tables: Iterable[CurveTa
 
 def _unused(table: CurveTable, columns: Mapping[Quantity, str], options: FromFileOptions) -> tuple[str, ...]:
     """A warning of columns that nobody named: one may be the plasma that is missed."""
-    unused = [name for name in table.columns if name not in columns.values()]
+    unused = [name for name in table.cells if name not in columns.values()]
     if options.kind == "table" or not unused:
         return ()
-    return (f"{table.where.rsplit('/', 1)[-1]}: columns that are not used: {', '.join(unused)}.",)
+    listed = columns_in_words(unused, _words_of_columns(options))
+    return (f"{table.where.rsplit('/', 1)[-1]}: not used: {listed}.",)
+
+
+def _words_of_columns(options: FromFileOptions) -> list[str]:
+    """Names of columns that files of input functions have."""
+    known = (name for kind in _KNOWN.values() for names in kind.values() for name in names)
+    return ["input function", *options.columns.values(), *known]
 
 
 def _seconds(table: CurveTable, column: str, acquisition: Acquisition, options: FromFileOptions) -> Array:
     """Times from injection [s]."""
     scale = _factor(table, column, "time", options.time_unit, options)
-    return table.columns[column] * scale - injection_in_file(acquisition, options)
+    return table.numbers(column) * scale - injection_in_file(acquisition, options)
 
 
 def injection_in_file(acquisition: Acquisition, options: FromFileOptions) -> float:
@@ -184,7 +194,7 @@ def _series(
     options: FromFileOptions,
 ) -> tuple[Series, tuple[str, ...]]:
     """One quantity, repaired like blood samples, with the warnings of that."""
-    values = table.columns[column]
+    values = table.numbers(column)
     measured = ~np.isnan(values)
     if quantity in _FRACTIONS:
         values = values * _factor(table, column, "fraction", None, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dlif_core.errors import InputError, MissingInputError
 from dlif_core.input_function.from_file.files import read_bytes, sidecar_of
+from dlif_core.shown import shortened, shown
 from dlif_core.units import is_unit
 
 Array = NDArray[np.float64]
@@ -22,8 +23,6 @@ _NO_VALUE = frozenset({"", "n/a", "na", "nan", "none", "null"})
 _SEPARATORS = ("\t", ";", ",")
 _COMMENTS = ("#", "//")
 _WORKBOOK = b"PK\x03\x04"
-#: Longest name or cell that a message shows.
-_SHOWN = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +31,8 @@ class CurveTable:
 
     Attributes
     ----------
-    columns
-        Numbers by the column's name without its unit, each of shape (rows,); a cell without value is NaN.
+    cells
+        Cells of each column as text, top to bottom, by the column's name without its unit.
     units
         Units that the header states, by the column's name.
     sidecar
@@ -42,10 +41,21 @@ class CurveTable:
         The file.
     """
 
-    columns: dict[str, Array]
+    cells: Mapping[str, Sequence[str]]
     units: dict[str, str]
     sidecar: Mapping[str, Any] = field(default_factory=dict)
     where: str = ""
+
+    def numbers(self, column: str) -> Array:
+        """A column as numbers, shape (rows,); a cell without value is NaN.
+
+        Raises
+        ------
+        InputError
+            If a cell is no number.
+        """
+        cells = enumerate(self.cells[column], start=2)
+        return np.array([_number(cell, column, line, self.where) for line, cell in cells])
 
     def stated_units(self, column: str) -> tuple[str, ...]:
         """Units of a column as its header and the sidecar say, those that are there."""
@@ -68,15 +78,17 @@ def read_curve_table(uri: str) -> CurveTable:
     """
     rows = _rows(uri)
     header = [split_header(label) for label in rows[0]]
-    columns: dict[str, Array] = {}
+    columns: dict[str, list[str]] = {}
     for position, (name, _) in enumerate(header):
         cells = [row[position] for row in rows[1:]]
         if not name and not any(cells):
             continue
         if not name or name in columns:
-            fault = f"column {_short(name)!r} is a duplicate" if name else f"column {position + 1} has no name"
+            first = next(place for place, (earlier, _) in enumerate(header, start=1) if earlier == name)
+            same = f"column {position + 1} is a duplicate of column {first}"
+            fault = same if name else f"column {position + 1} has no name"
             raise InputError(f"{fault}.", where=uri, hint="Give each column a name of its own.")
-        columns[name] = np.array([_number(cell, name, line, uri) for line, cell in enumerate(cells, start=2)])
+        columns[name] = cells
     return CurveTable(columns, {name: unit for name, unit in header if name and unit}, _sidecar(uri), uri)
 
 
@@ -125,7 +137,7 @@ def _number(cell: str, column: str, line: int, uri: str) -> float:
         return float(cell)
     except ValueError:
         raise InputError(
-            f"{_short(cell)!r} in column {_short(column)!r}, line {line}, is not a number.",
+            f"{shown(cell)} in column {shortened(column)}, line {line}, is not a number.",
             where=uri,
             hint="Write numbers with a decimal point, and n/a where there is no value.",
         ) from None
@@ -144,7 +156,3 @@ def _sidecar(uri: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise InputError("this JSON holds no object.", where=beside, hint="Write { … } with the names of columns.")
     return found
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -86,7 +86,7 @@ def suv(context: FitContext, settings: FitSettings) -> WindowRatio:
     """
     if context.suv_factor is None:
         raise InputError(
-            "SUV needs the injected activity and the body weight, and one of them is not known.",
+            "SUV needs the injected activity and the body weight, and one of them is not given, or not used.",
             where="model suv",
             hint=context.suv_refused or "Give both with their units.",
         )

@@ -234,7 +234,7 @@ class TestFiles:
             (b"\0\0\0\1" + bytes(600), "MGH"),
             (content()[:300], "truncated: 300 bytes of 348"),
             (content()[:900], "truncated: 900 bytes"),
-            (b"x", "begins with b'x'"),
+            (b"x", "begins with the bytes 78"),
         ],
     )
     def test_that_are_something_else(self, tmp_path: Path, data: bytes, word: str) -> None:

@@ -262,7 +262,7 @@ class TestUnits:
         ("time\tAIF\n", "holds no rows"),
         ("time\tAIF\n0\t1\n2\n", "line 3 has 1 cells, the header 2"),
         ("time\tAIF\n0\t1,5\n", r"'1,5' in column 'AIF', line 2, is not a number"),
-        ("time\tAIF\tAIF\n0\t1\t1\n", "column 'AIF' is a duplicate"),
+        ("time\tAIF\tAIF\n0\t1\t1\n", "column 3 is a duplicate of column 2"),
         ("start\tend\tAIF\n0\t1\t1\n", "averages over frames don't make an input function"),
         ("time\tAIF\n0\tinf\n1\t2\n", "infinite"),
         ("time\tAIF\n0\t-5\n1\t2\n3\t4\n", "negative"),

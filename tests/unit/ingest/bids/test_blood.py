@@ -262,7 +262,7 @@ class TestClock:
         write(pet / "sub-01_recording-manual_blood.json", BLOOD | {"TimeZero": "09:59:50"})
         np.testing.assert_allclose(ingest(tmp_path).blood[0].time, [-10, 20, 10])
         write(pet / "sub-01_recording-manual_blood.json", BLOOD | {"TimeZero": "ten"})
-        refused(tmp_path, "'ten', not a clock time")
+        refused(tmp_path, "text of 3 characters, not a clock time")
 
     def test_two_tracers_share_no_blood(self, tmp_path: Path) -> None:
         pet = make_dataset(tmp_path)

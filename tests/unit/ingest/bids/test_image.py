@@ -148,7 +148,7 @@ class TestBadImage:
         [
             (b"", "empty"),
             (b"\n", "not a gzip file"),
-            (b"<!DOCTYPE html>" * 9, "DOCTYPE"),
+            (b"<!DOCTYPE html>" * 9, "a web page"),
             (gzip.compress(b"x", mtime=0), "NIfTI"),
         ],
     )
