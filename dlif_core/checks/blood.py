@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -19,6 +20,11 @@ TISSUE_TO_BLOOD = (0.005, 100.0)
 _LEAST_BODY = 0.1
 #: Total plasma over whole blood. Haematocrit alone gives 0.5 to 2; beyond these limits no tracer is known.
 PLASMA_TO_BLOOD = (0.2, 5.0)
+#: Recordings of one scan over each other where they overlap. Cross-calibration differs by less.
+_RECORDINGS = (0.4, 2.5)
+#: From this time after injection on [s], blood of a tracer with a half-life above the second number [s] doesn't rise or
+#: fall by such a factor from sample to sample; of shorter ones a second injection may follow.
+_MIXED, _SECOND_INJECTION, _JUMP = 180.0, 300.0, 30.0
 #: Samples below this share of the peak are background.
 _SIGNAL = 0.01
 #: A first sample later [s] with more than this share of the highest activity has missed the peak.
@@ -92,6 +98,46 @@ def _plasma_to_blood(facts: ScanFacts) -> Iterator[str]:
     ratio, (low, high) = float(np.median(plasma[1][signal] / beside[signal])), PLASMA_TO_BLOOD
     if not low <= ratio <= high:
         yield f"plasma is {ratio:.2g} times whole blood (median); {low:g} to {high:g} is possible."
+
+
+def _recordings(facts: ScanFacts) -> Iterator[str]:
+    for first, second in combinations(_arterial(facts.blood), 2):
+        for column in ("whole_blood", "plasma"):
+            (time, value), known = _samples(first, column), _samples(second, column)
+            if not len(known[0]):
+                continue
+            beside = np.interp(time, *known, left=np.nan, right=np.nan)
+            both = (value > 0) & (beside > 0)
+            if both.sum() < 2:
+                continue
+            ratio, (low, high) = float(np.median(value[both] / beside[both])), _RECORDINGS
+            if not low <= ratio <= high:
+                yield (
+                    f"{column.replace('_', ' ')} of {first.name} is {ratio:.3g} times {second.name} at the same times "
+                    f"(median of {both.sum()} samples); {low:g} to {high:g} is possible."
+                )
+
+
+def _jump(facts: ScanFacts) -> Iterator[str]:
+    if facts.acquisition.half_life < _SECOND_INJECTION:
+        return
+    for column in ("whole_blood", "plasma"):
+        time, value = _joined(list(_arterial(facts.blood)), column)
+        late = (time >= _MIXED) & (value > 0)
+        time, value = time[late], value[late]
+        for i in range(1, len(value)):
+            before, after = (float(np.median(part)) for part in (value[max(i - 3, 0) : i], value[i : i + 3]))
+            if value[i] > _JUMP * max(before, value[i - 1]):
+                yield _jumped(column, time[i - 1 : i + 1], "rises", value[i] / value[i - 1])
+                return
+            if before > _JUMP * after and value[i - 1] > _JUMP * value[i]:
+                yield _jumped(column, time[i - 1 : i + 1], "falls", value[i - 1] / value[i])
+                return
+
+
+def _jumped(column: str, time: Array, how: str, times: float) -> str:
+    name = column.replace("_", " ")
+    return f"from {time[0]:g} s to {time[1]:g} s {name} {how} by a factor of {times:.3g}; blood is mixed by then."
 
 
 def _first_sample(facts: ScanFacts) -> Iterator[str]:
@@ -203,6 +249,24 @@ CHECKS = (
         "Total plasma is 0.2 to 5 times whole blood.",
         _CHECK_UNITS,
         _plasma_to_blood,
+        "blood",
+    ),
+    Check(
+        "blood-recordings",
+        Level.DOUBTFUL,
+        Part.BLOOD,
+        "Recordings of a scan are 0.4 to 2.5 times each other where they overlap.",
+        "One of them is in another unit than stated, or on another time axis, or was not calibrated.",
+        _recordings,
+        "blood",
+    ),
+    Check(
+        "blood-jump",
+        Level.DOUBTFUL,
+        Part.BLOOD,
+        "From 3 min after injection, blood neither rises nor falls by a factor of 30 from one sample to the next.",
+        "Check the unit, the dilution and the decay correction of the samples from there on.",
+        _jump,
         "blood",
     ),
     Check(

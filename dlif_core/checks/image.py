@@ -26,6 +26,10 @@ _PRESENT = 0.05
 _HIGHEST = 1e11
 #: Noise reaches less than this many times the highest activity below zero.
 _BELOW_ZERO = 10.0
+#: Frames, at least, that have the highest value of the image in common, and their share.
+_SAME_FRAMES, _SAME_SHARE = 3, 0.25
+#: Mean of all voxels over its standard error, were they all noise.
+_ABOVE_NOISE = 5.0
 
 
 def levels(facts: ScanFacts) -> Array:
@@ -53,6 +57,10 @@ def _empty(facts: ScanFacts) -> np.typing.NDArray[np.bool_]:
 def _no_activity(facts: ScanFacts) -> Iterator[str]:
     if not (levels(facts) > 0).any():
         yield "no frame has any activity."
+    elif facts.image is not None:
+        noise = np.sqrt(facts.image.mean_square / facts.image.voxels)
+        if (facts.image.lowest < 0).all() and (facts.image.mean < _ABOVE_NOISE * noise).all():
+            yield "no frame has activity above its noise: values are as often below zero as above."
 
 
 def _jumps(facts: ScanFacts) -> Iterator[str]:
@@ -122,6 +130,18 @@ def _extremes(facts: ScanFacts) -> tuple[Array, Array]:
     return facts.regions.activity.min(axis=0), facts.regions.activity.max(axis=0)
 
 
+def _same_highest(facts: ScanFacts) -> Iterator[str]:
+    if facts.image is None:
+        return
+    top, frames = float(facts.image.highest.max()), len(facts.image.highest)
+    same = int(np.isclose(facts.image.highest, top, rtol=1e-6, atol=0.0).sum())
+    if same >= max(_SAME_FRAMES, _SAME_SHARE * frames):
+        yield (
+            f"{same} of {frames} frames have the same highest value, {top:g} Bq/mL: values were clipped, or the scale "
+            "factors of the frames were lost."
+        )
+
+
 NOT_MEASURED = Check(
     "empty-frames",
     Level.REPAIRED,
@@ -136,7 +156,7 @@ CHECKS = (
         "no-activity",
         Level.REFUSED,
         Part.SCAN,
-        "The image, or the regions, hold activity.",
+        "The image, or the regions, hold activity, and more than noise.",
         "Convert the image again; check its scale factors.",
         _no_activity,
         "image",
@@ -158,6 +178,15 @@ CHECKS = (
         "neighbours let expect; before, none has 100 times that of both, or falls below 1/30 of both.",
         "Check the scale factor and the decay correction of this frame; convert the image again.",
         _jumps,
+        "image",
+    ),
+    Check(
+        "same-highest",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "Fewer than three frames, or than a quarter of them, have the highest value of the image in common.",
+        "Convert the image again, as floating point, with the scale factor of each frame.",
+        _same_highest,
         "image",
     ),
     Check(

@@ -15,7 +15,7 @@ from dlif_core.ingest.bids.metadata import Metadata
 from dlif_core.ingest.bids.sidecar import read_sidecar
 from dlif_core.ingest.columns import UnitColumns
 from dlif_core.ingest.reader import ScanFiles
-from dlif_core.ingest.tables import read_table
+from dlif_core.ingest.tables import is_given, read_table
 from dlif_core.scan import RegionCurves
 from dlif_core.shown import LONGEST_NAME
 
@@ -67,7 +67,7 @@ def read_curves(files: ScanFiles, metadata: Metadata) -> tuple[RegionCurves, tup
     activity = _activity(table, columns, metadata, findings)
     names = _region_names([table.name(label)[:LONGEST_NAME] for label in columns], files)
     keep = _finite_regions(names, activity, uri, findings)
-    volumes = _volumes(files)
+    volumes = _volumes(files, findings)
     kept = tuple(names[i] for i in keep)
     volume = np.array([volumes.get(name, np.nan) for name in kept])
     return RegionCurves(kept, activity[keep] * metadata.image_decay, volume, source=uri), tuple(findings)
@@ -136,18 +136,24 @@ def _finite_regions(names: Sequence[str], activity: Array, uri: str, findings: l
 
 
 def label_names(uris: Sequence[str]) -> dict[int, str]:
-    """Read the region name of each label from a ``*_dseg.tsv``; return nothing without a file."""
+    """Read the region name of each label that has one from a ``*_dseg.tsv``; return nothing without a file."""
     if not uris:
         return {}
     table = read_table(uris[0], required=("index", "name"))
     indices = table.numbers("index")
     if not (np.isfinite(indices) & (indices == np.round(indices))).all():
         raise InputError("an index is not a whole number.", where=uris[0], hint="Number the labels as in the image.")
-    names = [name[:LONGEST_NAME] for name in table.columns["name"]]
-    return dict(zip(indices.astype(int).tolist(), names, strict=True))
+    names: dict[int, str] = {}
+    shown = (name[:LONGEST_NAME] for name in table.columns["name"])
+    for index, name in zip(indices.astype(int).tolist(), shown, strict=True):
+        if is_given(name) and names.setdefault(index, name) != name:
+            raise InputError(
+                f"label {index} has two names, {names[index]!r} and {name!r}.", where=uris[0], hint="Keep one of them."
+            )
+    return names
 
 
-def _volumes(files: ScanFiles) -> dict[str, float]:
+def _volumes(files: ScanFiles, findings: list[Finding]) -> dict[str, float]:
     """Read region volumes [mm³] by name from a ``*_morph.tsv``; return nothing without a file."""
     if not files.role("morph"):
         return {}
@@ -156,4 +162,9 @@ def _volumes(files: ScanFiles) -> dict[str, float]:
     if column is None or "name" not in table.columns:
         return {}
     names = [name[:LONGEST_NAME] for name in table.columns["name"]]
-    return dict(zip(names, table.numbers(column).tolist(), strict=True))
+    volumes = dict(zip(names, table.numbers(column).tolist(), strict=True))
+    without = [name for name, volume in volumes.items() if volume <= 0]
+    if without:
+        message = f"Volumes that are not above zero are taken as unknown: {', '.join(without)}."
+        findings.append(REGIONS_LEFT_OUT.found(message, where=table.where))
+    return {name: volume for name, volume in volumes.items() if volume > 0}

@@ -176,6 +176,45 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "parent-fraction",
         "rise",
     ),
+    "an autosampler in another unit than the manual samples": (
+        sound(
+            blood=(
+                BloodRecording("manual", True, BLOOD_TIME[6:], BLOOD[6:], 1.1 * BLOOD[6:]),
+                BloodRecording("autosampler", True, BLOOD_TIME[:10], 0.02 * BLOOD[:10]),
+            )
+        ),
+        "blood-recordings",
+        "manual is 50 times autosampler",
+    ),
+    "late samples in another unit": (
+        with_blood(plasma=1.1 * BLOOD * np.where(BLOOD_TIME > 900, 1e-3, 1.0)),
+        "blood-jump",
+        "from 600 s to 1200 s plasma falls",
+    ),
+    "one sample in another unit": (
+        with_blood(whole_blood=None, plasma=BLOOD * np.where(BLOOD_TIME == 1200, 1e3, 1.0)),
+        "blood-jump",
+        "from 600 s to 1200 s plasma rises",
+    ),
+    "a scale of each frame lost": (
+        sound(image=replace(image_of(TISSUE), highest=np.where(TISSUE > 0, 32767.0, 0.0))),
+        "same-highest",
+        "11 of 12 frames have the same highest value, 32767",
+    ),
+    "clipped where they are highest": (
+        sound(image=replace(image_of(TISSUE), highest=np.minimum(4.0 * TISSUE, 65e3))),
+        "same-highest",
+        "4 of 12 frames",
+    ),
+    "an image of noise": (
+        sound(
+            image=ImageSummary(64 * 64 * 40, 64.0, 0.1 + 0 * TISSUE, 1e4 + 0 * TISSUE, -400 + 0 * TISSUE, TISSUE),
+            blood=(),
+            regions=RegionCurves(("a",), [10 * np.sin(START)], [1.0]),
+        ),
+        "no-activity",
+        "above its noise",
+    ),
     "a table of curves in kBq beside its image": (
         sound(regions=RegionCurves(("a", "b"), [1e-3 * TISSUE, 2e-3 * TISSUE], [1.0, 1.0]), blood=()),
         "regions-to-image",
@@ -293,6 +332,25 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
     "frames before the injection": lambda: sound(timing=FrameTiming(START - 60, DURATION)),
     "first sample at 58 s with most of the activity": lambda: sound(
         blood=(BloodRecording("manual", True, BLOOD_TIME[5:], BLOOD[5:], 1.3 * BLOOD[5:]),)
+    ),
+    "blood that clears fast, sampled sparsely": lambda: sound(
+        blood=(BloodRecording("manual", True, BLOOD_TIME, np.where(BLOOD_TIME > 200, 0.1, 1.0) * BLOOD),)
+    ),
+    "late samples at the background": lambda: sound(
+        blood=(BloodRecording("manual", True, BLOOD_TIME, BLOOD * np.where(BLOOD_TIME == 2700, 1e-4, 1.0)),)
+    ),
+    "an autosampler calibrated 20 % too low": lambda: sound(
+        blood=(
+            BloodRecording("manual", True, BLOOD_TIME[6:], BLOOD[6:], 1.1 * BLOOD[6:]),
+            BloodRecording("autosampler", True, BLOOD_TIME[:10], 0.8 * BLOOD[:10]),
+        )
+    ),
+    "two frames that happen to agree": lambda: sound(
+        image=replace(image_of(TISSUE), highest=np.minimum(4.0 * TISSUE, 92e3))
+    ),
+    "a little activity in a large image": lambda: sound(
+        image=ImageSummary(64 * 64 * 40, 64.0, 2.0 + 0 * TISSUE, 2e4 + 0 * TISSUE, -400 + 0 * TISSUE, TISSUE),
+        regions=RegionCurves(("a",), [TISSUE], [1.0]),
     ),
     "venous blood in another unit": lambda: sound(blood=(BloodRecording("venous", False, BLOOD_TIME, 1e-3 * BLOOD),)),
     "a refused recording": lambda: sound(blood=(BloodRecording("manual", True, np.empty(0), refused="no unit"),)),

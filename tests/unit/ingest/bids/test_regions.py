@@ -81,6 +81,20 @@ class TestRegions:
         assert ingested.scan.regions.names == ("label-4", "label-9", "label-300")
         assert any("4, 9, 300" in warning for warning in ingested.warnings)
 
+    def test_cells_without_a_name_name_no_label(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        table = "index\tname\n4\tn/a\n9\tbrain\n300\t\n"
+        write(self.write_labels(tmp_path).with_name("sub-01_dseg.tsv"), table)
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("label-4", "brain", "label-300")
+        assert any("4, 300" in warning for warning in ingested.warnings)
+
+    def test_two_names_of_a_label_are_refused(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        table = "index\tname\n4\tliver\n9\tbrain\n300\ttumour\n4\tkidney\n"
+        write(self.write_labels(tmp_path).with_name("sub-01_dseg.tsv"), table)
+        fault(tmp_path, InputError, "label 4 has two names, 'liver' and 'kidney'", "sub-01_dseg.tsv")
+
     @pytest.mark.parametrize(
         ("labels", "shift", "word"),
         [
@@ -288,6 +302,15 @@ class TestRegions:
         ingested = ingest(tmp_path, {"both": ("*",)})
         np.testing.assert_allclose(ingested.scan.regions.activity[0], 2000)
         assert any("plain mean" in warning for warning in ingested.warnings)
+
+    def test_volumes_that_no_region_has_are_told_and_weigh_nothing(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        write_curves(tmp_path, curve_table(a=[1, 1, 1, 1], b=[3, 3, 3, 3], c=[9, 9, 9, 9]))
+        write_curves(tmp_path, "name\tvolume-mm3\na\t0\nb\t40\nc\t-5\n", "sub-01_desc-seg_morph.tsv")
+        ingested = ingest(tmp_path, {"all": ("a", "b", "c")})
+        np.testing.assert_allclose(ingested.scan.regions.activity[0], 1e3 * 13 / 3)
+        np.testing.assert_array_equal(ingested.scan.regions.volume, [np.nan, np.nan, 40, np.nan])
+        assert any("not above zero" in warning and "a, c" in warning for warning in ingested.warnings)
 
     def test_a_group_must_not_take_the_name_of_a_region(self, tmp_path: Path) -> None:
         make_dataset(tmp_path)
