@@ -136,7 +136,7 @@ def _gather_scan(config: StudyConfig, scan: str, markers: dict[str, Marker], sto
     for name, marker in markers.items():
         *_, kind, title, last = ("", *name.split("/"))
         if kind.endswith(".zarr") and last in used:
-            outcome.told[scan] |= set(marker.warnings)
+            outcome.told[scan] |= {f"{last}: {warning}" for warning in marker.warnings}
         if last != "regions" or title not in asked:
             continue
         if marker.status != "success":
