@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export OMP_NUM_THREADS := 1
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: demo test test-quick check format docs bench clean
+.PHONY: demo test test-quick check format docs fuzz bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ test: $(READY)
 
 test-quick: $(READY)
 	$(PYTEST) $(PARALLEL) -m "not slow and not service"
+
+# Ten minutes of spoilt studies; `python -m tests.fuzz --seed 2` tries others.
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --seconds 600
 
 check: $(READY)
 	$(BIN)/ruff check .

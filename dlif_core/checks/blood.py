@@ -10,6 +10,7 @@ import numpy as np
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.checks.check import Check, Level, Part
 from dlif_core.checks.facts import Array, ScanFacts
+from dlif_core.checks.samples import clock_faults, jump_fault
 from dlif_core.frames import FrameTiming
 from dlif_core.scan import WHOLE_IMAGE, RegionCurves
 
@@ -22,9 +23,8 @@ _LEAST_BODY = 0.1
 PLASMA_TO_BLOOD = (0.2, 5.0)
 #: Recordings of one scan over each other where they overlap. Cross-calibration differs by less.
 _RECORDINGS = (0.4, 2.5)
-#: From this time after injection on [s], blood of a tracer with a half-life above the second number [s] doesn't rise or
-#: fall by such a factor from sample to sample; of shorter ones a second injection may follow.
-_MIXED, _SECOND_INJECTION, _JUMP = 180.0, 300.0, 30.0
+#: Of a tracer with a shorter half-life [s] a second injection may follow.
+_SECOND_INJECTION = 300.0
 #: Samples below this share of the peak are background.
 _SIGNAL = 0.01
 #: A first sample later [s] with more than this share of the highest activity has missed the peak.
@@ -126,21 +126,14 @@ def _jump(facts: ScanFacts) -> Iterator[str]:
         return
     for column in ("whole_blood", "plasma"):
         time, value = _joined(list(_arterial(facts.blood)), column)
-        late = (time >= _MIXED) & (value > 0)
-        time, value = time[late], value[late]
-        for i in range(1, len(value)):
-            before, after = (float(np.median(part)) for part in (value[max(i - 3, 0) : i], value[i : i + 3]))
-            if value[i] > _JUMP * max(before, value[i - 1]):
-                yield _jumped(column, time[i - 1 : i + 1], "rises", value[i] / value[i - 1])
-                return
-            if before > _JUMP * after and value[i - 1] > _JUMP * value[i]:
-                yield _jumped(column, time[i - 1 : i + 1], "falls", value[i - 1] / value[i])
-                return
+        fault = jump_fault(column.replace("_", " "), time, value)
+        if fault:
+            yield fault
 
 
-def _jumped(column: str, time: Array, how: str, times: float) -> str:
-    name = column.replace("_", " ")
-    return f"from {time[0]:g} s to {time[1]:g} s {name} {how} by a factor of {times:.3g}; blood is mixed by then."
+def _sample_times(facts: ScanFacts) -> Iterator[str]:
+    for recording in _arterial(facts.blood):
+        yield from clock_faults(recording, facts.timing)
 
 
 def _first_sample(facts: ScanFacts) -> Iterator[str]:
@@ -274,10 +267,21 @@ CHECKS = (
         "blood",
     ),
     Check(
+        "sample-times",
+        Level.DOUBTFUL,
+        Part.BLOOD,
+        "Arterial samples begin before the scan ends, hold no activity before the injection, and are at least 0.1 s "
+        "apart.",
+        "Give the times of samples in seconds from TimeZero, in the clock of the scan.",
+        _sample_times,
+        "blood",
+    ),
+    Check(
         "blood-jump",
         Level.DOUBTFUL,
         Part.BLOOD,
-        "From 3 min after injection, blood neither rises nor falls by a factor of 30 from one sample to the next.",
+        "From 3 min after injection, blood neither rises nor falls by a factor of 30 from one sample to the next; "
+        "before, no sample has 30 times what those right before and after it have.",
         "Check the unit, the dilution and the decay correction of the samples from there on.",
         _jump,
         "blood",

@@ -8,6 +8,7 @@ import numpy as np
 
 from dlif_core.checks.check import Check, Level, Part
 from dlif_core.checks.facts import Array, ScanFacts
+from dlif_core.checks.samples import outlasts
 
 #: A dynamic scan that ends sooner after injection [s] tells nothing of kinetics, unless the nuclide itself is as short.
 _SHORTEST = 150.0
@@ -18,8 +19,6 @@ _LONGEST_HALF_LIVES = 20.0
 _LONGEST = 12 * 3600.0
 #: Rounding of clock times [s].
 _CLOCK = 60.0
-#: Blood is not sampled for so many times the length of a scan.
-_LONGEST_BLOOD = 10.0
 #: The median frame is not followed by a pause of so many times its length.
 _LONGEST_PAUSE = 20.0
 #: Rounding and conventions of decay factors.
@@ -63,10 +62,10 @@ def _before_injection(facts: ScanFacts) -> Iterator[str]:
 
 
 def _blood_outlasts(facts: ScanFacts) -> Iterator[str]:
-    end = float(facts.timing.end[-1])
     last = max((float(np.nanmax(each.time)) for each in facts.blood if len(each.time)), default=0.0)
-    if len(facts.timing) > 1 and end > 0 and last > _LONGEST_BLOOD * end:
-        yield f"blood was sampled to {last:g} s, {last / end:.3g} times as long as the scan, which ends at {end:g} s."
+    fault = outlasts(last, facts.timing)
+    if fault:
+        yield fault
 
 
 def _decay_factors(facts: ScanFacts) -> Iterator[str]:

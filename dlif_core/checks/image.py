@@ -16,6 +16,16 @@ _JUMP = 2.5
 #: Values below zero as large as those above it, in a frame with neighbours that have none, were wrapped.
 _WRAPPED = 0.8
 _NOT_WRAPPED = 0.3
+#: At any time, a frame between two that hold activity has no less than this share of both, and no frame has more than
+#: this many times both of its neighbours: a bolus passes, but some of it stays.
+_DIP = 1 / 30
+_SPIKE = 100.0
+#: Share of the highest level above which a frame holds activity.
+_PRESENT = 0.05
+#: No activity is as high [Bq/mL]: all of a large dose in a drop.
+_HIGHEST = 1e11
+#: Noise reaches less than this many times the highest activity below zero.
+_BELOW_ZERO = 10.0
 #: Frames, at least, that have the highest value of the image in common, and their share.
 _SAME_FRAMES, _SAME_SHARE = 3, 0.25
 #: Mean of all voxels over its standard error, were they all noise.
@@ -54,6 +64,17 @@ def _no_activity(facts: ScanFacts) -> Iterator[str]:
 
 
 def _jumps(facts: ScanFacts) -> Iterator[str]:
+    yield from _settled_jumps(facts)
+    level = levels(facts)
+    other = (facts.timing.start < _SETTLED) | (level <= 0)
+    for frame in np.flatnonzero(other[:-1]):
+        beside = level[[near for near in (frame - 1, frame + 1) if near >= 0]]
+        dips = len(beside) == 2 and beside.min() > _PRESENT * level.max() and level[frame] < _DIP * beside.min()
+        if dips or level[frame] > _SPIKE * beside.max() > 0:
+            yield _jump(facts, int(frame), float(level[frame] / beside.mean()))
+
+
+def _settled_jumps(facts: ScanFacts) -> Iterator[str]:
     level, mid = levels(facts), facts.timing.mid
     settled = np.flatnonzero((facts.timing.start >= _SETTLED) & (level > 0))
     for position in range(1, len(settled)):
@@ -67,10 +88,14 @@ def _jumps(facts: ScanFacts) -> Iterator[str]:
                 continue
         factor = level[frame] / expected
         if not 1 / _JUMP < factor < _JUMP:
-            yield (
-                f"frame {frame + 1} ({facts.timing.start[frame]:g} to {facts.timing.end[frame]:g} s) has {factor:.2g} "
-                "times the activity that its neighbours let expect."
-            )
+            yield _jump(facts, int(frame), float(factor))
+
+
+def _jump(facts: ScanFacts, frame: int, factor: float) -> str:
+    return (
+        f"frame {frame + 1} ({facts.timing.start[frame]:g} to {facts.timing.end[frame]:g} s) has {factor:.2g} times "
+        "the activity that its neighbours let expect."
+    )
 
 
 def _negative(facts: ScanFacts) -> Iterator[str]:
@@ -85,6 +110,24 @@ def _negative(facts: ScanFacts) -> Iterator[str]:
                 f"frame {frame + 1} holds values down to {facts.image.lowest[frame]:.3g} Bq/mL, as far below zero as "
                 f"the highest is above it ({facts.image.highest[frame]:.3g}); its neighbours have none such."
             )
+
+
+def _out_of_range(facts: ScanFacts) -> Iterator[str]:
+    lowest, highest = _extremes(facts)
+    peak = float(highest.max())
+    far = (peak > 0) & ((highest > _HIGHEST) | (lowest < -_BELOW_ZERO * peak))
+    for frame in np.flatnonzero(far)[:1]:
+        yield (
+            f"frame {frame + 1} holds values from {lowest[frame]:.3g} to {highest[frame]:.3g} Bq/mL, where the highest "
+            f"of the scan is {peak:.3g}."
+        )
+
+
+def _extremes(facts: ScanFacts) -> tuple[Array, Array]:
+    """Lowest and highest value of each frame, of all voxels or regions, shape (frames,) [Bq/mL]."""
+    if facts.image is not None:
+        return facts.image.lowest, facts.image.highest
+    return facts.regions.activity.min(axis=0), facts.regions.activity.max(axis=0)
 
 
 def _same_highest(facts: ScanFacts) -> Iterator[str]:
@@ -119,11 +162,20 @@ CHECKS = (
         "image",
     ),
     Check(
+        "activity-range",
+        Level.REFUSED,
+        Part.SCAN,
+        "No activity is above 10¹¹ Bq/mL, or below zero by more than 10 times the highest of the scan.",
+        "Convert the image, or extract the regions, again: numbers in it were damaged.",
+        _out_of_range,
+        "image",
+    ),
+    Check(
         "frame-jump",
         Level.DOUBTFUL,
         Part.SCAN,
         "From 3 min after injection, no frame has more than 2.5 times, or less than 1/2.5 of, the activity that its "
-        "neighbours let expect.",
+        "neighbours let expect; before, none has 100 times that of both, or falls below 1/30 of both.",
         "Check the scale factor and the decay correction of this frame; convert the image again.",
         _jumps,
         "image",

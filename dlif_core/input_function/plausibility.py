@@ -14,6 +14,8 @@ from dlif_core.scan import DynamicScan
 #: Limits of mean parent plasma over mean whole blood. Of total plasma to whole blood 0.2 to 5 are known; a tracer may
 #: be metabolised but for a few per cent. A unit that is wrong by 1000 lies beyond one of the limits.
 _PARENT_TO_BLOOD = (0.003, 20.0)
+#: At a peak of whole blood before this time [s] little is metabolised: parent plasma is at least this share of it.
+_EARLY_PEAK, _PARENT_AT_PEAK = 180.0, 0.05
 
 
 def require_plausible(scan: DynamicScan, curve: InputFunction, accept: Collection[str] = ()) -> None:
@@ -40,8 +42,21 @@ def require_plausible(scan: DynamicScan, curve: InputFunction, accept: Collectio
     fault = tissue_to_blood_fault(scan.regions, scan.timing, whole_blood) or _parent_fault(
         *np.average([whole_blood, plasma], axis=1, weights=scan.timing.duration)
     )
+    fault = fault or _fault_at_peak(curve)
     if fault:
         raise UnitError(fault, where=f"input function {curve.method}", hint=check.found(fault).advice)
+
+
+def _fault_at_peak(curve: InputFunction) -> str:
+    peak = int(curve.whole_blood.argmax())
+    of_blood, of_plasma = float(curve.whole_blood[peak]), float(curve.plasma[peak])
+    if curve.time[peak] > _EARLY_PEAK or of_blood <= 0 or of_plasma >= _PARENT_AT_PEAK * of_blood:
+        return ""
+    return (
+        f"at the peak of whole blood, {curve.time[peak]:g} s after injection, parent plasma is "
+        f"{of_plasma / of_blood:.2g} times whole blood; little is metabolised yet, so that it is at least "
+        f"{_PARENT_AT_PEAK:g} times."
+    )
 
 
 def _parent_fault(of_blood: float, of_plasma: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _WEIGHTS = (25, 30, 20, 15, 10)
 _TRIES = 50
 #: Share of changes that may be of a file that the study doesn't use.
 _UNUSED = 0.1
+#: Share of studies that ask for uptake too.
+_WITH_UPTAKE = 0.5
 #: Inputs larger than this are not kept [bytes].
 _KEPT = 50 * 2**20
 
@@ -71,8 +74,8 @@ class Bench:
     def spoil(self, seed: int, number: int) -> Case:
         """Make and run one case."""
         rng = random.Random(f"{seed}-{number}")
-        self._restore()
         analyses = self._write_study(rng)
+        self._restore(analyses)
         changes = tuple(self._change(rng, analyses[0]) for _ in range(rng.choices((1, 2, 3), (80, 15, 5))[0]))
         outcome = outcome_of(self.place / "study.yaml")
         return Case(
@@ -83,22 +86,24 @@ class Bench:
             judge(self.sound.of_analyses(analyses), outcome, changes),
         )
 
-    def _restore(self) -> None:
-        shutil.rmtree(self.place)
-        self.place.mkdir()
+    def _restore(self, analyses: Collection[str]) -> None:
+        """The sound data, and what the sound study has made of them for some analyses."""
+        others = {*METHODS, "first", "uptake", "reports"} - {*analyses, *(METHODS if "first" in analyses else ())}
         for part in ("bids", "out"):
-            shutil.copytree(self.kept / part, self.place / part)
+            shutil.rmtree(self.place / part, ignore_errors=True)
+            shutil.copytree(self.kept / part, self.place / part, ignore=lambda _, entries: others.intersection(entries))
+        for path in [one for one in self.place.iterdir() if one.name not in ("bids", "out", "study.yaml")]:
+            path.unlink() if path.is_file() or path.is_symlink() else shutil.rmtree(path)
 
     def _write_study(self, rng: random.Random) -> tuple[str, ...]:
         """Write a study with one input function, or with several of which the first is used; names of its analyses."""
         method = rng.choices((*METHODS, "first"), (45, 10, 10, 20, 15))[0]
-        fits = [fit for fit in STUDY["kinetics"] if fit["name"] in (method, "uptake")]
+        analyses = (method, "uptake") if method == "population" or rng.random() < _WITH_UPTAKE else (method,)
+        fits = [fit for fit in STUDY["kinetics"] if fit["name"] in analyses]
         names = METHODS if method == "first" else (method,)
-        methods = {name: STUDY["input_functions"][name] for name in names}
-        (self.place / "study.yaml").write_text(
-            yaml.safe_dump(STUDY | {"kinetics": fits, "input_functions": methods}, sort_keys=False)
-        )
-        return method, "uptake"
+        study = STUDY | {"kinetics": fits, "input_functions": {name: STUDY["input_functions"][name] for name in names}}
+        (self.place / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+        return analyses
 
     def _change(self, rng: random.Random, method: str) -> Change:
         anywhere = rng.random() < _UNUSED

@@ -136,17 +136,28 @@ def _gather_scan(config: StudyConfig, scan: str, markers: dict[str, Marker], sto
     for name, marker in markers.items():
         *_, kind, title, last = ("", *name.split("/"))
         if kind.endswith(".zarr") and last in used:
-            outcome.told[scan] |= set(marker.warnings)
+            outcome.told[scan] |= {f"{last}: {warning}" for warning in marker.warnings}
         if last != "regions" or title not in asked:
             continue
         if marker.status != "success":
             outcome.lost[scan, title] = marker.reason
             continue
-        fitted = store.open_dataset(name)
         outcome.told[scan] |= set(marker.warnings)
-        values = fitted["Ki" if "Ki" in fitted else "SUV"].to_numpy() if {"Ki", "SUV"} & set(fitted) else ()
-        for region, value in zip(fitted["region"].to_numpy(), values, strict=False):
-            outcome.values[scan, title, str(region)] = float(value)
+        for region, value in _values(store, name, marker.content).items():
+            outcome.values[scan, title, region] = value
+
+
+_READ: dict[tuple[str, str], dict[str, float]] = {}
+
+
+def _values(store: Store, name: str, content: str) -> dict[str, float]:
+    """Ki or SUV by region of a product; what was read of the same content is kept."""
+    if (name, content) not in _READ:
+        fitted = store.open_dataset(name)
+        kind = next((kind for kind in ("Ki", "SUV") if kind in fitted), None)
+        values = zip(fitted["region"].to_numpy(), fitted[kind].to_numpy(), strict=True) if kind else ()
+        _READ[name, content] = {str(region): float(value) for region, value in values}
+    return _READ[name, content]
 
 
 def _described(fault: BaseException) -> str:

@@ -168,7 +168,7 @@ def _places(files: ScanFiles, metadata: Metadata, regions: _Regions) -> dict[str
         "frames": f"{metadata.where}, fields FrameTimesStart and FrameDuration",
         "dose": f"{metadata.where}, field InjectedRadioactivity",
         "weight": files.role("participants")[0] if files.role("participants") else metadata.where,
-        "image": files.role("image")[0] if files.has_image else "",
+        "image": files.role("image")[0] if files.has_image else regions.curves.source,
         "regions": regions.curves.source,
         "blood": ", ".join(blood),
         "decay": f"{metadata.where}, decay correction",

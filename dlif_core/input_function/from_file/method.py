@@ -15,8 +15,9 @@ from dlif_core.blood_samples.merge import ArterialBlood
 from dlif_core.blood_samples.plasma import assumed_ratio, measured_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.series import Series, time_grid
+from dlif_core.checks.samples import clock_faults, jump_fault, outlasts
 from dlif_core.curve import InputFunction
-from dlif_core.errors import UnitError
+from dlif_core.errors import BloodError, UnitError
 from dlif_core.input_function.from_file.files import digests, files_of
 from dlif_core.input_function.from_file.options import ACTIVITIES, FromFileOptions, Quantity
 from dlif_core.input_function.from_file.quantities import FileCurves, file_curves, injection_in_file
@@ -49,6 +50,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: F
     """
     tables = [read_curve_table(uri) for uri in files_of(options)]
     curves = file_curves(tables, scan.acquisition, options)
+    _require_possible_samples(curves, scan)
     end = float(scan.timing.end[-1])
     time = time_grid(end, *(series.time for series in curves.series.values()))
     plasma, whole_blood, parent = _activities(curves, time, scan.acquisition, options)
@@ -71,6 +73,22 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: F
         provenance=provenance,
         warnings=tuple(dict.fromkeys(found)),
     )
+
+
+def _require_possible_samples(curves: FileCurves, scan: DynamicScan) -> None:
+    """Refuse curves that no blood of this scan can have, as the checks of blood samples do."""
+    for recording in curves.recordings:
+        last = float(recording.time.max(initial=0.0))
+        for fault in (*clock_faults(recording, scan.timing), outlasts(last, scan.timing)):
+            if fault:
+                raise BloodError(
+                    fault, where=curves.source, hint="Check the times in the file, `time_unit` and `injection_s`."
+                )
+    for quantity in ACTIVITIES:
+        series = curves.series.get(quantity)
+        fault = jump_fault(quantity.replace("_", " "), series.time, series.value) if series else ""
+        if fault:
+            raise BloodError(fault, where=curves.source, hint="Correct the value, or write n/a if it was lost.")
 
 
 def _activities(

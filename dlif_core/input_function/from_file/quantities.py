@@ -61,12 +61,15 @@ class FileCurves:
         Samples of each quantity: activities [Bq/mL], fractions, over seconds from injection.
     source
         The files.
+    recordings
+        Each activity as it was read, before any repair.
     warnings
         What was repaired or not used.
     """
 
     series: Mapping[Quantity, Series]
     source: str
+    recordings: tuple[BloodRecording, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -84,6 +87,7 @@ def file_curves(tables: Iterable[CurveTable], acquisition: Acquisition, options:
     source = ", ".join(table.where for table in tables)
     found: dict[Quantity, Series] = {}
     warnings: list[str] = []
+    read: list[BloodRecording] = []
     for table in tables:
         columns = _columns(table, options)
         for quantity in columns.keys() & found.keys() - {"time"}:
@@ -93,11 +97,13 @@ def file_curves(tables: Iterable[CurveTable], acquisition: Acquisition, options:
         time = _seconds(table, columns["time"], acquisition, options)
         for quantity, column in columns.items():
             if quantity != "time" and not np.isnan(table.numbers(column)).all():
-                found[quantity], repaired = _series(table, quantity, column, time, acquisition, options)
+                recording = _recording(table, quantity, column, time, acquisition, options)
+                found[quantity], repaired = _series(recording, quantity, options)
                 warnings += repaired
+                read += [recording] if quantity in ACTIVITIES else []
         warnings += _unused(table, columns, options)
     _require_activity(found, tables, source, options)
-    return FileCurves(found, source, tuple(dict.fromkeys(warnings)))
+    return FileCurves(found, source, tuple(read), tuple(dict.fromkeys(warnings)))
 
 
 def _columns(table: CurveTable, options: FromFileOptions) -> dict[Quantity, str]:
@@ -185,29 +191,37 @@ def injection_in_file(acquisition: Acquisition, options: FromFileOptions) -> flo
     )
 
 
-def _series(
+def _recording(
     table: CurveTable,
     quantity: Quantity,
     column: str,
     time: Array,
     acquisition: Acquisition,
     options: FromFileOptions,
-) -> tuple[Series, tuple[str, ...]]:
-    """One quantity, repaired like blood samples, with the warnings of that."""
+) -> BloodRecording:
+    """One quantity like samples of blood, as it was read."""
     values = table.numbers(column)
     measured = ~np.isnan(values)
     if quantity in _FRACTIONS:
         values = values * _factor(table, column, "fraction", None, options)
-        kind = "parent_fraction" if quantity == "parent_fraction" else "plasma"
     else:
         values = values * _factor(table, column, "concentration", options.units, options)
         values = values * _decay(time, acquisition, options)
-        kind = "whole_blood" if quantity == "whole_blood" else "plasma"
-    column_of_blood: dict[str, Any] = {kind: values[measured]}
-    raw = BloodRecording(options.kind, True, time[measured], source=table.where, **column_of_blood)
-    repaired, warnings = repair(raw)
-    left = ~np.isnan(getattr(repaired, kind))
-    return Series(repaired.time[left], getattr(repaired, kind)[left], np.full(left.sum(), options.kind)), warnings
+    of_blood: dict[str, Any] = {_kind(quantity): values[measured]}
+    return BloodRecording(_words(quantity), True, time[measured], source=table.where, **of_blood)
+
+
+def _kind(quantity: Quantity) -> str:
+    """Column of a recording that a quantity is repaired as."""
+    return quantity if quantity in ("whole_blood", "parent_fraction") else "plasma"
+
+
+def _series(recording: BloodRecording, quantity: Quantity, options: FromFileOptions) -> tuple[Series, tuple[str, ...]]:
+    """One quantity, repaired like blood samples, with the warnings of that."""
+    repaired, warnings = repair(recording)
+    values = getattr(repaired, _kind(quantity))
+    left = ~np.isnan(values)
+    return Series(repaired.time[left], values[left], np.full(left.sum(), options.kind)), warnings
 
 
 def _decay(time: Array, acquisition: Acquisition, options: FromFileOptions) -> Array:

@@ -215,6 +215,31 @@ class TestReach:
         assert curve.plasma[-1] == pytest.approx(plasma(np.array(END)) * fraction(np.array(3600)), rel=1e-6)
 
 
+class TestSamples:
+    def fault(self, tmp_path: Path, time: np.ndarray = TIME, wrong_at: float = -1.0) -> str:
+        values = whole_blood(TIME) * np.where(wrong_at == TIME, 1e3, 1.0)
+        path = write(tmp_path / "a.tsv", text(t=time, wb=values))
+        options = {"columns": {"time": "t", "whole_blood": "wb"}, "units": "Bq/mL", "time_unit": "s"}
+        with pytest.raises(BloodError) as fault:
+            read(path, decay_corrected_to="injection", **options)
+        assert fault.value.where == str(path)
+        assert fault.value.hint
+        return fault.value.message
+
+    def test_a_curve_from_before_the_injection_is_refused(self, tmp_path: Path) -> None:
+        assert "before the injection hold 100% of the highest activity" in self.fault(tmp_path, TIME - 600)
+
+    def test_a_curve_from_after_the_scan_is_refused(self, tmp_path: Path) -> None:
+        assert "after the end of the scan at 5400 s" in self.fault(tmp_path, TIME + 34200)
+
+    def test_times_in_another_unit_are_refused(self, tmp_path: Path) -> None:
+        assert "60 times as long as the scan" in self.fault(tmp_path, TIME * 60)
+
+    @pytest.mark.parametrize("wrong_at", [20.0, 300.0, 3000.0])
+    def test_a_value_in_another_unit_is_refused(self, tmp_path: Path, wrong_at: float) -> None:
+        assert f"{wrong_at:g} s" in self.fault(tmp_path, wrong_at=wrong_at)
+
+
 class TestUnits:
     def test_bloodstream_without_sidecar_has_none(self, tmp_path: Path) -> None:
         path = bloodstream(tmp_path / "sub-01_inputfunction.tsv", sidecar=False)
@@ -237,6 +262,12 @@ class TestUnits:
         columns = {"t": TIME, "wb": whole_blood(TIME), "cp": wrong * plasma(TIME)}
         options = {"columns": {"time": "t", "whole_blood": "wb", "plasma": "cp"}, "units": "Bq/mL", "time_unit": "s"}
         with pytest.raises(UnitError, match=r"times whole blood \(median\); check the units"):
+            read(write(tmp_path / "a.tsv", text(**columns)), decay_corrected_to="injection", **options)
+
+    def test_parent_in_another_unit_than_whole_blood_is_refused(self, tmp_path: Path) -> None:
+        columns = {"t": TIME, "wb": whole_blood(TIME), "cp": parent(TIME) / 60}
+        options = {"columns": {"time": "t", "whole_blood": "wb", "parent": "cp"}, "units": "Bq/mL", "time_unit": "s"}
+        with pytest.raises(UnitError, match=r"at the peak of whole blood, 30 s .*, parent plasma is 0\.02"):
             read(write(tmp_path / "a.tsv", text(**columns)), decay_corrected_to="injection", **options)
 
     def test_parent_above_total_plasma_is_told(self, tmp_path: Path) -> None:
