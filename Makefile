@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export OMP_NUM_THREADS := 1
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: demo test test-quick check format bench clean
+.PHONY: demo test test-quick check format docs bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,10 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Pages that are made from the code.
+docs: $(READY)
+	$(BIN)/python -m dlif_core.checks.page > docs/checks.md
 
 bench: $(READY)
 	$(BIN)/python benchmarks/peers.py

@@ -43,6 +43,8 @@ class Acquisition:
         Whether the data are decay-corrected to the reference time.
     species
         ``"mouse"``, ``"human"`` … or "".
+    refused
+        Why dose or weight is withheld, with file and remedy; "" where neither is.
     injection_start
         Time of injection on the time axis of the scan's own files [s], from which other files of the scan may count as
         well; None where nothing says it. Frames and blood of the scan count from injection.
@@ -66,6 +68,7 @@ class Acquisition:
     body_weight: float | None = None
     decay_corrected: bool = True
     species: str = ""
+    refused: str = ""
     injection_start: float | None = None
 
     def __post_init__(self) -> None:

@@ -28,14 +28,17 @@ def checked(
 
     Raises
     ------
+    ConfigurationError
+        If a name in `accept` is none of a check of data that can be doubtful.
     InputError
         If a check rules out the scan.
     """
+    from dlif_core.checks import require_doubts
     from dlif_core.ingest.examination import examined
     from dlif_core.ingest.reader import IngestedScan
 
     where = scan.regions.source
     places = dict.fromkeys(("frames", "dose", "weight", "image", "regions"), where)
     files = {"blood": ", ".join(recording.source for recording in blood)}
-    found = examined(IngestedScan(scan, blood, places=places | files), accept)
+    found = examined(IngestedScan(scan, blood, places=places | files), require_doubts(accept))
     return found.scan, found.blood, found.warnings

@@ -32,8 +32,8 @@ def check(study: str | PathLike[str]) -> pd.DataFrame:
     --------
     >>> import dlif_core as dlif
     >>> found = dlif.check("dataset")
-    >>> found[["scan", "check", "level"]].values.tolist()
-    [['sub-01', 'uptake-range', 'doubtful']]
+    >>> found.loc[0, ["scan", "check", "level"]].tolist()
+    ['sub-01', 'uptake-range', 'doubtful']
     """
     import pandas as pd
 

@@ -52,18 +52,19 @@ def open_scan(
     >>> dlif.open_scan("dataset", "sub-01")
     <PetScan of FDG: 42 frames to 45.5 min, 2 regions, no image, blood recordings: manual>
     """
+    from dlif_core.checks import require_doubts
     from dlif_core.ingest import find_scans
     from dlif_core.ingest import open_scan as open_files
 
-    root = str(folder)
+    accepted, root = require_doubts(accept), str(folder)
     files = _named(find_scans(root, curves), scan, root)
     resources = ExitStack()
     with resources:
-        ingested = resources.enter_context(open_files(files, accept=accept))
+        ingested = resources.enter_context(open_files(files, accept=accepted))
         kept = resources.pop_all()
     _close_with(ingested, kept)
     warn(ingested.warnings)
-    return PetScan(ingested.scan, ingested.blood, warnings=ingested.warnings, accepted=tuple(accept))
+    return PetScan(ingested.scan, ingested.blood, warnings=ingested.warnings, accepted=accepted)
 
 
 def _close_with(ingested: IngestedScan, resources: ExitStack) -> None:

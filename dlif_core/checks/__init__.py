@@ -2,7 +2,7 @@
 
 from dlif_core.checks.check import LOST, Check, Finding, Level, Part
 from dlif_core.checks.facts import ImageSummary, ScanFacts, Timeline
-from dlif_core.checks.registry import CHECKS, examine
+from dlif_core.checks.registry import CHECKS, examine, require_doubts
 from dlif_core.checks.remarks import needs_care, remarks
 from dlif_core.checks.verdict import RefusedScanError, judged, require_usable, withheld
 
@@ -21,6 +21,7 @@ __all__ = [
     "judged",
     "needs_care",
     "remarks",
+    "require_doubts",
     "require_usable",
     "withheld",
 ]

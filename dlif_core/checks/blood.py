@@ -24,11 +24,16 @@ _SIGNAL = 0.01
 #: A first sample later [s] with more than this share of the highest activity has missed the peak.
 _LATEST_FIRST_SAMPLE = 120.0
 _FIRST_SHARE = 0.5
-#: Parent fractions fall from 1. Those that begin below and rise by as much are the metabolites' share.
+#: Parent fractions fall from 1. Those that begin below and rise by as much, or whose later half is higher by as much,
+#: are the metabolites' share.
 _FIRST_PARENT = 0.5
 _RISE = 0.15
-#: A region's mean over that of the median region.
+#: A region's mean over that of the median region, and over that of the region whose mean is nearest.
 _REGIONS_APART = 500.0
+_NEAREST_REGION = 200.0
+#: The median region's mean over the concentration where the image has activity: a brain beside a full bladder, and a
+#: hot spot in a large image.
+_REGIONS_TO_IMAGE = (0.005, 20.0)
 
 
 def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Array) -> str:
@@ -56,7 +61,8 @@ def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Arr
     low *= _LEAST_BODY if regions.names == (WHOLE_IMAGE,) else 1.0
     if low <= ratio <= high:
         return ""
-    return f"the mean activity of the regions is {ratio:.2g} times that of blood; {low:g} to {high:g} is possible."
+    rounded = float(f"{ratio:.2g}")  # not in exponent form
+    return f"the mean activity of the regions is {rounded:g} times that of blood; {low:g} to {high:g} is possible."
 
 
 def _tissue_to_blood(facts: ScanFacts) -> Iterator[str]:
@@ -106,7 +112,9 @@ def _parent_fraction(facts: ScanFacts) -> Iterator[str]:
         if len(value) < 2:
             continue
         value = value / (100.0 if value.max() > 1.5 else 1.0)
-        if value[0] < _FIRST_PARENT and value[-1] > value[0] + _RISE:
+        half = len(value) // 2
+        rises = half >= 2 and np.median(value[-half:]) > np.median(value[:half]) + _RISE
+        if rises or (value[0] < _FIRST_PARENT and value[-1] > value[0] + _RISE):
             yield (
                 f"{recording.name}: parent fractions begin at {value[0]:.2f} and rise to {value[-1]:.2f}; parent "
                 "fractions fall from 1. They look like the metabolites' share, 1 − parent fraction."
@@ -119,11 +127,33 @@ def _regions_apart(facts: ScanFacts) -> Iterator[str]:
     if present.sum() < 2:
         return
     ratio = mean[present] / np.median(mean[present])
-    far = (ratio > _REGIONS_APART) | (ratio < 1 / _REGIONS_APART)
+    far = (np.abs(np.log(ratio)) > np.log(_REGIONS_APART)) | (_to_nearest(ratio) > _NEAREST_REGION)
     if far.any():
         names = [name for name, there in zip(facts.regions.names, present, strict=True) if there]
         apart = ", ".join(f"{names[i]} ({ratio[i]:.2g} times)" for i in np.flatnonzero(far)[:5])
         yield f"regions are far from the median of all: {apart}."
+
+
+def _to_nearest(values: Array) -> Array:
+    """Factor from each value to the nearest of the others, shape (values,)."""
+    apart = np.abs(np.log(values)[:, None] - np.log(values))
+    np.fill_diagonal(apart, np.inf)
+    return np.asarray(np.exp(apart.min(axis=1)))
+
+
+def _regions_to_image(facts: ScanFacts) -> Iterator[str]:
+    if facts.image is None:
+        return
+    mean = np.average(facts.regions.activity, axis=1, weights=facts.timing.duration)
+    of_image = float(np.average(facts.image.typical, weights=facts.timing.duration))
+    if not (mean > 0).any() or of_image <= 0:
+        return
+    ratio, (low, high) = float(np.median(mean[mean > 0])) / of_image, _REGIONS_TO_IMAGE
+    if not low <= ratio <= high:
+        yield (
+            f"the mean activity of the median region is {ratio:.2g} times that of the image, where it has activity; "
+            f"{low:g} to {high:g} is possible."
+        )
 
 
 def _arterial(recordings: Sequence[BloodRecording]) -> Iterator[BloodRecording]:
@@ -197,9 +227,18 @@ CHECKS = (
         "regions-apart",
         Level.DOUBTFUL,
         Part.SCAN,
-        "The mean activities of all regions lie within 500 times of their median.",
+        "Each region's mean activity is within 500 times of the median of all, and 200 times of another region's.",
         "Check the unit of each column of the table of region curves.",
         _regions_apart,
+        "regions",
+    ),
+    Check(
+        "regions-to-image",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "The mean activity of the median region is 0.005 to 20 times that of the image, where it has activity.",
+        "The table of region curves, or the image, is in another unit than stated: check kBq/mL, Bq/mL and SUV.",
+        _regions_to_image,
         "regions",
     ),
 )

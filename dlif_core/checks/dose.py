@@ -33,6 +33,9 @@ _SMALL = _Subject((0.004, 3.0), (4e5, 8e9))
 _LARGE = _Subject((3.0, 700.0), (1e4, 5e8))
 #: Below this weight [kg] an animal is small.
 _SMALL_WEIGHT = 3.0
+#: Most that is given to a human of a nuclide that stays for longer [s]; only of oxygen and rubidium, gone within
+#: minutes, is more needed.
+_LASTING, _MOST_LASTING = 900.0, 4e7
 #: Doses where no weight is known [Bq].
 _DOSE = (1e4, 2e10)
 
@@ -62,10 +65,13 @@ def _dose(facts: ScanFacts) -> Iterator[str]:
         return
     low, high = _DOSE
     if weight and not list(_weight(facts)):
-        low, high = (weight * limit for limit in _subject(facts).dose)
+        low, most = _subject(facts).dose
+        if facts.acquisition.species == "human" and facts.acquisition.half_life > _LASTING:
+            most = min(most, _MOST_LASTING)
+        low, high = weight * low, weight * most
     if not low <= dose <= high:
         whom = f"a {facts.acquisition.species or 'subject'} of {_mass(weight)}" if weight else "a subject"
-        yield f"{dose / 1e6:.3g} MBq is no dose for {whom}; {low / 1e6:.2g} to {high / 1e6:.2g} MBq is."
+        yield f"{dose / 1e6:.3g} MBq is no dose for {whom}; {low / 1e6:g} to {high / 1e6:g} MBq is."
 
 
 def _in_image(facts: ScanFacts) -> Iterator[str]:
@@ -79,7 +85,7 @@ def _in_image(facts: ScanFacts) -> Iterator[str]:
 
 def _uptake(facts: ScanFacts) -> Iterator[str]:
     suv = facts.acquisition.suv_factor
-    if suv is None:
+    if suv is None or any(_weight(facts)):
         return
     late = facts.timing.mid >= 0.5 * facts.timing.mid[-1]
     late[-1] = True
@@ -89,8 +95,9 @@ def _uptake(facts: ScanFacts) -> Iterator[str]:
         typical, of = float(np.median(facts.regions.activity[:, late])), "of the median region"
     low, high = _UPTAKE
     if typical > 0 and not low <= suv * typical <= high:
+        rounded = float(f"{suv * typical:.2g}")  # not in exponent form
         yield (
-            f"the standardised uptake value {of} is {suv * typical:.2g} late in the scan; that of the whole body is "
+            f"the standardised uptake value {of} is {rounded:g} late in the scan; that of the whole body is "
             f"about 1, and {low:g} to {high:g} is possible."
         )
 
@@ -112,7 +119,7 @@ CHECKS = (
         Level.DOUBTFUL,
         Part.DOSE,
         "The injected activity for each kilogram is one that is given to the species: mouse 4 to 8000 MBq/kg, rat 1 to "
-        "2000 MBq/kg, human 0.01 to 150 MBq/kg.",
+        "2000 MBq/kg, human 0.01 to 150 MBq/kg, or to 40 where the half-life is above 15 min.",
         _UNITS,
         _dose,
         "dose",

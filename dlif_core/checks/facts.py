@@ -60,6 +60,9 @@ class Timeline:
         Start of the scan [s from injection].
     decay_reference
         Time to which the image was decay-corrected [s from injection].
+    decay_scheme
+        Times of which one is that to which the image was decay-corrected by DICOM's DecayCorrection [s from
+        injection]; empty where it names none.
     decay_factors
         Factor by which each frame was decay-corrected.
     acquired_after_series
@@ -70,6 +73,7 @@ class Timeline:
 
     scan_start: float | None = None
     decay_reference: float | None = None
+    decay_scheme: tuple[float, ...] = ()
     decay_factors: tuple[float, ...] = ()
     acquired_after_series: float | None = None
     frame_references: tuple[float, ...] = ()

@@ -11,7 +11,7 @@ from dlif_core.checks.facts import Array, ScanFacts
 
 #: A dynamic scan that ends sooner after injection [s] tells nothing of kinetics, unless the nuclide itself is as short.
 _SHORTEST = 150.0
-_SHORTEST_HALF_LIVES = 0.75
+_SHORTEST_HALF_LIVES = 0.25
 #: After so many half-lives a millionth of the activity is left.
 _LONGEST_HALF_LIVES = 20.0
 #: No animal lies still in a scanner for longer [s].
@@ -20,6 +20,8 @@ _LONGEST = 12 * 3600.0
 _CLOCK = 60.0
 #: Blood is not sampled for so many times the length of a scan.
 _LONGEST_BLOOD = 10.0
+#: The median frame is not followed by a pause of so many times its length.
+_LONGEST_PAUSE = 20.0
 #: Rounding and conventions of decay factors.
 _DECAY_TOLERANCE = 0.05
 #: An image that is acquired later after the start of its series [s] is no first frame.
@@ -71,8 +73,17 @@ def _decay_factors(facts: ScanFacts) -> Iterator[str]:
     stated = np.array(facts.timeline.decay_factors, dtype=float)
     if stated.shape != (len(facts.timing),) or not np.isfinite(facts.acquisition.half_life):
         return
-    references = {0.0, float(facts.timing.start[0]), facts.timeline.decay_reference, facts.timeline.scan_start} - {None}
-    if any(_within_frames(stated, facts, reference) for reference in references if reference is not None):
+    reference = facts.timeline.decay_reference
+    others = [time for time in (0.0, facts.timeline.scan_start, float(facts.timing.start[0])) if time is not None]
+    found = [time for time in (reference, *others) if time is not None and _within_frames(stated, facts, time)]
+    if found and reference in (None, found[0]):
+        return
+    if found and reference is not None:
+        times = 2.0 ** (abs(found[0] - reference) / facts.acquisition.half_life)
+        yield (
+            f"the factors correct to {found[0]:g} s from injection, not to {reference:g} s, as the time of decay "
+            f"correction is given or assumed; between them lies a factor of {times:.3g}."
+        )
         return
     worst = int(np.argmax(np.abs(np.log(np.maximum(stated, 1e-9) / _decay(facts, facts.timing.mid)))))
     yield (
@@ -80,6 +91,54 @@ def _decay_factors(facts: ScanFacts) -> Iterator[str]:
         f"corrected for decay by {stated[worst]:g}; its times give "
         f"{_decay(facts, facts.timing.start)[worst]:.3f} to {_decay(facts, facts.timing.end)[worst]:.3f}."
     )
+
+
+def _decay_reference(facts: ScanFacts) -> Iterator[str]:
+    reference, half_life = facts.timeline.decay_reference, facts.acquisition.half_life
+    if reference is None:
+        return
+    zero, first, end = -_injection(facts), float(facts.timing.start[0]), float(facts.timing.end[-1])
+    times = [time for time in (0.0, zero, first, end, facts.timeline.scan_start) if time is not None]
+    away = max(min(times) - half_life - reference, reference - max(times) - _CLOCK)
+    if away > 0:
+        yield (
+            f"the image is given as corrected for decay to {reference:g} s from injection, "
+            f"{abs(reference) / half_life:.3g} half-lives; the scan lasts from {first:g} to {end:g} s."
+        )
+        return
+    named = facts.timeline.decay_scheme
+    nearest = min(named, key=lambda time: abs(time - reference), default=reference)
+    if abs(nearest - reference) > half_life * np.log2(1 + _DECAY_TOLERANCE):
+        yield (
+            f"the image is given as corrected for decay to {reference:g} s from injection, but DecayCorrection names "
+            f"{nearest:g} s; between them lies a factor of {2.0 ** (abs(nearest - reference) / half_life):.3g}."
+        )
+
+
+def _injection(facts: ScanFacts) -> float:
+    """Time of injection on the axis of the files [s]; zero where it isn't stated."""
+    return facts.acquisition.injection_start or 0.0
+
+
+def _pauses(facts: ScanFacts) -> Iterator[str]:
+    if len(facts.timing) < 4:
+        return
+    ratio = float(np.median(np.diff(facts.timing.start) / facts.timing.duration[:-1]))
+    if ratio > _LONGEST_PAUSE:
+        yield f"most frames last only 1/{ratio:.3g} of the time to the next one."
+
+
+def _mid_times(facts: ScanFacts) -> Iterator[str]:
+    """Starts that are the middles of frames without gaps: halves of durations apart, each as the frames have it."""
+    start, duration = facts.timing.start + _injection(facts), facts.timing.duration
+    if len(start) < 4 or np.ptp(duration) < 0.5 or not np.isclose(start[0], duration[0] / 2, rtol=0, atol=0.01):
+        return
+    middles = np.cumsum(duration) - duration / 2
+    if np.allclose(start, middles, rtol=1e-3, atol=0.5):
+        yield (
+            f"the first frame begins at {start[0]:g} s, half of its duration of {duration[0]:g} s, and so on: these "
+            "are the middles of the frames, not their starts."
+        )
 
 
 def _within_frames(stated: Array, facts: ScanFacts, reference: float) -> bool:
@@ -108,7 +167,7 @@ CHECKS = (
         "scan-too-short",
         Level.DOUBTFUL,
         Part.SCAN,
-        "A dynamic scan lasts to 2.5 min after injection at least, or to three quarters of a half-life.",
+        "A dynamic scan lasts to 2.5 min after injection at least, or to a quarter of a half-life.",
         "Give FrameTimesStart and FrameDuration in seconds, not in minutes.",
         _too_short,
         "frames",
@@ -157,6 +216,35 @@ CHECKS = (
         "The stated factors of decay correction are those of the frame times, to 5 %.",
         "Correct the frame times, or the decay correction, whichever is wrong.",
         _decay_factors,
+        "frames",
+    ),
+    Check(
+        "decay-reference",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "The time to which the image is corrected for decay lies between a half-life before injection and the end of "
+        "the scan, and is the one that DecayCorrection names, to 5 % of the activity.",
+        "Give ImageDecayCorrectionTime in seconds from TimeZero, not as seconds since midnight or from another time; "
+        "remove DecayCorrection if it is wrong.",
+        _decay_reference,
+        "decay",
+    ),
+    Check(
+        "frame-durations",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "The median frame lasts at least 1/20 of the time to the next one.",
+        "Give FrameDuration in seconds, not in minutes.",
+        _pauses,
+        "frames",
+    ),
+    Check(
+        "mid-times",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "Frames start where they are said to, not half of their duration before.",
+        "Give the starts of the frames in FrameTimesStart, not their middles.",
+        _mid_times,
         "frames",
     ),
     Check(

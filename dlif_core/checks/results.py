@@ -21,7 +21,8 @@ FIRST_INPUT_FUNCTION = Check(
     Level.ASSUMED,
     Part.RESULT,
     "An analysis uses the first input function of the study's list.",
-    "Mend what made it unavailable, or name an `input_function` in the analysis, so that no other takes its place.",
+    "Mend what made it unavailable. If it does not serve such scans, put another first in `input_functions`; if no "
+    "other may take its place, name it as `input_function` of the analysis.",
 )
 
 PARAMETER_RANGE = Check(

@@ -39,8 +39,8 @@ class FindingRow:
 
     @property
     def places_in_brief(self) -> str:
-        """The places, or the first of many and their number; "" if none is known."""
-        return _in_brief(self.places)
+        """All places of one scan; of several, the first of many and their number; "" if none is known."""
+        return ", ".join(self.places) if len(self.scans) == 1 else _in_brief(self.places)
 
     @property
     def verdict(self) -> str:

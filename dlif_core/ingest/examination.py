@@ -79,11 +79,13 @@ def _without_empty_frames(read: IngestedScan) -> IngestedScan:
 
 
 def _with_sound_dose(acquisition: Acquisition, findings: Collection[Finding]) -> Acquisition:
-    if withheld(findings, Part.DOSE):
-        acquisition = replace(acquisition, injected_activity=None)
-    if withheld(findings, Part.WEIGHT):
-        acquisition = replace(acquisition, body_weight=None)
-    return acquisition
+    of_dose, of_weight = withheld(findings, Part.DOSE), withheld(findings, Part.WEIGHT)
+    return replace(
+        acquisition,
+        injected_activity=None if of_dose else acquisition.injected_activity,
+        body_weight=None if of_weight else acquisition.body_weight,
+        refused=" ".join(str(finding) for finding in (*of_dose, *of_weight)),
+    )
 
 
 def _sound_blood(blood: tuple[BloodRecording, ...], findings: Collection[Finding]) -> tuple[BloodRecording, ...]:

@@ -281,5 +281,13 @@ def _require_sound_header(header: Sequence[str], required: Sequence[str], uri: s
         raise InputError(
             f"column {' and '.join(map(repr, missing))} is missing; the file has {columns_in_words(header, missing)}.",
             where=uri,
-            hint="Add or rename the columns.",
+            hint=_mend_columns(header),
         )
+
+
+def _mend_columns(header: Sequence[str]) -> str:
+    """What to do about columns that are missing: a header of one cell that holds commas or semicolons has no tabs."""
+    split = next((name for mark, name in ((";", "semicolons"), (",", "commas")) if mark in header[0]), "")
+    if len(header) == 1 and split:
+        return f"Separate the cells by tabs, not by {split}; then rename the columns where needed."
+    return "Add or rename the columns."

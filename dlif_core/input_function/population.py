@@ -146,7 +146,7 @@ def _by_dose(acquisition: Acquisition) -> tuple[float, dict[str, Any]]:
     if factor is None:
         raise InputError(
             "injected activity or body weight is unknown, so that the population curve has no scale.",
-            hint="State both, or scale by one arterial sample with the option scale_sample.",
+            hint=acquisition.refused or "State both, or scale by one arterial sample with the option scale_sample.",
         )
     return 1.0 / factor, {"by": "dose and weight", "Bq/mL per SUV": 1.0 / factor}
 

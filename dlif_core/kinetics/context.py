@@ -139,6 +139,8 @@ class FitContext:
         Decay-corrected curve of the reference region, shape (frames,) [Bq/mL]; None for models that need none.
     suv_factor
         Body weight over injected dose, so that SUV = activity × factor [g/Bq]; None where it is unknown.
+    suv_refused
+        Why dose or weight is withheld, with file and remedy; "" where neither is.
     device
         Torch device of fits. Parameters are computed in float64 everywhere.
 
@@ -158,6 +160,7 @@ class FitContext:
     input_function: InputFunction | None = None
     reference: Array | None = None
     suv_factor: float | None = None
+    suv_refused: str = ""
     device: str = "cpu"
 
     def __post_init__(self) -> None:

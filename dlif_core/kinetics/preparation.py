@@ -106,6 +106,7 @@ def prepare(
         curve if model.needs_input else None,
         region_curve(scan.regions, settings.reference) if settings.reference is not None else None,
         scan.acquisition.suv_factor,
+        scan.acquisition.refused,
     )
     start = Preparation(context, settings, settings, limits=limits_of(scan.acquisition))
     return _settle(start, pilot_curve(scan.regions, settings), regional=regional)

@@ -193,9 +193,9 @@ def _scan_table(scans: pd.DataFrame) -> ReportTable:
 
 
 def outcome_parameter(table: xr.Dataset) -> str:
-    """The parameter that a model is fitted for: Ki, VT, BPND or K1, else its first."""
+    """The parameter that a model is fitted for: Ki, VT, BPND or K1, else its first but for the delay."""
     names = parameter_names(table)
-    return next((name for name in _OUTCOMES if name in names), names[0])
+    return next((name for name in (*_OUTCOMES, *names) if name in names and name != "delay"), names[0])
 
 
 def _fit_section(report: CohortReport, name: str, table: xr.Dataset) -> _FitSection:

@@ -12,7 +12,7 @@ import xarray as xr
 from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
-from dlif_core.checks import Finding, needs_care, remarks
+from dlif_core.checks import Finding, Part, needs_care, remarks, withheld
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitStatus
@@ -189,8 +189,8 @@ def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:
     facts = [
         ("Tracer", acquisition.tracer),
         ("Species", acquisition.species or "not given"),
-        ("Injected activity", _quantity(acquisition.injected_activity, 1e-6, "MBq")),
-        ("Body weight", _weight(acquisition.body_weight)),
+        ("Injected activity", _quantity(acquisition.injected_activity, 1e-6, "MBq", _missing(report, Part.DOSE))),
+        ("Body weight", _weight(acquisition.body_weight, _missing(report, Part.WEIGHT))),
         ("Half-life", f"{acquisition.half_life / 60:.2f} min"),
         ("Decay-corrected", "yes" if acquisition.decay_corrected else "no"),
         ("Frames", f"{len(timing)}: {frame_schedule(timing)}"),
@@ -202,13 +202,18 @@ def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:
     return (*facts, ("Gaps", gaps)) if gaps else tuple(facts)
 
 
-def _quantity(value: float | None, factor: float, unit: str) -> str:
-    return "not given" if value is None else f"{significant(factor * value)} {unit}"
+def _missing(report: ScanReport, part: Part) -> str:
+    """What is told in place of a number that the scan does not have: not given, or given and withheld."""
+    return "not used" if withheld(report.findings, part) else "not given"
 
 
-def _weight(weight: float | None) -> str:
+def _quantity(value: float | None, factor: float, unit: str, missing: str) -> str:
+    return missing if value is None else f"{significant(factor * value)} {unit}"
+
+
+def _weight(weight: float | None, missing: str) -> str:
     light = weight is not None and weight < 1
-    return _quantity(weight, 1e3 if light else 1.0, "g" if light else "kg")
+    return _quantity(weight, 1e3 if light else 1.0, "g" if light else "kg", missing)
 
 
 def frame_schedule(timing: FrameTiming) -> str:

@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dlif_core.errors import InputError, MissingInputError
 from dlif_core.finite import to_json
-from dlif_core.store.folder import FSSPEC_OPTIONS, file_digest
+from dlif_core.store.folder import file_digest, file_system
 from dlif_core.store.layout import DIGEST_CACHE
 from dlif_core.store.store import Store
 
@@ -74,7 +73,7 @@ class InputDigests:
 
     def _entry(self, uri: str) -> _Entry | InputError:
         try:
-            fs, path = fsspec.url_to_fs(uri, **FSSPEC_OPTIONS)
+            fs, path = file_system(uri)
             info = fs.info(path)
             if info["type"] in ("directory", "other"):
                 return InputError("it is no file with content.", where=uri, hint="Put the file itself in its place.")

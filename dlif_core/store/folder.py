@@ -184,8 +184,16 @@ class LocalFolder(Folder):
 
 def open_folder(uri: str) -> Folder:
     """The folder that a local path or an fsspec URL names; it need not exist yet."""
-    fs, path = fsspec.url_to_fs(uri, **FSSPEC_OPTIONS)
+    fs, path = file_system(uri)
     return LocalFolder(fs, path) if isinstance(fs, LocalFileSystem) else Folder(fs, path)
+
+
+def file_system(uri: str) -> tuple[Any, str]:
+    """The fsspec filesystem of a URI and the path there; a text without ``://`` is a local path, whatever it holds."""
+    if "://" in uri:
+        fs, path = fsspec.url_to_fs(uri, **FSSPEC_OPTIONS)
+        return fs, str(path)
+    return LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
 
 
 def file_digest(fs: Any, path: str) -> str:

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from dlif_core.checks import CHECKS, Level, Part
+from dlif_core.checks import require_doubts
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
@@ -259,15 +259,7 @@ class StudyConfig(Section):
     @field_validator("accept")
     @classmethod
     def _are_doubts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            check = CHECKS.named(name, where="accept")
-            if check.level is not Level.DOUBTFUL or check.part is Part.RESULT:
-                raise ConfigurationError(
-                    f"check {name!r} is no doubt about data: what it finds is {check.level}, in the {check.part}.",
-                    where="accept",
-                    hint="Leave it out.",
-                )
-        return names
+        return require_doubts(names)
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> StudyConfig:

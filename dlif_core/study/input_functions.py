@@ -54,4 +54,5 @@ def _passed_over(job: ScanJob, passed: list[str], used: str) -> tuple[Finding, .
     if not passed:
         return ()
     where = f"{job.step.stage} {job.step.variant}"
-    return (FIRST_INPUT_FUNCTION.found(f"{'; '.join(passed)}; {used} was used.", where=where),)
+    finding = FIRST_INPUT_FUNCTION.found(f"{'; '.join(passed)}; {used} was used.", where=where)
+    return (finding.below(job.config.data.uri),)

@@ -94,7 +94,7 @@ def make_maps(job: ScanJob, executor: Executor) -> None:
         staging.publish(
             job.step.fingerprint,
             warnings=[finding.message for finding in passed],
-            findings=[finding.below(job.config.data.uri).as_record() for finding in passed],
+            findings=[finding.as_record() for finding in passed],
             executor=executor,
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlif_core.errors import ConfigurationError, DlifError, InputError
+from dlif_core.errors import ConfigurationError, DlifError, InputError, MissingInputError
 from dlif_core.study.config import StudyConfig
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ def _find(config: StudyConfig) -> list[ScanFiles]:
     data = config.data
     try:
         return find_scans(data.uri, config.regions.curves, format=data.format, options=data.options)
+    except MissingInputError:
+        raise
+    except InputError as fault:
+        hint = f"{fault.hint} The study file names it as `data`."
+        raise ConfigurationError(fault.message, where=fault.where, hint=hint) from fault
     except DlifError:
         raise
     except Exception as fault:  # each kind of filesystem has errors of its own

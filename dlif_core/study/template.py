@@ -15,6 +15,9 @@ _TEMPLATE = """\
 # Scans to include, by pattern of their names (sub-01_ses-baseline).
 scans: ["*"]
 
+# Doubts about the data that are accepted, by names of checks. `dlif check` shows what is doubtful, and what to do.
+accept: []
+
 regions:
   # Region-curve tables below derivatives/; used for scans that have no label image.
   curves: "*_tacs.tsv"

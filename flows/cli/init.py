@@ -26,4 +26,4 @@ def init(
     if not study.absolute().parent.is_dir():
         raise ConfigurationError("the folder of the study file does not exist.", where=study, hint="Make it first.")
     study.write_text(study_template(study.stem, data, output), encoding="utf-8")
-    typer.echo(f"Wrote {study}. Next: dlif plan {study}")
+    typer.echo(f"Wrote {study}. Next: dlif check {study}")

@@ -134,7 +134,7 @@ def test_the_catalog_of_an_empty_store_is_empty(store: Store) -> None:
 
 def test_a_store_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
     """Brackets, asterisks and question marks are patterns elsewhere."""
-    for name in ("[a]*?", "ä b", "#x%20", "a\nb"):
+    for name in ("[a]*?", "ä b", "#x%20", "a\nb", "a::b"):
         store = create_store(f"{tmp_path}/{name}/store")
         publish_curve(store, [1, 2])
         assert list(open_store(store.uri).products()) == [SOURCE]

@@ -93,6 +93,29 @@ def test_input_function_method(recipe: Callable[[str], ModuleType]) -> None:
     assert found.time[[0, -1]].tolist() == [0.0, 1200.0]
 
 
+def test_check(recipe: Callable[[str], ModuleType]) -> None:
+    """A brain of 1.4 L in a subject of 70 kg passes; in one whose grams were taken for kilograms it does not."""
+    from dlif_core.checks import CHECKS, ScanFacts, examine
+
+    (check,) = recipe("dlif_core/checks/volume.py").CHECKS
+
+    def found(weight: float | None, volume: float) -> list[str]:
+        curves = np.linspace(1e3, 2e3, 20)[None]
+        facts = ScanFacts(
+            TIMING,
+            Acquisition("FDG", 6586.2, body_weight=weight),
+            RegionCurves(("brain",), curves, np.array([volume])),
+            places={"regions": "labels.nii"},
+        )
+        return [str(finding) for finding in examine(facts) if finding.check == "region-volume"]
+
+    with registered(CHECKS, check):
+        assert found(70.0, 1.4e6) == found(None, 1.4e6) == found(0.07, float("nan")) == []
+        (message,) = found(0.07, 1.4e6)
+    assert message.startswith("labels.nii: region brain has 1.4 L, more than a body of 0.07 kg.")
+    assert "accept: [region-volume]" in message
+
+
 @pytest.mark.slow
 def test_stage(recipe: Callable[[str], ModuleType], tmp_path: Path, run_study: Callable[..., StudyConfig]) -> None:
     from dlif_core.study.source import read_scan

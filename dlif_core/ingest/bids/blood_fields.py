@@ -61,8 +61,8 @@ def dispersion_of(recording: BloodRecording, columns: UnitColumns, findings: lis
         return replace(recording, dispersion=constant)
     message = "DispersionCorrected is not given; the samples are taken as they are."
     if corrected is False:
-        known = f"too far apart for its constant of {constant:g} s" if constant else "given without a constant"
-        message = f"The samples are not corrected for dispersion, and {known}; they are taken as they are."
+        why = f"they are too far apart for its constant of {constant:g} s" if constant else "no constant is given"
+        message = f"The samples are not corrected for dispersion, and {why}; they are taken as they are."
     findings.append(DISPERSED.found(message, where=where))
     return recording
 

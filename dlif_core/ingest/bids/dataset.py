@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import fsspec
-
 from dlif_core.errors import InputError, MissingInputError
 from dlif_core.ingest.bids.listing import Listing
 from dlif_core.ingest.reader import ListingFault
-from dlif_core.ingest.uris import uri_of
+from dlif_core.ingest.uris import file_system_of, uri_of
 
 _NAME = re.compile(r"^((?P<stem>.+)_)?(?P<suffix>[A-Za-z0-9]+)(?P<extension>\.[A-Za-z]+(\.gz)?)$", re.DOTALL)
 _RAW_PET = re.compile(r"^(sub-[^/]+)/(ses-[^/]+/)?pet/[^/]+$")
@@ -181,7 +179,7 @@ def uris(files: Iterable[BidsFile]) -> tuple[str, ...]:
 
 def has_subjects(uri: str) -> bool:
     """Tell whether a URI is a folder that holds a folder ``sub-*``."""
-    file_system, root = fsspec.url_to_fs(uri)
+    file_system, root = file_system_of(uri)
     if not file_system.isdir(root):
         return False
     entries = (entry for entry in file_system.ls(root, detail=True) if entry["type"] != "file")
@@ -198,7 +196,7 @@ def read_dataset(root_uri: str) -> BidsDataset:
     InputError
         If the folder itself can't be listed; of what can't be listed below it, see `BidsDataset.faults`.
     """
-    file_system, root = fsspec.url_to_fs(root_uri)
+    file_system, root = file_system_of(root_uri)
     file_system.invalidate_cache()
     if not file_system.isdir(root):
         raise MissingInputError(

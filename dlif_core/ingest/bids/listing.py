@@ -86,10 +86,10 @@ class Listing:
 
     def _is_decodable(self, path: str) -> bool:
         """Whether a name can be written; one in another encoding than the system's can't."""
-        readable = printable(path)
-        if readable != path and _looks_like_data(path):
-            self._add(readable, "the name is not in UTF-8.", "Rename it.")
-        return readable == path
+        is_decodable = printable(path) == path
+        if not is_decodable and _looks_like_data(path):
+            self._add(path, "the name is not in UTF-8.", "Rename it.")
+        return is_decodable
 
     def _cannot_list(self, folder: str, error: Exception) -> None:
         if isinstance(error, PermissionError):
@@ -99,7 +99,8 @@ class Listing:
         self._add(folder, f"the folder can't be listed: {reason}.", "Check the disk or the connection.")
 
     def _add(self, path: str, message: str, hint: str) -> None:
-        self.faults[path] = ListingFault(message, uri_of(self._fs, self._at(path)), hint)
+        readable = printable(path)
+        self.faults[readable] = ListingFault(message, uri_of(self._fs, self._at(readable)), hint)
 
 
 def printable(text: str) -> str:

@@ -51,7 +51,7 @@ def masked_regions(files: ScanFiles, image: NiftiImage, volume: float) -> tuple[
     files
         The scan; masks have the roles ``mask/<region>``.
     image
-        Its image.
+        The image that the masks lie on.
     volume
         Volume of a voxel [mm³].
 

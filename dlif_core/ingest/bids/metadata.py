@@ -146,6 +146,7 @@ def _timeline(sidecar: Sidecar, times: StatedTimes, reference: float, frames: in
     return Timeline(
         scan_start=None if times.scan_start is None else times.scan_start - times.injection,
         decay_reference=reference - times.injection,
+        decay_scheme=tuple(time - times.injection for time in sidecar.decay_scheme(times)),
         decay_factors=next((found for found in factors if len(found) == frames), ()),
         acquired_after_series=None if series is None or acquired is None else between(series, acquired),
         frame_references=references if len(references) == frames else (),

@@ -165,7 +165,8 @@ def _first_weight(groups: Iterator[_Rows], sidecar: Sidecar) -> float | None:
         weight = _weight_in(group, sidecar)
         if weight is not None:
             if group.remark:
-                sidecar.findings.append(SUBJECT_ROW.found(group.remark, where=group.where))
+                remedy = "Add the weight of this session, if the subject was weighed again."
+                sidecar.findings.append(SUBJECT_ROW.found(group.remark, where=group.where, remedy=remedy))
             return weight
     return None
 

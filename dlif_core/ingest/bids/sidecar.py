@@ -289,6 +289,19 @@ class Sidecar:
         factor(unit, "concentration", where=f"{self.where}, field Units")
         return unit
 
+    @property
+    def _decay_correction(self) -> str:
+        return str(self.fields.get("DecayCorrection") or "").strip().upper()  # NONE is a value here
+
+    def decay_scheme(self, times: StatedTimes) -> tuple[float, ...]:
+        """Return what DICOM's DecayCorrection may mean [s from TimeZero]: the injection, or the start of the scan."""
+        if self._decay_correction == "ADMIN":
+            return (times.injection,)
+        if self._decay_correction == "START":
+            first = self.numbers("FrameTimesStart")[:1]
+            return first if times.scan_start is None else (times.scan_start, *first)
+        return ()
+
     def decay_reference(self, times: StatedTimes) -> float:
         """Return the time to which the image is decay-corrected [s from TimeZero].
 
@@ -298,7 +311,7 @@ class Sidecar:
             If the image is not decay-corrected, or it is said in a way that can't be read.
         """
         corrected = read_flag(self.fields, "ImageDecayCorrected", self.where)
-        scheme = str(self.fields.get("DecayCorrection") or "").strip().upper()  # NONE is a value here
+        scheme = self._decay_correction
         if corrected is False or scheme == "NONE":
             field = "ImageDecayCorrected" if corrected is False else "DecayCorrection"
             beside = ", though ImageDecayCorrected is true" if corrected else ""

@@ -86,10 +86,9 @@ def suv(context: FitContext, settings: FitSettings) -> WindowRatio:
     """
     if context.suv_factor is None:
         raise InputError(
-            "SUV needs the injected activity and the body weight, and one of them is not known or was refused by a "
-            "check of the scan.",
+            "SUV needs the injected activity and the body weight, and one of them is not given, or not used.",
             where="model suv",
-            hint="Give both with their units; `dlif check` lists what was found in the scan.",
+            hint=context.suv_refused or "Give both with their units.",
         )
     return WindowRatio(
         context.timing, _within_window(context, settings), np.full(len(context.timing), 1 / context.suv_factor)

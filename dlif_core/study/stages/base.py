@@ -193,8 +193,12 @@ def commit_on_worker(
 
 def _commit(write: Callable[[AnyJob, Staging], Sequence[str | Finding]], job: AnyJob) -> None:
     with job.store.stage(job.step.product) as staging:
-        notes = write(job, staging)
-        root = job.config.data.uri
-        findings = [note.below(root).as_record() for note in notes if isinstance(note, Finding)]
+        notes = [_located(note, job) for note in write(job, staging)]
+        findings = [note.as_record() for note in notes if isinstance(note, Finding)]
         warnings = [note.message if isinstance(note, Finding) else note for note in notes]
         staging.publish(job.step.fingerprint, warnings=warnings, findings=findings)
+
+
+def _located(note: str | Finding, job: Job) -> str | Finding:
+    """The note; a finding with its files named from the folder of the data."""
+    return note.below(job.config.data.uri) if isinstance(note, Finding) else note

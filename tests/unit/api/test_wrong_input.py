@@ -180,3 +180,18 @@ def test_no_model_breaks_on_a_scan_of_one_frame(model: str) -> None:
     if dlif.MODELS[model].needs_reference:
         options["reference"] = "striatum"
     sound_or_refused(dlif.fit, one, model, **options)
+
+
+@pytest.mark.parametrize("accept", ["uptake-range", ["scan-to-short"], ["no-activity"], ["parameter-range"], [5]])
+def test_only_doubts_about_data_can_be_accepted(accept: Any) -> None:
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: dlif.from_arrays(CURVES, MOUSE, accept=accept, **GIVEN),
+        lambda: dlif.from_arrays(CURVES.T[:, None, None, :], MOUSE, accept=accept, **GIVEN),
+        lambda: dlif.read_curves(
+            pd.DataFrame({"frame_start": MOUSE.start, "frame_end": MOUSE.end, "a": CURVES[0]}), accept=accept, **GIVEN
+        ),
+        lambda: dlif.open_scan("no-such-folder", "sub-01", accept=accept),
+    )
+    for call in calls:
+        with pytest.raises(dlif.ConfigurationError, match="accept"):
+            call()

@@ -31,7 +31,7 @@ def sound(**changes: object) -> ScanFacts:
         regions=RegionCurves(("cortex", "white matter"), [TISSUE, 0.4 * TISSUE], [9e3, 4e3], "labels"),
         blood=(BloodRecording("manual", True, BLOOD_TIME, BLOOD, 1.1 * BLOOD, 1 - BLOOD_TIME / 6000),),
         image=image_of(TISSUE),
-        places={name: f"{name} file" for name in ("frames", "dose", "weight", "image", "regions", "blood")},
+        places={name: f"{name} file" for name in ("frames", "decay", "dose", "weight", "image", "regions", "blood")},
     )
     return replace(facts, **changes)  # type: ignore[arg-type]
 
@@ -100,12 +100,47 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "frame 1 (0 to 10 s",
     ),
     "no decay correction called one": (sound(timeline=decay_factors(0.0, 0 * START)), "decay-factors", "by 1;"),
+    "factors to the scan's start, time to the injection": (
+        replace(
+            sound(blood=()),
+            timing=FrameTiming(START + 3600, DURATION),
+            timeline=replace(decay_factors(0.0, START + DURATION / 2), scan_start=3600.0, decay_reference=0.0),
+        ),
+        "decay-factors",
+        "correct to 3600 s from injection, not to 0 s",
+    ),
+    "seconds since midnight as time of decay correction": (
+        sound(timeline=Timeline(decay_reference=36000.0)),
+        "decay-reference",
+        "to 36000 s from injection, 5.47 half-lives",
+    ),
+    "time of decay correction in the wrong direction": (
+        sound(timeline=Timeline(decay_reference=-36000.0)),
+        "decay-reference",
+        "to -36000 s",
+    ),
+    "two times of decay correction": (
+        sound(timeline=Timeline(decay_reference=0.0, decay_scheme=(-3600.0,))),
+        "decay-reference",
+        "DecayCorrection names -3600 s",
+    ),
+    "durations in minutes": (
+        sound(timing=FrameTiming(START, DURATION / 60), blood=()),
+        "frame-durations",
+        "1/60",
+    ),
+    "mid-times as starts": (
+        sound(timing=FrameTiming(START + DURATION / 2, DURATION), blood=()),
+        "mid-times",
+        "begins at 5 s, half of its duration of 10 s",
+    ),
     "late acquisition": (sound(timeline=Timeline(acquired_after_series=3000.0)), "acquisition-time", "3000 s after"),
     "weight of a mouse in kg": (small_mouse(10e6, 25.0), "weight-range", "mouse of 25 kg"),
     "weight in g called kg": (with_acquisition(body_weight=70e3), "weight-range", "7e+04 kg"),
     "dose in Bq called MBq": (with_acquisition(injected_activity=2e14), "dose-range", "2e+08 MBq"),
     "dose in MBq called kBq": (with_acquisition(injected_activity=2e5), "dose-range", "0.2 MBq"),
     "mouse dose in MBq called kBq": (small_mouse(10e3), "dose-range", "0.01 MBq"),
+    "dose in MBq called mCi": (with_acquisition(injected_activity=7.4e9), "dose-range", "7.4e+03 MBq"),
     "unknown species, dose in Bq called MBq": (
         with_acquisition(injected_activity=2e14, species=""),
         "dose-range",
@@ -136,10 +171,25 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
     ),
     "metabolites' share": (with_blood(parent_fraction=BLOOD_TIME / 5000), "parent-fraction", "1 − parent fraction"),
     "metabolites' share in percent": (with_blood(parent_fraction=BLOOD_TIME / 50), "parent-fraction", "metabolites"),
+    "metabolites' share from .55 on": (
+        with_blood(parent_fraction=np.where(BLOOD_TIME < 100, np.nan, 1 - 0.5 * np.exp(-BLOOD_TIME / 1500))),
+        "parent-fraction",
+        "rise",
+    ),
+    "a table of curves in kBq beside its image": (
+        sound(regions=RegionCurves(("a", "b"), [1e-3 * TISSUE, 2e-3 * TISSUE], [1.0, 1.0]), blood=()),
+        "regions-to-image",
+        "times that of the image",
+    ),
     "one region in another unit": (
         sound(regions=RegionCurves(("a", "b", "c"), [TISSUE, TISSUE, 1e-3 * TISSUE], [1.0, 1.0, 1.0])),
         "regions-apart",
         "c (0.001 times)",
+    ),
+    "one of two regions in another unit": (
+        sound(regions=RegionCurves(("a", "b"), [3e-3 * TISSUE, TISSUE], [1.0, 1.0])),
+        "regions-apart",
+        "a (0.006 times)",
     ),
     "an image of zeros": (sound(image=image_of(0 * TISSUE)), "no-activity", "no frame has any activity"),
     "a lost scale factor": (with_frame(9, 8.0), "frame-jump", "frame 10"),
@@ -173,6 +223,41 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
     "water, 2 min": lambda: sound(
         timing=FrameTiming(np.arange(12) * 10.0, np.full(12, 10.0)),
         acquisition=Acquisition("water", HALF_LIVES["O15"], 1e9, 70.0, species="human"),
+        blood=(),
+    ),
+    "water, 60 s and 90 s": lambda: sound(
+        timing=FrameTiming(np.arange(12) * 5.0, np.full(12, 5.0)),
+        acquisition=Acquisition("water", HALF_LIVES["O15"], 1e9, 70.0, species="human"),
+        blood=(),
+    ),
+    "an infant with the least dose that a scanner needs": lambda: sound(
+        acquisition=Acquisition("FDG", F18, 26e6, 1.2, species="human"),
+        image=replace(image_of(5 * TISSUE), voxel_volume=2.0),
+        blood=(),
+    ),
+    "rubidium": lambda: sound(
+        timing=FrameTiming(np.arange(12) * 20.0, np.full(12, 20.0)),
+        acquisition=Acquisition("Rb82", HALF_LIVES["Rb82"], 2.2e9, 50.0, species="human"),
+        blood=(),
+    ),
+    "frames with pauses": lambda: sound(timing=FrameTiming(5 * START, DURATION), blood=()),
+    "two parts with hours between": lambda: sound(
+        timing=FrameTiming(START + np.where(START < 600, 0, 7200), DURATION), blood=()
+    ),
+    "decay correction to the start of a late scan": lambda: sound(
+        timing=FrameTiming(START + 3600, DURATION),
+        timeline=Timeline(scan_start=3600.0, decay_reference=3600.0, decay_scheme=(3600.0,)),
+        blood=(),
+    ),
+    "decay correction to the assay of the dose": lambda: sound(timeline=Timeline(decay_reference=-3600.0)),
+    "frames of one length that begin late": lambda: sound(
+        timing=FrameTiming(5 + np.arange(12) * 10.0, np.full(12, 10.0)),
+        acquisition=Acquisition("water", HALF_LIVES["O15"], 1e9, 70.0, species="human"),
+        blood=(),
+    ),
+    "a cold region of a mouse with a full bladder": lambda: sound(
+        image=replace(image_of(5 * TISSUE), voxel_volume=0.2),
+        regions=RegionCurves(("brain",), [TISSUE], [1.0]),
         blood=(),
     ),
     "a static scan of one minute": lambda: sound(

@@ -52,6 +52,7 @@ class TestWithheld:
     def test_dose_and_weight_one_by_one(self) -> None:
         left = examined(read(doubt(Part.DOSE))).scan.acquisition
         assert (left.injected_activity, left.body_weight) == (None, 70.0)
+        assert left.refused.startswith("file: It is odd. Mend it.")
         left = examined(read(doubt(Part.WEIGHT))).scan.acquisition
         assert (left.injected_activity, left.body_weight) == (200e6, None)
 

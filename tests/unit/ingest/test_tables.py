@@ -131,3 +131,11 @@ def test_changed_bytes_are_read_or_refused(tmp_path: Path, place: int, put: byte
     assert times is None or not np.isinf(times).any()
     assert len({len(cells) for cells in table.columns.values()}) == 1
     assert "\n" not in "".join(cell for cells in table.columns.values() for cell in cells)
+
+
+@pytest.mark.parametrize(("mark", "word"), [(";", "semicolons"), (",", "commas")])
+def test_other_separators_than_tabs_are_told(tmp_path: Path, mark: str, word: str) -> None:
+    path = tmp_path / "participants.tsv"
+    path.write_text(mark.join(("participant_id", "weight")) + "\n" + mark.join(("sub-01", "70")) + "\n")
+    with pytest.raises(InputError, match=f"by tabs, not by {word}"):
+        read_table(str(path), required=("participant_id",))

@@ -7,7 +7,7 @@ import pytest
 
 from dlif_core.blood_samples import BloodRecording
 from dlif_core.curve import InputFunction
-from dlif_core.errors import BloodError, InputError
+from dlif_core.errors import BloodError, InputError, UnitError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate
 from dlif_core.input_function.arterial import ArterialOptions
@@ -22,7 +22,7 @@ SAMPLES = np.array([10.0, 20, 30, 40, 60, 90, 120, 300, 600, 1200, 1800, 3600, 5
 
 def scan(acquisition: Acquisition = MC1, end: float = END) -> DynamicScan:
     timing = FrameTiming(np.arange(0, end, 60), np.full(int(end / 60), 60.0))
-    return DynamicScan(timing, acquisition, RegionCurves(("brain",), np.ones((1, len(timing))), np.ones(1)))
+    return DynamicScan(timing, acquisition, RegionCurves(("brain",), np.zeros((1, len(timing))), np.ones(1)))
 
 
 def blood(time: np.ndarray) -> np.ndarray:
@@ -117,8 +117,11 @@ def test_what_was_not_measured_is_warned_of() -> None:
     assert any("no parent fraction was measured" in warning for warning in found.warnings)
 
 
-def test_a_unit_mistake_between_the_columns_is_warned_of() -> None:
-    found = estimate("arterial", scan(), (manual(whole_blood=1000 * blood(SAMPLES)),))
+def test_a_unit_mistake_between_the_columns_is_refused() -> None:
+    recordings = (manual(whole_blood=1000 * blood(SAMPLES)),)
+    with pytest.raises(UnitError, match="times mean whole blood"):
+        estimate("arterial", scan(), recordings)
+    found = estimate("arterial", scan(), recordings, accept=["tissue-to-blood"])
     assert any("check the units" in warning for warning in found.warnings)
 
 

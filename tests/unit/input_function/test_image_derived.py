@@ -42,7 +42,7 @@ def heart(blur: float, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scan(image: np.ndarray | None, acquisition: Acquisition = MOUSE, timing: FrameTiming = TIMING) -> DynamicScan:
-    regions = RegionCurves(("whole image",), np.ones((1, len(timing))), np.ones(1))
+    regions = RegionCurves(("whole image",), np.zeros((1, len(timing))), np.ones(1))
     return DynamicScan(timing, acquisition, regions, activity=image, affine=AFFINE)
 
 

@@ -16,7 +16,7 @@ HUMAN = Acquisition("FDG", 6586.2, 2e8, 80.0, species="human")
 
 
 def scan(acquisition: Acquisition) -> DynamicScan:
-    return DynamicScan(TIMING, acquisition, RegionCurves(("a",), np.ones((1, 40)), np.ones(1)))
+    return DynamicScan(TIMING, acquisition, RegionCurves(("a",), np.zeros((1, 40)), np.ones(1)))
 
 
 def sample(time: float, **columns: float) -> BloodRecording:

@@ -65,7 +65,7 @@ def read_timing(folder: Path) -> FrameTiming:
 def read_scan(folder: Path) -> DynamicScan:
     timing = read_timing(folder)
     acquisition = Acquisition("tracer", 1220.0, species="human")
-    return DynamicScan(timing, acquisition, RegionCurves(("a",), np.ones((1, len(timing))), np.ones(1)))
+    return DynamicScan(timing, acquisition, RegionCurves(("a",), np.full((1, len(timing)), 5e3), np.ones(1)))
 
 
 def arterial(folder: Path, **options: object) -> InputFunction:

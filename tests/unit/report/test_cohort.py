@@ -2,9 +2,11 @@
 
 import pandas as pd
 import pytest
+import xarray as xr
 
 from dlif_core.checks import CHECKS
 from dlif_core.report import CohortReport, Comparison, cohort_report
+from dlif_core.report.cohort import outcome_parameter
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.sessions import retest_reliability, session_ratio
 from dlif_core.statistics.tables import region_table
@@ -173,3 +175,8 @@ def test_self_contained_escaped_and_deterministic() -> None:
     assert "http" not in html
     assert not Page(html).tags["script"]
     assert not Page(html).tags["img"]
+
+
+def test_the_delay_is_no_outcome_of_a_model() -> None:
+    table = xr.Dataset({name: ("region", [1.0]) for name in ("delay", "delay_se", "SUV", "SUV_se")})
+    assert outcome_parameter(table) == "SUV"

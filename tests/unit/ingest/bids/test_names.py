@@ -1,9 +1,12 @@
 """What can't be listed, is misplaced or oddly named is told, and hides nothing else."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dlif_core.errors import InputError
 from dlif_core.ingest import ScanFiles, find_scans, image_geometry, open_scan
@@ -205,3 +208,70 @@ class TestNames:
         assert sound(scans(root)) == {"sub-01"}
         (root / "sub-01" / "pet" / os.fsdecode(b"sub-01_rec-\xfc_pet.json")).write_text("{}")
         refusal(scans(root)["sub-01"], r"sub-01_rec-\udcfc_pet.json: the name is not in UTF-8")
+
+
+PIECES = st.sampled_from(
+    [
+        "sub-01",
+        "sub-02",
+        "ses-a",
+        "pet",
+        "PET",
+        "_pet",
+        "_blood",
+        "_dseg",
+        "_tacs",
+        "_task-x",
+        "sub-",
+        "-",
+        "_",
+        ".json",
+        ".tsv",
+        ".nii",
+        ".nii.gz",
+        "ü",
+        "�",
+        "\n",
+        "'",
+        "..",
+        "._",
+        "~$",
+        "[*]",
+        "%",
+        "#",
+        ":",
+        "a" * 120,
+        "Copy of ",
+        " (1)",
+    ]
+)
+NAMES = st.lists(PIECES, min_size=1, max_size=5).map("".join).filter(lambda name: name.strip(".") and len(name) < 200)
+KINDS = st.sampled_from(["folder", "file", "nowhere", "up", "itself", "device"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 9), NAMES, KINDS), max_size=12))
+def test_no_name_stops_the_others_or_is_told_in_letters_that_nothing_can_write(
+    tmp_path: Path, entries: list[tuple[int, str, str]]
+) -> None:
+    root = tmp_path / "bids"
+    shutil.rmtree(root, ignore_errors=True)
+    pet = root / "sub-01" / "pet"
+    write(pet / "sub-01_pet.json", SIDECAR)
+    folders = [root, pet.parent, pet, root / "derivatives"]
+    folders[-1].mkdir()
+    for number, name, kind in entries:
+        path = folders[number % len(folders)] / name
+        if os.path.lexists(path):
+            continue
+        if kind == "folder":
+            path.mkdir()
+            folders.append(path)
+        elif kind == "file":
+            path.write_text("{}")
+        else:
+            path.symlink_to({"nowhere": "nowhere", "up": "..", "itself": name, "device": "/dev/zero"}[kind])
+    found = find_scans(str(root))
+    assert "sub-01" in {files.scan_id for files in found}
+    for files in found:
+        " ".join([files.scan_id, *(text for fault in files.faults for text in fault)]).encode()
