@@ -146,11 +146,6 @@ class Sidecar:
         """Return a text field cut to the length of a name, "" if it is absent."""
         return read_text(self.fields, name, self.where)
 
-    def technical(self, name: str) -> str:
-        """Return a text that is only kept for the record; "" if it is absent or no text."""
-        value = self.fields.get(name)
-        return str(value).strip()[:LONGEST_NAME] if is_given(value) else ""
-
     def times(self) -> StatedTimes:
         """Return the times of injection, scan and decay correction; those that can't be read are collected as faults.
 
