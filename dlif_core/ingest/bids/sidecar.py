@@ -40,7 +40,7 @@ from dlif_core.ingest.bids.vocabulary import KEPT_FIELDS
 from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.tables import is_given, number, read_json, read_number
 from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide, nuclides_of
-from dlif_core.shown import LONGEST_NAME, shortened, shown
+from dlif_core.shown import shortened, shown
 from dlif_core.units import factor
 
 Array = NDArray[np.float64]
