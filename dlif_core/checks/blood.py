@@ -11,7 +11,7 @@ from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.checks.check import Check, Level, Part
 from dlif_core.checks.facts import Array, ScanFacts
 from dlif_core.frames import FrameTiming
-from dlif_core.scan import WHOLE_IMAGE, RegionCurves
+from dlif_core.scan import WHOLE_IMAGE, Acquisition, RegionCurves
 
 #: Mean activity of the median region over that of blood. Below, a region would hold less activity than the blood in
 #: its vessels (1 % of its volume at the least); above, it would take up more than urine of FDG (50 times the blood).
@@ -25,6 +25,11 @@ _RECORDINGS = (0.4, 2.5)
 #: From this time after injection on [s], blood of a tracer with a half-life above the second number [s] doesn't rise or
 #: fall by such a factor from sample to sample; of shorter ones a second injection may follow.
 _MIXED, _SECOND_INJECTION, _JUMP = 180.0, 300.0, 30.0
+#: A sample of exactly nothing after one above this share of the peak was lost.
+_LOST = 0.02
+#: Blood and tissue begin within so many seconds of each other. Blood has begun at the second share of its peak, not yet
+#: at the first; tissue has not begun at the third share of its highest, and has at the fourth.
+_APART, _NO_BLOOD, _BLOOD, _NO_TISSUE, _TISSUE = 60.0, 0.02, 0.1, 0.01, 0.1
 #: Samples below this share of the peak are background.
 _SIGNAL = 0.01
 #: A first sample later [s] with more than this share of the highest activity has missed the peak.
@@ -67,6 +72,48 @@ def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Arr
     if low <= ratio <= high:
         return ""
     return f"the mean activity of the regions is {ratio:.2g} times that of blood; {low:g} to {high:g} is possible."
+
+
+def start_fault(regions: RegionCurves, timing: FrameTiming, time: Array, blood: Array) -> str:
+    """Say why curves of tissue and blood can't both be on their time axes; "" if they can.
+
+    Parameters
+    ----------
+    regions
+        Region curves.
+    timing
+        Frames.
+    time, blood
+        Whole blood, or plasma, shape (samples,) [s from injection] and [Bq/mL].
+    """
+    share = regions.activity / np.maximum(regions.activity.max(axis=1, keepdims=True), np.finfo(float).tiny)
+    if len(timing) < 4 or timing.start[0] > _APART or not (blood > 0).any():
+        return ""
+    begun = int(np.argmax(blood >= _BLOOD * blood.max()))
+    before = np.flatnonzero(blood[:begun] <= _NO_BLOOD * blood.max())
+    early = timing.end <= (time[before[-1]] - _APART if len(before) else -np.inf)
+    if (np.median(share, axis=0)[early] > _TISSUE).any():
+        return (
+            f"there is no activity in blood up to {time[before[-1]]:g} s, but regions hold {_TISSUE:.0%} and more of "
+            "their highest activity a minute before."
+        )
+    silent = (share <= _NO_TISSUE).all(axis=0) & (timing.end >= time[begun] + _APART)
+    if len(regions.names) > 1 and silent[: int(np.argmax((share > _TISSUE).any(axis=0)))].any():
+        return (
+            f"blood has activity from {time[begun]:g} s on, but no region up to {timing.end[silent].max():g} s from "
+            "injection."
+        )
+    return ""
+
+
+def _start(facts: ScanFacts) -> Iterator[str]:
+    recordings = list(_arterial(facts.blood))
+    for column in ("whole_blood", "plasma"):
+        time, value = _joined(recordings, column)
+        if len(time):
+            if fault := start_fault(facts.regions, facts.timing, time, value):
+                yield fault
+            return
 
 
 def _tissue_to_blood(facts: ScanFacts) -> Iterator[str]:
@@ -117,25 +164,39 @@ def _recordings(facts: ScanFacts) -> Iterator[str]:
 
 
 def _jump(facts: ScanFacts) -> Iterator[str]:
-    if facts.acquisition.half_life < _SECOND_INJECTION:
-        return
     for column in ("whole_blood", "plasma"):
-        time, value = _joined(list(_arterial(facts.blood)), column)
-        late = (time >= _MIXED) & (value > 0)
-        time, value = time[late], value[late]
-        for i in range(1, len(value)):
-            before, after = (float(np.median(part)) for part in (value[max(i - 3, 0) : i], value[i : i + 3]))
-            if value[i] > _JUMP * max(before, value[i - 1]):
-                yield _jumped(column, time[i - 1 : i + 1], "rises", value[i] / value[i - 1])
-                return
-            if before > _JUMP * after and value[i - 1] > _JUMP * value[i]:
-                yield _jumped(column, time[i - 1 : i + 1], "falls", value[i - 1] / value[i])
-                return
+        fault = jump_fault(facts.acquisition, *_joined(list(_arterial(facts.blood)), column), column.replace("_", " "))
+        if fault:
+            yield fault
 
 
-def _jumped(column: str, time: Array, how: str, times: float) -> str:
-    name = column.replace("_", " ")
-    return f"from {time[0]:g} s to {time[1]:g} s {name} {how} by a factor of {times:.3g}; blood is mixed by then."
+def jump_fault(acquisition: Acquisition, time: Array, value: Array, name: str) -> str:
+    """Say where blood jumps after it has mixed; "" if it doesn't.
+
+    Parameters
+    ----------
+    acquisition
+        The scan's; of tracers that are gone within minutes a second injection may follow.
+    time, value
+        Samples, shape (samples,) [s from injection] and [Bq/mL].
+    name
+        What was sampled.
+    """
+    if acquisition.half_life < _SECOND_INJECTION:
+        return ""
+    late = (time >= _MIXED) & (value >= 0)
+    lost = _LOST * value.max(initial=0.0)
+    time, value = time[late], value[late]
+    for i in range(1, len(value)):
+        before, after = (float(np.median(part)) for part in (value[max(i - 3, 0) : i], value[i : i + 3]))
+        place = f"from {time[i - 1]:g} s to {time[i]:g} s {name}"
+        if value[i] == 0 and value[i - 1] > lost:
+            return f"{place} falls from {value[i - 1]:g} to 0 Bq/mL."
+        if value[i - 1] > 0 and value[i] > _JUMP * max(before, value[i - 1]):
+            return f"{place} rises by a factor of {value[i] / value[i - 1]:.3g}; blood is mixed by then."
+        if value[i] > 0 and before > _JUMP * after and value[i - 1] > _JUMP * value[i]:
+            return f"{place} falls by a factor of {value[i - 1] / value[i]:.3g}; blood is mixed by then."
+    return ""
 
 
 def _first_sample(facts: ScanFacts) -> Iterator[str]:
@@ -231,8 +292,19 @@ TISSUE_TO_BLOOD_CHECK = Check(
     "blood",
 )
 
+START_CHECK = Check(
+    "blood-start",
+    Level.DOUBTFUL,
+    Part.BLOOD,
+    "Activity begins in blood and in the regions within a minute of each other.",
+    "Count times of blood and frames from one time zero, by one clock; check InjectionStart.",
+    _start,
+    "blood",
+)
+
 CHECKS = (
     TISSUE_TO_BLOOD_CHECK,
+    START_CHECK,
     Check(
         "plasma-to-blood",
         Level.DOUBTFUL,
@@ -255,8 +327,9 @@ CHECKS = (
         "blood-jump",
         Level.DOUBTFUL,
         Part.BLOOD,
-        "From 3 min after injection, blood neither rises nor falls by a factor of 30 from one sample to the next.",
-        "Check the unit, the dilution and the decay correction of the samples from there on.",
+        "From 3 min after injection, blood doesn't rise or fall by a factor of 30, or to zero, from one sample to the "
+        "next.",
+        "Check the unit, the dilution and the decay correction of the samples from there on; write n/a for lost ones.",
         _jump,
         "blood",
     ),

@@ -92,7 +92,7 @@ def _same_highest(facts: ScanFacts) -> Iterator[str]:
         return
     top, frames = float(facts.image.highest.max()), len(facts.image.highest)
     same = int(np.isclose(facts.image.highest, top, rtol=1e-6, atol=0.0).sum())
-    if same >= max(_SAME_FRAMES, _SAME_SHARE * frames):
+    if top > 0 and same >= max(_SAME_FRAMES, _SAME_SHARE * frames):
         yield (
             f"{same} of {frames} frames have the same highest value, {top:g} Bq/mL: values were clipped, or the scale "
             "factors of the frames were lost."

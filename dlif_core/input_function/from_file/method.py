@@ -15,8 +15,9 @@ from dlif_core.blood_samples.merge import ArterialBlood
 from dlif_core.blood_samples.plasma import assumed_ratio, measured_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.series import Series, time_grid
+from dlif_core.checks.blood import jump_fault
 from dlif_core.curve import InputFunction
-from dlif_core.errors import UnitError
+from dlif_core.errors import BloodError, UnitError
 from dlif_core.input_function.from_file.files import digests, files_of
 from dlif_core.input_function.from_file.options import ACTIVITIES, FromFileOptions, Quantity
 from dlif_core.input_function.from_file.quantities import FileCurves, file_curves, injection_in_file
@@ -54,6 +55,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: F
     plasma, whole_blood, parent = _activities(curves, time, scan.acquisition, options)
     made = {"whole blood": whole_blood, "total plasma": plasma, "parent plasma": parent}
     _require_plausible_plasma(curves)
+    _require_no_jump(curves, scan.acquisition)
     found = [*curves.warnings, *_doubts(curves), *(each for curve in made.values() if curve for each in curve.warnings)]
     found += _unknown_axis(scan.acquisition, options)
     provenance = {
@@ -157,6 +159,15 @@ def _require_plausible_plasma(curves: FileCurves) -> None:
     """Refuse total plasma that is out of all proportion to whole blood."""
     for fault in implausible_ratio(_ratio(curves.series, "plasma", "whole_blood")):
         raise UnitError(fault, where=curves.source, hint="One of the columns is in another unit than stated.")
+
+
+def _require_no_jump(curves: FileCurves, acquisition: Acquisition) -> None:
+    """Refuse activities that jump after blood has mixed, which is where a file changes its unit."""
+    for quantity in ACTIVITIES:
+        series = curves.series.get(quantity)
+        fault = "" if series is None else jump_fault(acquisition, series.time, series.value, quantity.replace("_", " "))
+        if fault:
+            raise BloodError(fault, where=curves.source, hint="Correct the points from there on, or leave them out.")
 
 
 def _doubts(curves: FileCurves) -> list[str]:

@@ -215,6 +215,17 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "no-activity",
         "above its noise",
     ),
+    "lost samples written as zero": (
+        with_blood(plasma=1.1 * BLOOD * (BLOOD_TIME < 1000)),
+        "blood-jump",
+        "plasma falls from 15400 to 0",
+    ),
+    "blood by another clock": (with_blood(time=BLOOD_TIME + 120), "blood-start", "no activity in blood up to 120 s"),
+    "frames by another clock": (
+        sound(timing=FrameTiming(np.append(0, START[1:] + 300), np.append(310, DURATION[1:]))),
+        "blood-start",
+        "no region up to 310 s",
+    ),
     "a table of curves in kBq beside its image": (
         sound(regions=RegionCurves(("a", "b"), [1e-3 * TISSUE, 2e-3 * TISSUE], [1.0, 1.0]), blood=()),
         "regions-to-image",
@@ -330,6 +341,10 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
     "a little activity in a large image": lambda: sound(
         image=ImageSummary(64 * 64 * 40, 64.0, 2.0 + 0 * TISSUE, 2e4 + 0 * TISSUE, -400 + 0 * TISSUE, TISSUE),
         regions=RegionCurves(("a",), [TISSUE], [1.0]),
+    ),
+    "blood drawn 20 s late": lambda: with_blood(time=BLOOD_TIME + 20),
+    "blood drawn from 5 min on of a slow infusion": lambda: with_blood(
+        time=BLOOD_TIME[:9] * 12, whole_blood=1e3 * np.arange(9), plasma=1.1e3 * np.arange(9), parent_fraction=None
     ),
     "venous blood in another unit": lambda: sound(blood=(BloodRecording("venous", False, BLOOD_TIME, 1e-3 * BLOOD),)),
     "a refused recording": lambda: sound(blood=(BloodRecording("manual", True, np.empty(0), refused="no unit"),)),
