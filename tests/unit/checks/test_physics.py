@@ -196,6 +196,11 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "blood-jump",
         "from 600 s to 1200 s plasma rises",
     ),
+    "the second part of a scan in another scale": (
+        sound(image=image_of(TISSUE * np.where(START >= 600, 0.2, 1.0))),
+        "frame-jump",
+        "frames from 9 (600 s) on have 0.2",
+    ),
     "a scale of each frame lost": (
         sound(image=replace(image_of(TISSUE), highest=np.where(TISSUE > 0, 32767.0, 0.0))),
         "same-highest",
@@ -337,6 +342,11 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
     ),
     "two frames that happen to agree": lambda: sound(
         image=replace(image_of(TISSUE), highest=np.minimum(4.0 * TISSUE, 92e3))
+    ),
+    "a tracer that has washed out after a pause": lambda: sound(
+        timing=FrameTiming(START + np.where(START < 600, 0, 3600), DURATION),
+        image=image_of(TISSUE * np.where(START >= 600, 0.2, 1.0)),
+        blood=(),
     ),
     "a little activity in a large image": lambda: sound(
         image=ImageSummary(64 * 64 * 40, 64.0, 2.0 + 0 * TISSUE, 2e4 + 0 * TISSUE, -400 + 0 * TISSUE, TISSUE),
