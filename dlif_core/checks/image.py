@@ -150,8 +150,8 @@ CHECKS = (
         Part.SCAN,
         "From 3 min after injection, no frame has more than 2.5 times, or less than 1/2.5 of, the activity that its "
         "neighbours let expect; nor have all frames from one on.",
-        "Check the scale factors and the decay correction of these frames, or whether two scans were joined; convert the "
-        "image again.",
+        "Check scale factors and decay correction of these frames, or whether two scans were joined; convert the image "
+        "again.",
         _changes,
         "image",
     ),

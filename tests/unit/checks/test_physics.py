@@ -147,6 +147,11 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "subject of 70 kg",
     ),
     "image in Bq called kBq": (sound(image=image_of(1e3 * TISSUE)), "dose-in-image", "times the injected activity"),
+    "a tenth of the activity in a whole mouse": (
+        replace(small_mouse(10e6), image=replace(image_of(3e4 + 0 * TISSUE), voxel_volume=0.4)),
+        "dose-in-image",
+        "never holds more than 0.066 of the injected activity",
+    ),
     "image in kBq called Bq": (sound(image=image_of(1e-3 * TISSUE)), "uptake-range", "of the whole body is about 1"),
     "regions in kBq called Bq": (
         sound(image=None, blood=(), regions=RegionCurves(("a",), [1e-3 * TISSUE], [np.nan])),
@@ -269,7 +274,9 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
     "without image": lambda: sound(image=None),
     "without dose and weight": lambda: with_acquisition(injected_activity=None, body_weight=None),
     "a mouse": lambda: small_mouse(10e6),
-    "the lightest mouse and a high dose": lambda: small_mouse(40e6, 0.009),
+    "the lightest mouse and a high dose": lambda: replace(
+        small_mouse(40e6, 0.009), image=replace(image_of(60 * TISSUE), voxel_volume=0.2)
+    ),
     "water, 2 min": lambda: sound(
         timing=FrameTiming(np.arange(12) * 10.0, np.full(12, 10.0)),
         acquisition=Acquisition("water", HALF_LIVES["O15"], 1e9, 70.0, species="human"),
@@ -339,6 +346,9 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
             BloodRecording("manual", True, BLOOD_TIME[6:], BLOOD[6:], 1.1 * BLOOD[6:]),
             BloodRecording("autosampler", True, BLOOD_TIME[:10], 0.8 * BLOOD[:10]),
         )
+    ),
+    "a mouse that lost half of its activity": lambda: replace(
+        small_mouse(10e6), image=replace(image_of(2e5 + 0 * TISSUE + START), voxel_volume=0.4)
     ),
     "two frames that happen to agree": lambda: sound(
         image=replace(image_of(TISSUE), highest=np.minimum(4.0 * TISSUE, 92e3))
