@@ -25,6 +25,9 @@ PLASMA_TO_BLOOD = (0.2, 5.0)
 _RECORDINGS = (0.4, 2.5)
 #: Of a tracer with a shorter half-life [s] a second injection may follow.
 _SECOND_INJECTION = 300.0
+#: Blood and tissue begin within so many seconds of each other. Blood has begun at the second share of its peak, not yet
+#: at the first; tissue has not begun at the third share of its highest, and has at the fourth.
+_APART, _NO_BLOOD, _BLOOD, _NO_TISSUE, _TISSUE = 60.0, 0.02, 0.1, 0.01, 0.1
 #: Samples below this share of the peak are background.
 _SIGNAL = 0.01
 #: A first sample later [s] with more than this share of the highest activity has missed the peak.
@@ -72,6 +75,48 @@ def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Arr
         return ""
     rounded = float(f"{ratio:.2g}")  # not in exponent form
     return f"the mean activity of the regions is {rounded:g} times that of blood; {low:g} to {high:g} is possible."
+
+
+def start_fault(regions: RegionCurves, timing: FrameTiming, time: Array, blood: Array) -> str:
+    """Say why curves of tissue and blood can't both be on their time axes; "" if they can.
+
+    Parameters
+    ----------
+    regions
+        Region curves.
+    timing
+        Frames.
+    time, blood
+        Whole blood, or plasma, shape (samples,) [s from injection] and [Bq/mL].
+    """
+    share = regions.activity / np.maximum(regions.activity.max(axis=1, keepdims=True), np.finfo(float).tiny)
+    if len(timing) < 4 or timing.start[0] > _APART or not (blood > 0).any():
+        return ""
+    begun = int(np.argmax(blood >= _BLOOD * blood.max()))
+    before = np.flatnonzero(blood[:begun] <= _NO_BLOOD * blood.max())
+    early = timing.end <= (time[before[-1]] - _APART if len(before) else -np.inf)
+    if (np.median(share, axis=0)[early] > _TISSUE).any():
+        return (
+            f"there is no activity in blood up to {time[before[-1]]:g} s, but regions hold {_TISSUE:.0%} and more of "
+            "their highest activity a minute before."
+        )
+    silent = (share <= _NO_TISSUE).all(axis=0) & (timing.end >= time[begun] + _APART)
+    if len(regions.names) > 1 and silent[: int(np.argmax((share > _TISSUE).any(axis=0)))].any():
+        return (
+            f"blood has activity from {time[begun]:g} s on, but no region up to {timing.end[silent].max():g} s from "
+            "injection."
+        )
+    return ""
+
+
+def _start(facts: ScanFacts) -> Iterator[str]:
+    recordings = list(_arterial(facts.blood))
+    for column in ("whole_blood", "plasma"):
+        time, value = _joined(recordings, column)
+        if len(time):
+            if fault := start_fault(facts.regions, facts.timing, time, value):
+                yield fault
+            return
 
 
 def _tissue_to_blood(facts: ScanFacts) -> Iterator[str]:
@@ -246,8 +291,19 @@ TISSUE_TO_BLOOD_CHECK = Check(
     "blood",
 )
 
+START_CHECK = Check(
+    "blood-start",
+    Level.DOUBTFUL,
+    Part.BLOOD,
+    "Activity begins in blood and in the regions within a minute of each other.",
+    "Count times of blood and frames from one time zero, by one clock; check InjectionStart.",
+    _start,
+    "blood",
+)
+
 CHECKS = (
     TISSUE_TO_BLOOD_CHECK,
+    START_CHECK,
     Check(
         "plasma-to-blood",
         Level.DOUBTFUL,

@@ -12,6 +12,9 @@ from dlif_core.checks.facts import ScanFacts
 
 #: An image can't hold more than the dose; calibration and noise account for the rest.
 _MOST_IN_IMAGE = 2.0
+#: An image of most of the body holds this share of the dose at the least; the rest was excreted or not injected. It is
+#: one of most of the body if its activity, were it evenly spread, would fill such a share of the body's volume.
+_LEAST_IN_BODY, _MOST_OF_BODY = 0.2, 0.3
 #: Standardised uptake where the activity is. The mean of the body is 1; brains, tumours and noise lie within.
 _UPTAKE = (0.05, 50.0)
 #: The same of a table of regions, which may be of one organ that takes up most of the dose, or next to nothing.
@@ -80,9 +83,19 @@ def _in_image(facts: ScanFacts) -> Iterator[str]:
     dose, image = facts.acquisition.injected_activity, facts.image
     if not dose or image is None or not np.isfinite(image.voxel_volume):
         return
-    share = float(np.median(image.activity[image.activity > 0])) / dose if (image.activity > 0).any() else 0.0
+    present = image.activity > 0
+    if not present.any():
+        return
+    share = float(np.median(image.activity[present])) / dose
     if share > _MOST_IN_IMAGE:
         yield f"the image holds {share:.3g} times the injected activity ({dose / 1e6:.3g} MBq), decay-corrected."
+    filled = float(np.median(image.activity[present] / image.typical[present])) / 1e3  # kg, of 1 g/mL
+    most = float(image.activity.max()) / dose
+    if most < _LEAST_IN_BODY and filled > _MOST_OF_BODY * (facts.acquisition.body_weight or np.inf):
+        yield (
+            f"the image shows most of the body, but never holds more than {most:.2g} of the injected activity "
+            f"({dose / 1e6:.3g} MBq), decay-corrected."
+        )
 
 
 def _uptake(facts: ScanFacts) -> Iterator[str]:
@@ -131,7 +144,8 @@ CHECKS = (
         "dose-in-image",
         Level.DOUBTFUL,
         Part.DOSE,
-        "The image holds at most twice the injected activity.",
+        "The image holds at most twice the injected activity, and a fifth of it at the least if it shows most of the "
+        "body.",
         _UNITS,
         _in_image,
         "dose",

@@ -13,6 +13,9 @@ from dlif_core.checks.facts import Array, ScanFacts
 _SETTLED = 180.0
 #: Largest factor between a frame and what its neighbours let expect.
 _JUMP = 2.5
+#: From this time on [s], a jump between two frames without a pause (a share of a frame's length), from a level to
+#: another, each steady to this factor, is a step. Of nuclides with a half-life below [s] a second injection may follow.
+_STEADY, _PAUSE, _LITTLE, _SECOND_INJECTION = 300.0, 0.5, 1.7, 300.0
 #: Values below zero as large as those above it, in a frame with neighbours that have none, were wrapped.
 _WRAPPED = 0.8
 _NOT_WRAPPED = 0.3
@@ -98,6 +101,29 @@ def _jump(facts: ScanFacts, frame: int, factor: float) -> str:
     )
 
 
+def _steps(facts: ScanFacts) -> Iterator[str]:
+    """Levels that jump between frames without a pause and stay there, against what the frames before let expect."""
+    level, timing = levels(facts), facts.timing
+    if facts.acquisition.half_life < _SECOND_INJECTION:
+        return
+    for i in range(2, len(level) - 1):
+        around = level[i - 2 : i + 2]
+        has_pause = timing.start[i] - timing.end[i - 1] > _PAUSE * timing.duration[i]
+        if timing.start[i] < _STEADY or has_pause or not (around > 0).all():
+            continue
+        change, before, after = around[2] / around[1], around[1] / around[0], around[3] / around[2]
+        if not 1 / _JUMP < change < _JUMP and all(1 / _LITTLE < each < _LITTLE for each in (before, after)):
+            yield (
+                f"the frames from {i + 1} ({timing.start[i]:g} s) on have {change:.2g} times the activity of those "
+                "before."
+            )
+
+
+def _changes(facts: ScanFacts) -> Iterator[str]:
+    yield from _jumps(facts)
+    yield from _steps(facts)
+
+
 def _negative(facts: ScanFacts) -> Iterator[str]:
     if facts.image is None:
         return
@@ -135,7 +161,7 @@ def _same_highest(facts: ScanFacts) -> Iterator[str]:
         return
     top, frames = float(facts.image.highest.max()), len(facts.image.highest)
     same = int(np.isclose(facts.image.highest, top, rtol=1e-6, atol=0.0).sum())
-    if same >= max(_SAME_FRAMES, _SAME_SHARE * frames):
+    if top > 0 and same >= max(_SAME_FRAMES, _SAME_SHARE * frames):
         yield (
             f"{same} of {frames} frames have the same highest value, {top:g} Bq/mL: values were clipped, or the scale "
             "factors of the frames were lost."
@@ -175,9 +201,11 @@ CHECKS = (
         Level.DOUBTFUL,
         Part.SCAN,
         "From 3 min after injection, no frame has more than 2.5 times, or less than 1/2.5 of, the activity that its "
-        "neighbours let expect; before, none has 100 times that of both, or falls below 1/30 of both.",
-        "Check the scale factor and the decay correction of this frame; convert the image again.",
-        _jumps,
+        "neighbours let expect, nor have all frames from one on; before, none has 100 times that of both, or less than "
+        "1/30 of both.",
+        "Check scale factors and decay correction of these frames, or whether two scans were joined; convert the image "
+        "again.",
+        _changes,
         "image",
     ),
     Check(
