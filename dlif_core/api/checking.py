@@ -33,7 +33,7 @@ def check(study: str | PathLike[str]) -> pd.DataFrame:
     >>> import dlif_core as dlif
     >>> found = dlif.check("dataset")
     >>> found.loc[0, ["scan", "check", "level"]].tolist()
-    ['sub-01', 'uptake-range', 'doubtful']
+    ['sub-01', 'blood-dispersed', 'assumed']
     """
     import pandas as pd
 

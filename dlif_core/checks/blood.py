@@ -90,7 +90,7 @@ def start_fault(regions: RegionCurves, timing: FrameTiming, time: Array, blood: 
         Whole blood, or plasma, shape (samples,) [s from injection] and [Bq/mL].
     """
     share = regions.activity / np.maximum(regions.activity.max(axis=1, keepdims=True), np.finfo(float).tiny)
-    if len(timing) < 4 or timing.start[0] > _APART or not (blood > 0).any():
+    if len(timing) < 4 or timing.start[0] > _APART or not (blood > 0).any() or time[0] >= timing.end[-1]:
         return ""
     begun = int(np.argmax(blood >= _BLOOD * blood.max()))
     before = np.flatnonzero(blood[:begun] <= _NO_BLOOD * blood.max())

@@ -8,6 +8,7 @@ import numpy as np
 
 from dlif_core.checks.check import Check, Level, Part
 from dlif_core.checks.facts import Array, ScanFacts
+from dlif_core.checks.image import levels
 from dlif_core.checks.samples import outlasts
 
 #: A dynamic scan that ends sooner after injection [s] tells nothing of kinetics, unless the nuclide itself is as short.
@@ -19,6 +20,8 @@ _LONGEST_HALF_LIVES = 20.0
 _LONGEST = 12 * 3600.0
 #: Rounding of clock times [s].
 _CLOCK = 60.0
+#: Frames that end so long before the injection [s] don't hold this share of the highest activity.
+_BEFORE, _ACTIVE_BEFORE = 30.0, 0.2
 #: The median frame is not followed by a pause of so many times its length.
 _LONGEST_PAUSE = 20.0
 #: Rounding and conventions of decay factors.
@@ -61,6 +64,18 @@ def _before_injection(facts: ScanFacts) -> Iterator[str]:
         yield f"the scan ends {-facts.timing.end[-1]:g} s before the injection."
 
 
+def _active_before(facts: ScanFacts) -> Iterator[str]:
+    level = levels(facts)
+    share = level / level.max() if level.max() > 0 else 0.0 * level
+    early = np.flatnonzero((facts.timing.end <= -_BEFORE) & (share > _ACTIVE_BEFORE))
+    if len(early):
+        first, last = facts.timing.start[early[0]], facts.timing.end[early[-1]]
+        yield (
+            f"frames from {first:g} to {last:g} s, before the injection, hold up to {share[early].max():.0%} of the "
+            "highest activity."
+        )
+
+
 def _blood_outlasts(facts: ScanFacts) -> Iterator[str]:
     last = max((float(np.nanmax(each.time)) for each in facts.blood if len(each.time)), default=0.0)
     fault = outlasts(last, facts.timing)
@@ -83,6 +98,7 @@ def _decay_factors(facts: ScanFacts) -> Iterator[str]:
             f"the factors correct to {found[0]:g} s from injection, not to {reference:g} s, as the time of decay "
             f"correction is given or assumed; between them lies a factor of {times:.3g}."
         )
+    if found:
         return
     worst = int(np.argmax(np.abs(np.log(np.maximum(stated, 1e-9) / _decay(facts, facts.timing.mid)))))
     yield (
@@ -197,6 +213,15 @@ CHECKS = (
         "The scan goes on after the injection.",
         "Correct the time of injection or the frame times; both count from time zero.",
         _before_injection,
+        "frames",
+    ),
+    Check(
+        "active-before-injection",
+        Level.DOUBTFUL,
+        Part.SCAN,
+        "Frames that end half a minute before the injection hold less than a fifth of the highest activity.",
+        "Correct InjectionStart, in seconds from TimeZero, or the frame times.",
+        _active_before,
         "frames",
     ),
     Check(

@@ -43,6 +43,8 @@ def file_system_of(uri: str) -> tuple[Any, str]:
     InputError
         If there is no such file system, or what it needs is not installed.
     """
+    if "\0" in uri:
+        raise InputError("an address can't hold the character NUL.", where=repr(uri)[:80], hint="Correct the address.")
     if "://" not in uri:
         return LocalFileSystem(), os.path.join(os.getcwd(), os.path.expanduser(uri))
     try:

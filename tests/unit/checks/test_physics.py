@@ -48,6 +48,11 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "scan-before-injection",
         "3600 s before the injection",
     ),
+    "an injection said to be 10 min too late": (
+        sound(timing=FrameTiming(START - 600, DURATION), blood=()),
+        "active-before-injection",
+        "frames from -560 to -300 s, before the injection",
+    ),
     "late frame called first": (
         sound(timeline=decay_factors(-3000.0, START + DURATION / 2)),
         "decay-factors",
