@@ -25,7 +25,7 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
     "a clock of the day": (
         with_blood(time=BLOOD_TIME + 4000),
         "sample-times",
-        "the first sample is at 4000 s, after the end of the scan at 3600 s",
+        "the first sample is at 4000 s; the scan ends at 3600 s",
     ),
     "an autosampler in minutes": (
         sound(blood=(BloodRecording("autosampler", True, np.arange(300) / 60, np.linspace(9e4, 9e3, 300)),)),
