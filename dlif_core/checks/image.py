@@ -20,7 +20,7 @@ _NOT_WRAPPED = 0.3
 #: this many times both of its neighbours: a bolus passes, but some of it stays.
 _DIP = 1 / 30
 _SPIKE = 100.0
-#: Share of the highest level above which a frame holds activity.
+#: Share of the highest level above which a frame holds activity; noise alone lies within as much of zero.
 _PRESENT = 0.05
 #: No activity is as high [Bq/mL]: all of a large dose in a drop.
 _HIGHEST = 1e11
@@ -67,7 +67,9 @@ def _jumps(facts: ScanFacts) -> Iterator[str]:
     yield from _settled_jumps(facts)
     level = levels(facts)
     other = (facts.timing.start < _SETTLED) | (level <= 0)
-    for frame in np.flatnonzero(other[:-1]):
+    for frame in np.flatnonzero(level < -_PRESENT * level.max()):
+        yield f"the mean of frame {frame + 1} is below zero, {level[frame]:.3g} Bq/mL."
+    for frame in np.flatnonzero(other[:-1] & (level[:-1] > -_PRESENT * level.max())):
         beside = level[[near for near in (frame - 1, frame + 1) if near >= 0]]
         dips = len(beside) == 2 and beside.min() > _PRESENT * level.max() and level[frame] < _DIP * beside.min()
         if dips or level[frame] > _SPIKE * beside.max() > 0:
@@ -175,7 +177,8 @@ CHECKS = (
         Level.DOUBTFUL,
         Part.SCAN,
         "From 3 min after injection, no frame has more than 2.5 times, or less than 1/2.5 of, the activity that its "
-        "neighbours let expect; before, none has 100 times that of both, or falls below 1/30 of both.",
+        "neighbours let expect; before, none has 100 times that of both, or falls below 1/30 of both. None is "
+        "negative.",
         "Check the scale factor and the decay correction of this frame; convert the image again.",
         _jumps,
         "image",
