@@ -41,4 +41,4 @@ def checked(
     places = dict.fromkeys(("frames", "dose", "weight", "image", "regions"), where)
     files = {"blood": ", ".join(recording.source for recording in blood)}
     found = examined(IngestedScan(scan, blood, places=places | files), require_doubts(accept))
-    return found.scan, found.blood, found.warnings
+    return found.scan, found.blood, tuple(finding.told for finding in found.findings)

@@ -63,8 +63,9 @@ def open_scan(
         ingested = resources.enter_context(open_files(files, accept=accepted))
         kept = resources.pop_all()
     _close_with(ingested, kept)
-    warn(ingested.warnings)
-    return PetScan(ingested.scan, ingested.blood, warnings=ingested.warnings, accepted=accepted)
+    found = tuple(finding.told for finding in ingested.findings)
+    warn(found)
+    return PetScan(ingested.scan, ingested.blood, warnings=found, accepted=accepted)
 
 
 def _close_with(ingested: IngestedScan, resources: ExitStack) -> None:

@@ -25,11 +25,17 @@ PLASMA_TO_BLOOD = (0.2, 5.0)
 _RECORDINGS = (0.4, 2.5)
 #: Of a tracer with a shorter half-life [s] a second injection may follow.
 _SECOND_INJECTION = 300.0
+#: Blood and tissue begin within so many seconds of each other. Blood has begun at the second share of its peak, not yet
+#: at the first; tissue has not begun at the third share of its highest, and has at the fourth.
+_APART, _NO_BLOOD, _BLOOD, _NO_TISSUE, _TISSUE = 60.0, 0.02, 0.1, 0.01, 0.1
 #: Samples below this share of the peak are background.
 _SIGNAL = 0.01
 #: A first sample later [s] with more than this share of the highest activity has missed the peak.
 _LATEST_FIRST_SAMPLE = 120.0
 _FIRST_SHARE = 0.5
+#: Blood of so many samples that ends before this share of the scan was sampled in another unit of time than stated.
+_SHORTEST_BLOOD = 0.1
+_SAMPLES_IN_MINUTES = 5
 #: Parent fractions fall from 1. Those that begin below and rise by as much, or whose later half is higher by as much,
 #: are the metabolites' share.
 _FIRST_PARENT = 0.5
@@ -69,6 +75,48 @@ def tissue_to_blood_fault(regions: RegionCurves, timing: FrameTiming, blood: Arr
         return ""
     rounded = float(f"{ratio:.2g}")  # not in exponent form
     return f"the mean activity of the regions is {rounded:g} times that of blood; {low:g} to {high:g} is possible."
+
+
+def start_fault(regions: RegionCurves, timing: FrameTiming, time: Array, blood: Array) -> str:
+    """Say why curves of tissue and blood can't both be on their time axes; "" if they can.
+
+    Parameters
+    ----------
+    regions
+        Region curves.
+    timing
+        Frames.
+    time, blood
+        Whole blood, or plasma, shape (samples,) [s from injection] and [Bq/mL].
+    """
+    share = regions.activity / np.maximum(regions.activity.max(axis=1, keepdims=True), np.finfo(float).tiny)
+    if len(timing) < 4 or timing.start[0] > _APART or not (blood > 0).any():
+        return ""
+    begun = int(np.argmax(blood >= _BLOOD * blood.max()))
+    before = np.flatnonzero(blood[:begun] <= _NO_BLOOD * blood.max())
+    early = timing.end <= (time[before[-1]] - _APART if len(before) else -np.inf)
+    if (np.median(share, axis=0)[early] > _TISSUE).any():
+        return (
+            f"there is no activity in blood up to {time[before[-1]]:g} s, but regions hold {_TISSUE:.0%} and more of "
+            "their highest activity a minute before."
+        )
+    silent = (share <= _NO_TISSUE).all(axis=0) & (timing.end >= time[begun] + _APART)
+    if len(regions.names) > 1 and silent[: int(np.argmax((share > _TISSUE).any(axis=0)))].any():
+        return (
+            f"blood has activity from {time[begun]:g} s on, but no region up to {timing.end[silent].max():g} s from "
+            "injection."
+        )
+    return ""
+
+
+def _start(facts: ScanFacts) -> Iterator[str]:
+    recordings = list(_arterial(facts.blood))
+    for column in ("whole_blood", "plasma"):
+        time, value = _joined(recordings, column)
+        if len(time):
+            if fault := start_fault(facts.regions, facts.timing, time, value):
+                yield fault
+            return
 
 
 def _tissue_to_blood(facts: ScanFacts) -> Iterator[str]:
@@ -141,6 +189,16 @@ def _first_sample(facts: ScanFacts) -> Iterator[str]:
         yield (
             f"the first arterial sample is at {time[0]:g} s and already has {value[0] / value.max():.0%} of the "
             "highest activity: the peak was not sampled."
+        )
+
+
+def _last_sample(facts: ScanFacts) -> Iterator[str]:
+    time = np.concatenate([[], *(each.time[np.isfinite(each.time)] for each in _arterial(facts.blood))])
+    end = float(facts.timing.end[-1])
+    if len(time) >= _SAMPLES_IN_MINUTES and 0 < time.max() < _SHORTEST_BLOOD * end:
+        yield (
+            f"arterial blood was sampled to {time.max():g} s only; the scan ends at {end:g} s. If these are minutes, "
+            f"the last sample is at {60 * time.max():g} s."
         )
 
 
@@ -233,8 +291,19 @@ TISSUE_TO_BLOOD_CHECK = Check(
     "blood",
 )
 
+START_CHECK = Check(
+    "blood-start",
+    Level.DOUBTFUL,
+    Part.BLOOD,
+    "Activity begins in blood and in the regions within a minute of each other.",
+    "Count times of blood and frames from one time zero, by one clock; check InjectionStart.",
+    _start,
+    "blood",
+)
+
 CHECKS = (
     TISSUE_TO_BLOOD_CHECK,
+    START_CHECK,
     Check(
         "plasma-to-blood",
         Level.DOUBTFUL,
@@ -280,6 +349,15 @@ CHECKS = (
         "Blood is sampled from the injection: a first sample after 2 min is below half of the highest.",
         "Add the samples of the peak, or use an input function that needs none.",
         _first_sample,
+        "blood",
+    ),
+    Check(
+        "last-blood-sample",
+        Level.DOUBTFUL,
+        Part.BLOOD,
+        "Arterial blood is sampled to a tenth of the scan at least.",
+        "Give the times of the samples in the unit that is stated: seconds, not minutes. Or add the later samples.",
+        _last_sample,
         "blood",
     ),
     Check(

@@ -101,6 +101,13 @@ class Finding:
         place = f"{self.where}: " if self.where else ""
         return f"{place}{self.message} {self.advice}".strip()
 
+    @property
+    def told(self) -> str:
+        """All of it in sentences, for who has no table to look at: place, fault, what is lost, and the remedy."""
+        place = f"{self.where}: " if self.where else ""
+        verdict = f"Therefore {LOST[self.part]}. " if self.withholds else "This is accepted. " if self.accepted else ""
+        return f"{place}{self.message} {verdict}{self.advice}".strip()
+
     def as_record(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}

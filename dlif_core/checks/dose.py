@@ -12,8 +12,13 @@ from dlif_core.checks.facts import ScanFacts
 
 #: An image can't hold more than the dose; calibration and noise account for the rest.
 _MOST_IN_IMAGE = 2.0
+#: An image of most of the body holds this share of the dose at the least; the rest was excreted or not injected. It is
+#: one of most of the body if its activity, were it evenly spread, would fill such a share of the body's volume.
+_LEAST_IN_BODY, _MOST_OF_BODY = 0.2, 0.3
 #: Standardised uptake where the activity is. The mean of the body is 1; brains, tumours and noise lie within.
 _UPTAKE = (0.05, 50.0)
+#: The same of a table of regions, which may be of one organ that takes up most of the dose, or next to nothing.
+_UPTAKE_OF_REGIONS = (0.01, 200.0)
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,11 @@ class _Subject:
 
 
 _SUBJECTS = {
-    "mouse": _Subject((0.005, 0.1), (4e6, 8e9)),
-    "rat": _Subject((0.02, 1.2), (1e6, 2e9)),
+    "mouse": _Subject((0.001, 0.1), (4e6, 8e9)),
+    "rat": _Subject((0.005, 1.2), (1e6, 2e9)),
     "human": _Subject((0.3, 400.0), (1e4, 1.5e8)),
 }
-_SMALL = _Subject((0.004, 3.0), (4e5, 8e9))
+_SMALL = _Subject((0.001, 3.0), (4e5, 8e9))
 _LARGE = _Subject((3.0, 700.0), (1e4, 5e8))
 #: Below this weight [kg] an animal is small.
 _SMALL_WEIGHT = 3.0
@@ -78,9 +83,19 @@ def _in_image(facts: ScanFacts) -> Iterator[str]:
     dose, image = facts.acquisition.injected_activity, facts.image
     if not dose or image is None or not np.isfinite(image.voxel_volume):
         return
-    share = float(np.median(image.activity[image.activity > 0])) / dose if (image.activity > 0).any() else 0.0
+    present = image.activity > 0
+    if not present.any():
+        return
+    share = float(np.median(image.activity[present])) / dose
     if share > _MOST_IN_IMAGE:
         yield f"the image holds {share:.3g} times the injected activity ({dose / 1e6:.3g} MBq), decay-corrected."
+    filled = float(np.median(image.activity[present] / image.typical[present])) / 1e3  # kg, of 1 g/mL
+    most = float(image.activity.max()) / dose
+    if most < _LEAST_IN_BODY and filled > _MOST_OF_BODY * (facts.acquisition.body_weight or np.inf):
+        yield (
+            f"the image shows most of the body, but never holds more than {most:.2g} of the injected activity "
+            f"({dose / 1e6:.3g} MBq), decay-corrected."
+        )
 
 
 def _uptake(facts: ScanFacts) -> Iterator[str]:
@@ -90,10 +105,11 @@ def _uptake(facts: ScanFacts) -> Iterator[str]:
     late = facts.timing.mid >= 0.5 * facts.timing.mid[-1]
     late[-1] = True
     if facts.image is not None:
-        typical, of = float(np.median(facts.image.typical[late])), "where the image has activity"
+        (low, high), of = _UPTAKE, "where the image has activity"
+        typical = float(np.median(facts.image.typical[late]))
     else:
-        typical, of = float(np.median(facts.regions.activity[:, late])), "of the median region"
-    low, high = _UPTAKE
+        (low, high), of = _UPTAKE_OF_REGIONS, "of the median region"
+        typical = float(np.median(facts.regions.activity[:, late]))
     if typical > 0 and not low <= suv * typical <= high:
         rounded = float(f"{suv * typical:.2g}")  # not in exponent form
         yield (
@@ -109,7 +125,7 @@ CHECKS = (
         "weight-range",
         Level.REFUSED,
         Part.WEIGHT,
-        "The body weight is that of the species: mouse 5 to 100 g, rat 20 to 1200 g, human 0.3 to 400 kg.",
+        "The body weight is that of the species: mouse 1 to 100 g, rat 5 to 1200 g, human 0.3 to 400 kg.",
         "State the unit of the body weight (g or kg), or correct the species.",
         _weight,
         "weight",
@@ -128,7 +144,8 @@ CHECKS = (
         "dose-in-image",
         Level.DOUBTFUL,
         Part.DOSE,
-        "The image holds at most twice the injected activity.",
+        "The image holds at most twice the injected activity, and a fifth of it at the least if it shows most of the "
+        "body.",
         _UNITS,
         _in_image,
         "dose",
@@ -137,7 +154,8 @@ CHECKS = (
         "uptake-range",
         Level.DOUBTFUL,
         Part.DOSE,
-        "The standardised uptake value where the activity is lies between 0.05 and 50.",
+        "The standardised uptake value where the activity is lies between 0.05 and 50, of a table of regions between "
+        "0.01 and 200.",
         _UNITS,
         _uptake,
         "dose",

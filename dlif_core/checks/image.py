@@ -13,6 +13,9 @@ from dlif_core.checks.facts import Array, ScanFacts
 _SETTLED = 180.0
 #: Largest factor between a frame and what its neighbours let expect.
 _JUMP = 2.5
+#: From this time on [s], a jump between two frames without a pause (a share of a frame's length), from a level to
+#: another, each steady to this factor, is a step. Of nuclides with a half-life below [s] a second injection may follow.
+_STEADY, _PAUSE, _LITTLE, _SECOND_INJECTION = 300.0, 0.5, 1.7, 300.0
 #: Values below zero as large as those above it, in a frame with neighbours that have none, were wrapped.
 _WRAPPED = 0.8
 _NOT_WRAPPED = 0.3
@@ -64,19 +67,25 @@ def _no_activity(facts: ScanFacts) -> Iterator[str]:
 
 
 def _jumps(facts: ScanFacts) -> Iterator[str]:
-    yield from _settled_jumps(facts)
     level = levels(facts)
-    other = (facts.timing.start < _SETTLED) | (level <= 0)
-    for frame in np.flatnonzero(level < -_PRESENT * level.max()):
-        yield f"the mean of frame {frame + 1} is below zero, {level[frame]:.3g} Bq/mL."
-    for frame in np.flatnonzero(other[:-1] & (level[:-1] > -_PRESENT * level.max())):
+    for negative in np.flatnonzero(level < -_PRESENT * level.max()):
+        yield f"the mean of frame {negative + 1} is below zero, {level[negative]:.3g} Bq/mL."
+    factors = dict(_spikes_and_dips(level)) | dict(_settled_jumps(facts))
+    for frame, factor in sorted(factors.items()):
+        yield _jump(facts, frame, factor)
+
+
+def _spikes_and_dips(level: Array) -> Iterator[tuple[int, float]]:
+    """Frames that can't lie between their neighbours at any time, and their factors."""
+    for frame in np.flatnonzero(level[:-1] > -_PRESENT * level.max()):
         beside = level[[near for near in (frame - 1, frame + 1) if near >= 0]]
         dips = len(beside) == 2 and beside.min() > _PRESENT * level.max() and level[frame] < _DIP * beside.min()
         if dips or level[frame] > _SPIKE * beside.max() > 0:
-            yield _jump(facts, int(frame), float(level[frame] / beside.mean()))
+            yield int(frame), float(level[frame] / beside.mean())
 
 
-def _settled_jumps(facts: ScanFacts) -> Iterator[str]:
+def _settled_jumps(facts: ScanFacts) -> Iterator[tuple[int, float]]:
+    """Later frames with another activity than their neighbours let expect, and the factors."""
     level, mid = levels(facts), facts.timing.mid
     settled = np.flatnonzero((facts.timing.start >= _SETTLED) & (level > 0))
     for position in range(1, len(settled)):
@@ -90,7 +99,7 @@ def _settled_jumps(facts: ScanFacts) -> Iterator[str]:
                 continue
         factor = level[frame] / expected
         if not 1 / _JUMP < factor < _JUMP:
-            yield _jump(facts, int(frame), float(factor))
+            yield int(frame), float(factor)
 
 
 def _jump(facts: ScanFacts, frame: int, factor: float) -> str:
@@ -98,6 +107,29 @@ def _jump(facts: ScanFacts, frame: int, factor: float) -> str:
         f"frame {frame + 1} ({facts.timing.start[frame]:g} to {facts.timing.end[frame]:g} s) has {factor:.2g} times "
         "the activity that its neighbours let expect."
     )
+
+
+def _steps(facts: ScanFacts) -> Iterator[str]:
+    """Levels that jump between frames without a pause and stay there, against what the frames before let expect."""
+    level, timing = levels(facts), facts.timing
+    if facts.acquisition.half_life < _SECOND_INJECTION:
+        return
+    for i in range(2, len(level) - 1):
+        around = level[i - 2 : i + 2]
+        has_pause = timing.start[i] - timing.end[i - 1] > _PAUSE * timing.duration[i]
+        if timing.start[i] < _STEADY or has_pause or not (around > 0).all():
+            continue
+        change, before, after = around[2] / around[1], around[1] / around[0], around[3] / around[2]
+        if not 1 / _JUMP < change < _JUMP and all(1 / _LITTLE < each < _LITTLE for each in (before, after)):
+            yield (
+                f"the frames from {i + 1} ({timing.start[i]:g} s) on have {change:.2g} times the activity of those "
+                "before."
+            )
+
+
+def _changes(facts: ScanFacts) -> Iterator[str]:
+    yield from _jumps(facts)
+    yield from _steps(facts)
 
 
 def _negative(facts: ScanFacts) -> Iterator[str]:
@@ -137,7 +169,7 @@ def _same_highest(facts: ScanFacts) -> Iterator[str]:
         return
     top, frames = float(facts.image.highest.max()), len(facts.image.highest)
     same = int(np.isclose(facts.image.highest, top, rtol=1e-6, atol=0.0).sum())
-    if same >= max(_SAME_FRAMES, _SAME_SHARE * frames):
+    if top > 0 and same >= max(_SAME_FRAMES, _SAME_SHARE * frames):
         yield (
             f"{same} of {frames} frames have the same highest value, {top:g} Bq/mL: values were clipped, or the scale "
             "factors of the frames were lost."
@@ -177,10 +209,11 @@ CHECKS = (
         Level.DOUBTFUL,
         Part.SCAN,
         "From 3 min after injection, no frame has more than 2.5 times, or less than 1/2.5 of, the activity that its "
-        "neighbours let expect; before, none has 100 times that of both, or falls below 1/30 of both. None is "
-        "negative.",
-        "Check the scale factor and the decay correction of this frame; convert the image again.",
-        _jumps,
+        "neighbours let expect, nor have all frames from one on; at any time, none has 100 times that of both, or less "
+        "than 1/30 of both, or is negative.",
+        "Check scale factors and decay correction of these frames, or whether two scans were joined; convert the image "
+        "again.",
+        _changes,
         "image",
     ),
     Check(

@@ -41,7 +41,7 @@ def require_doubts(accept: Collection[str]) -> tuple[str, ...]:
         raise ConfigurationError("`accept` is one text.", hint=f"Give a list: [{accept!r}].")
     doubts = {name: check for name, check in CHECKS.items() if _can_be_accepted(check)}
     for name in accept:
-        check = CHECKS[name] if name in CHECKS else named(name, doubts, "check")
+        check = CHECKS[name] if name in CHECKS else named(name, doubts, "check that can be accepted")
         if name not in doubts:
             raise ConfigurationError(
                 f"check {name!r} is no doubt about data: what it finds is {check.level}, in the {check.part}.",

@@ -22,6 +22,8 @@ _LONGEST = 10.0
 _MIXED, _JUMP = 180.0, 30.0
 #: Before, no sample has so many times both of its neighbours, if these are as near [s].
 _NEAR = 30.0
+#: Blood doesn't go from more than this share of its peak to nothing.
+_LOST = 0.02
 
 
 def clock_faults(recording: BloodRecording, timing: FrameTiming) -> Iterator[str]:
@@ -76,13 +78,25 @@ def jump_fault(name: str, time: Array, value: Array) -> str:
         Shape (samples,), in order of time [s] [Bq/mL].
     """
     present = value > 0
+    ends = _end_in_zeros(name, time, value)
     time, value = time[present], value[present]
     for i in range(1, len(value)):
         find = _late_jump if time[i - 1] >= _MIXED else _spike
         fault = find(name, time, value, i)
         if fault:
             return fault
-    return ""
+    return ends
+
+
+def _end_in_zeros(name: str, time: Array, value: Array) -> str:
+    """Say where blood is nothing from one sample on, after it held a notable share of its peak."""
+    present = np.flatnonzero(value > 0)
+    if not len(present) or present[-1] == len(value) - 1 or value[present[-1]] <= _LOST * value.max():
+        return ""
+    last = int(present[-1])
+    return (
+        f"from {time[last]:g} s to {time[last + 1]:g} s {name} falls from {value[last]:g} to 0 Bq/mL and stays there."
+    )
 
 
 def _late_jump(name: str, time: Array, value: Array, i: int) -> str:

@@ -157,7 +157,7 @@ def described(block: bytes) -> str:
     """Say what a file is that begins with such bytes; of its content no more is told."""
     if block[128:132] == b"DICM":
         return "it is a DICOM file"
-    known = next((what for start, what in _OTHER_FORMATS.items() if block.startswith(start)), "")
+    known = next((what for start, what in _OTHER_FORMATS.items() if block.lstrip(b"\t\n\r ").startswith(start)), "")
     return f"it is {known}" if known else f"it begins with the bytes {block[:4].hex(' ')}"
 
 

@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 import numpy as np
 
-from dlif_core.checks.blood import TISSUE_TO_BLOOD_CHECK, tissue_to_blood_fault
+from dlif_core.checks.blood import START_CHECK, TISSUE_TO_BLOOD_CHECK, start_fault, tissue_to_blood_fault
 from dlif_core.curve import InputFunction
-from dlif_core.errors import UnitError
+from dlif_core.errors import BloodError, UnitError
 from dlif_core.scan import DynamicScan
 
 #: Limits of mean parent plasma over mean whole blood. Of total plasma to whole blood 0.2 to 5 are known; a tracer may
@@ -19,7 +19,7 @@ _EARLY_PEAK, _PARENT_AT_PEAK = 180.0, 0.05
 
 
 def require_plausible(scan: DynamicScan, curve: InputFunction, accept: Collection[str] = ()) -> None:
-    """Refuse curves of tissue and blood of which one must be in another unit than stated.
+    """Refuse curves of tissue and blood of which one must be in another unit, or on another time axis, than stated.
 
     Parameters
     ----------
@@ -32,9 +32,16 @@ def require_plausible(scan: DynamicScan, curve: InputFunction, accept: Collectio
 
     Raises
     ------
+    BloodError
+        If activity begins in blood and in tissue more than a minute apart.
     UnitError
         If the mean activity of the median region, or of parent plasma, is out of all proportion to that of whole blood.
     """
+    where = f"input function {curve.method}"
+    if START_CHECK.name not in accept:
+        fault = start_fault(scan.regions, scan.timing, curve.time, curve.whole_blood)
+        if fault:
+            raise BloodError(fault, where=where, hint=START_CHECK.found(fault).advice)
     check = TISSUE_TO_BLOOD_CHECK
     if check.name in accept:
         return
@@ -44,7 +51,7 @@ def require_plausible(scan: DynamicScan, curve: InputFunction, accept: Collectio
     )
     fault = fault or _fault_at_peak(curve)
     if fault:
-        raise UnitError(fault, where=f"input function {curve.method}", hint=check.found(fault).advice)
+        raise UnitError(fault, where=where, hint=check.found(fault).advice)
 
 
 def _fault_at_peak(curve: InputFunction) -> str:

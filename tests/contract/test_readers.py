@@ -51,7 +51,7 @@ def values(ingested: IngestedScan) -> dict[str, object]:
     scan = ingested.scan
     return {
         "timing": (scan.timing.start.tolist(), scan.timing.duration.tolist()),
-        "acquisition": asdict(scan.acquisition),
+        "acquisition": asdict(scan.acquisition) | {"refused": bool(scan.acquisition.refused)},
         "regions": (scan.regions.names, scan.regions.activity.tolist(), str(scan.regions.volume.tolist())),
         "activity": None if scan.activity is None else np.asarray(scan.activity[...]).tolist(),
         "affine": None if scan.affine is None else np.asarray(scan.affine).tolist(),

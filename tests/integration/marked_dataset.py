@@ -200,25 +200,9 @@ FAULTS: dict[str, tuple[Callable[[FaultyScan], None], str]] = {
 #: Faults of which a message says that there is text where there should be none.
 UNREADABLE = frozenset(
     {
-        "weight",
-        "sessions",
-        "BodyWeight",
-        "dose",
-        "dose as an object",
-        "frames",
-        "durations",
-        "decay corrected",
-        "injection",
-        "half-life",
-        "time zero",
-        "tracer as a list",
-        "time zero of blood",
-        "haematocrit",
-        "plasma measured",
-        "dispersion",
-        "blood cell",
-        "curve cell",
-        "label index",
+        *("weight", "sessions", "BodyWeight", "dose", "dose as an object", "frames", "durations", "decay corrected"),
+        *("injection", "half-life", "time zero", "tracer as a list", "time zero of blood", "haematocrit"),
+        *("dispersion", "blood cell", "curve cell", "label index"),
     }
 )
 

@@ -69,7 +69,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     data = write_marked(folder / "bids", marks)
     work.mkdir()
     study = write_study(work / "study.yaml", data)
-    shard = write_study(work / "shard.yaml", data, scans=[SOUND, "sub-f0*"])
+    shard = write_study(work / "shard.yaml", data, scans=[SOUND, "sub-f00"])
     for command in BEFORE:
         shown(command, study)
     run(study, "--workers", "1")
@@ -92,7 +92,9 @@ def shown(command: tuple[str, ...], study: Path) -> None:
     name, *options = command
     result = CliRunner().invoke(app, [name, str(study), *options], env=WIDE)
     assert result.exit_code in (0, ExitCode.PARTIAL), result.output
-    (study.parent / f"{'-'.join(command)}.log").write_text(result.output)
+    stem = study.parent / "-".join(command)
+    Path(f"{stem}.out").write_text(result.stdout)
+    Path(f"{stem}.err").write_text(result.stderr)
 
 
 def run(study: Path, *options: str) -> None:
@@ -117,7 +119,7 @@ def test_marks_with_a_reason_are_where_they_are_expected(outcome: Outcome) -> No
 def test_the_sound_scan_is_analysed_and_every_fault_is_told(outcome: Outcome) -> None:
     assert outcome.states[SOUND].status is ScanStatus.SUCCESS
     assert {scan.partition("_")[0] for scan in outcome.states} == {SOUND, *SCANS}
-    said = (outcome.folder / "check---workers-1---json.log").read_text()
+    said = (outcome.folder / "check---workers-1---json.out").read_text()
     findings = {scan["scan"].partition("_")[0]: json.dumps(scan["findings"]) for scan in json.loads(said)}
     hidden = re.compile(r"text of \d+ characters|a list of \d values|an object")
     for subject, names in SCANS.items():

@@ -52,6 +52,8 @@ class Listing:
             return
         if folder and _OUTPUT in entries:
             return
+        if not entries and folder.startswith("sub-") and "/" not in folder:
+            self._add(folder, "the folder is empty.", "Fetch or restore its files, or delete the folder.")
         subfolders = []
         for name, entry in entries.items():
             path = f"{folder}/{name}".lstrip("/")
@@ -63,9 +65,17 @@ class Listing:
                 self._add(path, "it is a link that leads nowhere.", "Fetch what it leads to, or delete the link.")
             elif self._is_decodable(path) and not _is_left_beside(name):
                 self.files.append(path)
+                self._require_pet_folder(path)
         for path in subfolders:
             if self._is_decodable(path):
                 self._list(path, (*above, place))
+
+    def _require_pet_folder(self, path: str) -> None:
+        *folders, name = path.split("/")
+        is_raw = bool(folders) and folders[0].startswith("sub-")
+        if is_raw and "pet" not in folders and name.endswith(("_pet.nii", "_pet.nii.gz")):
+            hint = "Move it and its sidecar into a folder pet of the subject or session."
+            self._add(path, "a PET image lies outside of a folder pet.", hint)
 
     def _entries(self, folder: str) -> dict[str, dict[str, Any]]:
         """Entries of a folder by name, in order; object stores may list the folder itself among them."""

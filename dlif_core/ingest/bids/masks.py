@@ -106,10 +106,16 @@ def _mask(uris: tuple[str, ...], image: NiftiImage, others: int) -> NDArray[np.b
     if others >= _MOST:
         hint = "Write the regions into one label image, *_dseg.nii.gz."
         raise ImageError(f"only {_MOST} masks are read.", hint=hint)
-    mask = np.asarray(read_labels(uris[0], image) != 0)
-    if not mask.any():
+    values = read_labels(uris[0], image)
+    numbers = np.unique(values[values != 0])
+    if not len(numbers):
         raise ImageError("it is all zero.", hint="Give the mask of a region, or remove it.")
-    return mask
+    if len(numbers) > 1:
+        listed = ", ".join(map(str, numbers[:5].tolist()))
+        raise ImageError(
+            f"it holds {len(numbers)} labels ({listed}), so it is no mask.", hint="Name a label image *_dseg.nii.gz."
+        )
+    return np.asarray(values != 0)
 
 
 def _curves(names: tuple[str, ...], means: LabelMeans, volume: float, source: str) -> RegionCurves:

@@ -40,7 +40,7 @@ from dlif_core.ingest.bids.vocabulary import KEPT_FIELDS
 from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.tables import is_given, number, read_json, read_number
 from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide, nuclides_of
-from dlif_core.shown import LONGEST_NAME, shortened, shown
+from dlif_core.shown import shortened, shown
 from dlif_core.units import factor
 
 Array = NDArray[np.float64]
@@ -145,11 +145,6 @@ class Sidecar:
     def text(self, name: str) -> str:
         """Return a text field cut to the length of a name, "" if it is absent."""
         return read_text(self.fields, name, self.where)
-
-    def technical(self, name: str) -> str:
-        """Return a text that is only kept for the record; "" if it is absent or no text."""
-        value = self.fields.get(name)
-        return str(value).strip()[:LONGEST_NAME] if is_given(value) else ""
 
     def times(self) -> StatedTimes:
         """Return the times of injection, scan and decay correction; those that can't be read are collected as faults.

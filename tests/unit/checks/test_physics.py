@@ -101,6 +101,11 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "subject of 70 kg",
     ),
     "image in Bq called kBq": (sound(image=image_of(1e3 * TISSUE)), "dose-in-image", "times the injected activity"),
+    "a tenth of the activity in a whole mouse": (
+        replace(small_mouse(10e6), image=replace(image_of(3e4 + 0 * TISSUE), voxel_volume=0.4)),
+        "dose-in-image",
+        "never holds more than 0.066 of the injected activity",
+    ),
     "image in kBq called Bq": (sound(image=image_of(1e-3 * TISSUE)), "uptake-range", "of the whole body is about 1"),
     "regions in kBq called Bq": (
         sound(image=None, blood=(), regions=RegionCurves(("a",), [1e-3 * TISSUE], [np.nan])),
@@ -123,6 +128,7 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "first-blood-sample",
         "at 300 s",
     ),
+    "blood in minutes": (with_blood(time=BLOOD_TIME / 60), "last-blood-sample", "sampled to 60 s only"),
     "metabolites' share": (with_blood(parent_fraction=BLOOD_TIME / 5000), "parent-fraction", "1 − parent fraction"),
     "metabolites' share in percent": (with_blood(parent_fraction=BLOOD_TIME / 50), "parent-fraction", "metabolites"),
     "metabolites' share from .55 on": (
@@ -150,6 +156,11 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "blood-jump",
         "from 600 s to 1200 s plasma rises",
     ),
+    "the second part of a scan in another scale": (
+        sound(image=image_of(TISSUE * np.where(START >= 600, 0.2, 1.0))),
+        "frame-jump",
+        "frames from 9 (600 s) on have 0.2",
+    ),
     "a scale of each frame lost": (
         sound(image=replace(image_of(TISSUE), highest=np.where(TISSUE > 0, 32767.0, 0.0))),
         "same-highest",
@@ -168,6 +179,17 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         ),
         "no-activity",
         "above its noise",
+    ),
+    "lost samples written as zero": (
+        with_blood(plasma=1.1 * BLOOD * (BLOOD_TIME < 1000)),
+        "blood-jump",
+        "plasma falls from 15400 to 0",
+    ),
+    "blood by another clock": (with_blood(time=BLOOD_TIME + 120), "blood-start", "no activity in blood up to 120 s"),
+    "frames by another clock": (
+        sound(timing=FrameTiming(np.append(0, START[1:] + 300), np.append(310, DURATION[1:]))),
+        "blood-start",
+        "no region up to 310 s",
     ),
     "a table of curves in kBq beside its image": (
         sound(regions=RegionCurves(("a", "b"), [1e-3 * TISSUE, 2e-3 * TISSUE], [1.0, 1.0]), blood=()),
@@ -207,7 +229,9 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
     "without image": lambda: sound(image=None),
     "without dose and weight": lambda: with_acquisition(injected_activity=None, body_weight=None),
     "a mouse": lambda: small_mouse(10e6),
-    "the lightest mouse and a high dose": lambda: small_mouse(40e6, 0.009),
+    "the lightest mouse and a high dose": lambda: replace(
+        small_mouse(40e6, 0.009), image=replace(image_of(60 * TISSUE), voxel_volume=0.2)
+    ),
     "water, 2 min": lambda: sound(
         timing=FrameTiming(np.arange(12) * 10.0, np.full(12, 10.0)),
         acquisition=Acquisition("water", HALF_LIVES["O15"], 1e9, 70.0, species="human"),
@@ -278,12 +302,35 @@ SOUND: dict[str, Callable[[], ScanFacts]] = {
             BloodRecording("autosampler", True, BLOOD_TIME[:10], 0.8 * BLOOD[:10]),
         )
     ),
+    "a mouse that lost half of its activity": lambda: replace(
+        small_mouse(10e6), image=replace(image_of(2e5 + 0 * TISSUE + START), voxel_volume=0.4)
+    ),
     "two frames that happen to agree": lambda: sound(
         image=replace(image_of(TISSUE), highest=np.minimum(4.0 * TISSUE, 92e3))
+    ),
+    "a tracer that has washed out after a pause": lambda: sound(
+        timing=FrameTiming(START + np.where(START < 600, 0, 3600), DURATION),
+        image=image_of(TISSUE * np.where(START >= 600, 0.2, 1.0)),
+        blood=(),
     ),
     "a little activity in a large image": lambda: sound(
         image=ImageSummary(64 * 64 * 40, 64.0, 2.0 + 0 * TISSUE, 2e4 + 0 * TISSUE, -400 + 0 * TISSUE, TISSUE),
         regions=RegionCurves(("a",), [TISSUE], [1.0]),
+    ),
+    "water, 90 s": lambda: sound(
+        timing=FrameTiming(np.arange(12) * 7.5, np.full(12, 7.5)),
+        acquisition=Acquisition("water", HALF_LIVES["O15"], 1e9, 70.0, species="human"),
+        blood=(),
+    ),
+    "a rat pup": lambda: replace(
+        small_mouse(1e6, 0.014), acquisition=Acquisition("FDG", F18, 10e6, 0.014, species="rat")
+    ),
+    "blood to a quarter of the scan": lambda: sound(
+        blood=(BloodRecording("manual", True, BLOOD_TIME[:10], BLOOD[:10], 1.1 * BLOOD[:10]),)
+    ),
+    "blood drawn 20 s late": lambda: with_blood(time=BLOOD_TIME + 20),
+    "blood drawn from 5 min on of a slow infusion": lambda: with_blood(
+        time=BLOOD_TIME[:9] * 12, whole_blood=1e3 * np.arange(9), plasma=1.1e3 * np.arange(9), parent_fraction=None
     ),
     "venous blood in another unit": lambda: sound(blood=(BloodRecording("venous", False, BLOOD_TIME, 1e-3 * BLOOD),)),
     "a refused recording": lambda: sound(blood=(BloodRecording("manual", True, np.empty(0), refused="no unit"),)),

@@ -129,6 +129,24 @@ class TestListing:
         (root / "._sub-02" / "pet").mkdir(parents=True)
         assert scans(root) == before
 
+    def test_an_empty_folder_of_a_subject_is_told(self, root: Path) -> None:
+        (root / "sub-05").mkdir()
+        found = scans(root)
+        refusal(found["sub-05"], "sub-05", "the folder is empty", "Fetch or restore")
+        assert sound(found) == set(found) - {"sub-05"}
+
+    @pytest.mark.parametrize("folder", ["sub-05", "sub-05/ses-a"])
+    def test_an_image_outside_of_a_folder_pet_is_told(self, root: Path, folder: str) -> None:
+        write_image(root / folder / "sub-05_pet.nii.gz", voxels())
+        found = scans(root)
+        lost = set(found) - sound(found)
+        assert len(lost) == 1
+        refusal(found[lost.pop()], "outside of a folder pet", "sub-05_pet.nii.gz")
+
+    def test_a_subject_without_pet_is_none(self, root: Path) -> None:
+        write_image(root / "sub-05" / "anat" / "sub-05_T1w.nii.gz", voxels())
+        assert "sub-05" not in scans(root)
+
 
 class TestNames:
     def test_a_scan_in_the_folder_of_another_subject_is_told(self, root: Path) -> None:

@@ -133,6 +133,14 @@ class TestRegions:
         assert ingested.provenance["regions"]["made_from"] == "masks"
         assert ingested.warnings == ()
 
+    def test_a_label_image_is_no_mask(self, tmp_path: Path) -> None:
+        make_dataset(tmp_path)
+        self.write_mask(tmp_path, "desc-brain", LABELS)
+        ingested = ingest(tmp_path)
+        assert ingested.scan.regions.names == ("whole image",)
+        assert any("so it is no mask" in finding.message for finding in ingested.findings)
+        assert any("*_dseg.nii.gz" in finding.remedy for finding in ingested.findings)
+
     def test_masks_may_overlap_and_it_is_told(self, tmp_path: Path) -> None:
         make_dataset(tmp_path)
         self.write_mask(tmp_path, "desc-brain", LABELS > 0)
