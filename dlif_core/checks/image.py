@@ -23,7 +23,7 @@ _NOT_WRAPPED = 0.3
 #: this many times both of its neighbours: a bolus passes, but some of it stays.
 _DIP = 1 / 30
 _SPIKE = 100.0
-#: Share of the highest level above which a frame holds activity.
+#: Share of the highest level above which a frame holds activity; noise alone lies within as much of zero.
 _PRESENT = 0.05
 #: No activity is as high [Bq/mL]: all of a large dose in a drop.
 _HIGHEST = 1e11
@@ -67,17 +67,25 @@ def _no_activity(facts: ScanFacts) -> Iterator[str]:
 
 
 def _jumps(facts: ScanFacts) -> Iterator[str]:
-    yield from _settled_jumps(facts)
     level = levels(facts)
-    other = (facts.timing.start < _SETTLED) | (level <= 0)
-    for frame in np.flatnonzero(other[:-1]):
+    for negative in np.flatnonzero(level < -_PRESENT * level.max()):
+        yield f"the mean of frame {negative + 1} is below zero, {level[negative]:.3g} Bq/mL."
+    factors = dict(_spikes_and_dips(level)) | dict(_settled_jumps(facts))
+    for frame, factor in sorted(factors.items()):
+        yield _jump(facts, frame, factor)
+
+
+def _spikes_and_dips(level: Array) -> Iterator[tuple[int, float]]:
+    """Frames that can't lie between their neighbours at any time, and their factors."""
+    for frame in np.flatnonzero(level[:-1] > -_PRESENT * level.max()):
         beside = level[[near for near in (frame - 1, frame + 1) if near >= 0]]
         dips = len(beside) == 2 and beside.min() > _PRESENT * level.max() and level[frame] < _DIP * beside.min()
         if dips or level[frame] > _SPIKE * beside.max() > 0:
-            yield _jump(facts, int(frame), float(level[frame] / beside.mean()))
+            yield int(frame), float(level[frame] / beside.mean())
 
 
-def _settled_jumps(facts: ScanFacts) -> Iterator[str]:
+def _settled_jumps(facts: ScanFacts) -> Iterator[tuple[int, float]]:
+    """Later frames with another activity than their neighbours let expect, and the factors."""
     level, mid = levels(facts), facts.timing.mid
     settled = np.flatnonzero((facts.timing.start >= _SETTLED) & (level > 0))
     for position in range(1, len(settled)):
@@ -91,7 +99,7 @@ def _settled_jumps(facts: ScanFacts) -> Iterator[str]:
                 continue
         factor = level[frame] / expected
         if not 1 / _JUMP < factor < _JUMP:
-            yield _jump(facts, int(frame), float(factor))
+            yield int(frame), float(factor)
 
 
 def _jump(facts: ScanFacts, frame: int, factor: float) -> str:
@@ -201,8 +209,8 @@ CHECKS = (
         Level.DOUBTFUL,
         Part.SCAN,
         "From 3 min after injection, no frame has more than 2.5 times, or less than 1/2.5 of, the activity that its "
-        "neighbours let expect, nor have all frames from one on; before, none has 100 times that of both, or less than "
-        "1/30 of both.",
+        "neighbours let expect, nor have all frames from one on; at any time, none has 100 times that of both, or less "
+        "than 1/30 of both, or is negative.",
         "Check scale factors and decay correction of these frames, or whether two scans were joined; convert the image "
         "again.",
         _changes,

@@ -38,8 +38,8 @@ def clock_faults(recording: BloodRecording, timing: FrameTiming) -> Iterator[str
             f"{recording.name}: samples from {-time.min():g} s to {_CLOCK:g} s before the injection hold {before:.0%} "
             "of the highest activity; there was none."
         )
-    if time.min() > end:
-        yield f"{recording.name}: the first sample is at {time.min():g} s, after the end of the scan at {end:g} s."
+    if time.min() >= end:
+        yield f"{recording.name}: the first sample is at {time.min():g} s; the scan ends at {end:g} s."
     interval = float(np.median(np.diff(np.unique(time)))) if len(time) > _MANY else np.inf
     if interval < _SHORTEST_INTERVAL:
         yield (

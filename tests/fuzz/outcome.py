@@ -16,10 +16,10 @@ from dlif_core.errors import DlifError
 from dlif_core.store import Marker, Store, open_store
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.plan import make_plan, open_study_store
-from dlif_core.study.products import source_name
 from dlif_core.study.running import run_step, scan_jobs
 from dlif_core.study.states import ScanStatus
-from dlif_core.study.status import study_status
+from dlif_core.study.status import status_of
+from dlif_core.study.step import PlannedStep, State
 
 #: Seconds of the processor, and by the clock, after which a case hangs. Other programs may slow the clock's.
 PROCESSOR, CLOCK = 10.0, 60.0
@@ -117,34 +117,30 @@ def _run(study: Path, outcome: Outcome) -> None:
 
 def _gather(config: StudyConfig, outcome: Outcome) -> None:
     store = open_store(config.output)
-    status = study_status(config)
-    outcome.scans = tuple(state.scan for state in status.scans)
+    plan = make_plan(config, store)
     markers = store.products()
-    for state in status.scans:
+    outcome.scans = tuple(plan.files)
+    for state in status_of(plan, store).scans:
         outcome.told[state.scan] = {finding.message for finding in state.findings}
         if state.status is ScanStatus.EXCLUDED:
             outcome.lost[state.scan, ""] = "; ".join(state.reasons)
             continue
-        prefix = source_name(state.scan).removesuffix("source")
-        own = {name: marker for name, marker in markers.items() if name.startswith(prefix)}
-        _gather_scan(config, state.scan, own, store, outcome)
+        for planned in plan.of_scan(state.scan):
+            _gather_step(planned, markers.get(planned.step.product), store, outcome)
 
 
-def _gather_scan(config: StudyConfig, scan: str, markers: dict[str, Marker], store: Store, outcome: Outcome) -> None:
-    asked = {fit.title for fit in config.kinetics}
-    used = set(config.input_functions)
-    for name, marker in markers.items():
-        *_, kind, title, last = ("", *name.split("/"))
-        if kind.endswith(".zarr") and last in used:
-            outcome.told[scan] |= {f"{last}: {warning}" for warning in marker.warnings}
-        if last != "regions" or title not in asked:
-            continue
-        if marker.status != "success":
-            outcome.lost[scan, title] = marker.reason
-            continue
-        outcome.told[scan] |= set(marker.warnings)
-        for region, value in _values(store, name, marker.content).items():
-            outcome.values[scan, title, region] = value
+def _gather_step(planned: PlannedStep, marker: Marker | None, store: Store, outcome: Outcome) -> None:
+    """What a step has made; what is left of the sound study, and not up to date, is nothing."""
+    step, current = planned.step, planned.state is State.CURRENT and marker is not None
+    if current and marker is not None:
+        outcome.told[step.scan] |= {f"{step.variant}: {warning}" for warning in marker.warnings}
+    if step.stage != "regions":
+        return
+    if current and marker is not None and marker.status == "success":
+        for region, value in _values(store, step.product, marker.content).items():
+            outcome.values[step.scan, step.variant, region] = value
+    else:
+        outcome.lost[step.scan, step.variant] = marker.reason if current and marker else "; ".join(planned.reasons)
 
 
 _READ: dict[tuple[str, str], dict[str, float]] = {}

@@ -168,8 +168,8 @@ def _rows(path: Path) -> tuple[bytes, Rows]:
     return old, rows
 
 
-#: Changes that scale a whole column are told by the size of their factor alone: 60 is that of minutes.
-_TOLD = (column_scaled, shifted)
+#: Columns of times: a factor of 60 is that of minutes, and no length that a scan can have.
+_TIMES = ("time", "frame_start", "frame_end")
 
 
 def _of_table(change: Callable[[random.Random, Rows], str]) -> Mutation:
@@ -177,7 +177,8 @@ def _of_table(change: Callable[[random.Random, Rows], str]) -> Mutation:
         old, rows = _rows(path)
         detail = change(rng, rows)
         path.write_text(_joined(rows, "\t"), encoding="utf-8")
-        return detail, "" if change in _TOLD else table_unseen(old, path.read_bytes())
+        of_times = change in (column_scaled, shifted) and (change is shifted or detail.split()[0] in _TIMES)
+        return detail, "" if of_times else table_unseen(old, path.read_bytes())
 
     return Mutation(f"table: {change.__name__}", "*.tsv", mutate)
 

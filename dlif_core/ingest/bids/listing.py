@@ -17,6 +17,9 @@ _PASSED_OVER = frozenset({"anat", "func", "dwi", "fmap", "perf", "eeg", "meg", "
 #: Files that systems and programs leave beside the data; so are those that begin with a dot.
 _LEFT_BESIDE = frozenset({"thumbs.db", "desktop.ini"})
 
+#: Ends of the names of files that make a scan.
+_HEADS = ("_pet.json", "_pet.nii", "_pet.nii.gz")
+
 #: File by which dlif's own output is known.
 _OUTPUT = "dlif-store.json"
 
@@ -59,6 +62,8 @@ class Listing:
             path = f"{folder}/{name}".lstrip("/")
             if self._is_folder(entry):
                 subfolders += [path] if _is_of_interest(folder, name) else []
+                if folder.startswith("sub-") and name.endswith(_HEADS):
+                    self._add(path, "a folder has the name of a file.", "Put the file itself in its place.")
                 if name != "pet" and _is_of_interest(folder, name.lower()) and name.lower() == "pet":
                     self._add(path, "the name of a folder of PET data is pet, in small letters.", "Rename it.")
             elif self._is_lost_folder(folder, entry, name):

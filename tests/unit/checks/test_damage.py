@@ -25,7 +25,7 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
     "a clock of the day": (
         with_blood(time=BLOOD_TIME + 4000),
         "sample-times",
-        "the first sample is at 4000 s, after the end of the scan at 3600 s",
+        "the first sample is at 4000 s; the scan ends at 3600 s",
     ),
     "an autosampler in minutes": (
         sound(blood=(BloodRecording("autosampler", True, np.arange(300) / 60, np.linspace(9e4, 9e3, 300)),)),
@@ -43,7 +43,9 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
         "frame 2 holds values from 2e+03 to 2e+11 Bq/mL",
     ),
     "a lost scale factor of an early frame": (with_frame(5, 1e-3), "frame-jump", "frame 6 (120 to 180 s) has 0.0009"),
-    "a frame turned negative": (with_frame(9, -0.3), "frame-jump", "frame 10"),
+    "a frame turned negative": (with_frame(9, -0.3), "frame-jump", "the mean of frame 10 is below zero, -2e+03"),
+    "a last frame turned negative": (with_frame(11, -1.0), "frame-jump", "frame 12 is below zero"),
+    "the first late frame in another unit": (with_frame(6, 1e3), "frame-jump", "frame 7 (180 to 300 s)"),
     "an early frame in another unit": (with_frame(3, 1e3), "frame-jump", "frame 4 (40 to 60 s)"),
     "one of two regions in another unit": (
         sound(regions=RegionCurves(("a", "b"), [3e-3 * TISSUE, TISSUE], [1.0, 1.0])),

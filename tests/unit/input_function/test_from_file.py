@@ -230,7 +230,7 @@ class TestSamples:
         assert "before the injection hold 100% of the highest activity" in self.fault(tmp_path, TIME - 600)
 
     def test_a_curve_from_after_the_scan_is_refused(self, tmp_path: Path) -> None:
-        assert "after the end of the scan at 5400 s" in self.fault(tmp_path, TIME + 34200)
+        assert "the first sample is at 34200 s; the scan ends at 5400 s" in self.fault(tmp_path, TIME + 34200)
 
     def test_times_in_another_unit_are_refused(self, tmp_path: Path) -> None:
         assert "60 times as long as the scan" in self.fault(tmp_path, TIME * 60)

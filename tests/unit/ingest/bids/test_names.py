@@ -129,6 +129,20 @@ class TestListing:
         (root / "._sub-02" / "pet").mkdir(parents=True)
         assert scans(root) == before
 
+    @pytest.mark.parametrize("end", ["_pet.json", "_pet.nii"])
+    @pytest.mark.parametrize("link", [False, True])
+    def test_a_folder_in_place_of_a_file_is_told(self, root: Path, end: str, link: bool) -> None:
+        pet = add_subject(root, "sub-05")
+        (other,) = {"_pet.json", "_pet.nii"} - {end}
+        path = pet / f"sub-05{end}"
+        path.unlink()
+        path.symlink_to(pet) if link else path.mkdir()
+        found = scans(root)
+        refusal(found["sub-05"], f"sub-05/pet/sub-05{end}: a folder has the name of a file", "Put the file itself")
+        (pet / f"sub-05{other}").unlink()
+        refusal(scans(root)["sub-05"], "a folder has the name of a file")
+        assert sound(found) == {"sub-01"}
+
     def test_an_empty_folder_of_a_subject_is_told(self, root: Path) -> None:
         (root / "sub-05").mkdir()
         found = scans(root)
