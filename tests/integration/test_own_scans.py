@@ -26,7 +26,7 @@ from flows.cli import app
 pytestmark = pytest.mark.slow
 
 # 9 for calibration, which is just enough for a band, and 9 for training; 3 that can't be used
-SCANS, UNUSABLE = 18, {"sub-m19": "the bolus before it", "sub-m20": "is known for", "sub-m21": "weight is unknown"}
+SCANS, UNUSABLE = 18, {"sub-m19": "the peak was not sampled", "sub-m20": "is known for", "sub-m21": "weight is unknown"}
 TUNING = {"steps": 2, "validate_every": 2, "simulated": {"first": 20_000, "count": 1}}
 
 
