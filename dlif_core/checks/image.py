@@ -9,6 +9,8 @@ import numpy as np
 from dlif_core.checks.check import Check, Level, Part
 from dlif_core.checks.facts import Array, ScanFacts
 
+#: Share of its highest activity that a region holds beside a value that was lost.
+_NOTABLE = 0.1
 #: From this time after injection on [s], activity in the field of view no longer jumps from frame to frame.
 _SETTLED = 180.0
 #: Largest factor between a frame and what its neighbours let expect.
@@ -73,6 +75,17 @@ def _jumps(facts: ScanFacts) -> Iterator[str]:
     factors = dict(_spikes_and_dips(level)) | dict(_settled_jumps(facts))
     for frame, factor in sorted(factors.items()):
         yield _jump(facts, frame, factor)
+    yield from _lost_values(facts)
+
+
+def _lost_values(facts: ScanFacts) -> Iterator[str]:
+    """Regions that are exactly zero in a later frame and hold activity beside it."""
+    for name, curve in zip(facts.regions.names, facts.regions.activity, strict=True):
+        notable = curve > _NOTABLE * curve.max()
+        for frame in np.flatnonzero((curve == 0) & (facts.timing.start >= _SETTLED)):
+            beside = [near for near in (frame - 1, frame + 1) if 0 <= near < len(curve)]
+            if notable[beside].all():
+                yield f"region {name!r} is zero in frame {frame + 1}, but holds activity beside it."
 
 
 def _spikes_and_dips(level: Array) -> Iterator[tuple[int, float]]:

@@ -106,6 +106,10 @@ def _late_jump(name: str, time: Array, value: Array, i: int) -> str:
         return _jumped(name, time[i - 1 : i + 1], "rises", value[i] / value[i - 1])
     if before > _JUMP * after and value[i - 1] > _JUMP * value[i]:
         return _jumped(name, time[i - 1 : i + 1], "falls", value[i - 1] / value[i])
+    beside = min(value[i - 1], value[min(i + 1, len(value) - 1)])
+    if beside > max(_JUMP * value[i], _LOST * value.max()):
+        share = value[i] / beside
+        return f"at {time[i]:g} s {name} is {share:.2g} times what the samples before and after it hold."
     return ""
 
 

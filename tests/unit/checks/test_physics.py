@@ -208,6 +208,16 @@ FAULTS: dict[str, tuple[ScanFacts, str, str]] = {
     ),
     "an image of zeros": (sound(image=image_of(0 * TISSUE)), "no-activity", "no frame has any activity"),
     "a lost scale factor": (with_frame(9, 8.0), "frame-jump", "frame 10"),
+    "a lost value of one region": (
+        sound(regions=RegionCurves(("a", "b"), [TISSUE, TISSUE * (START != 600)], [1.0, 1.0])),
+        "frame-jump",
+        "region 'b' is zero in frame 9",
+    ),
+    "a sample in another unit": (
+        with_blood(plasma=1.1 * BLOOD * np.where(BLOOD_TIME == 1200, 1e-3, 1.0)),
+        "blood-jump",
+        "at 1200 s plasma is 0.00",
+    ),
     "a lost scale factor of the last frame": (with_frame(11, 1 / 8), "frame-jump", "frame 12"),
     "overflow": (
         sound(image=replace(image_of(TISSUE), lowest=np.where(START == 600, -4.0 * TISSUE, 0.0))),
