@@ -24,6 +24,8 @@ _MIXED, _JUMP = 180.0, 30.0
 _NEAR = 30.0
 #: Blood doesn't go from more than this share of its peak to nothing.
 _LOST = 0.02
+#: Share of its peak that blood holds beside a sample in another unit.
+_NOTABLE = 0.05
 
 
 def clock_faults(recording: BloodRecording, timing: FrameTiming) -> Iterator[str]:
@@ -107,7 +109,7 @@ def _late_jump(name: str, time: Array, value: Array, i: int) -> str:
     if before > _JUMP * after and value[i - 1] > _JUMP * value[i]:
         return _jumped(name, time[i - 1 : i + 1], "falls", value[i - 1] / value[i])
     beside = min(value[i - 1], value[min(i + 1, len(value) - 1)])
-    if beside > max(_JUMP * value[i], _LOST * value.max()):
+    if beside > max(_JUMP * value[i], _NOTABLE * value.max()):
         share = value[i] / beside
         return f"at {time[i]:g} s {name} is {share:.2g} times what the samples before and after it hold."
     return ""
