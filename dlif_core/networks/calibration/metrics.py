@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ConfigurationError, CurveError
+from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.networks.prediction.continuous import ContinuousCurve
@@ -45,7 +45,7 @@ def influx_ratios(curve: ContinuousCurve, truth: ContinuousCurve, timing: FrameT
     settings = FitSettings("patlak", t_star=T_STAR, weights="uniform")
     try:
         found, expected = (fit_regions(scan, each, settings)["Ki"].values for each in (own, true))
-    except (ConfigurationError, CurveError):
+    except InputError:
         return {f"Ki {tissue}": math.nan for tissue in KI_TISSUES}
     ratios = np.where(found > 0.0, found / expected, np.nan)
     return {f"Ki {tissue}": float(ratio) for tissue, ratio in zip(KI_TISSUES, ratios, strict=True)}
