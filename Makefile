@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export OMP_NUM_THREADS := 1
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: demo test test-quick check format docs fuzz bench clean
+.PHONY: demo test test-services test-quick check format docs fuzz bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,10 +24,16 @@ demo: $(READY)
 	$(BIN)/dlif run demo/study.yaml
 
 test: $(READY)
-	$(PYTEST) $(PARALLEL) -m "not ci"
+	$(PYTEST) $(PARALLEL) -m "not ci and not platform"
+
+# Real Slurm, S3, PostgreSQL and containers on this machine; packages of the system are installed where that is allowed.
+test-services: $(READY)
+	sh tests/platform/install.sh
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,services]'
+	DLIF_SERVICES=required $(PYTEST) -m platform
 
 test-quick: $(READY)
-	$(PYTEST) $(PARALLEL) -m "not slow and not service"
+	$(PYTEST) $(PARALLEL) -m "not slow and not service and not platform"
 
 # Ten minutes of spoilt studies; `python -m tests.fuzz --seed 2` tries others.
 fuzz: $(READY)

@@ -1,0 +1,25 @@
+"""Real services for tests: each is started by the fixture that gives it, on 127.0.0.1, and stopped by its own pid."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever lies in this folder needs services of the system."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.platform)
+
+
+def require_programs(*names: str) -> None:
+    """Skip a test whose programs are not installed; where services are required, fail."""
+    missing = [name for name in names if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    if missing and os.environ.get("DLIF_SERVICES") == "required":
+        pytest.fail(f"not installed: {', '.join(missing)}; see tests/platform/install.sh")
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
