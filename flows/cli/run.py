@@ -82,7 +82,7 @@ def _checked_shard(shard: str, cluster: str) -> tuple[int, int] | None:
 
 
 def _run_shard(config: StudyConfig, part: tuple[int, int], workers: int) -> None:
-    from dlif_core.compute.cluster import open_pool
+    from dlif_core.compute.pool import open_pool
     from flows.serial import run_shard
 
     with open_pool(workers) as executor:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlif_core.compute.cluster import WORKER_ENVIRONMENT
+from dlif_core.compute.pool import WORKER_ENVIRONMENT
 from dlif_core.compute.memory import project_block
 from dlif_core.kinetics import MODELS, FitContext, VoxelFit, frame_weights
 from dlif_core.store import Fingerprint, create_store
