@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.platform.slurm import slurm, slurm_service  # noqa: F401  fixtures of Slurm
+
 _HERE = Path(__file__).parent
 
 
