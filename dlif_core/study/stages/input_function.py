@@ -66,7 +66,7 @@ def _options_of_scan(config: StudyConfig, files: ScanFiles, method: str) -> Opti
     """Options of a method for one scan: where they name files, those of the scan."""
     from dlif_core.input_function import ScanPlace
 
-    place = ScanPlace(config.data.uri, files.scan_id, files.subject, files.session)
+    place = ScanPlace(config.data.uri, files.scan_id, files.subject, files.session, config.data.links)
     return config.input_functions[method].of_scan(place)
 
 
