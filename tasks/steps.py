@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from dlif_core.storage import is_transient as passes
 from dlif_core.study.job import Job, Outcome
 from dlif_core.study.running import run_step
 from dlif_core.study.stages import STAGES
@@ -19,8 +20,7 @@ _RETRIES = 2
 
 def is_transient(_task: object, _run: TaskRun, state: State[Any]) -> bool:
     """Whether another try may help: connections and storage come back, faulty data and code don't."""
-    fault = state.result(raise_on_failure=False)
-    return isinstance(fault, (ConnectionError, TimeoutError)) or type(fault) is OSError
+    return passes(state.result(raise_on_failure=False))
 
 
 @task(
