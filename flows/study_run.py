@@ -107,7 +107,7 @@ def _run_jobs(
             if len(batch) == len(works):
                 run_batch(batch, _in_flight(client))
             else:
-                _as_subflow(title, batch, _in_flight(client))
+                run_subflow(title, batch, _in_flight(client))
         if with_cohort:
             run_batch([ScanWork("cohort", cohort_jobs(config, plan), progress.advance)], 1)
 
@@ -131,7 +131,7 @@ def run_batch(works: Iterable[ScanWork], in_flight: int) -> None:
     wait_for(futures)
 
 
-def _as_subflow(title: str, works: Sequence[ScanWork], in_flight: int) -> None:
+def run_subflow(title: str, works: Sequence[ScanWork], in_flight: int) -> None:
     """Run a batch as a flow run of its own, below the present one."""
 
     @flow(name="batch", flow_run_name=title, task_runner=RUNNER)
