@@ -12,12 +12,10 @@ def described(text: str, example: str = "") -> Any:
     return Field(json_schema_extra={"description": text} | ({"examples": [example]} if example else {}))
 
 
+Count = Annotated[int, Field(ge=1)]
 StudyPath = Annotated[str, described("Path of the study file, as the worker sees it.", "/data/mice/study.yaml")]
 ClusterName = Annotated[
     str,
     described("Where the work is done: local, the name of a profile in deployments/clusters, or tcp://host:8786."),
 ]
-WorkerCount = Annotated[
-    Annotated[int, Field(ge=1)] | None,
-    described("Worker processes of a local cluster; if left out, one for each core."),
-]
+WorkerCount = Annotated[Count | None, described("Worker processes of a local cluster; if left out, one for each core.")]
