@@ -7,6 +7,7 @@ that a local filesystem has. Credentials and endpoints come from fsspec's own co
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -26,6 +27,9 @@ FSSPEC_OPTIONS = {"use_listings_cache": False}
 
 #: Files that are read or made durable at once.
 _THREADS = 4
+
+#: What a filesystem without hard links says.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class Folder:
@@ -68,6 +72,20 @@ class Folder:
         """Write a file at once: a reader sees the old bytes or the new, never a part."""
         self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
         self.fs.pipe_file(self._at(key), data)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a file unless one is there; of several that try at once, one succeeds.
+
+        Returns
+        -------
+        Whether it was written.
+        """
+        self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
+        try:
+            self.fs.pipe_file(self._at(key), data, mode="create")
+        except FileExistsError:
+            return False
+        return True
 
     def move(self, source: str, target: str) -> None:
         """Move a file to a place that is free, or over another file."""
@@ -139,6 +157,17 @@ class LocalFolder(Folder):
         partial.replace(target)
         _fsync(target.parent)
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a temporary file in the same folder, and link it to its name, which fails if the name is taken."""
+        target = Path(self._at(key))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{uuid.uuid4().hex}")
+        try:
+            partial.write_bytes(data)
+            return _link(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+
     def move(self, source: str, target: str) -> None:
         """Rename a file or a folder to a place that is free, or a file over another."""
         place = Path(self._at(target))
@@ -200,6 +229,32 @@ def file_digest(fs: Any, path: str) -> str:
     """sha256 of one file's bytes."""
     with fs.open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Give a file a second name unless that is taken; whether it has it.
+
+    The number of its names tells: over a network the answer to a request may be lost, and the next one refused.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return source.stat().st_nlink > 1
+    except OSError as fault:
+        if fault.errno not in _NO_LINKS:
+            raise
+        return _create_in_place(source, target)
+    return True
+
+
+def _create_in_place(source: Path, target: Path) -> bool:
+    """Do the same on a filesystem without links; for a moment a reader sees an empty file."""
+    try:
+        with open(target, "xb") as file:
+            file.write(source.read_bytes())
+    except FileExistsError:
+        return False
+    return True
 
 
 def _fsync(path: Path) -> None:
