@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, cast
+from uuid import UUID
 
 import distributed
 from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.futures import wait as wait_for
@@ -20,6 +22,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.urls import url_for
 from rich.text import Text
+from slugify import slugify
 
 from dlif_core.compute.cluster import open_client
 from dlif_core.study.config import StudyConfig, load_study
@@ -76,6 +79,7 @@ def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[J
     config = load_study(study)
     store = open_study_store(config)
     close_killed_runs(store)
+    _tag_run(config)
     store.sweep()
     with recorded_run(store, str(flow_run.flow_name), str(flow_run.id), url_for("flow-run", flow_run.id) or "") as end:
         plan = make_plan(config, store)
@@ -92,6 +96,12 @@ def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[J
         state = study_state(scans, f"{len(touched)} scans worked on;", ANALYSED if wanted is None else READ)
         end.tell(state.name or "", state.message or "")
     return state
+
+
+def _tag_run(config: StudyConfig) -> None:
+    """Tag the run with dlif, for alarms, and with the study. Tags of tasks would cost Prefect two calls for each."""
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(flow_run.id), tags={*flow_run.tags, "dlif", f"study:{slugify(config.name)}"})
 
 
 def _run_jobs(

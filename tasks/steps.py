@@ -22,9 +22,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import task_run
 from prefect.states import Completed, Failed
 
-from dlif_core.study.in_order import run_in_order
 from dlif_core.study.job import Job, Outcome
-from dlif_core.study.running import run_step
+from dlif_core.study.running import run_in_order, run_step
 from dlif_core.study.stages import STAGES, ScanStage
 from dlif_core.study.stages.base import GPU
 from dlif_core.study.step import Step
@@ -92,7 +91,8 @@ def state_of(outcomes: Sequence[Outcome]) -> State[Any]:
             reasons = "; ".join(f"{one.step.title}: {one.reason}" for one in told)
             return Failed(message=reasons) if status == "failed" else Completed(name=status.title(), message=reasons)
     counts = Counter(one.status for one in outcomes)
-    return Completed(message=", ".join(f"{count} steps {status}" for status, count in counts.items()))
+    rest = [f", {count} {status}" for status, count in counts.items() if status != "success"]
+    return Completed(message=f"{counts['success']} steps done{''.join(rest)}")
 
 
 def _is_analysis(outcome: Outcome) -> bool:
