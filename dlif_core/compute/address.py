@@ -95,7 +95,7 @@ def _security(profile: AddressProfile) -> Security:
             tls_ca_file=str(profile.ca_file), tls_client_cert=certificate, tls_client_key=key, require_encryption=True
         )
     security = Security(require_encryption=True)
-    if security.tls_ca_file and security.tls_client_cert:
+    if all(security.get_tls_config_for_role("client").get(part) for part in ("ca_file", "cert")):
         return security
     raise ConfigurationError(
         "there are no credentials for this scheduler.",

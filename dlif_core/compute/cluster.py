@@ -16,7 +16,6 @@ from dlif_core.compute.work import ClusterExecutor, Work
 from dlif_core.errors import ConfigurationError
 
 
-
 class Need(Protocol):
     """What one worker needs for a step."""
 
@@ -29,7 +28,7 @@ class Need(Protocol):
         """Projected peak of a worker, all included."""
 
 
-class StudyClient(distributed.Client):  # type: ignore[misc]  # Dask has no types
+class StudyClient(distributed.Client):
     """A client of Dask whose work ends, with a result or an error that a person understands.
 
     Parameters
@@ -45,7 +44,7 @@ class StudyClient(distributed.Client):  # type: ignore[misc]  # Dask has no type
         self.started = started
         self.work = Work(self)
 
-    def get_executor(self, resources: Mapping[str, float] | None = None, **_options: Any) -> Executor:
+    def executor(self, resources: Mapping[str, float] | None = None) -> Executor:
         """An executor of `concurrent.futures`.
 
         Parameters
@@ -80,6 +79,8 @@ def open_client(cluster: str = "local", workers: int | None = None, need: Need |
     ------
     ConfigurationError
         If there is no such cluster, no scheduler answers, or no worker has as much memory as a step needs.
+    ClusterError
+        At the end of the block, if the cluster was lost within it.
     """
     chosen = chosen_cluster(cluster).with_workers(workers)
     _require_room(need, chosen.profile.worker_memory(), chosen.where)
@@ -88,6 +89,7 @@ def open_client(cluster: str = "local", workers: int | None = None, need: Need |
             _require_room(need, _smallest_memory(client), chosen.where)
         with Watch(client, started, client.work, chosen.profile.give_up_after):
             yield client
+        client.work.require_cluster()
 
 
 def _client(chosen: Chosen, started: Started) -> StudyClient:

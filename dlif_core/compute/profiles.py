@@ -80,7 +80,7 @@ def chosen_cluster(text: str) -> Chosen:
     raise ConfigurationError(
         f"there is no cluster {text!r}.{suggestion(text, known)}",
         where="--cluster",
-        hint=f"Known: {', '.join(known)}. A path of a profile (.yaml) or an address such as tls://host:8786 will do, too.",
+        hint=f"Known: {', '.join(known)}. Or give the path of a profile (.yaml), or an address such as tls://host:8786.",
     )
 
 
@@ -108,9 +108,7 @@ def _from_file(path: Path) -> Chosen:
         raise ConfigurationError("there is no such profile of a cluster.", where=path, hint="Correct the path.")
     content = read_yaml(path)
     if not isinstance(content, dict) or not isinstance(content.get("kind"), str):
-        raise ConfigurationError(
-            f"a profile says its `kind`, one of: {', '.join(KINDS)}.", where=path, hint=_HINT
-        )
+        raise ConfigurationError(f"a profile says its `kind`, one of: {', '.join(KINDS)}.", where=path, hint=_HINT)
     return _checked(content.pop("kind"), content, str(path))
 
 

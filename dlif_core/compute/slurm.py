@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ByteSize, Field
 
-from dlif_core.compute.kind import GPU, Demand, Profile, Seconds, Started
+from dlif_core.compute.kind import GPU, Profile, Seconds, Started
 from dlif_core.compute.pool import WORKER_ENVIRONMENT
 from dlif_core.validation import Section
 

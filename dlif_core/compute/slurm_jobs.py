@@ -27,7 +27,7 @@ _IDLE = 60.0
 _NO_NODE = "Requested node configuration is not available"
 
 
-class _Job(SLURMJob):  # type: ignore[misc]  # dask-jobqueue has no types
+class _Job(SLURMJob):
     """A job of Slurm with its workers."""
 
     async def check(self) -> None:
@@ -41,7 +41,7 @@ class _Job(SLURMJob):  # type: ignore[misc]  # dask-jobqueue has no types
         self.status = Status.closed
 
 
-class JobCluster(SpecCluster):  # type: ignore[misc]  # Dask has no types
+class JobCluster(SpecCluster):
     """One scheduler and jobs of several shapes.
 
     Dask's own ways to scale know one shape of jobs, and replace no job that Slurm cancelled or that never came up. Here
@@ -158,9 +158,14 @@ class JobCluster(SpecCluster):  # type: ignore[misc]  # Dask has no types
             return False
         return now - self._idle_since.setdefault(name, now) > _IDLE
 
+    def _scheduler(self) -> Scheduler:
+        """The scheduler, in this process."""
+        assert isinstance(self.scheduler, Scheduler)
+        return self.scheduler
+
     def _workers_of(self, name: str) -> list[Any]:
         """Workers of a job that the scheduler knows: of one they have its name, of several it begins theirs."""
-        known = self.scheduler.workers.values()
+        known = self._scheduler().workers.values()
         return [worker for worker in known if str(worker.name) == name or str(worker.name).startswith(f"{name}-")]
 
 

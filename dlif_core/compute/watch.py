@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -43,7 +44,8 @@ class Watch:
         self._since: float | None = None
         self._said = False
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch over workers", daemon=True)
+        context = contextvars.copy_context()  # in which a log record finds its flow run
+        self._thread = threading.Thread(target=context.run, args=(self._run,), name="watch over workers", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -95,6 +97,6 @@ def _given_up(lacking: str, seconds: float, why: str) -> ClusterError:
     return ClusterError(
         f"there was no {lacking} for {seconds:.0f} s{why}.",
         where="cluster",
-        hint="Start workers, or correct the profile; finished steps are kept, and `dlif run` resumes. `give_up_after` in "
-        "the profile sets how long to wait.",
+        hint="Start workers, or correct the profile, whose `give_up_after` says how long to wait; finished steps are "
+        "kept, and `dlif run` resumes.",
     )

@@ -59,7 +59,7 @@ class Work:
     def __init__(self, client: distributed.Client) -> None:
         self._client = client
         self._lock = threading.RLock()
-        self._pieces: dict[Piece, distributed.Future] = {}
+        self._pieces: dict[Piece, distributed.Future[Any]] = {}
         self._suspects: deque[Piece] = deque()
         self._on_trial: Piece | None = None
         self._blamed = 0
@@ -75,8 +75,7 @@ class Work:
             If the cluster is lost.
         """
         with self._lock:
-            if self._end is not None:
-                raise self._end
+            self.require_cluster()
             function, *arguments = piece.call
             future = self._client.submit(
                 function, *arguments, pure=False, resources=dict(piece.resources) or None, **piece.keywords
@@ -101,7 +100,18 @@ class Work:
             _fail(piece, fault)
         self._client.cancel(list(left.values()), reason="the cluster was given up")
 
-    def _settle(self, piece: Piece, done: distributed.Future) -> None:
+    def require_cluster(self) -> None:
+        """Raise what `end` was told, if it was.
+
+        Raises
+        ------
+        ClusterError
+            If the cluster is lost.
+        """
+        if self._end is not None:
+            raise self._end
+
+    def _settle(self, piece: Piece, done: distributed.Future[Any]) -> None:
         """What becomes of a piece of work that a worker has done, or will not do."""
         with self._lock:
             if self._pieces.pop(piece, None) is None:
@@ -109,12 +119,13 @@ class Work:
         if done.status == "finished":
             self._finish(piece, done)
         elif done.status == "cancelled":
-            _fail(piece, self._end or _lost())
+            self._end = self._end or _lost()
+            _fail(piece, self._end)
         else:
             self._fault(piece, done)
         self._next_trial()
 
-    def _finish(self, piece: Piece, done: distributed.Future) -> None:
+    def _finish(self, piece: Piece, done: distributed.Future[Any]) -> None:
         try:
             result = done.result()
         except Exception as fault:
@@ -123,7 +134,7 @@ class Work:
             self._acquit(piece)
             _succeed(piece, result)
 
-    def _fault(self, piece: Piece, done: distributed.Future) -> None:
+    def _fault(self, piece: Piece, done: distributed.Future[Any]) -> None:
         fault = done.exception()
         if not isinstance(fault, KilledWorker):
             self._acquit(piece)

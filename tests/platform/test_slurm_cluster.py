@@ -1,4 +1,4 @@
-"""A real Slurm as the cluster of a run: jobs come with the work, are replaced, and the run ends where there are none."""
+"""A real Slurm as the cluster of a run: jobs come with the work and are replaced; without any the run ends."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def where(seconds: float = 0.5) -> tuple[str, int]:
 
 def test_lost_jobs_and_workers_are_replaced(slurm: Slurm, profile: Callable[..., str]) -> None:
     with open_client(profile()) as client:
-        executor = client.get_executor()
+        executor = client.executor()
         first = [executor.submit(where) for _ in range(8)]
         jobs = {job for job, _ in (future.result(60) for future in first)}
         assert len(jobs) == 2
@@ -59,20 +59,22 @@ def test_steps_that_ask_for_a_gpu_go_to_jobs_with_one(slurm: Slurm, profile: Cal
     gpu = {"cores": 1, "memory": "1 GB", "walltime": "20 min", "jobs": 1}
     with open_client(profile(gpu=gpu)) as client:
         assert client.offers() == {"GPU"}
-        with_gpu = client.get_executor(resources={"GPU": 1}).submit(where).result(60)
+        with_gpu = client.executor(resources={"GPU": 1}).submit(where).result(60)
         job = slurm.job(with_gpu[0])
         assert job["JobName"] == "dlif-gpu"
         assert "gres:gpu:1" in job["TresPerNode"]
-        assert slurm.job(client.get_executor().submit(where).result(60)[0])["JobName"].startswith("dlif-")
+        assert slurm.job(client.executor().submit(where).result(60)[0])["JobName"].startswith("dlif-")
 
 
 def test_keys_are_private_and_on_no_command_line(slurm: Slurm, profile: Callable[..., str], tmp_path: Path) -> None:
     with open_client(profile()) as client:
-        job, process = client.get_executor().submit(where).result(60)
+        job, process = client.executor().submit(where).result(60)
         files = list((tmp_path / "shared").glob("keys-*/*"))
         modes = {stat.S_IMODE(path.stat().st_mode) for path in (*files, files[0].parent)}
         content = [path.read_text() for path in files]
-        command = Path(f"/proc/{process}/cmdline").read_text() + slurm.run("scontrol", "write", "batch_script", job, "-")
+        command = Path(f"/proc/{process}/cmdline").read_text() + slurm.run(
+            "scontrol", "write", "batch_script", job, "-"
+        )
     assert len(files) == 3
     assert modes == {0o600, 0o700}
     assert all("BEGIN" in text and text.splitlines()[1] not in command for text in content)
@@ -87,11 +89,11 @@ def test_a_run_without_nodes_says_so_and_ends(
     slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=DRAIN", "Reason=test")
     try:
         with open_client(profile(give_up_after="12 s")) as client, caplog.at_level(logging.WARNING):
-            future = client.get_executor().submit(where)
-            with pytest.raises(ClusterError, match="no worker for 12 s: job .* is PENDING"):
+            future = client.executor().submit(where)
+            with pytest.raises(ClusterError, match=r"no worker for 12 s: job .* is PENDING"):
                 future.result(60)
             with pytest.raises(ClusterError):
-                client.get_executor().submit(where)
+                client.executor().submit(where)
     finally:
         slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=RESUME")
     assert any("no worker for" in record.getMessage() for record in caplog.records)
