@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 #: Resource of workers with a GPU: ``dask worker ADDRESS --resources "GPU=1"``.
 GPU = "GPU"
 
+#: Deaths of its worker that a piece of work outlives on schedulers of ours; a piece that is blamed for more is tried
+#: once again, see `dlif_core.compute.work.Work`.
+ALLOWED_DEATHS = 1
+
 #: Pieces of work that wait or run, by the resource that they ask for; empty where they ask for none.
 Demand = Counter[str]
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import ByteSize, Field
 
 from dlif_core.compute.interrupts import shielded
-from dlif_core.compute.kind import Demand, Profile, Started
+from dlif_core.compute.kind import ALLOWED_DEATHS, Demand, Profile, Started
 from dlif_core.compute.pool import WORKER_ENVIRONMENT
 
 
@@ -55,6 +55,7 @@ class LocalKind:
         import distributed
 
         settings = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()}
+        settings["distributed.scheduler.allowed-failures"] = ALLOWED_DEATHS
         with dask.config.set(settings):
             with shielded():
                 cluster = distributed.LocalCluster(
