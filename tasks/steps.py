@@ -22,6 +22,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import task_run
 from prefect.states import Completed, Failed
 
+from dlif_core.storage import is_transient
 from dlif_core.study.job import Job, Outcome
 from dlif_core.study.running import run_in_order, run_step
 from dlif_core.study.stages import STAGES, ScanStage
@@ -53,11 +54,6 @@ class ScanWork:
         self.title = title
         self.jobs = jobs
         self.tell = tell
-
-
-def is_transient(fault: object) -> bool:
-    """Whether another try may help: connections and storage come back, faulty data and code don't."""
-    return isinstance(fault, (ConnectionError, TimeoutError)) or type(fault) is OSError
 
 
 def _is_retried(_task: object, _run: TaskRun, state: State[Any]) -> bool:
