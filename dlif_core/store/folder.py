@@ -7,6 +7,7 @@ is all that a worker needs.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -18,11 +19,14 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.storage import file_system
+from dlif_core.storage import AnswerLostError, file_system
 from dlif_core.store.layout import MARKER_FILE
 
 #: Files that are read or made durable at once.
 _THREADS = 4
+
+#: What a filesystem without hard links says.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class Folder:
@@ -74,17 +78,20 @@ class Folder:
         key
             Name of the file.
         data
-            Bytes that tell this writer from all others, since it looks for them where an answer was lost.
+            Bytes that tell this writer from all others, since it looks for them where an answer of the storage was
+            lost.
 
         Returns
         -------
         Whether the file is this writer's.
         """
+        self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
         try:
-            self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
             self.fs.pipe_file(self._at(key), data, mode="create")
+        except AnswerLostError:
+            return self.read_all([key]).get(key) == data
         except FileExistsError:
-            return self.read(key) == data
+            return False
         return True
 
     def move(self, source: str, target: str) -> None:
@@ -154,17 +161,13 @@ class LocalFolder(Folder):
         _fsync(target.parent)
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write and fsync a temporary file in the same folder, then link it to its name, which must be free."""
+        """Write a temporary file in the same folder, and link it to its name, which fails if the name is taken."""
         target = Path(self._at(key))
         partial = _partial(target, data)
         try:
-            target.hardlink_to(partial)
-        except FileExistsError:
-            return False
+            return _link(partial, target)
         finally:
-            partial.unlink()
-        _fsync(target.parent)
-        return True
+            partial.unlink(missing_ok=True)
 
     def move(self, source: str, target: str) -> None:
         """Rename a file or a folder to a place that is free, or a file over another."""
@@ -228,6 +231,32 @@ def _partial(target: Path, data: bytes) -> Path:
     partial.write_bytes(data)
     _fsync(partial)
     return partial
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Give a file a second name unless that is taken; whether it has it.
+
+    The number of its names tells: over a network the answer to a request may be lost, and the next one refused.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return source.stat().st_nlink > 1
+    except OSError as fault:
+        if fault.errno not in _NO_LINKS:
+            raise
+        return _create_in_place(source, target)
+    return True
+
+
+def _create_in_place(source: Path, target: Path) -> bool:
+    """Do the same on a filesystem without links; for a moment a reader sees an empty file."""
+    try:
+        with open(target, "xb") as file:
+            file.write(source.read_bytes())
+    except FileExistsError:
+        return False
+    return True
 
 
 def _fsync(path: Path) -> None:
