@@ -107,7 +107,8 @@ class Folder:
     def files(self, key: str) -> list[str]:
         """Names of all files below a key, relative to it, sorted."""
         start = len(self._at(key)) + 1
-        return sorted(path[start:] for path in self.fs.find(self._at(key)))
+        names = (path[start:] for path in self.fs.find(self._at(key)))
+        return sorted(name for name in names if name and not name.endswith("/"))  # some stores keep emptied folders
 
     def folders(self, key: str) -> list[str]:
         """Names of the folders directly in a key, sorted."""
