@@ -15,6 +15,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dlif_core.errors import InputError, MissingInputError
+from dlif_core.validation import require_no_credentials
 
 #: What to do about a file that is not there, or that is only a pointer to its content.
 FETCH_AGAIN = "Fetch it again; datasets cloned with git hold pointers until `git annex get` or `git lfs pull`."
@@ -47,6 +48,7 @@ def file_system_of(uri: str) -> tuple[Any, str]:
         raise InputError("an address can't hold the character NUL.", where=repr(uri)[:80], hint="Correct the address.")
     if "://" not in uri:
         return LocalFileSystem(), os.path.join(os.getcwd(), os.path.expanduser(uri))
+    require_no_credentials(uri)
     try:
         file_system, path = fsspec.url_to_fs(uri)
     except (ValueError, ImportError) as error:

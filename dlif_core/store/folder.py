@@ -20,6 +20,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dlif_core.store.layout import MARKER_FILE
+from dlif_core.validation import require_no_credentials
 
 #: Other processes write to the same store, so nothing may remember a listing.
 FSSPEC_OPTIONS = {"use_listings_cache": False}
@@ -191,6 +192,7 @@ def open_folder(uri: str) -> Folder:
 def file_system(uri: str) -> tuple[Any, str]:
     """The fsspec filesystem of a URI and the path there; a text without ``://`` is a local path, whatever it holds."""
     if "://" in uri:
+        require_no_credentials(uri)
         fs, path = fsspec.url_to_fs(uri, **FSSPEC_OPTIONS)
         return fs, str(path)
     return LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))

@@ -28,7 +28,7 @@ from dlif_core.kinetics import FitSettings, Model
 from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
 from dlif_core.store.layout import LETTERS, is_part
-from dlif_core.validation import Section, unknown_key, validated, validated_each
+from dlif_core.validation import Section, require_no_credentials, unknown_key, validated, validated_each
 from dlif_core.yaml_files import read_yaml
 
 _SETTINGS = tuple(field.name for field in fields(FitSettings))
@@ -312,6 +312,7 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file is missing, is not YAML, or has an unknown key or a wrong value; all faults are named at once,
         an unknown key with the nearest valid one.
     """
+    require_no_credentials(str(path))
     path = Path(path)
     if not path.is_file():
         raise ConfigurationError("there is no such study file.", where=path, hint="`dlif init` writes one.")

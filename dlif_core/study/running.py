@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 
 from dlif_core.checks.metadata import findings_of
 from dlif_core.errors import InputError
+from dlif_core.foreign_faults import clean, without_contents
 from dlif_core.store import open_store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob, CohortScan, Job, Outcome, ScanJob
@@ -57,7 +58,7 @@ def run_step(job: Job, executor: Executor) -> Outcome:
     for name in _read_by(job):
         job.store.require_whole(name)
     try:
-        with job.store.blaming(job.step.upstream):
+        with without_contents(), job.store.blaming(job.step.upstream):
             STAGES[job.step.stage].run(job, executor)
     except InputError as fault:
         return _refuse(job, fault, time.perf_counter() - started)
@@ -91,6 +92,7 @@ def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:
 
 def record_failure(job: Job, fault: BaseException) -> Outcome:
     """Keep why a step failed, so that ``dlif status`` can tell; the step stays to be run."""
+    clean(fault)
     reason = f"{type(fault).__name__}: {fault}"
     staging = job.store.stage(failure_name(job.step.product))
     staging.publish(job.step.fingerprint, status="failed", reason=reason)
