@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError
-from dlif_core.masking import holds_credentials
 from dlif_core.registry import suggestion
 
 Kind = TypeVar("Kind")
@@ -131,44 +131,6 @@ def validated(kind: type[Kind], content: Any, *, where: object, hint: str) -> Ki
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as faults:
         raise ConfigurationError(_explanation(faults, content), where=where, hint=hint) from faults
-
-
-def require_no_credentials(content: Any, where: object = "") -> None:
-    """Refuse an address that names a password, key or token: settings are kept in results and shown to many.
-
-    Parameters
-    ----------
-    content
-        An address, or settings of which any text may be one.
-    where
-        File or setting that holds them, for the message; left out, the address without its credentials.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is such an address.
-    """
-    for place, text in _texts(content):
-        if holds_credentials(text):
-            raise ConfigurationError(
-                f"{place}: the address holds credentials.".removeprefix(": "), where=where or text, hint=_KEEP_APART
-            )
-
-
-_KEEP_APART = (
-    "Take them out of it, and give them in the environment (for s3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-    "FSSPEC_S3_KEY and FSSPEC_S3_SECRET) or in a file of credentials (~/.aws/credentials, ~/.netrc)."
-)
-
-
-def _texts(content: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in plain values with its place."""
-    if isinstance(content, str):
-        yield place, content
-    elif isinstance(content, Mapping | list | tuple):
-        inner = content.items() if isinstance(content, Mapping) else enumerate(content)
-        for key, value in inner:
-            yield from _texts(value, f"{place}.{key}".lstrip("."))
 
 
 def _explanation(faults: ValidationError, content: Any) -> str:

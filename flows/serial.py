@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.job import Job, Outcome
+from dlif_core.study.job import Outcome
 from dlif_core.study.plan import make_plan, open_study_store
-from dlif_core.study.running import cohort_jobs, record_failure, run_step, scan_jobs
+from dlif_core.study.running import cohort_jobs, run_in_order, run_step, scan_jobs
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -40,27 +40,8 @@ def run_shard(config: StudyConfig, executor: Executor, index: int = 0, count: in
     """
     plan = make_plan(config, open_study_store(config))
     mine = set(list(plan.files)[index::count])
-    outcomes = list(_run_in_order((job for job in scan_jobs(config, plan) if job.step.scan in mine), executor))
+    run = partial(run_step, executor=executor)
+    outcomes = list(run_in_order((job for job in scan_jobs(config, plan) if job.step.scan in mine), run))
     if count == 1:
-        outcomes += [_run(job, executor) for job in cohort_jobs(config, plan)]
+        outcomes += run_in_order(cohort_jobs(config, plan), run)
     return outcomes
-
-
-def _run_in_order(jobs: Iterable[Job], executor: Executor) -> Iterator[Outcome]:
-    failed: set[str] = set()
-    for job in jobs:
-        if failed.intersection(job.step.upstream):
-            failed.add(job.step.product)
-            yield Outcome(job.step, "blocked", "a step that it needs failed")
-            continue
-        outcome = _run(job, executor)
-        if outcome.status == "failed":
-            failed.add(job.step.product)
-        yield outcome
-
-
-def _run(job: Job, executor: Executor) -> Outcome:
-    try:
-        return run_step(job, executor)
-    except Exception as fault:
-        return record_failure(job, fault)

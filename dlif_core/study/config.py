@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from dlif_core.checks import require_doubts
+from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
@@ -28,7 +29,7 @@ from dlif_core.kinetics import FitSettings, Model
 from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
 from dlif_core.store.layout import LETTERS, is_part
-from dlif_core.validation import Section, require_no_credentials, unknown_key, validated, validated_each
+from dlif_core.validation import Section, unknown_key, validated, validated_each
 from dlif_core.yaml_files import read_yaml
 
 _SETTINGS = tuple(field.name for field in fields(FitSettings))
