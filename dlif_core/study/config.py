@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from dlif_core.checks import require_doubts
+from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
@@ -312,6 +313,7 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file is missing, is not YAML, or has an unknown key or a wrong value; all faults are named at once,
         an unknown key with the nearest valid one.
     """
+    require_no_credentials(str(path))
     path = Path(path)
     if not path.is_file():
         raise ConfigurationError("there is no such study file.", where=path, hint="`dlif init` writes one.")
