@@ -156,6 +156,14 @@ class StoreError(DlifError):
     exit_code = ExitCode.STORE
 
 
+class StorageError(StoreError):
+    """The storage refuses what is asked of it: credentials, bucket, space. It is no fault of the data."""
+
+
+class StorageSilentError(StorageError):
+    """The storage did not answer in the time set; another try may help."""
+
+
 class ProductMissingError(StoreError, FileNotFoundError):
     """A product was never committed."""
 

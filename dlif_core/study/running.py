@@ -8,6 +8,7 @@ item by item.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -25,6 +26,10 @@ from dlif_core.study.products import failure_name
 from dlif_core.study.stages import STAGES, Shares, Stage
 from dlif_core.study.status import results, status_of
 from dlif_core.study.step import Plan
+
+_log = logging.getLogger(__name__)
+
+_LEVELS = {"failed": logging.ERROR, "excluded": logging.WARNING, "blocked": logging.DEBUG}
 
 
 def scan_jobs(config: StudyConfig, plan: Plan) -> list[ScanJob]:
@@ -44,8 +49,12 @@ def cohort_jobs(config: StudyConfig, plan: Plan) -> list[CohortJob]:
     return [CohortJob(config, planned.step, scans, sound) for planned in now.steps if not planned.step.scan]
 
 
-def run_in_order(jobs: Iterable[Job], run: Callable[[Any], Outcome]) -> Iterator[Outcome]:
+def run_in_order(
+    jobs: Iterable[Job], run: Callable[[Any], Outcome], *, is_retried: Callable[[Exception], bool] | None = None
+) -> Iterator[Outcome]:
     """Run steps one after the other; one that fails is recorded, and what needs it is blocked.
+
+    Every step that was run leaves a line in the log.
 
     Parameters
     ----------
@@ -53,6 +62,8 @@ def run_in_order(jobs: Iterable[Job], run: Callable[[Any], Outcome]) -> Iterator
         Steps of one scan or of many, or of the cohort; each after those that it reads.
     run
         Runs one step: `run_step` with an executor, for example.
+    is_retried
+        Whether a fault is raised, because the caller tries the steps again. Any other is recorded.
 
     Yields
     ------
@@ -64,17 +75,29 @@ def run_in_order(jobs: Iterable[Job], run: Callable[[Any], Outcome]) -> Iterator
             lost.add(job.step.product)
             yield Outcome(job.step, "blocked", "a step that it needs failed")
             continue
-        outcome = _run_or_record(job, run)
+        outcome = _run_or_record(job, run, is_retried)
         if outcome.status == "failed":
             lost.add(job.step.product)
         yield outcome
 
 
-def _run_or_record(job: Job, run: Callable[[Any], Outcome]) -> Outcome:
+def _run_or_record(job: Job, run: Callable[[Any], Outcome], is_retried: Callable[[Exception], bool] | None) -> Outcome:
+    started = time.perf_counter()
     try:
-        return run(job)
+        outcome = run(job)
     except Exception as fault:
-        return record_failure(job, fault)
+        if is_retried is not None and is_retried(fault):
+            _log.warning("%s: %s: %s; it is tried again", job.step.title, type(fault).__name__, fault)
+            raise
+        outcome = record_failure(job, fault)
+    _tell(outcome, time.perf_counter() - started)
+    return outcome
+
+
+def _tell(outcome: Outcome, seconds: float) -> None:
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    level = _LEVELS.get(outcome.status, logging.INFO)
+    _log.log(level, "%s: %s in %.1f s%s", outcome.step.title, outcome.status, seconds, reason)
 
 
 def run_step(job: Job, executor: Executor) -> Outcome:

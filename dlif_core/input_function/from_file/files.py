@@ -59,10 +59,10 @@ def matches(path: str) -> list[str]:
     ConfigurationError
         If the path is a URL of a kind that nothing here can read.
     """
-    import fsspec
+    from dlif_core.storage import file_system
 
     try:
-        system, inside = fsspec.url_to_fs(path)
+        system, inside = file_system(path)
     except (ValueError, ImportError) as fault:
         raise ConfigurationError(f"{fault}.", where=path, hint="Correct `path` of from-file.") from fault
     found = [inside] if system.isfile(inside) else [name for name in system.glob(inside) if system.isfile(name)]
@@ -149,9 +149,9 @@ def read_bytes(uri: str) -> bytes:
     InputError
         If it is too large, no file, or can't be read.
     """
-    import fsspec
+    from dlif_core.storage import file_system
 
-    system, path = fsspec.url_to_fs(uri)
+    system, path = file_system(uri)
     try:
         info: dict[str, Any] = system.info(path)
         if info["type"] not in ("file", "link") or not system.isfile(path):
