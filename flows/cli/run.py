@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from dlif_core.study.step import Plan
 
 _WHERE = "Where the work is done"
-_LOCAL = "local"
+#: The cluster that the study names.
+_OF_THE_STUDY = ""
 
 
 def run(
@@ -23,11 +24,12 @@ def run(
     cluster: Annotated[
         str,
         typer.Option(
-            help="local for this machine, or the address of a Dask scheduler such as tcp://host:8786.",
+            help="local for this machine, name or file (.yaml) of a profile, or address of a Dask scheduler; if left "
+            "out, as the study says.",
             metavar="CLUSTER",
             rich_help_panel=_WHERE,
         ),
-    ] = _LOCAL,
+    ] = _OF_THE_STUDY,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -74,7 +76,7 @@ def _checked_shard(shard: str, cluster: str) -> tuple[int, int] | None:
 
     if not shard:
         return None
-    if cluster != _LOCAL:
+    if cluster:
         raise ConfigurationError(
             "a shard is run on this machine, not on a cluster.", where="--shard", hint="Leave out --cluster."
         )
@@ -82,7 +84,7 @@ def _checked_shard(shard: str, cluster: str) -> tuple[int, int] | None:
 
 
 def _run_shard(config: StudyConfig, part: tuple[int, int], workers: int) -> None:
-    from dlif_core.compute.cluster import open_pool
+    from dlif_core.compute.pool import open_pool
     from flows.serial import run_shard
 
     with open_pool(workers) as executor:
