@@ -156,6 +156,10 @@ class StoreError(DlifError):
     exit_code = ExitCode.STORE
 
 
+class StoreBusyError(StoreError):
+    """Another run works on this part of the store."""
+
+
 class ProductMissingError(StoreError, FileNotFoundError):
     """A product was never committed."""
 

@@ -21,6 +21,7 @@ from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.job import CohortJob, Job, Outcome, ScanJob
 from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.running import cohort_jobs, record_failure, scan_jobs
+from dlif_core.study.sharing import claimed_part
 from dlif_core.study.stages import STAGES
 from dlif_core.study.status import study_status
 from dlif_core.study.step import Plan, Step
@@ -59,9 +60,14 @@ def cohort(study: str, cluster: str = "local", workers: int | None = None) -> li
     plan = make_plan(config, store)
     if not plan.to_run:
         return []
-    with open_client(cluster, workers), stage_progress(config, plan.to_run) as progress:
-        outcomes = list(_run_scans(config, plan, progress))
-        outcomes += [_run_cohort(job, progress) for job in cohort_jobs(config, plan)]
+    with (
+        stage_progress(config, plan.to_run) as progress,
+        claimed_part(plan, store, progress.tell) as part,
+        open_client(cluster, workers),
+    ):
+        outcomes = list(_run_scans(config, part.plan, progress))
+        with part.cohort() as wanted:
+            outcomes += [_run_cohort(job, progress) for job in cohort_jobs(config, plan)] if wanted else []
     _publish_summary(config)
     return [f"{outcome.step.title}: {outcome.status}" for outcome in outcomes]
 
@@ -124,6 +130,10 @@ class StageProgress:
         if outcome.status in ("excluded", "failed"):
             said = f" {outcome.step.title}: {outcome.reason}"
             self._bars.write(Text.assemble((outcome.status, "yellow"), said))
+
+    def tell(self, line: str) -> None:
+        """Show a line in the terminal."""
+        self._bars.write(Text(line))
 
 
 @contextmanager

@@ -1,15 +1,42 @@
-"""A study without Prefect: for one task of a Slurm array, or where no server may run."""
+"""A study without Prefect and Dask: one task of a job array, or where no server may run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+import zlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
 
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import ConfigurationError, DlifError
+from dlif_core.store import Claims, Store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import Job, Outcome
-from dlif_core.study.plan import make_plan, open_study_store
+from dlif_core.study.plan import assess, make_plan, open_study_store
 from dlif_core.study.running import cohort_jobs, record_failure, run_step, scan_jobs
+from dlif_core.study.sharing import claim_name, claimed_cohort, claimed_part, drawn
+from dlif_core.study.status import StudyStatus, status_of
+from dlif_core.study.step import Plan, State
+
+#: Called with what became of a step and how long it took [s].
+Report = Callable[[Outcome, float], None]
+
+#: Whether a scan is still this run's.
+StillMine = Callable[[], bool]
+
+#: Waits before a step is tried again whose worker was killed or whose storage did not answer [s].
+_PAUSES_S = (2.0, 10.0, 30.0, 60.0)
+_KILLS = 3
+
+_LACKS = "a step that it needs failed"
+_TAKEN_OVER = "another run took the scan over, because this one gave no sign of life"
+
+
+def _silent(_outcome: Outcome, _seconds: float) -> None:
+    """Tell nobody."""
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -26,7 +53,15 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(part) - 1, int(count)
 
 
-def run_shard(config: StudyConfig, executor: Executor, index: int = 0, count: int = 1) -> list[Outcome]:
+def run_shard(
+    config: StudyConfig,
+    executor: Executor,
+    index: int = 0,
+    count: int = 1,
+    *,
+    report: Report = _silent,
+    tell: Callable[[str], None] = print,
+) -> list[Outcome]:
     """Run every `count`-th scan, beginning with scan `index`; a single shard also makes the cohort's product.
 
     Parameters
@@ -37,30 +72,147 @@ def run_shard(config: StudyConfig, executor: Executor, index: int = 0, count: in
         Where the work is done.
     index, count
         Which part of the scans.
+    report, tell
+        Called with every step that ends, and with lines for people.
+
+    Raises
+    ------
+    StoreBusyError
+        If other runs work on all scans of this part.
     """
-    plan = make_plan(config, open_study_store(config))
-    mine = set(list(plan.files)[index::count])
-    outcomes = list(_run_in_order((job for job in scan_jobs(config, plan) if job.step.scan in mine), executor))
-    if count == 1:
-        outcomes += [_run(job, executor) for job in cohort_jobs(config, plan)]
+    store = open_study_store(config)
+    plan = make_plan(config, store)
+    outcomes: list[Outcome] = []
+    with claimed_part(_part_of(plan, index, count), store, tell) as part:
+        for scan, jobs in _by_scan(config, part.plan).items():
+            outcomes += _run_scan(jobs, executor, report, partial(part.has, scan))
+            part.give_back(scan)
+        if count == 1:
+            with part.cohort() as wanted:
+                outcomes += _make_cohort(config, plan, executor, report) if wanted else []
     return outcomes
 
 
-def _run_in_order(jobs: Iterable[Job], executor: Executor) -> Iterator[Outcome]:
-    failed: set[str] = set()
+def _part_of(plan: Plan, index: int, count: int) -> Plan:
+    mine = {*list(plan.files)[index::count], *([""] if count == 1 else [])}
+    return replace(plan, steps=tuple(one for one in plan.steps if one.state is not State.RUN or one.step.scan in mine))
+
+
+def draw_scans(
+    config: StudyConfig, executor: Executor, *, report: Report = _silent, tell: Callable[[str], None] = print
+) -> StudyStatus:
+    """Work on scans that no other run works on, one after the other, until none is left.
+
+    Returns
+    -------
+    The status of the scans that this run worked on.
+    """
+    store = open_study_store(config)
+    plan = make_plan(config, store)
+    jobs = _by_scan(config, plan)
+    mine: list[str] = []
+    with Claims(store.folder) as claims:
+        for scan in drawn(claims, _from_somewhere(list(jobs)), tell):
+            outcomes = _run_scan(jobs[scan], executor, report, partial(claims.has, claim_name(scan)))
+            mine += [scan] if outcomes else []
+    return status_of(_as_it_stands(config, plan, store, mine), store)
+
+
+def _make_cohort(config: StudyConfig, plan: Plan, executor: Executor, report: Report) -> list[Outcome]:
+    return [outcome for job in cohort_jobs(config, plan) for outcome in _run_scan([job], executor, report)]
+
+
+def run_cohort_only(config: StudyConfig, executor: Executor, *, report: Report = _silent) -> list[Outcome]:
+    """Make the product of the cohort of all scans as they stand, and nothing else.
+
+    Raises
+    ------
+    StoreBusyError
+        If another run is making it.
+    """
+    store = open_study_store(config)
+    with claimed_cohort(store):
+        return _make_cohort(config, make_plan(config, store), executor, report)
+
+
+def _by_scan(config: StudyConfig, plan: Plan) -> dict[str, list[Job]]:
+    return {scan: list(jobs) for scan, jobs in groupby(scan_jobs(config, plan), lambda job: job.step.scan)}
+
+
+def _from_somewhere(scans: Sequence[str]) -> list[str]:
+    """The scans from another one on in each process, so that runs that begin together don't try the same ones."""
+    first = zlib.crc32(repr(time.time_ns()).encode()) % max(len(scans), 1)
+    return [*scans[first:], *scans[:first]]
+
+
+def _as_it_stands(config: StudyConfig, plan: Plan, store: Store, scans: Sequence[str]) -> Plan:
+    """The plan of some scans, looked at again."""
+    files = {scan: plan.files[scan] for scan in plan.files if scan in set(scans)}
+    return assess(config, files, [one.step for one in plan.steps if one.step.scan in files], store)
+
+
+def _run_scan(
+    jobs: Sequence[Job], executor: Executor, report: Report, still_mine: StillMine = lambda: True
+) -> list[Outcome]:
+    """Run the steps of one scan that nobody has done meanwhile."""
+    outcomes: list[Outcome] = []
+    lost: set[str] = set()
     for job in jobs:
-        if failed.intersection(job.step.upstream):
-            failed.add(job.step.product)
-            yield Outcome(job.step, "blocked", "a step that it needs failed")
+        if _is_done(job):
             continue
-        outcome = _run(job, executor)
-        if outcome.status == "failed":
-            failed.add(job.step.product)
-        yield outcome
+        began = time.perf_counter()
+        blocked = bool(lost.intersection(job.step.upstream))
+        outcome = Outcome(job.step, "blocked", _LACKS) if blocked else _run(job, executor, still_mine)
+        if blocked or outcome.status == "failed" or outcome.reason == _TAKEN_OVER:
+            lost.add(job.step.product)
+        report(outcome, time.perf_counter() - began)
+        outcomes.append(outcome)
+    return outcomes
 
 
-def _run(job: Job, executor: Executor) -> Outcome:
-    try:
-        return run_step(job, executor)
-    except Exception as fault:
-        return record_failure(job, fault)
+def _is_done(job: Job) -> bool:
+    marker = job.store.marker(job.step.product)
+    return marker is not None and marker.fingerprint == job.step.fingerprint.digest
+
+
+def _run(job: Job, executor: Executor, still_mine: StillMine) -> Outcome:
+    """Run a step, again after faults that may pass; any other is recorded as the reason why it failed."""
+    kills = 0
+    pauses = iter(_PAUSES_S)
+    while still_mine():
+        try:
+            return run_step(job, executor)
+        except BrokenProcessPool:
+            kills += 1
+            if kills == _KILLS:
+                return record_failure(job, _killed(job))
+        except Exception as fault:
+            pause = next(pauses, None) if _may_pass(fault) else None
+            if pause is None and still_mine():
+                return record_failure(job, fault)
+            time.sleep(pause or 0.0)
+    return Outcome(job.step, "blocked", _TAKEN_OVER)
+
+
+def _may_pass(fault: Exception) -> bool:
+    return isinstance(fault, (ConnectionError, TimeoutError)) or type(fault) is OSError
+
+
+def _killed(job: Job) -> DlifError:
+    return DlifError(
+        f"its worker process was killed {_KILLS} times, as a system does that runs out of memory.",
+        where=job.step.title,
+        hint="Ask for more memory, or fewer workers.",
+    )
+
+
+def lines(tell: Callable[[str], None]) -> Report:
+    """A report in lines: time, scan, stage, what became of it, seconds, and the reason where there is one."""
+
+    def report(outcome: Outcome, seconds: float) -> None:
+        step = outcome.step
+        name = " ".join(filter(None, (step.scan or "-", step.stage, step.variant)))
+        reason = f"  {outcome.reason}" if outcome.reason else ""
+        tell(f"{time.strftime('%Y-%m-%dT%H:%M:%S')}  {name}  {outcome.status}  {seconds:.1f} s{reason}")
+
+    return report
