@@ -160,6 +160,14 @@ class StoreBusyError(StoreError):
     """Another run works on this part of the store."""
 
 
+class StorageError(StoreError):
+    """The storage refuses what is asked of it: credentials, bucket, space. It is no fault of the data."""
+
+
+class StorageSilentError(StorageError):
+    """The storage did not answer in the time set; another try may help."""
+
+
 class ProductMissingError(StoreError, FileNotFoundError):
     """A product was never committed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -12,31 +13,26 @@ from functools import partial
 from itertools import groupby
 
 from dlif_core.errors import ConfigurationError, DlifError
+from dlif_core.storage import is_transient
 from dlif_core.store import Claims, Store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import Job, Outcome
 from dlif_core.study.plan import assess, make_plan, open_study_store
-from dlif_core.study.running import cohort_jobs, record_failure, run_step, scan_jobs
+from dlif_core.study.running import cohort_jobs, run_in_order, run_step, scan_jobs
 from dlif_core.study.sharing import claim_name, claimed_cohort, claimed_part, drawn
 from dlif_core.study.status import StudyStatus, status_of
 from dlif_core.study.step import Plan, State
 
-#: Called with what became of a step and how long it took [s].
-Report = Callable[[Outcome, float], None]
+_log = logging.getLogger("dlif_core.study.serial")
 
 #: Whether a scan is still this run's.
 StillMine = Callable[[], bool]
 
-#: Waits before a step is tried again whose worker was killed or whose storage did not answer [s].
+#: Waits before a step is tried again whose storage did not answer [s], and how often one whose worker was killed.
 _PAUSES_S = (2.0, 10.0, 30.0, 60.0)
 _KILLS = 3
 
-_LACKS = "a step that it needs failed"
 _TAKEN_OVER = "another run took the scan over, because this one gave no sign of life"
-
-
-def _silent(_outcome: Outcome, _seconds: float) -> None:
-    """Tell nobody."""
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -53,16 +49,10 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(part) - 1, int(count)
 
 
-def run_shard(
-    config: StudyConfig,
-    executor: Executor,
-    index: int = 0,
-    count: int = 1,
-    *,
-    report: Report = _silent,
-    tell: Callable[[str], None] = print,
-) -> list[Outcome]:
+def run_shard(config: StudyConfig, executor: Executor, index: int = 0, count: int = 1) -> list[Outcome]:
     """Run every `count`-th scan, beginning with scan `index`; a single shard also makes the cohort's product.
+
+    Every step that ends leaves a line in the log.
 
     Parameters
     ----------
@@ -72,8 +62,6 @@ def run_shard(
         Where the work is done.
     index, count
         Which part of the scans.
-    report, tell
-        Called with every step that ends, and with lines for people.
 
     Raises
     ------
@@ -83,13 +71,13 @@ def run_shard(
     store = open_study_store(config)
     plan = make_plan(config, store)
     outcomes: list[Outcome] = []
-    with claimed_part(_part_of(plan, index, count), store, tell) as part:
+    with claimed_part(_part_of(plan, index, count), store, _log.warning) as part:
         for scan, jobs in _by_scan(config, part.plan).items():
-            outcomes += _run_scan(jobs, executor, report, partial(part.has, scan))
+            outcomes += _run_scan(jobs, executor, partial(part.has, scan))
             part.give_back(scan)
         if count == 1:
-            with part.cohort() as wanted:
-                outcomes += _make_cohort(config, plan, executor, report) if wanted else []
+            with part.cohort() as is_ours:
+                outcomes += _run_scan(cohort_jobs(config, plan), executor) if is_ours else []
     return outcomes
 
 
@@ -98,9 +86,7 @@ def _part_of(plan: Plan, index: int, count: int) -> Plan:
     return replace(plan, steps=tuple(one for one in plan.steps if one.state is not State.RUN or one.step.scan in mine))
 
 
-def draw_scans(
-    config: StudyConfig, executor: Executor, *, report: Report = _silent, tell: Callable[[str], None] = print
-) -> StudyStatus:
+def draw_scans(config: StudyConfig, executor: Executor) -> StudyStatus:
     """Work on scans that no other run works on, one after the other, until none is left.
 
     Returns
@@ -112,17 +98,13 @@ def draw_scans(
     jobs = _by_scan(config, plan)
     mine: list[str] = []
     with Claims(store.folder) as claims:
-        for scan in drawn(claims, _from_somewhere(list(jobs)), tell):
-            outcomes = _run_scan(jobs[scan], executor, report, partial(claims.has, claim_name(scan)))
+        for scan in drawn(claims, _from_somewhere(list(jobs)), _log.warning):
+            outcomes = _run_scan(jobs[scan], executor, partial(claims.has, claim_name(scan)))
             mine += [scan] if outcomes else []
     return status_of(_as_it_stands(config, plan, store, mine), store)
 
 
-def _make_cohort(config: StudyConfig, plan: Plan, executor: Executor, report: Report) -> list[Outcome]:
-    return [outcome for job in cohort_jobs(config, plan) for outcome in _run_scan([job], executor, report)]
-
-
-def run_cohort_only(config: StudyConfig, executor: Executor, *, report: Report = _silent) -> list[Outcome]:
+def run_cohort_only(config: StudyConfig, executor: Executor) -> list[Outcome]:
     """Make the product of the cohort of all scans as they stand, and nothing else.
 
     Raises
@@ -132,7 +114,7 @@ def run_cohort_only(config: StudyConfig, executor: Executor, *, report: Report =
     """
     store = open_study_store(config)
     with claimed_cohort(store):
-        return _make_cohort(config, make_plan(config, store), executor, report)
+        return _run_scan(cohort_jobs(config, make_plan(config, store)), executor)
 
 
 def _by_scan(config: StudyConfig, plan: Plan) -> dict[str, list[Job]]:
@@ -151,23 +133,10 @@ def _as_it_stands(config: StudyConfig, plan: Plan, store: Store, scans: Sequence
     return assess(config, files, [one.step for one in plan.steps if one.step.scan in files], store)
 
 
-def _run_scan(
-    jobs: Sequence[Job], executor: Executor, report: Report, still_mine: StillMine = lambda: True
-) -> list[Outcome]:
-    """Run the steps of one scan that nobody has done meanwhile."""
-    outcomes: list[Outcome] = []
-    lost: set[str] = set()
-    for job in jobs:
-        if _is_done(job):
-            continue
-        began = time.perf_counter()
-        blocked = bool(lost.intersection(job.step.upstream))
-        outcome = Outcome(job.step, "blocked", _LACKS) if blocked else _run(job, executor, still_mine)
-        if blocked or outcome.status == "failed" or outcome.reason == _TAKEN_OVER:
-            lost.add(job.step.product)
-        report(outcome, time.perf_counter() - began)
-        outcomes.append(outcome)
-    return outcomes
+def _run_scan(jobs: Sequence[Job], executor: Executor, still_mine: StillMine = lambda: True) -> list[Outcome]:
+    """Run the steps of one scan, or of the cohort, that nobody has done meanwhile."""
+    run = partial(_run, executor=executor, still_mine=still_mine)
+    return list(run_in_order((job for job in jobs if not _is_done(job)), run))
 
 
 def _is_done(job: Job) -> bool:
@@ -176,26 +145,22 @@ def _is_done(job: Job) -> bool:
 
 
 def _run(job: Job, executor: Executor, still_mine: StillMine) -> Outcome:
-    """Run a step, again after faults that may pass; any other is recorded as the reason why it failed."""
+    """Run a step, again after faults that may pass; any other is raised, unless the scan is another run's by then."""
     kills = 0
     pauses = iter(_PAUSES_S)
     while still_mine():
         try:
             return run_step(job, executor)
-        except BrokenProcessPool:
+        except BrokenProcessPool as fault:
             kills += 1
             if kills == _KILLS:
-                return record_failure(job, _killed(job))
+                raise _killed(job) from fault
         except Exception as fault:
-            pause = next(pauses, None) if _may_pass(fault) else None
+            pause = next(pauses, None) if is_transient(fault) else None
             if pause is None and still_mine():
-                return record_failure(job, fault)
+                raise
             time.sleep(pause or 0.0)
     return Outcome(job.step, "blocked", _TAKEN_OVER)
-
-
-def _may_pass(fault: Exception) -> bool:
-    return isinstance(fault, (ConnectionError, TimeoutError)) or type(fault) is OSError
 
 
 def _killed(job: Job) -> DlifError:
@@ -204,15 +169,3 @@ def _killed(job: Job) -> DlifError:
         where=job.step.title,
         hint="Ask for more memory, or fewer workers.",
     )
-
-
-def lines(tell: Callable[[str], None]) -> Report:
-    """A report in lines: time, scan, stage, what became of it, seconds, and the reason where there is one."""
-
-    def report(outcome: Outcome, seconds: float) -> None:
-        step = outcome.step
-        name = " ".join(filter(None, (step.scan or "-", step.stage, step.variant)))
-        reason = f"  {outcome.reason}" if outcome.reason else ""
-        tell(f"{time.strftime('%Y-%m-%dT%H:%M:%S')}  {name}  {outcome.status}  {seconds:.1f} s{reason}")
-
-    return report

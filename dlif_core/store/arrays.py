@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,15 +19,12 @@ from zarr.errors import UnstableSpecificationWarning, ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore
 
 from dlif_core.errors import StoreError
+from dlif_core.storage import OPTIONS, async_file_system
 from dlif_core.store.chunking import Region, blocks, is_aligned
-from dlif_core.store.folder import FSSPEC_OPTIONS, LocalFolder, open_folder
+from dlif_core.store.folder import LocalFolder, open_folder
 
 # Chunks of fill value are written too, so that a missing shard always means that it was never computed.
 _WRITE_EMPTY: ArrayConfigParams = {"write_empty_chunks": True}
-
-
-#: Values that are read back in one task [bytes].
-_PART_BYTES = 4_000_000
 
 
 def _compressors(*, text: bool = False) -> tuple[BytesBytesCodec, ...]:
@@ -41,7 +37,11 @@ def _zarr_store(uri: str) -> LocalStore | FsspecStore:
     folder = open_folder(uri)
     if isinstance(folder, LocalFolder):
         return LocalStore(folder.path)
-    return FsspecStore.from_url(uri, storage_options=FSSPEC_OPTIONS)
+    found = async_file_system(uri)
+    if found is None:
+        return FsspecStore.from_url(uri, storage_options=OPTIONS)
+    fs, path = found
+    return FsspecStore(fs, path=path)
 
 
 @contextmanager
@@ -161,59 +161,44 @@ def seal(uri: str, attributes: Mapping[str, Any]) -> None:
         zarr.consolidate_metadata(store)
 
 
-def require_complete(uri: str, executor: Executor | None = None) -> None:
-    """Reopen a sealed product and read it all.
+def require_complete(uri: str, *, read_back: bool = True) -> None:
+    """Reopen a sealed product, and see that all of it is there.
 
     Parameters
     ----------
     uri
         URI of the product.
-    executor
-        Where it is read, part by part; in this process if left out.
+    read_back
+        Whether to read every shard, too.
 
     Raises
     ------
     StoreError
         If a shard was never written or can't be read.
     """
-    require_written(uri)
-    parts = list(_parts(uri))
-    if executor is None:
-        for part in parts:
-            read_back(uri, part)
-    else:
-        list(executor.map(read_back, [uri] * len(parts), parts))
-
-
-def _parts(uri: str) -> Iterator[list[tuple[str, Region]]]:
-    """All shards in lists of some MB, each shard as the name of its array and its region."""
-    part: list[tuple[str, Region]] = []
-    size = 0
     for name, array in _arrays(uri):
-        for region in _regions(array):
-            part.append((name, region))
-            size += array.dtype.itemsize * math.prod(side.stop - side.start for side in region)
-            if size >= _PART_BYTES:
-                yield part
-                part, size = [], 0
-    if part:
-        yield part
+        _require_written(array, f"{uri}/{name}")
+        if read_back:
+            _read_back(array, _regions(array), f"{uri}/{name}")
 
 
-def read_back(uri: str, shards: Sequence[tuple[str, Region]]) -> None:
-    """Read shards, given by the name of their array and their region.
+def read_back(uri: str, array: str, region: Region) -> None:
+    """Read a shard that was written.
 
     Raises
     ------
     StoreError
-        If one can't be read.
+        If it can't be read.
     """
-    for name, region in shards:
-        try:
-            open_array(uri, name)[region]
-        except (ValueError, RuntimeError, OSError) as error:
-            where = f"{uri}/{name}"
-            raise StoreError(f"a shard can't be read back: {error}", where=where, hint="Check the disk.") from error
+    _read_back(open_array(uri, array), [region], f"{uri}/{array}")
+
+
+def _read_back(array: zarr.Array[Any], regions: Iterable[Region], where: str) -> None:
+    try:
+        for region in regions:
+            array[region]
+    except (ValueError, RuntimeError, OSError) as error:
+        raise StoreError(f"a shard can't be read back: {error}", where=where, hint="Check the disk.") from error
 
 
 def require_written(uri: str) -> None:
@@ -245,7 +230,7 @@ def unreadable_part(uri: str) -> str:
         except StoreError as fault:
             return f"array {name!r}: {fault.message}"
         try:
-            read_back(uri, [(name, region) for region in _regions(array)])
+            _read_back(array, _regions(array), name)
         except StoreError:
             return f"array {name!r} can't be read."
     return ""

@@ -1,8 +1,8 @@
 """A folder on any filesystem, with the few operations that the commit protocol needs.
 
 `Folder` works over everything that fsspec reaches; `LocalFolder` does the same with the atomic rename and the fsync
-that a local filesystem has. Credentials and endpoints come from fsspec's own configuration
-(``FSSPEC_S3_ENDPOINT_URL`` …), so that a URI is all that a worker needs.
+that a local filesystem has. Credentials and endpoints come from the environment (``AWS_ENDPOINT_URL`` …), so that a URI
+is all that a worker needs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from dlif_core.storage import file_system
 from dlif_core.store.layout import MARKER_FILE
-
-#: Other processes write to the same store, so nothing may remember a listing.
-FSSPEC_OPTIONS = {"use_listings_cache": False}
 
 #: Files that are read or made durable at once.
 _THREADS = 4
@@ -74,17 +71,24 @@ class Folder:
         self.fs.pipe_file(self._at(key), data)
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write a file unless one is there; of several that try at once, one succeeds.
+        """Write a file that isn't there yet; of several that try at once, one does.
+
+        Parameters
+        ----------
+        key
+            Name of the file.
+        data
+            Bytes that tell this writer from all others, since it looks for them where an answer was lost.
 
         Returns
         -------
-        Whether it was written.
+        Whether the file is this writer's.
         """
-        self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
         try:
+            self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
             self.fs.pipe_file(self._at(key), data, mode="create")
         except FileExistsError:
-            return False
+            return self.read(key) == data
         return True
 
     def move(self, source: str, target: str) -> None:
@@ -150,23 +154,20 @@ class LocalFolder(Folder):
     def write(self, key: str, data: bytes) -> None:
         """Write and fsync a temporary file in the same folder, then rename it to its name."""
         target = Path(self._at(key))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        partial.write_bytes(data)
-        _fsync(partial)
-        partial.replace(target)
+        _partial(target, data).replace(target)
         _fsync(target.parent)
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a temporary file in the same folder, and link it to its name, which fails if the name is taken."""
         target = Path(self._at(key))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{uuid.uuid4().hex}")
+        partial = _partial(target, data)
         try:
-            partial.write_bytes(data)
-            return _link(partial, target)
+            created = _link(partial, target)
         finally:
             partial.unlink(missing_ok=True)
+        if created:
+            _fsync(target.parent)
+        return created
 
     def move(self, source: str, target: str) -> None:
         """Rename a file or a folder to a place that is free, or a file over another."""
@@ -217,14 +218,6 @@ def open_folder(uri: str) -> Folder:
     return LocalFolder(fs, path) if isinstance(fs, LocalFileSystem) else Folder(fs, path)
 
 
-def file_system(uri: str) -> tuple[Any, str]:
-    """The fsspec filesystem of a URI and the path there; a text without ``://`` is a local path, whatever it holds."""
-    if "://" in uri:
-        fs, path = fsspec.url_to_fs(uri, **FSSPEC_OPTIONS)
-        return fs, str(path)
-    return LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
-
-
 def file_digest(fs: Any, path: str) -> str:
     """sha256 of one file's bytes."""
     with fs.open(path, "rb") as file:
@@ -255,6 +248,15 @@ def _create_in_place(source: Path, target: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _partial(target: Path, data: bytes) -> Path:
+    """A temporary file beside the target, which survives a power failure."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    partial.write_bytes(data)
+    _fsync(partial)
+    return partial
 
 
 def _fsync(path: Path) -> None:

@@ -30,8 +30,6 @@ from dlif_core.store.marker import Marker, Status, require_status
 from dlif_core.store.owner import Owner
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     import xarray as xr
     from numpy.typing import DTypeLike
 
@@ -52,7 +50,7 @@ class Staging:
     def __init__(self, folder: Folder, name: str) -> None:
         self._folder = folder
         self._area = Area(name)
-        self._began = time.perf_counter()
+        self._began = time.time()
         self._has_group = False
         folder.write(self._area.owner, Owner.current().to_json())
         if is_in_zarr(name):
@@ -165,7 +163,7 @@ class Staging:
         warnings: Sequence[str] = (),
         findings: Sequence[Mapping[str, Any]] = (),
         seconds: float | None = None,
-        executor: Executor | None = None,
+        read_back: bool = True,
     ) -> Marker:
         """Check what was written and make it the product.
 
@@ -181,8 +179,8 @@ class Staging:
             What checks of the data found, as plain values.
         seconds
             How long it took [s]; by default since `Store.stage`.
-        executor
-            Where shards are read back; in this process if left out.
+        read_back
+            False where the writers of shards have read them back.
 
         Raises
         ------
@@ -191,14 +189,14 @@ class Staging:
         """
         require_status(status, reason, where=self.name)
         if self._has_group:
-            self._seal(fingerprint, executor)
+            self._seal(fingerprint, read_back)
         marker = Marker(
             product=self.name,
             fingerprint=fingerprint.digest,
             parts=fingerprint.parts,
             content=self._folder.digest(self._area.product),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=round(time.perf_counter() - self._began if seconds is None else seconds, 3),
+            seconds=round(time.time() - self._began if seconds is None else seconds, 3),
             status=status,
             reason=reason,
             where=where,
@@ -211,11 +209,11 @@ class Staging:
         _put_in_place(self._folder, self._area)
         return marker
 
-    def _seal(self, fingerprint: Fingerprint, executor: Executor | None) -> None:
+    def _seal(self, fingerprint: Fingerprint, read_back: bool) -> None:
         from dlif_core.store import arrays
 
         arrays.seal(self.uri, {"fingerprint": fingerprint.digest, "schema_version": SCHEMA_VERSION})
-        arrays.require_complete(self.uri, executor)
+        arrays.require_complete(self.uri, read_back=read_back)
 
 
 def _put_in_place(folder: Folder, area: Area) -> None:

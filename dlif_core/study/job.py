@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import InputError
@@ -32,7 +33,7 @@ class Job:
     config: StudyConfig
     step: Step
 
-    @property
+    @cached_property
     def store(self) -> Store:
         """The study's store."""
         return open_store(self.config.output)

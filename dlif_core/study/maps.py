@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlif_core.checks import Finding
 from dlif_core.scan import ImageArray
 from dlif_core.store import Staging, blocks, image_chunking, open_store
 from dlif_core.study.input_functions import available_input_function
-from dlif_core.study.job import ScanJob, on_worker
+from dlif_core.study.job import ScanJob
 from dlif_core.study.products import source_name
 from dlif_core.study.source import read_scan
 
@@ -73,32 +70,6 @@ class MapJob:
         return denoised[(slice(None), *inside)]
 
 
-def make_maps(job: ScanJob, executor: Executor) -> None:
-    """Make the maps of one analysis and commit them.
-
-    Parameters
-    ----------
-    job
-        A step of the stage ``maps``, with its scan.
-    executor
-        Where the blocks are fitted.
-    """
-    activity = job.store.open_array(source_name(job.step.scan), "activity")
-    chunks, shards = (edges[1:] for edges in image_chunking(activity.shape))
-    shape = activity.shape[1:]
-    with job.store.stage(job.step.product) as staging:
-        block_job, passed, attributes = on_worker(executor, prepare_maps, job, staging.uri)
-        staging.write_dataset(_empty_with(attributes))
-        _create_maps(staging, block_job.fit, shape, chunks, shards)
-        list(executor.map(partial(fit_block, block_job), blocks(shape, shards)))
-        staging.publish(
-            job.step.fingerprint,
-            warnings=[finding.message for finding in passed],
-            findings=[finding.as_record() for finding in passed],
-            executor=executor,
-        )
-
-
 def _create_maps(staging: Staging, fit: VoxelFit, shape: Shape, chunks: Shape, shards: Shape) -> None:
     """Make the arrays of all variables of a fit, without values."""
     from dlif_core.kinetics.uncertainty.propagation import leading_dims
@@ -123,15 +94,19 @@ def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
     return xr.Dataset(attrs=attributes)
 
 
-def prepare_maps(job: ScanJob, staging: str) -> tuple[MapJob, tuple[Finding, ...], dict[str, Any]]:
-    """What all blocks of a scan share, findings and attributes of the maps; runs on a worker.
+def prepare_maps(job: ScanJob, staging: Staging) -> tuple[MapJob, tuple[Block, ...]]:
+    """Make the maps of one analysis without values; runs on a worker.
 
     The input function is delayed as the whole image asks for.
+
+    Returns
+    -------
+    What the fits of all blocks share, and the blocks.
     """
     from dlif_core.kinetics import VoxelFit, fit_attributes, prepare
 
     scan, _ = read_scan(job.store, job.step.scan)
-    curve, passed = available_input_function(job)
+    curve, _ = available_input_function(job)
     settings = job.fit.settings
     if settings.delay == "region":
         settings = replace(settings, delay="image")
@@ -141,13 +116,18 @@ def prepare_maps(job: ScanJob, staging: str) -> tuple[MapJob, tuple[Finding, ...
     attributes = fit_attributes(prepared) | {"delay": prepared.delay, "affine": np.asarray(scan.affine).tolist()}
     if job.fit.denoise is not None:
         attributes["denoise"] = job.fit.denoise
-    where = job.config.output, source_name(job.step.scan), staging
-    return MapJob(*where, fit, tuple(scan.voxel_size.tolist()), job.fit.denoise), passed, attributes
+    staging.write_dataset(_empty_with(attributes))
+    source = source_name(job.step.scan)
+    image = job.store.open_array(source, "activity")
+    chunks, shards = (edges[1:] for edges in image_chunking(image.shape))
+    _create_maps(staging, fit, image.shape[1:], chunks, shards)
+    where = job.config.output, source, staging.uri
+    return MapJob(*where, fit, tuple(scan.voxel_size.tolist()), job.fit.denoise), blocks(image.shape[1:], shards)
 
 
 def fit_block(job: MapJob, block: Block) -> None:
-    """Fit the voxels of one shard and write its maps; runs on a worker."""
-    from dlif_core.store.arrays import write_shard
+    """Fit the voxels of one shard, write its maps and read them back; runs on a worker."""
+    from dlif_core.store.arrays import read_back, write_shard
 
     activity = job.activity(block)
     shape = activity.shape[1:]
@@ -155,3 +135,4 @@ def fit_block(job: MapJob, block: Block) -> None:
         *leading, _ = values.shape
         region = (*(slice(0, factors) for factors in leading), *block)
         write_shard(job.staging, name, region, values.reshape(*leading, *shape))
+        read_back(job.staging, name, region)

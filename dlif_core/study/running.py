@@ -1,24 +1,35 @@
 """Running a step: its stage makes the product, and what becomes of it is recorded.
 
-A stage runs in the caller's thread and hands its work to an executor (`concurrent.futures`): a Dask client's
-executor spreads it over a cluster, a process pool over this machine. Names and small records travel, never arrays.
+A step is one piece of work on an executor (`concurrent.futures`): a Dask client's executor spreads steps over a
+cluster, a process pool over this machine. What is read, written, hashed and recorded is done there; the caller hands
+over names and small records, and gets the outcome back. Work that a stage shares among workers is handed out here,
+item by item.
 """
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any
 
+from dlif_core.checks import Finding
 from dlif_core.checks.metadata import findings_of
 from dlif_core.errors import InputError
-from dlif_core.store import open_store
+from dlif_core.store import Staging, open_store
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.job import CohortJob, CohortScan, Job, Outcome, ScanJob
+from dlif_core.study.job import CohortJob, CohortScan, Job, Outcome, ScanJob, on_worker
 from dlif_core.study.plan import assess, blocked_by
 from dlif_core.study.products import failure_name
-from dlif_core.study.stages import STAGES
+from dlif_core.study.stages import STAGES, Shares, Stage
 from dlif_core.study.status import results, status_of
 from dlif_core.study.step import Plan
+
+_log = logging.getLogger(__name__)
+
+_LEVELS = {"failed": logging.ERROR, "excluded": logging.WARNING, "blocked": logging.DEBUG}
 
 
 def scan_jobs(config: StudyConfig, plan: Plan) -> list[ScanJob]:
@@ -38,8 +49,59 @@ def cohort_jobs(config: StudyConfig, plan: Plan) -> list[CohortJob]:
     return [CohortJob(config, planned.step, scans, sound) for planned in now.steps if not planned.step.scan]
 
 
+def run_in_order(
+    jobs: Iterable[Job], run: Callable[[Any], Outcome], *, is_retried: Callable[[Exception], bool] | None = None
+) -> Iterator[Outcome]:
+    """Run steps one after the other; one that fails is recorded, and what needs it is blocked.
+
+    Every step that was run leaves a line in the log.
+
+    Parameters
+    ----------
+    jobs
+        Steps of one scan or of many, or of the cohort; each after those that it reads.
+    run
+        Runs one step: `run_step` with an executor, for example.
+    is_retried
+        Whether a fault is raised, because the caller tries the steps again. Any other is recorded.
+
+    Yields
+    ------
+    The outcome of every step, as soon as it is known.
+    """
+    lost: set[str] = set()
+    for job in jobs:
+        if lost.intersection(job.step.upstream):
+            lost.add(job.step.product)
+            yield Outcome(job.step, "blocked", "a step that it needs failed")
+            continue
+        outcome = _run_or_record(job, run, is_retried)
+        if outcome.status == "failed":
+            lost.add(job.step.product)
+        yield outcome
+
+
+def _run_or_record(job: Job, run: Callable[[Any], Outcome], is_retried: Callable[[Exception], bool] | None) -> Outcome:
+    started = time.perf_counter()
+    try:
+        outcome = run(job)
+    except Exception as fault:
+        if is_retried is not None and is_retried(fault):
+            _log.warning("%s: %s: %s; it is tried again", job.step.title, type(fault).__name__, fault)
+            raise
+        outcome = record_failure(job, fault)
+    _tell(outcome, time.perf_counter() - started)
+    return outcome
+
+
+def _tell(outcome: Outcome, seconds: float) -> None:
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    level = _LEVELS.get(outcome.status, logging.INFO)
+    _log.log(level, "%s: %s in %.1f s%s", outcome.step.title, outcome.status, seconds, reason)
+
+
 def run_step(job: Job, executor: Executor) -> Outcome:
-    """Run one step and commit its product.
+    """Run one step and commit its product; nothing is done where another run has committed it meanwhile.
 
     A scan or method that the input data rule out is committed as such, with its reason; any other error is raised.
 
@@ -50,33 +112,110 @@ def run_step(job: Job, executor: Executor) -> Outcome:
     executor
         Where the work is done.
     """
+    stage = STAGES[job.step.stage]
+    status, reason = (_run_shared if stage.is_shared else _run_whole)(stage, job, executor)
+    return Outcome(job.step, status, reason)
+
+
+#: Status of a step and the reason for it: what travels back from a worker.
+_Result = tuple[str, str]
+
+_DONE: _Result = ("success", "")
+
+
+def _run_whole(stage: Stage[Any], job: Job, executor: Executor) -> _Result:
+    result: _Result = executor.submit(_whole, stage, job).result()
+    return result
+
+
+def _whole(stage: Stage[Any], job: Job) -> _Result:
+    """Do a step from beginning to end; runs on a worker."""
+    settled = _settled(job)
+    if settled:
+        return settled
+    started = time.perf_counter()
+    try:
+        with _reading(job), job.store.stage(job.step.product) as staging:
+            _finish(stage, job, staging)
+    except InputError as fault:
+        return _refuse(stage, job, fault, time.perf_counter() - started)
+    return _DONE
+
+
+def _run_shared(stage: Stage[Any], job: Job, executor: Executor) -> _Result:
+    """Do a step of which many workers do a part; the staging area is this process's, which knows when all are done."""
+    settled: _Result | None = executor.submit(_settled, job).result()
+    if settled:
+        return settled
+    started = time.perf_counter()
+    try:
+        with job.store.stage(job.step.product) as staging:
+            shares: Shares = on_worker(executor, _shares, stage, job, staging)
+            list(executor.map(shares.work, shares.items))
+            on_worker(executor, _finish_shared, stage, job, staging)
+    except InputError as fault:
+        seconds = time.perf_counter() - started
+        result: _Result = executor.submit(_refuse, stage, job, fault, seconds).result()
+        return result
+    return _DONE
+
+
+def _shares(stage: Stage[Any], job: Job, staging: Staging) -> Shares:
+    with _reading(job):
+        return stage.shares(job, staging)
+
+
+def _finish_shared(stage: Stage[Any], job: Job, staging: Staging) -> None:
+    with _reading(job):
+        _finish(stage, job, staging, read_back=False)
+
+
+def _finish(stage: Stage[Any], job: Job, staging: Staging, *, read_back: bool = True) -> None:
+    notes = [_located(note, job) for note in stage.write(job, staging)]
+    staging.publish(
+        job.step.fingerprint,
+        warnings=[note.message if isinstance(note, Finding) else note for note in notes],
+        findings=[note.as_record() for note in notes if isinstance(note, Finding)],
+        read_back=read_back,
+    )
+    _forget_failure(job)
+
+
+def _located(note: str | Finding, job: Job) -> str | Finding:
+    """The note; a finding with its files named from the folder of the data."""
+    return note.below(job.config.data.uri) if isinstance(note, Finding) else note
+
+
+def _settled(job: Job) -> _Result | None:
+    """What has become of a step that needs no work any more: it is blocked, or another run has committed it.
+
+    A step of the cohort is never settled: its product says how the scans stand, which no fingerprint knows.
+    """
     blockers = blocked_by(job.step, job.store.marker)
     if blockers:
-        return Outcome(job.step, "blocked", "; ".join(blockers))
-    started = time.perf_counter()
-    for name in _read_by(job):
-        job.store.require_whole(name)
-    try:
-        with job.store.blaming(job.step.upstream):
-            STAGES[job.step.stage].run(job, executor)
-    except InputError as fault:
-        return _refuse(job, fault, time.perf_counter() - started)
-    _forget_failure(job)
-    return Outcome(job.step, "success")
+        return "blocked", "; ".join(blockers)
+    marker = job.store.marker(job.step.product) if job.step.scan else None
+    if marker and marker.fingerprint == job.step.fingerprint.digest:
+        return marker.status, marker.reason
+    return None
 
 
-def _read_by(job: Job) -> list[str]:
-    """Products with a result that the step needs, or of which it takes one."""
-    markers = {name: job.store.marker(name) for name in job.step.needs + job.step.any_of}
-    return [name for name, marker in markers.items() if marker and marker.status == "success"]
+@contextmanager
+def _reading(job: Job) -> Iterator[None]:
+    """Read in a block what a step needs: none of it lacks a part, and a fault of damaged bytes is told as such."""
+    for name in job.step.needs + job.step.any_of:
+        marker = job.store.marker(name)
+        if marker and marker.status == "success":
+            job.store.require_whole(name)
+    with job.store.blaming(job.step.upstream):
+        yield
 
 
-def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:
-    status = STAGES[job.step.stage].refusal
-    staging = job.store.stage(job.step.product)
+def _refuse(stage: Stage[Any], job: Job, fault: InputError, seconds: float) -> _Result:
+    status = stage.refusal
     root = job.config.data.uri
     findings = [finding.below(root).as_record() for finding in findings_of(fault)] if status == "excluded" else []
-    staging.publish(
+    job.store.stage(job.step.product).publish(
         job.step.fingerprint,
         status=status,
         reason=str(fault),
@@ -86,7 +225,7 @@ def _refuse(job: Job, fault: InputError, seconds: float) -> Outcome:
         seconds=seconds,
     )
     _forget_failure(job)
-    return Outcome(job.step, status, str(fault))
+    return status, str(fault)
 
 
 def record_failure(job: Job, fault: BaseException) -> Outcome:

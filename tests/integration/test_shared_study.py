@@ -105,7 +105,9 @@ def test_runs_that_draw_share_a_study_although_one_is_killed(folder: Path, expec
     runs[0].send_signal(signal.SIGKILL)
     said = [run.communicate(timeout=300)[1] for run in runs]
     assert [run.returncode for run in runs] == [-signal.SIGKILL, ExitCode.SUCCESS, ExitCode.SUCCESS], said
-    finished = [line.split("  ")[1] for lines in said for line in lines.splitlines() if "  success  " in line]
+    finished = [
+        line.split(" ", 1)[1].split(": success")[0] for line in "".join(said).splitlines() if ": success" in line
+    ]
     assert len(set(finished)) == len(finished), "a step was done twice"
     last = start(study, "--cohort-only")
     assert last.wait(300) == ExitCode.SUCCESS

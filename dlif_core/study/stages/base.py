@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from dlif_core.checks import Finding
 from dlif_core.store import Fingerprint, Staging, Status
 from dlif_core.study.config import StudyConfig
-from dlif_core.study.job import CohortJob, Job, ScanJob, on_worker
+from dlif_core.study.job import CohortJob, Job, ScanJob
 from dlif_core.study.step import Step, build_fingerprint
 
 if TYPE_CHECKING:
@@ -77,6 +76,23 @@ class ScanPlan:
         return tuple(step for stage in stages for step in self.steps if step.stage == stage.name)
 
 
+@dataclass(frozen=True)
+class Shares:
+    """Work of one step that many workers share.
+
+    Attributes
+    ----------
+    work
+        Function that does one item, on any worker. It writes to the staging area, reads back what it wrote and returns
+        nothing: names and small records travel, never arrays.
+    items
+        What it is called with.
+    """
+
+    work: Callable[[Any], None]
+    items: Sequence[Any]
+
+
 class Stage(ABC, Generic[AnyJob]):
     """A stage of a study, as a plan, a run and a report see it.
 
@@ -99,22 +115,39 @@ class Stage(ABC, Generic[AnyJob]):
     #: Status of a product that the input data rule out.
     refusal: ClassVar[Status] = "unavailable"
 
+    #: Whether workers share the work of a step: `shares` says how, and `write` comes after it.
+    is_shared: ClassVar[bool] = False
+
     @abstractmethod
-    def run(self, job: AnyJob, executor: Executor) -> None:
-        """Make the product of a step and commit it.
+    def write(self, job: AnyJob, staging: Staging) -> Sequence[str | Finding]:
+        """Write the product of a step; runs on a worker, and what was written is committed after it.
 
         Parameters
         ----------
         job
             The step with what it needs to know.
-        executor
-            Where the work is done. Names and small records travel there, never arrays.
+        staging
+            Where the product is written.
+
+        Returns
+        -------
+        What a reader must be warned of, in words or as findings of checks.
 
         Raises
         ------
         InputError
             If the input data rule the product out; that is committed as the product's status, with the reason.
         """
+
+    def shares(self, job: AnyJob, staging: Staging) -> Shares:
+        """Divide the work of a step of a stage that is shared; runs on a worker, before all else.
+
+        Raises
+        ------
+        InputError
+            If the input data rule the product out.
+        """
+        raise NotImplementedError
 
     def resources(self, step: Step) -> dict[str, float]:
         """What a worker should offer, by the name of a Dask resource; workers that don't will do where none does."""
@@ -171,34 +204,3 @@ class CohortStage(Stage[CohortJob]):
         committed
             Steps of scans whose products are committed and up to date: what the stage may read.
         """
-
-
-def commit_on_worker(
-    executor: Executor, write: Callable[[AnyJob, Staging], Sequence[str | Finding]], job: AnyJob
-) -> None:
-    """Make a product in one piece of work on a worker, and commit it.
-
-    Parameters
-    ----------
-    executor
-        Where the work is done.
-    write
-        Function of a module that writes the product into its staging area and returns what a reader must be warned of,
-        in words or as findings of checks.
-    job
-        The step.
-    """
-    on_worker(executor, _commit, write, job)
-
-
-def _commit(write: Callable[[AnyJob, Staging], Sequence[str | Finding]], job: AnyJob) -> None:
-    with job.store.stage(job.step.product) as staging:
-        notes = [_located(note, job) for note in write(job, staging)]
-        findings = [note.as_record() for note in notes if isinstance(note, Finding)]
-        warnings = [note.message if isinstance(note, Finding) else note for note in notes]
-        staging.publish(job.step.fingerprint, warnings=warnings, findings=findings)
-
-
-def _located(note: str | Finding, job: Job) -> str | Finding:
-    """The note; a finding with its files named from the folder of the data."""
-    return note.below(job.config.data.uri) if isinstance(note, Finding) else note

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from dlif_core.store import Staging
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob
 from dlif_core.study.products import COHORT
-from dlif_core.study.stages.base import CohortStage, commit_on_worker
+from dlif_core.study.stages.base import CohortStage
 from dlif_core.study.step import Step
 
 if TYPE_CHECKING:
@@ -35,43 +34,39 @@ class CohortTables(CohortStage):
             scan="", stage=self.name, variant="", product=COHORT, fingerprint=self.fingerprint(parts, committed)
         )
 
-    def run(self, job: CohortJob, executor: Executor) -> None:
-        """Gather and write everything on one worker."""
-        commit_on_worker(executor, _write, job)
+    def write(self, job: CohortJob, staging: Staging) -> Sequence[str]:
+        """Gather everything, and write it."""
+        import pandas as pd
+        import xarray as xr
+
+        from dlif_core.checks.suspicion import COLUMNS, as_records
+        from dlif_core.statistics.curves import input_function_metrics, input_function_table
+        from dlif_core.statistics.tables import to_tidy
+        from dlif_core.study.cohort import gather
+        from dlif_core.study.reporting import cohort_html
+
+        cohort = gather(job)
+        everything = ("*",)  # what one scan has, another may lack
+        if any(cohort.input_functions.values()):
+            staging.write_dataset(
+                input_function_table(cohort.input_functions), group="input_functions", may_miss=everything
+            )
+            _write_table(staging, "input_functions", input_function_metrics(cohort.input_functions))
+        for fit, fitted in cohort.fits.items():
+            staging.write_dataset(fitted, group=f"regions/{fit}", may_miss=everything)
+        _write_table(staging, "region_parameters", to_tidy(cohort.fits))
+        _write_table(staging, "index", cohort.index)
+        found = as_records(cohort.findings)
+        _write_table(staging, "findings", pd.DataFrame(found, columns=list(COLUMNS)))
+        index = xr.Dataset.from_dataframe(cohort.index.set_index("scan_id"))
+        staging.write_dataset(index, group="index", may_miss=("injected_activity_MBq", "body_weight_kg"))
+        for compared in cohort.comparisons:
+            _write_table(staging, compared.name, compared.comparison.table)
+        staging.write_text("report.html", cohort_html(job.config, cohort))
+        return ()
 
 
 COHORT_TABLES = CohortTables()
-
-
-def _write(job: CohortJob, staging: Staging) -> Sequence[str]:
-    import pandas as pd
-    import xarray as xr
-
-    from dlif_core.checks.suspicion import COLUMNS, as_records
-    from dlif_core.statistics.curves import input_function_metrics, input_function_table
-    from dlif_core.statistics.tables import to_tidy
-    from dlif_core.study.cohort import gather
-    from dlif_core.study.reporting import cohort_html
-
-    cohort = gather(job)
-    everything = ("*",)  # what one scan has, another may lack
-    if any(cohort.input_functions.values()):
-        staging.write_dataset(
-            input_function_table(cohort.input_functions), group="input_functions", may_miss=everything
-        )
-        _write_table(staging, "input_functions", input_function_metrics(cohort.input_functions))
-    for fit, fitted in cohort.fits.items():
-        staging.write_dataset(fitted, group=f"regions/{fit}", may_miss=everything)
-    _write_table(staging, "region_parameters", to_tidy(cohort.fits))
-    _write_table(staging, "index", cohort.index)
-    found = as_records(cohort.findings)
-    _write_table(staging, "findings", pd.DataFrame(found, columns=list(COLUMNS)))
-    index = xr.Dataset.from_dataframe(cohort.index.set_index("scan_id"))
-    staging.write_dataset(index, group="index", may_miss=("injected_activity_MBq", "body_weight_kg"))
-    for compared in cohort.comparisons:
-        _write_table(staging, compared.name, compared.comparison.table)
-    staging.write_text("report.html", cohort_html(job.config, cohort))
-    return ()
 
 
 def _write_table(staging: Staging, name: str, table: pd.DataFrame) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 
 from dlif_core.errors import InputError
 from dlif_core.store import Staging
 from dlif_core.study.config import learned_model
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import explanation_name, input_function_name
-from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.stages.base import ScanPlan, ScanStage
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.stages.input_function import INPUT_FUNCTIONS, LEARNED
 from dlif_core.study.step import Step
@@ -37,24 +36,20 @@ class ExplanationStage(ScanStage):
                 after=tuple(step.product for step in learned),
             )
 
-    def run(self, job: ScanJob, executor: Executor) -> None:
-        """Explain the networks of the study's model on a worker."""
-        commit_on_worker(executor, _write, job)
+    def write(self, job: ScanJob, staging: Staging) -> Sequence[str]:
+        """Explain the networks of the study's model."""
+        from dlif_core.networks.bundle.model import load_model
+        from dlif_core.networks.explanation.attribution import explain_scan
+        from dlif_core.study.source import read_scan
+
+        marker = job.store.marker(input_function_name(job.step.scan, LEARNED))
+        if marker is None or marker.status != "success":
+            raise InputError("there is no learned input function to explain.", where=job.step.title)
+        scan, _ = read_scan(job.store, job.step.scan)
+        model = load_model(learned_model(job.config))
+        # one network has no spread, and a window that the scan lacks can't be hidden
+        staging.write_dataset(explain_scan(model.networks, scan), may_miss=("*_sd", "occlusion_window"))
+        return ()
 
 
 EXPLANATION = ExplanationStage()
-
-
-def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
-    from dlif_core.networks.bundle.model import load_model
-    from dlif_core.networks.explanation.attribution import explain_scan
-    from dlif_core.study.source import read_scan
-
-    marker = job.store.marker(input_function_name(job.step.scan, LEARNED))
-    if marker is None or marker.status != "success":
-        raise InputError("there is no learned input function to explain.", where=job.step.title)
-    scan, _ = read_scan(job.store, job.step.scan)
-    model = load_model(learned_model(job.config))
-    # one network has no spread, and a window that the scan lacks can't be hidden
-    staging.write_dataset(explain_scan(model.networks, scan), may_miss=("*_sd", "occlusion_window"))
-    return ()

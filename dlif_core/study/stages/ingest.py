@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from typing import ClassVar
 
 from dlif_core.checks import Finding
 from dlif_core.store import Staging, Status
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import SCAN_NAME, source_name, stored_name
-from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.stages.base import ScanPlan, ScanStage
 from dlif_core.study.step import Step
 
 
@@ -41,18 +40,14 @@ class IngestStage(ScanStage):
             fingerprint=self.fingerprint({**settings, **names, **inputs}),
         )
 
-    def run(self, job: ScanJob, executor: Executor) -> None:
-        """Read the files on a worker."""
-        commit_on_worker(executor, _write, job)
+    def write(self, job: ScanJob, staging: Staging) -> Sequence[Finding]:
+        """Read the files, and store what the checks leave of them."""
+        from dlif_core.ingest import open_scan
+        from dlif_core.study.source import write_source
+
+        with open_scan(job.files, job.config.regions.groups, job.config.accept) as ingested:
+            write_source(staging, ingested)
+        return ingested.findings
 
 
 INGEST = IngestStage()
-
-
-def _write(job: ScanJob, staging: Staging) -> Sequence[Finding]:
-    from dlif_core.ingest import open_scan
-    from dlif_core.study.source import write_source
-
-    with open_scan(job.files, job.config.regions.groups, job.config.accept) as ingested:
-        write_source(staging, ingested)
-    return ingested.findings

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from dlif_core.store import Staging
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import input_function_name
-from dlif_core.study.stages.base import GPU, ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.stages.base import GPU, ScanPlan, ScanStage
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.step import Step
 
@@ -43,9 +42,17 @@ class InputFunctionStage(ScanStage):
                 needs=tuple(step.product for step in plan.of(INGEST)),
             )
 
-    def run(self, job: ScanJob, executor: Executor) -> None:
-        """Estimate the curve on a worker."""
-        commit_on_worker(executor, _write, job)
+    def write(self, job: ScanJob, staging: Staging) -> Sequence[str]:
+        """Estimate the curve."""
+        from dlif_core.input_function import estimate
+        from dlif_core.study.source import read_scan
+
+        method = job.step.variant
+        scan, blood = read_scan(job.store, job.step.scan)
+        options = _options_of_scan(job.config, job.files, method)
+        curve = estimate(method, scan, blood, options, job.config.accept)
+        staging.write_dataset(curve.to_dataset())
+        return curve.warnings
 
     def resources(self, step: Step) -> dict[str, float]:
         """A GPU for neural networks."""
@@ -59,7 +66,7 @@ def _options_of_scan(config: StudyConfig, files: ScanFiles, method: str) -> Opti
     """Options of a method for one scan: where they name files, those of the scan."""
     from dlif_core.input_function import ScanPlace
 
-    place = ScanPlace(config.data.uri, files.scan_id, files.subject, files.session)
+    place = ScanPlace(config.data.uri, files.scan_id, files.subject, files.session, config.data.links)
     return config.input_functions[method].of_scan(place)
 
 
@@ -69,15 +76,3 @@ def _parts(method: str, options: Options) -> dict[str, object]:
     settings = {f"input_functions.{method}.{name}": value for name, value in options.deciding_settings().items()}
     facts = {f"{method}, {name}": value for name, value in deciding_facts(method, options).items()}
     return settings | facts
-
-
-def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
-    from dlif_core.input_function import estimate
-    from dlif_core.study.source import read_scan
-
-    method = job.step.variant
-    scan, blood = read_scan(job.store, job.step.scan)
-    options = _options_of_scan(job.config, job.files, method)
-    curve = estimate(method, scan, blood, options, job.config.accept)
-    staging.write_dataset(curve.to_dataset())
-    return curve.warnings

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import Executor
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from dlif_core.checks import Finding
 from dlif_core.errors import InputError
+from dlif_core.store import Staging
 from dlif_core.study.job import ScanJob
-from dlif_core.study.stages.base import MemoryNeed, ScanPlan, ScanStage
+from dlif_core.study.stages.base import MemoryNeed, ScanPlan, ScanStage, Shares
 from dlif_core.study.stages.regions import fit_step
 from dlif_core.study.step import Step
 
@@ -23,6 +24,7 @@ class MapsStage(ScanStage):
     title = "maps"
     version = 3
     is_analysis = True
+    is_shared = True
 
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
         """One step an analysis with maps, of a scan with an image."""
@@ -30,11 +32,20 @@ class MapsStage(ScanStage):
             fits = (fit for fit in plan.config.kinetics if fit.maps and fit.kinetic_model.voxelwise)
             yield from (fit_step(self, plan, fit, fit.deciding_settings(maps=True)) for fit in fits)
 
-    def run(self, job: ScanJob, executor: Executor) -> None:
-        """Fit the blocks of the image on all workers."""
-        from dlif_core.study.maps import make_maps
+    def shares(self, job: ScanJob, staging: Staging) -> Shares:
+        """One item a block of the image: each is fitted by itself."""
+        from functools import partial
 
-        make_maps(job, executor)
+        from dlif_core.study.maps import fit_block, prepare_maps
+
+        shared, blocks = prepare_maps(job, staging)
+        return Shares(partial(fit_block, shared), blocks)
+
+    def write(self, job: ScanJob, staging: Staging) -> Sequence[Finding]:
+        """Say which input function was used; the blocks have written the maps."""
+        from dlif_core.study.input_functions import available_input_function
+
+        return available_input_function(job)[1]
 
     def memory(self, job: ScanJob) -> MemoryNeed | None:
         """Memory for one block; None for an image whose header can't be read: its scan will be excluded."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from typing import Any
 
 from dlif_core.checks import Finding
@@ -11,7 +10,7 @@ from dlif_core.store import Staging
 from dlif_core.study.config import Kinetics
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import fit_name
-from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.stages.base import ScanPlan, ScanStage
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.stages.input_function import INPUT_FUNCTIONS
 from dlif_core.study.step import Step
@@ -29,9 +28,21 @@ class RegionsStage(ScanStage):
         """One step an analysis; curves of regions are not denoised."""
         return (fit_step(self, plan, fit, fit.deciding_settings(maps=False)) for fit in plan.config.kinetics)
 
-    def run(self, job: ScanJob, executor: Executor) -> None:
-        """Fit all regions on one worker."""
-        commit_on_worker(executor, _write, job)
+    def write(self, job: ScanJob, staging: Staging) -> Sequence[Finding]:
+        """Fit all regions."""
+        from dlif_core.checks.results import implausible
+        from dlif_core.kinetics import fit_regions
+        from dlif_core.kinetics.plausible import limits_of
+        from dlif_core.study.input_functions import available_input_function
+        from dlif_core.study.source import read_scan
+
+        scan, _ = read_scan(job.store, job.step.scan)
+        curve, passed = available_input_function(job)
+        fitted = fit_regions(scan, curve, job.fit.settings)
+        always = ("region", "frame_start", "frame_duration", "measured", "weight")
+        # estimates, their errors and criteria are missing where the status of a region says so, or a method has none
+        staging.write_dataset(fitted, may_miss=[str(name) for name in fitted.variables if name not in always])
+        return (*passed, *implausible(fitted, limits_of(scan.acquisition), f"{job.step.stage} {job.step.variant}"))
 
 
 REGIONS = RegionsStage()
@@ -62,19 +73,3 @@ def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Mapping[
         needs=tuple(step.product for step in plan.of(INGEST)),
         any_of=tuple(step.product for step in inputs),
     )
-
-
-def _write(job: ScanJob, staging: Staging) -> Sequence[Finding]:
-    from dlif_core.checks.results import implausible
-    from dlif_core.kinetics import fit_regions
-    from dlif_core.kinetics.plausible import limits_of
-    from dlif_core.study.input_functions import available_input_function
-    from dlif_core.study.source import read_scan
-
-    scan, _ = read_scan(job.store, job.step.scan)
-    curve, passed = available_input_function(job)
-    fitted = fit_regions(scan, curve, job.fit.settings)
-    always = ("region", "frame_start", "frame_duration", "measured", "weight")
-    # estimates, their errors and criteria are missing where the status of a region says so, or a method has none
-    staging.write_dataset(fitted, may_miss=[str(name) for name in fitted.variables if name not in always])
-    return (*passed, *implausible(fitted, limits_of(scan.acquisition), f"{job.step.stage} {job.step.variant}"))

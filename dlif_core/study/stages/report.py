@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from dlif_core.store import Staging
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import fit_name, input_function_name, report_name, selection_name
-from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.stages.base import ScanPlan, ScanStage
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.stages.input_function import INPUT_FUNCTIONS
 from dlif_core.study.stages.maps import MAPS
@@ -42,20 +41,16 @@ class ReportStage(ScanStage):
             after=tuple(step.product for step in plan.steps if step not in source),
         )
 
-    def run(self, job: ScanJob, executor: Executor) -> None:
-        """Write the page on a worker."""
-        commit_on_worker(executor, _write, job)
+    def write(self, job: ScanJob, staging: Staging) -> Sequence[str]:
+        """Write the page."""
+        from dlif_core.study.reporting import scan_html
+
+        shown = [product for product in _products(job) if product.product in job.step.after]
+        staging.write_text("report.html", scan_html(job, shown))
+        return ()
 
 
 REPORT = ReportStage()
-
-
-def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
-    from dlif_core.study.reporting import scan_html
-
-    shown = [product for product in _products(job) if product.product in job.step.after]
-    staging.write_text("report.html", scan_html(job, shown))
-    return ()
 
 
 def _products(job: ScanJob) -> Iterator[ReportedProduct]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import ConfigurationError
@@ -11,7 +10,7 @@ from dlif_core.store import Staging
 from dlif_core.study.config import ModelSelection
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import fit_name, selection_name
-from dlif_core.study.stages.base import ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.stages.base import ScanPlan, ScanStage
 from dlif_core.study.stages.maps import MAPS
 from dlif_core.study.stages.regions import REGIONS
 from dlif_core.study.step import Step
@@ -44,9 +43,20 @@ class SelectionStage(ScanStage):
                 needs=tuple(step.product for step in read),
             )
 
-    def run(self, job: ScanJob, executor: Executor) -> None:
-        """Compare the analyses on a worker."""
-        commit_on_worker(executor, _write, job)
+    def write(self, job: ScanJob, staging: Staging) -> Sequence[str]:
+        """Compare the analyses."""
+        from dlif_core.kinetics.selection import compare_regions
+
+        wanted = _wanted(job)
+        fits = {name: _opened(job, name, "regions") for name in wanted.of}
+        regions = compare_regions(fits, wanted.criterion)
+        # a region whose fit failed has no criteria
+        staging.write_dataset(regions, group="regions", may_miss=("*",))
+        if all(fit_name(job.step.scan, name, "maps") in job.step.needs for name in wanted.of):
+            frames = int((next(iter(fits.values()))["weight"] > 0).sum())
+            maps = _compare_maps(job, wanted, frames, regions["best_model"].attrs)
+            staging.write_dataset(maps, group="maps", may_miss=("akaike_weight",))
+        return ()
 
 
 SELECTION = SelectionStage()
@@ -58,21 +68,6 @@ def _wanted(job: ScanJob) -> ModelSelection:
             "the study names no analyses to choose from.", where="select", hint="Add `select` to the study file."
         )
     return job.config.select
-
-
-def _write(job: ScanJob, staging: Staging) -> Sequence[str]:
-    from dlif_core.kinetics.selection import compare_regions
-
-    wanted = _wanted(job)
-    fits = {name: _opened(job, name, "regions") for name in wanted.of}
-    regions = compare_regions(fits, wanted.criterion)
-    # a region whose fit failed has no criteria
-    staging.write_dataset(regions, group="regions", may_miss=("*",))
-    if all(fit_name(job.step.scan, name, "maps") in job.step.needs for name in wanted.of):
-        frames = int((next(iter(fits.values()))["weight"] > 0).sum())
-        maps = _compare_maps(job, wanted, frames, regions["best_model"].attrs)
-        staging.write_dataset(maps, group="maps", may_miss=("akaike_weight",))
-    return ()
 
 
 def _opened(job: ScanJob, name: str, kind: str) -> xr.Dataset:

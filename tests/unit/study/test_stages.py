@@ -17,7 +17,7 @@ from dlif_core.study.memory import largest_need
 from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.running import cohort_jobs, run_step
 from dlif_core.study.source import read_scan
-from dlif_core.study.stages import STAGES, CohortStage, MemoryNeed, ScanPlan, ScanStage, commit_on_worker
+from dlif_core.study.stages import STAGES, CohortStage, MemoryNeed, ScanPlan, ScanStage
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.states import ScanState, ScanStatus
 from dlif_core.study.status import study_status
@@ -54,9 +54,6 @@ class Peak(ScanStage):
             needs=tuple(step.product for step in source),
         )
 
-    def run(self, job: ScanJob, executor: ThreadPoolExecutor) -> None:
-        commit_on_worker(executor, self.write, job)
-
     def write(self, job: ScanJob, staging: object) -> tuple[str, ...]:
         if self.fault:
             raise self.fault
@@ -84,9 +81,6 @@ class Count(CohortStage):
     def step(self, config: StudyConfig, scans: list[str], committed: list[Step]) -> Step:
         read = [step for step in committed if step.stage == Peak.name]
         return Step("", self.name, "", "count", self.fingerprint({"scans": scans}, read))
-
-    def run(self, job: CohortJob, executor: ThreadPoolExecutor) -> None:
-        commit_on_worker(executor, self.write, job)
 
     def write(self, job: CohortJob, staging: object) -> tuple[str, ...]:
         staging.write_text("count.txt", str(len([name for name in job.sound if name.endswith("/peak")])))
