@@ -160,6 +160,10 @@ class StoreError(DlifError):
     exit_code = ExitCode.STORE
 
 
+class StoreBusyError(StoreError):
+    """Another run works on this part of the store."""
+
+
 class StorageError(StoreError):
     """The storage refuses what is asked of it: credentials, bucket, space. It is no fault of the data."""
 
