@@ -7,7 +7,8 @@ know dlif can still catch a missing file as ``FileNotFoundError``.
 Exit codes
 ----------
 0 success · 1 unexpected fault · 2 configuration or usage · 3 input data · 4 store ·
-5 partial success (some scans are excluded, failed or incomplete) · 6 no scan succeeded · 130 interrupted
+5 partial success (some scans are excluded, failed or incomplete) · 6 no scan succeeded ·
+7 the cluster is lost · 130 interrupted
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class ExitCode(IntEnum):
     STORE = 4
     PARTIAL = 5
     NOTHING_SUCCEEDED = 6
+    CLUSTER = 7
 
 
 class DlifError(Exception):
@@ -158,6 +160,10 @@ class StoreError(DlifError):
     exit_code = ExitCode.STORE
 
 
+class StoreBusyError(StoreError):
+    """Another run works on this part of the store."""
+
+
 class StorageError(StoreError):
     """The storage refuses what is asked of it: credentials, bucket, space. It is no fault of the data."""
 
@@ -176,3 +182,13 @@ class ProductDamagedError(StoreError):
 
 class SchemaVersionError(StoreError):
     """The store was written by another, unreadable schema version."""
+
+
+class ClusterError(DlifError):
+    """The cluster has no workers, or its scheduler is lost: the run ends, whatever its scans are like."""
+
+    exit_code = ExitCode.CLUSTER
+
+
+class WorkerDiedError(DlifError):
+    """The worker died of a step, again and again; other steps go on."""

@@ -236,6 +236,9 @@ class StudyConfig(Section):
         Where the scans are: a path or URL, or a section with ``uri``, ``format`` and options of its reader.
     output
         Folder or URL for everything that is made.
+    cluster
+        Where the work is done, unless a run is told otherwise: name or file of a profile, or address of a scheduler. It
+        decides no product.
     scans
         Patterns of scan names to include.
     accept
@@ -248,6 +251,7 @@ class StudyConfig(Section):
     name: Annotated[str, AfterValidator(_writable)]
     data: DataSource
     output: str
+    cluster: str = "local"
     scans: tuple[str, ...] = ("*",)
     accept: tuple[str, ...] = ()
     regions: Regions = Regions()
@@ -336,7 +340,9 @@ def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
     data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent), "links": links})
     methods = {name: options.relative_to(where.parent) for name, options in config.input_functions.items()}
     output = _absolute(config.output, where.parent)
-    return config.model_copy(update={"data": data, "output": output, "input_functions": methods})
+    cluster = _absolute(config.cluster, where.parent) if config.cluster.endswith(".yaml") else config.cluster
+    update = {"data": data, "output": output, "cluster": cluster, "input_functions": methods}
+    return config.model_copy(update=update)
 
 
 def _absolute(uri: str, folder: Path) -> str:
