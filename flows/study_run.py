@@ -27,6 +27,7 @@ from slugify import slugify
 from dlif_core.compute.cluster import open_client
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.job import Job, Outcome, ScanJob
+from dlif_core.study.memory import largest_need
 from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.running import cohort_jobs, scan_jobs
 from dlif_core.study.runs import recorded_run
@@ -88,7 +89,7 @@ def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[J
         jobs = [job for job in scan_jobs(config, part.plan) if wanted is None or wanted(job)]
         _log.info("%d of %d steps of %d scans are to be run.", len(plan.to_run), len(plan.steps), len(plan.files))
         if jobs or (plan.to_run and wanted is None):
-            with open_client(cluster, workers) as client:
+            with open_client(cluster or config.cluster, workers, largest_need(config, plan)) as client:
                 _run_jobs(config, plan, jobs, client, part.cohort() if wanted is None else nullcontext(False))
             plan = make_plan(config, store)
         scans = status_of(plan, store).scans

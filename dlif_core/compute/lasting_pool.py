@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from multiprocessing import active_children
 from typing import Any, Self, TypeVar
 
-from dlif_core.compute.cluster import open_pool
+from dlif_core.compute.pool import open_pool
 
 Result = TypeVar("Result")
 

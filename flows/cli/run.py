@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _WHERE = "Where the work is done"
 _ALONE = "Without Prefect and Dask, for job arrays"
-_LOCAL = "local"
+#: The cluster that the study names.
+_OF_THE_STUDY = ""
 
 
 def run(
@@ -26,11 +27,12 @@ def run(
     cluster: Annotated[
         str,
         typer.Option(
-            help="local for this machine, or the address of a Dask scheduler such as tcp://host:8786.",
+            help="local for this machine, name or file (.yaml) of a profile, or address of a Dask scheduler; if left "
+            "out, as the study says.",
             metavar="CLUSTER",
             rich_help_panel=_WHERE,
         ),
-    ] = _LOCAL,
+    ] = _OF_THE_STUDY,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -92,7 +94,7 @@ def _run_alone(shard: str, draw: bool, cohort_only: bool, cluster: str) -> Calla
     from flows.cli import serial_run
     from flows.serial import parse_shard
 
-    asked = {"--shard": bool(shard), "--draw": draw, "--cohort-only": cohort_only, "--cluster": cluster != _LOCAL}
+    asked = {"--shard": bool(shard), "--draw": draw, "--cohort-only": cohort_only, "--cluster": bool(cluster)}
     given = [option for option, is_given in asked.items() if is_given]
     if len(given) > 1:
         raise ConfigurationError(
