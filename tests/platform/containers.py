@@ -11,6 +11,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 IMAGE = "localhost/dlif:test"
 _BASE = "localhost/python:3.11-slim"
 _SUITE = "bookworm"  # the Debian with Python 3.11, for which the lock is made
+_BASE_BYTES = 1e9
 #: What the slim image of Python leaves out of Debian, too.
 _LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
 
@@ -29,12 +31,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The CPU image, built from this checkout."""
     from tests.platform.conftest import require_programs  # which imports this module
 
-    require_programs("buildah", "podman", "debootstrap", "runc")
+    require_programs("buildah", "podman", "debootstrap", "runc", "catatonit")
     if os.getuid() != 0:
         pytest.skip("only root makes a base image with debootstrap")
     folder = tmp_path_factory.mktemp("image")
     if subprocess.run(["buildah", "inspect", "--type=image", _BASE], capture_output=True, check=False).returncode:
-        _make_base(folder / "root")
+        _make_base()
     mounts = [f"--volume={path}:{inside}:ro" for path, inside in _pip_mounts(folder)]
     build = ["buildah", "bud", "--isolation=chroot", "--pull-never", "--layers=false", "--format=docker", *mounts]
     _run(*build, f"--build-arg=BASE={_BASE}", f"--tag={IMAGE}", "--file=docker/Dockerfile", ".")
@@ -55,19 +57,18 @@ def in_container(*arguments: str) -> str:
     return _run(*podman("--rm", *arguments))
 
 
-def _make_base(root: Path) -> None:
-    python = "python3,python3-venv,ca-certificates"
-    _run("debootstrap", "--variant=minbase", f"--include={python}", _SUITE, str(root))
-    for name in _LEFT_OUT:
-        shutil.rmtree(root / name, ignore_errors=True)
-    container = _run("buildah", "from", "scratch").strip()
-    try:
-        _run("buildah", "add", "--quiet", container, str(root), "/")
-        _run("buildah", "config", "--env=PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", container)
-        _run("buildah", "commit", "--quiet", container, _BASE)
-    finally:
-        _run("buildah", "rm", container)
-        shutil.rmtree(root)
+def _make_base() -> None:
+    # in memory where there is enough: dpkg waits for the disk after each file
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _BASE_BYTES
+    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as folder:
+        root, archive = Path(folder, "root"), Path(folder, "root.tar")
+        python = "python3,python3-venv,ca-certificates"
+        _run("debootstrap", "--variant=minbase", f"--include={python}", _SUITE, str(root))
+        for name in _LEFT_OUT:
+            shutil.rmtree(root / name, ignore_errors=True)
+        _run("tar", f"--directory={root}", "--create", f"--file={archive}", ".")
+        _run("podman", "import", "--change=ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", str(archive), _BASE)
 
 
 def _pip_mounts(folder: Path) -> Iterator[tuple[Path, Path]]:
