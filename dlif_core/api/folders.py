@@ -23,6 +23,7 @@ def open_scan(
     *,
     curves: str = "*_tacs.tsv",
     accept: Collection[str] = (),
+    links: Collection[str | PathLike[str]] = (),
 ) -> PetScan:
     """Open a scan of a PET-BIDS dataset with its image or region curves and its blood.
 
@@ -40,6 +41,8 @@ def open_scan(
         Pattern of tables of region curves below its derivatives.
     accept
         Names of checks whose doubts about the data are accepted, as `accept` in a study file.
+    links
+        Folders outside of the dataset into which links in it may lead; a scan with other links is refused.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def open_scan(
     from dlif_core.ingest import open_scan as open_files
 
     accepted, root = require_doubts(accept), str(folder)
-    files = _named(find_scans(root, curves), scan, root)
+    files = _named(find_scans(root, curves, links=[str(link) for link in links]), scan, root)
     resources = ExitStack()
     with resources:
         ingested = resources.enter_context(open_files(files, accept=accepted))

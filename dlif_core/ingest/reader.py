@@ -22,15 +22,16 @@ DEFAULT_CURVES = "*_tacs.tsv"
 
 
 class ReaderOptions(Section):
-    """What ``data:`` in a study file may hold beside ``uri`` and ``format``; a reader's own options derive from it.
+    """What ``data:`` in a study file may hold beside ``uri``, ``format`` and ``links``.
 
+    A reader's own options derive from it.
     Every option that is not at its default becomes part of what decides the ingested scan, so options are plain values.
     """
 
     @classmethod
     def valid_keys(cls) -> tuple[str, ...]:
         """Keys that a study file may give in ``data:`` with the reader's format."""
-        return ("uri", "format", *cls.model_fields)
+        return ("uri", "format", "links", *cls.model_fields)
 
 
 NO_OPTIONS = ReaderOptions()

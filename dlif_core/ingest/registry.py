@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 
 from dlif_core.errors import ConfigurationError, InputError, MissingInputError
@@ -16,11 +17,14 @@ from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
     ImageGeometry,
     IngestedScan,
+    ListingFault,
     Reader,
     ReaderOptions,
     ScanFiles,
     ScanSource,
 )
+from dlif_core.ingest.uris import local_path
+from dlif_core.links import LEADS_OUT, MEND_LINK, Enclosure
 from dlif_core.registry import Registry
 from dlif_core.validation import validated
 
@@ -34,7 +38,12 @@ _NO_GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def find_scans(
-    uri: str, curves: str = DEFAULT_CURVES, *, format: str | None = None, options: ReaderOptions | None = None
+    uri: str,
+    curves: str = DEFAULT_CURVES,
+    *,
+    format: str | None = None,
+    options: ReaderOptions | None = None,
+    links: Collection[str] = (),
 ) -> list[ScanFiles]:
     """List the scans at a URI.
 
@@ -49,10 +58,13 @@ def find_scans(
         Name of a reader; left out, the one that recognises what lies there.
     options
         Options of that reader, an object of its `Reader.options`; left out, its defaults.
+    links
+        Folders outside of the data into which links may lead.
 
     Returns
     -------
-    Scans in the order of their ids; none if no reader recognises what lies there.
+    Scans in the order of their ids; none if no reader recognises what lies there. A file that is reached by a link out
+    of the data is left out and is a fault of its scan.
 
     Raises
     ------
@@ -67,7 +79,23 @@ def find_scans(
     if options is None:
         hint = f"Give them in a study file beside format: {reader.name}."
         options = validated(reader.options, {}, where=f"data, options of {reader.name}", hint=hint)
-    return reader.find(ScanSource(uri, options, curves))
+    found = reader.find(ScanSource(uri, options, curves))
+    root = local_path(uri)
+    if root is None:
+        return found
+    enclosure = Enclosure(str(root), links)
+    return [_enclosed(files, enclosure) for files in found]
+
+
+def _enclosed(files: ScanFiles, enclosure: Enclosure) -> ScanFiles:
+    """The files of a scan that really lie in the data, and a fault for each link that leads out."""
+    outside = {uri: link for uri in files.inputs().values() if (link := enclosure.link_out(uri))}
+    if not outside:
+        return files
+    faults = tuple(ListingFault(f"{LEADS_OUT}.", link, MEND_LINK) for link in dict.fromkeys(outside.values()))
+    roles = {role: tuple(uri for uri in uris if uri not in outside) for role, uris in files.files.items()}
+    kept = {role: uris for role, uris in roles.items() if uris}
+    return replace(files, files=kept, faults=(*files.faults, *faults))
 
 
 def _recognising(uri: str) -> Reader | None:

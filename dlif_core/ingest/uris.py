@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.errors import InputError, MissingInputError
+from dlif_core.errors import ConfigurationError, InputError, MissingInputError
+from dlif_core.storage import file_system
 
 #: What to do about a file that is not there, or that is only a pointer to its content.
 FETCH_AGAIN = "Fetch it again; datasets cloned with git hold pointers until `git annex get` or `git lfs pull`."
@@ -48,27 +48,28 @@ def file_system_of(uri: str) -> tuple[Any, str]:
     if "://" not in uri:
         return LocalFileSystem(), os.path.join(os.getcwd(), os.path.expanduser(uri))
     try:
-        file_system, path = fsspec.url_to_fs(uri)
+        return file_system(uri)
+    except ConfigurationError:
+        raise
     except (ValueError, ImportError) as error:
         raise InputError(f"nothing opens such an address: {error}.", where=uri, hint="Correct the address.") from error
-    return file_system, str(path)
 
 
 def local_path(uri: str) -> Path | None:
     """Return the path of a local file, or None for a file on any other file system."""
-    file_system, path = file_system_of(uri)
-    return Path(path) if isinstance(file_system, LocalFileSystem) else None
+    fs, path = file_system_of(uri)
+    return Path(path) if isinstance(fs, LocalFileSystem) else None
 
 
-def uri_of(file_system: Any, path: str) -> str:
+def uri_of(fs: Any, path: str) -> str:
     """Return the URI of a path on an fsspec file system; for a local file it is the path itself."""
-    return path if isinstance(file_system, LocalFileSystem) else str(file_system.unstrip_protocol(path))
+    return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
 
 
 def exists(uri: str) -> bool:
     """Tell whether there is a file or a folder at a URI."""
-    file_system, path = file_system_of(uri)
-    return bool(file_system.exists(path))
+    fs, path = file_system_of(uri)
+    return bool(fs.exists(path))
 
 
 @contextmanager
@@ -89,10 +90,10 @@ def opened(uri: str) -> Iterator[Any]:
         If the disk or the network failed: another try may help.
     """
     try:
-        file_system, path = file_system_of(uri)
-        if isinstance(file_system, LocalFileSystem):
+        fs, path = file_system_of(uri)
+        if isinstance(fs, LocalFileSystem):
             _require_regular(path, uri)
-        with file_system.open(path, "rb") as stream:
+        with fs.open(path, "rb") as stream:
             yield stream
     except InputError:
         raise

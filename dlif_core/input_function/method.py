@@ -25,12 +25,15 @@ class ScanPlace:
         Name of the scan.
     subject, session
         Names of subject and session, such as ``sub-01``; "" where there are none.
+    links
+        Folders outside of the data into which links may lead.
     """
 
     data: str
     scan: str
     subject: str = ""
     session: str = ""
+    links: tuple[str, ...] = ()
 
 
 class Options(Section):

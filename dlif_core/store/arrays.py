@@ -19,8 +19,9 @@ from zarr.errors import UnstableSpecificationWarning, ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore
 
 from dlif_core.errors import StoreError
+from dlif_core.storage import OPTIONS, async_file_system
 from dlif_core.store.chunking import Region, blocks, is_aligned
-from dlif_core.store.folder import FSSPEC_OPTIONS, LocalFolder, open_folder
+from dlif_core.store.folder import LocalFolder, open_folder
 
 # Chunks of fill value are written too, so that a missing shard always means that it was never computed.
 _WRITE_EMPTY: ArrayConfigParams = {"write_empty_chunks": True}
@@ -36,7 +37,11 @@ def _zarr_store(uri: str) -> LocalStore | FsspecStore:
     folder = open_folder(uri)
     if isinstance(folder, LocalFolder):
         return LocalStore(folder.path)
-    return FsspecStore.from_url(uri, storage_options=FSSPEC_OPTIONS)
+    found = async_file_system(uri)
+    if found is None:
+        return FsspecStore.from_url(uri, storage_options=OPTIONS)
+    fs, path = found
+    return FsspecStore(fs, path=path)
 
 
 @contextmanager

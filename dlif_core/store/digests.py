@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from fsspec.implementations.local import LocalFileSystem
 
 from dlif_core.errors import InputError, MissingInputError
+from dlif_core.storage import file_system
 from dlif_core.store.cache import recall, remember
-from dlif_core.store.folder import file_digest, file_system
+from dlif_core.store.folder import file_digest
 from dlif_core.store.layout import DIGEST_CACHE
 from dlif_core.store.store import Store
 

@@ -1,13 +1,14 @@
 """A folder on any filesystem, with the few operations that the commit protocol needs.
 
 `Folder` works over everything that fsspec reaches; `LocalFolder` does the same with the atomic rename and the fsync
-that a local filesystem has. Credentials and endpoints come from fsspec's own configuration
-(``FSSPEC_S3_ENDPOINT_URL`` …), so that a URI is all that a worker needs.
+that a local filesystem has. Credentials and endpoints come from the environment (``AWS_ENDPOINT_URL`` …), so that a URI
+is all that a worker needs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -18,19 +19,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from dlif_core.storage import AnswerLostError, file_system
 from dlif_core.store.layout import MARKER_FILE
-
-#: Other processes write to the same store, so nothing may remember a listing.
-FSSPEC_OPTIONS = {"use_listings_cache": False}
 
 #: Age from which a file's times tell it from any later one, whatever their resolution [ns].
 _SETTLED_NS = 3_000_000_000
 
 #: Files that are read or made durable at once.
 _THREADS = 4
+
+#: What a filesystem without hard links says.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class Folder:
@@ -87,6 +88,30 @@ class Folder:
         self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
         self.fs.pipe_file(self._at(key), data)
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a file that isn't there yet; of several that try at once, one does.
+
+        Parameters
+        ----------
+        key
+            Name of the file.
+        data
+            Bytes that tell this writer from all others, since it looks for them where an answer of the storage was
+            lost.
+
+        Returns
+        -------
+        Whether the file is this writer's.
+        """
+        self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
+        try:
+            self.fs.pipe_file(self._at(key), data, mode="create")
+        except AnswerLostError:
+            return self.read_all([key]).get(key) == data
+        except FileExistsError:
+            return False
+        return True
+
     def move(self, source: str, target: str) -> None:
         """Move a file to a place that is free, or over another file."""
         self.fs.makedirs(self.fs._parent(self._at(target)), exist_ok=True)
@@ -100,7 +125,8 @@ class Folder:
     def files(self, key: str) -> list[str]:
         """Names of all files below a key, relative to it, sorted."""
         start = len(self._at(key)) + 1
-        return sorted(path[start:] for path in self.fs.find(self._at(key)))
+        names = (path[start:] for path in self.fs.find(self._at(key)))
+        return sorted(name for name in names if name and not name.endswith("/"))  # some stores keep emptied folders
 
     def folders(self, key: str) -> list[str]:
         """Names of the folders directly in a key, sorted."""
@@ -171,12 +197,20 @@ class LocalFolder(Folder):
     def write(self, key: str, data: bytes) -> None:
         """Write and fsync a temporary file in the same folder, then rename it to its name."""
         target = Path(self._at(key))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        partial.write_bytes(data)
-        _fsync(partial)
-        partial.replace(target)
+        _partial(target, data).replace(target)
         _fsync(target.parent)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a temporary file in the same folder, and link it to its name, which fails if the name is taken."""
+        target = Path(self._at(key))
+        partial = _partial(target, data)
+        try:
+            created = _link(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+        if created:
+            _fsync(target.parent)
+        return created
 
     def move(self, source: str, target: str) -> None:
         """Rename a file or a folder to a place that is free, or a file over another."""
@@ -227,18 +261,45 @@ def open_folder(uri: str) -> Folder:
     return LocalFolder(fs, path) if isinstance(fs, LocalFileSystem) else Folder(fs, path)
 
 
-def file_system(uri: str) -> tuple[Any, str]:
-    """The fsspec filesystem of a URI and the path there; a text without ``://`` is a local path, whatever it holds."""
-    if "://" in uri:
-        fs, path = fsspec.url_to_fs(uri, **FSSPEC_OPTIONS)
-        return fs, str(path)
-    return LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
-
-
 def file_digest(fs: Any, path: str) -> str:
     """sha256 of one file's bytes."""
     with fs.open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Give a file a second name unless that is taken; whether it has it.
+
+    The number of its names tells: over a network the answer to a request may be lost, and the next one refused.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return source.stat().st_nlink > 1
+    except OSError as fault:
+        if fault.errno not in _NO_LINKS:
+            raise
+        return _create_in_place(source, target)
+    return True
+
+
+def _create_in_place(source: Path, target: Path) -> bool:
+    """Do the same on a filesystem without links; for a moment a reader sees an empty file."""
+    try:
+        with open(target, "xb") as file:
+            file.write(source.read_bytes())
+    except FileExistsError:
+        return False
+    return True
+
+
+def _partial(target: Path, data: bytes) -> Path:
+    """A temporary file beside the target, which survives a power failure."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    partial.write_bytes(data)
+    _fsync(partial)
+    return partial
 
 
 def _fsync(path: Path) -> None:

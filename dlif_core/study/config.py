@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from dlif_core.checks import require_doubts
+from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
@@ -45,11 +46,14 @@ class DataSource(Section):
     format
         Name of a reader, one of `dlif_core.ingest.READERS`; left out, the one that recognises what lies there.
     options
-        Options of the reader. In a study file they are keys of their own beside `uri` and `format`.
+        Options of the reader. In a study file they are keys of their own beside the others.
+    links
+        Folders outside of the data into which links among them may lead; other links are refused.
     """
 
     uri: str
     format: str | None = None
+    links: tuple[str, ...] = ()
     options: ReaderOptions | None = None
 
     @model_validator(mode="before")
@@ -61,7 +65,7 @@ class DataSource(Section):
             return {"uri": value}
         if not isinstance(value, dict):
             raise ValueError("give a path, a URL, or a section with `uri`")
-        source = {key: value[key] for key in ("uri", "format") if key in value}
+        source = {key: value[key] for key in ("uri", "format", "links") if key in value}
         options = {key: setting for key, setting in value.items() if key not in source}
         if source.get("format"):
             kind = READERS.named(source["format"]).options
@@ -73,7 +77,8 @@ class DataSource(Section):
     @model_serializer
     def _as_in_study_file(self) -> dict[str, Any]:
         options = self.options.model_dump(mode="json") if self.options else {}
-        return {"uri": self.uri, "format": self.format, **options}
+        links = {"links": list(self.links)} if self.links else {}
+        return {"uri": self.uri, "format": self.format, **links, **options}
 
 
 class Regions(Section):
@@ -231,6 +236,9 @@ class StudyConfig(Section):
         Where the scans are: a path or URL, or a section with ``uri``, ``format`` and options of its reader.
     output
         Folder or URL for everything that is made.
+    cluster
+        Where the work is done, unless a run is told otherwise: name or file of a profile, or address of a scheduler. It
+        decides no product.
     scans
         Patterns of scan names to include.
     accept
@@ -243,6 +251,7 @@ class StudyConfig(Section):
     name: Annotated[str, AfterValidator(_writable)]
     data: DataSource
     output: str
+    cluster: str = "local"
     scans: tuple[str, ...] = ("*",)
     accept: tuple[str, ...] = ()
     regions: Regions = Regions()
@@ -308,6 +317,7 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file is missing, is not YAML, or has an unknown key or a wrong value; all faults are named at once,
         an unknown key with the nearest valid one.
     """
+    require_no_credentials(str(path))
     path = Path(path)
     if not path.is_file():
         raise ConfigurationError("there is no such study file.", where=path, hint="`dlif init` writes one.")
@@ -320,10 +330,13 @@ def load_study(path: str | Path) -> StudyConfig:
 def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
     """Validate the content of a study file; relative paths in it are relative to the file `where`."""
     config = validated(StudyConfig, content, where=where, hint="Correct the study file.")
-    data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent)})
+    links = tuple(_absolute(folder, where.parent) for folder in config.data.links)
+    data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent), "links": links})
     methods = {name: options.relative_to(where.parent) for name, options in config.input_functions.items()}
     output = _absolute(config.output, where.parent)
-    return config.model_copy(update={"data": data, "output": output, "input_functions": methods})
+    cluster = _absolute(config.cluster, where.parent) if config.cluster.endswith(".yaml") else config.cluster
+    update = {"data": data, "output": output, "cluster": cluster, "input_functions": methods}
+    return config.model_copy(update=update)
 
 
 def _absolute(uri: str, folder: Path) -> str:

@@ -43,7 +43,7 @@ def _find(config: StudyConfig) -> list[ScanFiles]:
 
     data = config.data
     try:
-        return find_scans(data.uri, config.regions.curves, format=data.format, options=data.options)
+        return find_scans(data.uri, config.regions.curves, format=data.format, options=data.options, links=data.links)
     except MissingInputError:
         raise
     except InputError as fault:

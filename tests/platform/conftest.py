@@ -2,11 +2,19 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.platform.postgres import postgres  # noqa: F401  a PostgreSQL server
+from tests.platform.s3 import s3_folder, s3_server  # noqa: F401  fixtures of S3
+from tests.platform.slurm import slurm, slurm_service  # noqa: F401  fixtures of Slurm
+
 _HERE = Path(__file__).parent
+
+#: Where programs are looked for: some are installed beside Python, which need not be activated.
+PROGRAMS = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin", "/sbin"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def require_programs(*names: str) -> None:
     """Skip a test whose programs are not installed; where services are required, fail."""
-    missing = [name for name in names if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    missing = [name for name in names if shutil.which(name, path=PROGRAMS) is None]
     if missing and os.environ.get("DLIF_SERVICES") == "required":
         pytest.fail(f"not installed: {', '.join(missing)}; see tests/platform/install.sh")
     if missing:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dlif_core.errors import BloodError, ConfigurationError, DlifError, InputError, MissingInputError
 from dlif_core.input_function.from_file.options import FilesOfScan, FromFileOptions, entities
+from dlif_core.links import LEADS_OUT, MEND_LINK, Enclosure
 
 #: Largest file that is read [bytes]; an input function of a day in steps of 0.1 s has 30 MB.
 MAX_BYTES = 32_000_000
@@ -23,6 +24,8 @@ def files_of(options: FromFileOptions) -> tuple[str, ...]:
         If a path matches none.
     BloodError
         If a path matches several, or may be that of another scan.
+    InputError
+        If a file of a study is reached by a link that leads out of the data.
     """
     labels = options.labels if isinstance(options, FilesOfScan) else {}
     if isinstance(options, FilesOfScan) and options.unnamed:
@@ -34,7 +37,18 @@ def files_of(options: FromFileOptions) -> tuple[str, ...]:
     found = tuple(_only(path, matches(path)) for path in options.path)
     for uri in found:
         _require_own(uri, labels)
+    for number, uri in enumerate(found):
+        for each in (uri, sidecar_of(uri)):
+            if link := _link_out(each, number, options):
+                raise InputError(f"{LEADS_OUT}.", where=link, hint=MEND_LINK)
     return found
+
+
+def _link_out(uri: str, number: int, options: FromFileOptions) -> str | None:
+    """The link by which a file of a path of a study leads out of the data; paths given by hand may lead anywhere."""
+    if "://" in uri or not isinstance(options, FilesOfScan):
+        return None
+    return Enclosure(options.folders[number], options.links).link_out(uri)
 
 
 def matches(path: str) -> list[str]:
@@ -45,10 +59,10 @@ def matches(path: str) -> list[str]:
     ConfigurationError
         If the path is a URL of a kind that nothing here can read.
     """
-    import fsspec
+    from dlif_core.storage import file_system
 
     try:
-        system, inside = fsspec.url_to_fs(path)
+        system, inside = file_system(path)
     except (ValueError, ImportError) as fault:
         raise ConfigurationError(f"{fault}.", where=path, hint="Correct `path` of from-file.") from fault
     found = [inside] if system.isfile(inside) else [name for name in system.glob(inside) if system.isfile(name)]
@@ -92,7 +106,7 @@ def digests(options: FromFileOptions) -> dict[str, str]:
     made.
     """
     found: dict[str, str] = {}
-    for path in options.path:
+    for number, path in enumerate(options.path):
         try:
             uris = matches(path)
         except OSError:
@@ -100,7 +114,7 @@ def digests(options: FromFileOptions) -> dict[str, str]:
         if not uris:
             found[f"file {_end(path)}"] = "missing"
         for uri in (each for file in uris for each in (file, sidecar_of(file))):
-            digest = _digest(uri)
+            digest = LEADS_OUT if _link_out(uri, number, options) else _digest(uri)
             if digest != "missing" or uri in uris:
                 name = f"file {_end(uri)}"
                 found[name] = " ".join(filter(None, (found.get(name), digest)))
@@ -135,9 +149,9 @@ def read_bytes(uri: str) -> bytes:
     InputError
         If it is too large, no file, or can't be read.
     """
-    import fsspec
+    from dlif_core.storage import file_system
 
-    system, path = fsspec.url_to_fs(uri)
+    system, path = file_system(uri)
     try:
         info: dict[str, Any] = system.info(path)
         if info["type"] not in ("file", "link") or not system.isfile(path):

@@ -100,11 +100,13 @@ class FromFileOptions(Options):
             ),
             labels=labels,
             unnamed=tuple(label for label in identity if label not in own),
+            folders=tuple(place.data if path.startswith("{data}") else _literal_folder(path) for path in self.path),
+            links=(place.data, *place.links),
         )
 
     def deciding_settings(self) -> dict[str, Any]:
         """Settings that decide the curve; of the files, their content does and not their path."""
-        return self.model_dump(mode="json", exclude={"path"})
+        return self.model_dump(mode="json", exclude={"path", "folders", "links"})
 
     @field_validator("path", mode="before")
     @classmethod
@@ -153,10 +155,16 @@ class FilesOfScan(FromFileOptions):
         Labels in the scan's name by BIDS entity: ``{"sub": "sub-01"}``; `path` has no placeholder any more.
     unnamed
         Labels of the scan that nothing in the path says, so that the file might be another scan's.
+    folders
+        Folder that each path names, and in which its file must lie.
+    links
+        Other folders into which links of them may lead.
     """
 
     labels: dict[str, str]
     unnamed: tuple[str, ...]
+    folders: tuple[str, ...]
+    links: tuple[str, ...]
 
     @field_validator("path")
     @classmethod
@@ -181,6 +189,11 @@ def _filled(path: str, values: Mapping[str, str]) -> str:
         if not value:
             path = re.sub(rf"[/_]?\{{{name}\}}", "", path)
     return path.format_map(values)
+
+
+def _literal_folder(path: str) -> str:
+    """The folder of a path up to its first placeholder or pattern."""
+    return re.split(r"[{*?[]", path, maxsplit=1)[0].rpartition("/")[0] or "/"
 
 
 def _escape(text: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dlif_core.compute.kind import GPU
 from dlif_core.store import Staging
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import input_function_name
-from dlif_core.study.stages.base import GPU, ScanPlan, ScanStage
+from dlif_core.study.stages.base import ScanPlan, ScanStage
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.step import Step
 
@@ -64,7 +65,7 @@ def _options_of_scan(config: StudyConfig, files: ScanFiles, method: str) -> Opti
     """Options of a method for one scan: where they name files, those of the scan."""
     from dlif_core.input_function import ScanPlace
 
-    place = ScanPlace(config.data.uri, files.scan_id, files.subject, files.session)
+    place = ScanPlace(config.data.uri, files.scan_id, files.subject, files.session, config.data.links)
     return config.input_functions[method].of_scan(place)
 
 

@@ -98,7 +98,7 @@ class TestListing:
         (root / "sub-03").symlink_to(tmp_path / "elsewhere" / "sub-03")
         write_image(tmp_path / "elsewhere" / "sub-03_dseg.nii", voxels()[..., 0])
         (root / "derivatives").symlink_to(tmp_path / "elsewhere")
-        found = scans(root)
+        found = {files.scan_id: files for files in find_scans(str(root), links=[str(tmp_path / "elsewhere")])}
         assert sound(found) == {"sub-01", "sub-02", "sub-03"}
         assert [uri.rsplit("/", 1)[-1] for uri in found["sub-03"].role("labels")] == ["sub-03_dseg.nii"]
 
