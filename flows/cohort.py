@@ -12,7 +12,7 @@ from flows.study_run import RUNNER, run_name, run_study
 
 
 @flow(name="cohort", flow_run_name=run_name, task_runner=RUNNER, persist_result=False)
-def cohort(study: StudyPath, cluster: ClusterName = "local", workers: WorkerCount = None) -> State[Any]:
+def cohort(study: StudyPath, cluster: ClusterName = "", workers: WorkerCount = None) -> State[Any]:
     """Bring a study up to date: only what is missing or has changed is computed.
 
     Returns

@@ -14,7 +14,7 @@ from flows.study_run import RUNNER, run_name, run_study
 
 
 @flow(name="ingest", flow_run_name=run_name, task_runner=RUNNER, persist_result=False)
-def ingest(study: StudyPath, cluster: ClusterName = "local", workers: WorkerCount = None) -> State[Any]:
+def ingest(study: StudyPath, cluster: ClusterName = "", workers: WorkerCount = None) -> State[Any]:
     """Read, check and store scans that are new or have changed; what is wrong with them is known before the night.
 
     Returns

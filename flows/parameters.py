@@ -16,6 +16,8 @@ Count = Annotated[int, Field(ge=1)]
 StudyPath = Annotated[str, described("Path of the study file, as the worker sees it.", "/data/mice/study.yaml")]
 ClusterName = Annotated[
     str,
-    described("Where the work is done: local, the name of a profile in deployments/clusters, or tcp://host:8786."),
+    described(
+        "Where the work is done: local, name or file of a profile, or tls://host:8786; left out, as the study says."
+    ),
 ]
 WorkerCount = Annotated[Count | None, described("Worker processes of a local cluster; if left out, one for each core.")]

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import distributed
 from prefect import task
@@ -22,11 +22,12 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import task_run
 from prefect.states import Completed, Failed
 
+from dlif_core.compute.cluster import StudyClient
+from dlif_core.compute.kind import GPU
 from dlif_core.storage import is_transient
 from dlif_core.study.job import Job, Outcome
 from dlif_core.study.running import run_in_order, run_step
 from dlif_core.study.stages import STAGES, ScanStage
-from dlif_core.study.stages.base import GPU
 from dlif_core.study.step import Step
 
 #: Global concurrency limit of Prefect that work on a GPU keeps, over all flow runs; `dlif deploy prefect` makes it.
@@ -105,9 +106,9 @@ def _is_analysis(outcome: Outcome) -> bool:
 
 
 def _on_cluster(job: Job) -> Outcome:
-    client = distributed.default_client()
+    client = cast("StudyClient", distributed.default_client())
     resources = needed_resources(client, job.step)
-    with _turn(resources), client.get_executor(pure=False, resources=resources) as executor:
+    with _turn(resources), client.executor(resources) as executor:
         return run_step(job, executor)
 
 
@@ -126,11 +127,10 @@ def _gpus_are_limited() -> bool:
     return True
 
 
-def needed_resources(client: distributed.Client, step: Step) -> dict[str, float] | None:
+def needed_resources(client: StudyClient, step: Step) -> dict[str, float] | None:
     """What the stage of a step asks for, a GPU for example, as far as workers of the cluster offer it."""
     wanted = STAGES[step.stage].resources(step)
     if not wanted:
         return None
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    offered = {name for worker in workers for name, amount in worker["resources"].items() if amount}
+    offered = client.offers()
     return {name: amount for name, amount in wanted.items() if name in offered} or None

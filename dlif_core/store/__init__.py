@@ -5,6 +5,7 @@ Zarr and xarray, so that markers can be read quickly.
 """
 
 from dlif_core.store.chunking import Region, blocks, image_chunking
+from dlif_core.store.claims import Claims
 from dlif_core.store.digests import InputDigests
 from dlif_core.store.fingerprint import Fingerprint
 from dlif_core.store.layout import SCHEMA_VERSION
@@ -14,6 +15,7 @@ from dlif_core.store.store import Store, create_store, open_store
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Claims",
     "Fingerprint",
     "InputDigests",
     "Marker",

@@ -19,7 +19,7 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.storage import file_system
+from dlif_core.storage import AnswerLostError, file_system
 from dlif_core.store.layout import MARKER_FILE
 
 #: Files that are read or made durable at once.
@@ -78,17 +78,20 @@ class Folder:
         key
             Name of the file.
         data
-            Bytes that tell this writer from all others, since it looks for them where an answer was lost.
+            Bytes that tell this writer from all others, since it looks for them where an answer of the storage was
+            lost.
 
         Returns
         -------
         Whether the file is this writer's.
         """
+        self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
         try:
-            self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
             self.fs.pipe_file(self._at(key), data, mode="create")
+        except AnswerLostError:
+            return self.read_all([key]).get(key) == data
         except FileExistsError:
-            return self.read(key) == data
+            return False
         return True
 
     def move(self, source: str, target: str) -> None:
@@ -104,7 +107,8 @@ class Folder:
     def files(self, key: str) -> list[str]:
         """Names of all files below a key, relative to it, sorted."""
         start = len(self._at(key)) + 1
-        return sorted(path[start:] for path in self.fs.find(self._at(key)))
+        names = (path[start:] for path in self.fs.find(self._at(key)))
+        return sorted(name for name in names if name and not name.endswith("/"))  # some stores keep emptied folders
 
     def folders(self, key: str) -> list[str]:
         """Names of the folders directly in a key, sorted."""

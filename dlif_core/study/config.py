@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from dlif_core.checks import require_doubts
+from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
@@ -235,6 +236,9 @@ class StudyConfig(Section):
         Where the scans are: a path or URL, or a section with ``uri``, ``format`` and options of its reader.
     output
         Folder or URL for everything that is made.
+    cluster
+        Where the work is done, unless a run is told otherwise: name or file of a profile, or address of a scheduler. It
+        decides no product.
     scans
         Patterns of scan names to include.
     accept
@@ -247,6 +251,7 @@ class StudyConfig(Section):
     name: Annotated[str, AfterValidator(_writable)]
     data: DataSource
     output: str
+    cluster: str = "local"
     scans: tuple[str, ...] = ("*",)
     accept: tuple[str, ...] = ()
     regions: Regions = Regions()
@@ -312,6 +317,7 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file is missing, is not YAML, or has an unknown key or a wrong value; all faults are named at once,
         an unknown key with the nearest valid one.
     """
+    require_no_credentials(str(path))
     path = Path(path)
     if not path.is_file():
         raise ConfigurationError("there is no such study file.", where=path, hint="`dlif init` writes one.")
@@ -328,7 +334,9 @@ def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
     data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent), "links": links})
     methods = {name: options.relative_to(where.parent) for name, options in config.input_functions.items()}
     output = _absolute(config.output, where.parent)
-    return config.model_copy(update={"data": data, "output": output, "input_functions": methods})
+    cluster = _absolute(config.cluster, where.parent) if config.cluster.endswith(".yaml") else config.cluster
+    update = {"data": data, "output": output, "cluster": cluster, "input_functions": methods}
+    return config.model_copy(update=update)
 
 
 def _absolute(uri: str, folder: Path) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import findings_of
-from dlif_core.errors import InputError
+from dlif_core.errors import ClusterError, InputError
+from dlif_core.foreign_faults import clean, without_contents
 from dlif_core.store import Staging, open_store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob, CohortScan, Job, Outcome, ScanJob, on_worker
@@ -85,6 +86,8 @@ def _run_or_record(job: Job, run: Callable[[Any], Outcome], is_retried: Callable
     started = time.perf_counter()
     try:
         outcome = run(job)
+    except ClusterError:  # it is about no step
+        raise
     except Exception as fault:
         if is_retried is not None and is_retried(fault):
             _log.warning("%s: %s: %s; it is tried again", job.step.title, type(fault).__name__, fault)
@@ -113,7 +116,8 @@ def run_step(job: Job, executor: Executor) -> Outcome:
         Where the work is done.
     """
     stage = STAGES[job.step.stage]
-    status, reason = (_run_shared if stage.is_shared else _run_whole)(stage, job, executor)
+    with without_contents():
+        status, reason = (_run_shared if stage.is_shared else _run_whole)(stage, job, executor)
     return Outcome(job.step, status, reason)
 
 
@@ -207,7 +211,7 @@ def _reading(job: Job) -> Iterator[None]:
         marker = job.store.marker(name)
         if marker and marker.status == "success":
             job.store.require_whole(name)
-    with job.store.blaming(job.step.upstream):
+    with without_contents(), job.store.blaming(job.step.upstream):
         yield
 
 
@@ -230,6 +234,7 @@ def _refuse(stage: Stage[Any], job: Job, fault: InputError, seconds: float) -> _
 
 def record_failure(job: Job, fault: BaseException) -> Outcome:
     """Keep why a step failed, so that ``dlif status`` can tell; the step stays to be run."""
+    clean(fault)
     reason = f"{type(fault).__name__}: {fault}"
     staging = job.store.stage(failure_name(job.step.product))
     staging.publish(job.step.fingerprint, status="failed", reason=reason)

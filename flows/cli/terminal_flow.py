@@ -44,7 +44,7 @@ def run_cohort(study: Path, cluster: str, workers: int | None) -> None:
 def _is_news(record: logging.LogRecord) -> bool:
     """Whether a log record tells more than the lines above the progress bars and than an error of dlif, shown once."""
     told = record.exc_info and isinstance(record.exc_info[1], DlifError)
-    return not (told or record.name.startswith("dlif_core"))
+    return not (told or record.name.startswith("dlif_core.study"))
 
 
 def _start_server() -> None:

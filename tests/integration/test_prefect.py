@@ -42,7 +42,7 @@ def run_command(study: Path) -> list[str]:
     return [sys.executable, "-m", "flows.cli", "run", str(study), "--workers", "1"]
 
 
-def run(server: PrefectServer, study: Path) -> "subprocess.CompletedProcess[str]":
+def run(server: PrefectServer, study: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | server.environment
     return subprocess.run(run_command(study), env=environment, capture_output=True, text=True, check=False)
 

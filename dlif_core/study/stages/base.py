@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
-#: Resource of workers with a GPU: ``dask worker ADDRESS --resources "GPU=1"``.
-GPU = "GPU"
-
 
 @dataclass(frozen=True)
 class MemoryNeed:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from dlif_core.compute.kind import GPU
 from dlif_core.store import Staging
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import input_function_name
-from dlif_core.study.stages.base import GPU, ScanPlan, ScanStage
+from dlif_core.study.stages.base import ScanPlan, ScanStage
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.step import Step
 
