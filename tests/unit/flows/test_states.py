@@ -28,7 +28,7 @@ def scans(letters: str) -> list[ScanState]:
     ],
 )
 def test_a_run_is_named_after_its_scans(letters: str, kind: str, name: str) -> None:
-    state = study_state(scans(letters), "3 scans worked on;")
+    state = study_state(scans(letters), 3)
     assert (state.type.value, state.name) == (kind, name)
     for status in ScanStatus:
         count = letters.count(status[0])
@@ -36,9 +36,9 @@ def test_a_run_is_named_after_its_scans(letters: str, kind: str, name: str) -> N
 
 
 def test_scans_that_were_only_read_are_no_failures_of_an_ingest() -> None:
-    assert study_state(scans("iii"), "", READ).name == "Completed"
-    assert study_state(scans("iif"), "", READ).name == "PartialSuccess"
-    assert study_state(scans("ff"), "", READ).name == "Failed"
+    assert study_state(scans("iii"), 3, READ).name == "Completed"
+    assert study_state(scans("iif"), 3, READ).name == "PartialSuccess"
+    assert study_state(scans("ff"), 3, READ).name == "Failed"
 
 
 def outcome(stage: str, status: str, variant: str = "") -> Outcome:
