@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from dlif_core.masking import masked
+
 
 class ExitCode(IntEnum):
     """Exit codes of the ``dlif`` command."""
@@ -30,7 +32,7 @@ class ExitCode(IntEnum):
 
 
 class DlifError(Exception):
-    """Base of all errors that dlif raises on purpose.
+    """Base of all errors that dlif raises on purpose; secrets in its texts are masked.
 
     Parameters
     ----------
@@ -54,10 +56,10 @@ class DlifError(Exception):
     exit_code = ExitCode.UNEXPECTED
 
     def __init__(self, message: str, *, where: object = "", hint: str = "") -> None:
-        self.message = message
-        self.where = str(where)
-        self.hint = hint
-        super().__init__(message, self.where, hint)
+        self.message = masked(message)
+        self.where = masked(str(where))
+        self.hint = masked(hint)
+        super().__init__(self.message, self.where, self.hint)
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
@@ -156,6 +158,10 @@ class StoreError(DlifError):
     """The store can't be read or written."""
 
     exit_code = ExitCode.STORE
+
+
+class StoreBusyError(StoreError):
+    """Another run works on this part of the store."""
 
 
 class StorageError(StoreError):

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import groupby
 from typing import Any, cast
 from uuid import UUID
@@ -31,6 +31,7 @@ from dlif_core.study.memory import largest_need
 from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.running import cohort_jobs, scan_jobs
 from dlif_core.study.runs import recorded_run
+from dlif_core.study.sharing import claimed_part
 from dlif_core.study.status import status_of
 from dlif_core.study.step import Plan
 from flows.progress import ProgressBars, progress_bars
@@ -82,19 +83,20 @@ def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[J
     close_killed_runs(store)
     _tag_run(config)
     store.sweep()
-    with recorded_run(store, str(flow_run.flow_name), str(flow_run.id), url_for("flow-run", flow_run.id) or "") as end:
-        plan = make_plan(config, store)
-        jobs = [job for job in scan_jobs(config, plan) if wanted is None or wanted(job)]
+    plan = make_plan(config, store)
+    record = recorded_run(store, str(flow_run.flow_name), str(flow_run.id), url_for("flow-run", flow_run.id) or "")
+    with claimed_part(plan, store, _log.warning) as part, record as end:
+        jobs = [job for job in scan_jobs(config, part.plan) if wanted is None or wanted(job)]
         _log.info("%d of %d steps of %d scans are to be run.", len(plan.to_run), len(plan.steps), len(plan.files))
         if jobs or (plan.to_run and wanted is None):
             with open_client(cluster or config.cluster, workers, largest_need(config, plan)) as client:
-                _run_jobs(config, plan, jobs, client, with_cohort=wanted is None)
+                _run_jobs(config, plan, jobs, client, part.cohort() if wanted is None else nullcontext(False))
             plan = make_plan(config, store)
         scans = status_of(plan, store).scans
         touched = {job.step.scan for job in jobs}
         if touched:
             publish_scans(config, store, scans, touched)
-        state = study_state(scans, f"{len(touched)} scans worked on;", ANALYSED if wanted is None else READ)
+        state = study_state(scans, len(touched), ANALYSED if wanted is None else READ)
         end.tell(state.name or "", state.message or "")
     return state
 
@@ -106,8 +108,13 @@ def _tag_run(config: StudyConfig) -> None:
 
 
 def _run_jobs(
-    config: StudyConfig, plan: Plan, jobs: Sequence[ScanJob], client: distributed.Client, *, with_cohort: bool
+    config: StudyConfig,
+    plan: Plan,
+    jobs: Sequence[ScanJob],
+    client: distributed.Client,
+    cohort: AbstractContextManager[bool],
 ) -> None:
+    """Run steps of scans, and the cohort's after them unless it is left to another run."""
     _log.info("Dask cluster with %d workers, dashboard %s", len(_workers(client)), client.dashboard_link)
     publish_dashboard(config, client.dashboard_link)
     with run_progress(config, jobs) as progress:
@@ -119,8 +126,9 @@ def _run_jobs(
                 run_batch(batch, _in_flight(client))
             else:
                 run_subflow(title, batch, _in_flight(client))
-        if with_cohort:
-            run_batch([ScanWork("cohort", cohort_jobs(config, plan), progress.advance)], 1)
+        with cohort as is_ours:
+            if is_ours:
+                run_batch([ScanWork("cohort", cohort_jobs(config, plan), progress.advance)], 1)
 
 
 def batches(works: Sequence[ScanWork]) -> Iterator[tuple[str, Sequence[ScanWork]]]:

@@ -5,5 +5,6 @@ Object stores that don't answer are waited for, and what they refuse is told as 
 
 from dlif_core.storage.file_systems import OPTIONS, async_file_system, file_system, is_url, joined
 from dlif_core.storage.transient import is_transient
+from dlif_core.storage.waiting import AnswerLostError
 
-__all__ = ["OPTIONS", "async_file_system", "file_system", "is_transient", "is_url", "joined"]
+__all__ = ["OPTIONS", "AnswerLostError", "async_file_system", "file_system", "is_transient", "is_url", "joined"]

@@ -13,7 +13,7 @@ import s3fs
 
 from dlif_core.errors import StorageError, StorageSilentError
 from dlif_core.storage.transient import PASSING_CODES, is_transient
-from dlif_core.storage.waiting import WAIT, Silence, longest_wait
+from dlif_core.storage.waiting import WAIT, AnswerLostError, Silence, longest_wait
 
 _REGISTERED = "dlif-waiting"
 
@@ -96,7 +96,8 @@ def _next_try(
         told, hint = _REFUSALS.get(code) or _REFUSALS[str(status)]
         raise StorageError(told, where=place, hint=hint)
     if status == 412 and "If-None-Match" in request_dict["headers"]:
-        raise FileExistsError(errno.EEXIST, "the file is there already", place)
+        kind = FileExistsError if attempts == 1 else AnswerLostError
+        raise kind(errno.EEXIST, "the file is there already", place)
     _require_allowed(operation.name, status, code, place)
     passing = code in PASSING_CODES or str(status) in PASSING_CODES or is_transient(caught_exception)
     if not passing:

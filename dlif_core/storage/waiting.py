@@ -45,6 +45,10 @@ def longest_wait() -> float:
     return seconds
 
 
+class AnswerLostError(FileExistsError):
+    """A file that should be created is there; it may be this process's own, of a request whose answer was lost."""
+
+
 @dataclass
 class Silence:
     """State of a storage that does not answer; all threads of this process wait together.

@@ -18,6 +18,7 @@ from typing import Any
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import findings_of
 from dlif_core.errors import ClusterError, InputError
+from dlif_core.foreign_faults import clean, without_contents
 from dlif_core.store import Staging, open_store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob, CohortScan, Job, Outcome, ScanJob, on_worker
@@ -41,7 +42,7 @@ def cohort_jobs(config: StudyConfig, plan: Plan) -> list[CohortJob]:
     """The jobs of the cohort after the scans of a plan were run: they are told how every scan stands now."""
     store = open_store(config.output)
     now = assess(config, plan.files, [planned.step for planned in plan.steps if planned.step.scan], store)
-    sound = results(now, store)
+    sound = results(now)
     scans = tuple(
         CohortScan(state, files.subject.removeprefix("sub-"), files.session.removeprefix("ses-"))
         for state, files in zip(status_of(now, store).scans, plan.files.values(), strict=True)
@@ -115,7 +116,8 @@ def run_step(job: Job, executor: Executor) -> Outcome:
         Where the work is done.
     """
     stage = STAGES[job.step.stage]
-    status, reason = (_run_shared if stage.is_shared else _run_whole)(stage, job, executor)
+    with without_contents():
+        status, reason = (_run_shared if stage.is_shared else _run_whole)(stage, job, executor)
     return Outcome(job.step, status, reason)
 
 
@@ -209,7 +211,7 @@ def _reading(job: Job) -> Iterator[None]:
         marker = job.store.marker(name)
         if marker and marker.status == "success":
             job.store.require_whole(name)
-    with job.store.blaming(job.step.upstream):
+    with without_contents(), job.store.blaming(job.step.upstream):
         yield
 
 
@@ -232,6 +234,7 @@ def _refuse(stage: Stage[Any], job: Job, fault: InputError, seconds: float) -> _
 
 def record_failure(job: Job, fault: BaseException) -> Outcome:
     """Keep why a step failed, so that ``dlif status`` can tell; the step stays to be run."""
+    clean(fault)
     reason = f"{type(fault).__name__}: {fault}"
     staging = job.store.stage(failure_name(job.step.product))
     staging.publish(job.step.fingerprint, status="failed", reason=reason)

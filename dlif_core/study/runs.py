@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from dlif_core.finite import to_json
@@ -60,6 +61,15 @@ class RunRecord:
         """Whether its process is gone although it never said how it ended."""
         return self.state == RUNNING and not self.owner.may_be_alive
 
+    def __str__(self) -> str:
+        began = datetime.fromtimestamp(self.owner.since).isoformat(" ", "minutes")
+        state = KILLED if self.is_dead else self.state
+        return f"{began}, {self.flow}, {state}: {self.message or self._so_far()}{self.url and f' {self.url}'}"
+
+    def _so_far(self) -> str:
+        place = f"process {self.owner.pid} on {self.owner.host}"
+        return f"{place} is gone." if self.is_dead else f"{place} is at work."
+
     def as_record(self) -> dict[str, Any]:
         """The run as plain values."""
         return asdict(self)
@@ -108,7 +118,7 @@ def recorded_run(store: Store, flow: str, flow_run: str = "", url: str = "") -> 
 
 def close_dead_runs(store: Store) -> list[RunRecord]:
     """Record that runs were killed whose process is gone; returns them."""
-    dead = [replace(run, state=KILLED, message="its process is gone") for run in read_runs(store) if run.is_dead]
+    dead = [replace(run, state=KILLED, message="its process is gone.") for run in read_runs(store) if run.is_dead]
     for run in dead:
         _write(store, run)
     return dead
