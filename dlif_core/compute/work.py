@@ -179,9 +179,12 @@ class Work:
         with self._lock:
             if self._end is not None or self._on_trial is not None or not self._suspects:
                 return
-            self._on_trial = self._suspects.popleft()
+            piece = self._on_trial = self._suspects.popleft()
             self._blamed_before = self._blamed
-        self.begin(self._on_trial)
+        try:
+            self.begin(piece)
+        except Exception as fault:  # the cluster is lost or closed
+            _fail(piece, fault)
 
 
 class ClusterExecutor(Executor):
