@@ -28,7 +28,7 @@ class Chosen:
     kind
         What it is.
     profile
-        Its settings.
+        Settings of the cluster.
     where
         File, name or address that chose it, for messages.
     """
