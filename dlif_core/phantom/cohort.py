@@ -23,6 +23,7 @@ from dlif_core.errors import ConfigurationError, MissingInputError
 from dlif_core.finite import to_json
 from dlif_core.phantom.mouse import draw_mouse
 from dlif_core.phantom.physiology import OrganKinetics
+from dlif_core.phantom.place import has_truth, truth_stem
 from dlif_core.phantom.population import Draw, Population, draw
 from dlif_core.phantom.scanner import CROP, Protocol
 from dlif_core.phantom.simulation import SimulatedScan, Truth, simulate, usable_device
@@ -113,8 +114,8 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
     MissingInputError
         If the data set holds no truth for that scan.
     """
-    stem = _truth_stem(Path(root), scan_id)
-    if not stem.with_name(f"{stem.name}_kinetics.json").exists():
+    stem = truth_stem(root, scan_id)
+    if not has_truth(root, scan_id):
         raise MissingInputError("there is no truth for this scan.", where=stem, hint="Is this a simulated cohort?")
     organs = json.loads(_sibling(stem, "kinetics.json").read_text())["organs"]
     maps = {name: _sibling(stem, f"meas-{name}_mimap.nii.gz") for name in _UNITS}
@@ -134,10 +135,6 @@ def _drawn(seed: int, population: Population | None, irreversible: bool) -> Draw
     return draw(seed, replace(population, irreversible=irreversible or population.irreversible))
 
 
-def _truth_stem(root: Path, scan_id: str) -> Path:
-    return root / "derivatives" / "phantom" / scan_id.split("_")[0] / "pet" / f"{scan_id}_desc-truth"
-
-
 def _sibling(stem: Path, suffix: str) -> Path:
     return stem.with_name(f"{stem.name}_{suffix}")
 
@@ -149,7 +146,7 @@ def _write_scan(root: Path, name: str, scan: SimulatedScan) -> Path:
     _write_image(image, scan.activity, scan.grid.affine)
     _write_json(_sibling(stem, "pet.json"), _sidecar(scan))
     _write_blood(stem, scan)
-    _write_truth(_truth_stem(root, name), scan)
+    _write_truth(truth_stem(root, name), scan)
     return image
 
 

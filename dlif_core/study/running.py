@@ -42,7 +42,7 @@ def cohort_jobs(config: StudyConfig, plan: Plan) -> list[CohortJob]:
     """The jobs of the cohort after the scans of a plan were run: they are told how every scan stands now."""
     store = open_store(config.output)
     now = assess(config, plan.files, [planned.step for planned in plan.steps if planned.step.scan], store)
-    sound = results(now, store)
+    sound = results(now)
     scans = tuple(
         CohortScan(state, files.subject.removeprefix("sub-"), files.session.removeprefix("ses-"))
         for state, files in zip(status_of(now, store).scans, plan.files.values(), strict=True)
