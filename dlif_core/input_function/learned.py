@@ -8,7 +8,7 @@ used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +19,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import OutOfScopeError
 from dlif_core.input_function.method import Method, Options
 from dlif_core.scan import DynamicScan
+from dlif_core.storage import is_url, joined
 
 if TYPE_CHECKING:
     from dlif_core.networks.bundle.model import LearnedModel
@@ -33,13 +34,19 @@ class LearnedOptions(Options):
     Attributes
     ----------
     model
-        Name of a model or its folder; None for the one in use.
+        Name of a model or its folder, a path or URL; None for the one in use.
     samples
         Number of samples of the curve.
     """
 
     model: str | None = None
     samples: Annotated[int, Field(ge=2, le=1000)] = 64
+
+    def relative_to(self, folder: str) -> Self:
+        """The same; the path of a model counts from a study file that lies at a URL."""
+        if self.model is None or "/" not in self.model or not is_url(folder):
+            return self
+        return self.model_copy(update={"model": joined(folder, self.model)})
 
 
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: LearnedOptions) -> InputFunction:

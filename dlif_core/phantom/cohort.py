@@ -8,7 +8,9 @@ organ) and ``sub-m01_desc-truth_meas-<parameter>_mimap`` (parametric maps).
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from dlif_core.phantom.physiology import OrganKinetics
 from dlif_core.phantom.population import Draw, Population, draw
 from dlif_core.phantom.scanner import CROP, Protocol
 from dlif_core.phantom.simulation import SimulatedScan, Truth, simulate, usable_device
+from dlif_core.storage import file_system, is_url
 
 Array = NDArray[np.float64]
 
@@ -104,7 +107,7 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
     Parameters
     ----------
     root
-        Root of the PET-BIDS data set.
+        Root of the PET-BIDS data set, a path or URL.
     scan_id
         Name of the scan, for example ``sub-m01``.
 
@@ -113,9 +116,20 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
     MissingInputError
         If the data set holds no truth for that scan.
     """
-    stem = _truth_stem(Path(root), scan_id)
+    if not is_url(str(root)):
+        return _read_truth(Path(root), scan_id)
+    with tempfile.TemporaryDirectory() as copy:
+        fs, place = file_system(str(root))
+        folder = _truth_stem(Path(), scan_id).parent.as_posix()
+        with suppress(FileNotFoundError):
+            fs.get(f"{place.rstrip('/')}/{folder}/", f"{copy}/{folder}/", recursive=True)
+        return _read_truth(Path(copy), scan_id)
+
+
+def _read_truth(root: Path, scan_id: str) -> Truth:
+    stem = _truth_stem(root, scan_id)
     if not stem.with_name(f"{stem.name}_kinetics.json").exists():
-        raise MissingInputError("there is no truth for this scan.", where=stem, hint="Is this a simulated cohort?")
+        raise MissingInputError("there is no truth for this scan.", where=scan_id, hint="Is this a simulated cohort?")
     organs = json.loads(_sibling(stem, "kinetics.json").read_text())["organs"]
     maps = {name: _sibling(stem, f"meas-{name}_mimap.nii.gz") for name in _UNITS}
     names = pd.read_csv(_sibling(stem, "dseg.tsv"), sep="\t")

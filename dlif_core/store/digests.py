@@ -11,7 +11,7 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.errors import InputError, MissingInputError
+from dlif_core.errors import InputError, MissingInputError, StorageError
 from dlif_core.finite import to_json
 from dlif_core.storage import file_system
 from dlif_core.store.folder import file_digest
@@ -63,6 +63,11 @@ class InputDigests:
         -------
         URI to hexadecimal sha256, or to the fault of a file that can't be read, in the given order. The message of a
         fault is the same until something changes.
+
+        Raises
+        ------
+        StorageError
+            If the storage doesn't answer or refuses all: that is no fault of a file.
         """
         names = list(uris)
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -84,6 +89,8 @@ class InputDigests:
                 _require_readable(fs, path)
                 return known
             return _Entry(size, stamp, file_digest(fs, path))
+        except StorageError:
+            raise
         except Exception as error:  # each kind of filesystem has errors of its own
             return _fault(error, uri)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields
@@ -27,6 +28,7 @@ from dlif_core.input_function.learned import LearnedOptions
 from dlif_core.kinetics import FitSettings, Model
 from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
+from dlif_core.storage import is_file, joined
 from dlif_core.store.layout import LETTERS, is_part
 from dlif_core.validation import Section, unknown_key, validated, validated_each
 from dlif_core.yaml_files import read_yaml
@@ -304,7 +306,7 @@ def load_study(path: str | Path) -> StudyConfig:
     Parameters
     ----------
     path
-        A local YAML file.
+        Path or URL of a YAML file.
 
     Raises
     ------
@@ -312,8 +314,7 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file is missing, is not YAML, or has an unknown key or a wrong value; all faults are named at once,
         an unknown key with the nearest valid one.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigurationError("there is no such study file.", where=path, hint="`dlif init` writes one.")
     content = read_yaml(path)
     if not isinstance(content, dict):
@@ -321,18 +322,15 @@ def load_study(path: str | Path) -> StudyConfig:
     return parse_study(content, where=path)
 
 
-def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
+def parse_study(content: Mapping[str, Any], *, where: str | Path) -> StudyConfig:
     """Validate the content of a study file; relative paths in it are relative to the file `where`."""
     config = validated(StudyConfig, content, where=where, hint="Correct the study file.")
-    links = tuple(_absolute(folder, where.parent) for folder in config.data.links)
-    data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent), "links": links})
-    methods = {name: options.relative_to(where.parent) for name, options in config.input_functions.items()}
-    output = _absolute(config.output, where.parent)
+    folder = os.path.dirname(where)
+    links = tuple(joined(folder, link) for link in config.data.links)
+    data = config.data.model_copy(update={"uri": joined(folder, config.data.uri), "links": links})
+    methods = {name: options.relative_to(folder) for name, options in config.input_functions.items()}
+    output = joined(folder, config.output)
     return config.model_copy(update={"data": data, "output": output, "input_functions": methods})
-
-
-def _absolute(uri: str, folder: Path) -> str:
-    return uri if "://" in uri else str((folder / uri).resolve())
 
 
 def _require_comparable(names: tuple[str, ...], fits: Mapping[str, Kinetics]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import findings_of
-from dlif_core.errors import InputError
+from dlif_core.errors import InputError, StorageError
 from dlif_core.store import Staging, open_store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob, CohortScan, Job, Outcome, ScanJob, on_worker
@@ -73,6 +73,8 @@ def run_in_order(jobs: Iterable[Job], run: Callable[[Any], Outcome]) -> Iterator
 def _run_or_record(job: Job, run: Callable[[Any], Outcome]) -> Outcome:
     try:
         return run(job)
+    except StorageError:  # of no step: all others would meet it, too
+        raise
     except Exception as fault:
         return record_failure(job, fault)
 

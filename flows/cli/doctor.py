@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from flows.cli.output import print_rich
 
 def doctor(
     study: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             help="Study file: also compare every stored result of this study with its checksum.",
             metavar=STUDY_METAVAR,
@@ -29,7 +28,7 @@ def doctor(
         _verify_products(study)
 
 
-def _verify_products(study: Path) -> None:
+def _verify_products(study: str) -> None:
     from dlif_core.errors import ExitCode, ProductDamagedError
     from dlif_core.study.config import load_study
     from dlif_core.study.plan import open_study_store

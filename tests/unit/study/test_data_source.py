@@ -46,7 +46,10 @@ def test_a_study_travels_between_processes_and_through_json(tmp_path: Path, data
     ("data", "expected"),
     [
         ({"uri": "bids", "format": "petbids"}, "data: there is no data format 'petbids'. Did you mean 'pet-bids'?"),
-        ({"uri": "bids", "format": "pet-bids", "scale": 2}, "data.scale: unknown key 'scale'. Valid are: uri, format, links."),
+        (
+            {"uri": "bids", "format": "pet-bids", "scale": 2},
+            "data.scale: unknown key 'scale'. Valid are: uri, format, links.",
+        ),
         ({"uri": "mice", "format": "toy", "scal": 2}, "data.scal: unknown key 'scal'. Did you mean 'scale'?"),
         ({"uri": "mice", "format": "toy", "scale": "much"}, "data.scale: Input should be a valid number"),
         ({"uri": "mice", "scale": 2}, "'scale': options need a `format`"),
