@@ -36,7 +36,7 @@ class Target:
     pool
         Template of the work pool, a file in deployments/work-pools.
     cluster
-        Cluster on which a run does its work.
+        Cluster on which a run does its work; as the study says if empty.
     cron, timezone
         When it runs.
     gpus
@@ -123,8 +123,12 @@ def _deploy(study: Path, name: str, target: Target) -> None:
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
         done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
     if done.returncode:
+        lines = f"{done.stdout}\n{done.stderr}".split("\n")
+        told = [line.strip() for line in lines if line.strip()][-1].partition(" - For more information")[0]
         raise ConfigurationError(
-            f"Prefect refuses the deployments: {done.stdout}{done.stderr}", where=path, hint="Correct what it names."
+            f"Prefect does not take the deployments: {told}.",
+            where=os.environ.get("PREFECT_API_URL", "server"),
+            hint="Correct what it names and repeat; what is registered stays.",
         )
 
 

@@ -31,7 +31,7 @@ _KEPT = ("PYTHONPATH", "FSSPEC_CONFIG_DIR")
 
 
 @dataclass(frozen=True)
-class Job:
+class TaskShape:
     """What a task of the array asks Slurm for.
 
     Attributes
@@ -41,7 +41,7 @@ class Job:
     cpus
         Cores of a task; one worker process runs on each.
     memory, time, partition, account
-        As for ``sbatch``; left out, the projected memory and what the cluster has by default.
+        Values of the options of ``sbatch``; left out, the projected memory and what Slurm has by default.
     directives
         Further options of ``sbatch``.
     before
@@ -75,14 +75,14 @@ class Written:
     said: str
 
 
-def write_array(study: Path, job: Job, folder: Path | None = None) -> Written:
+def write_array(study: Path, shape: TaskShape, folder: Path | None = None) -> Written:
     """Write the scripts of a study.
 
     Parameters
     ----------
     study
         Study file. All nodes must see it, its data and its output.
-    job
+    shape
         What each task asks for.
     folder
         Where the scripts and logs go; by default beside the study file.
@@ -94,18 +94,18 @@ def write_array(study: Path, job: Job, folder: Path | None = None) -> Written:
     """
     import jinja2
 
-    _require_lines(job)
+    _require_lines(shape)
     config = load_study(study)
     plan = make_plan(config, open_study_store(config))
     scans = len({step.scan for step in plan.to_run if step.scan})
     folder = (folder or study.parent / f"{study.stem}-slurm").resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    needed = _needed_memory(config, plan, job.cpus)
+    needed = _needed_memory(config, plan, shape.cpus)
     content = {
         "name": slugify(f"dlif-{config.name}", max_length=60),
-        "tasks": max(1, min(job.tasks, scans)),
-        "directives": list(job.options(needed)),
-        "before": job.before,
+        "tasks": max(1, min(shape.tasks, scans)),
+        "directives": list(shape.options(needed)),
+        "before": shape.before,
         "environment": list(_environment()),
         "folder": shlex.quote(str(folder)),
         "work": shlex.quote(str(study.resolve().parent)),
@@ -127,7 +127,7 @@ def submit_array(folder: Path) -> tuple[str, ...]:
 
     Returns
     -------
-    Job numbers of the array, its second round and the cohort.
+    TaskShape numbers of the array, its second round and the cohort.
 
     Raises
     ------
@@ -169,13 +169,13 @@ def _command() -> str:
     return f"{shlex.quote(sys.executable)} -m flows.cli"
 
 
-def _require_lines(job: Job) -> None:
+def _require_lines(shape: TaskShape) -> None:
     """Refuse what would become more than its own line of a script, or no option at all."""
-    given = {name: getattr(job, name) or "" for name in ("memory", "time", "partition", "account")}
+    given = {name: getattr(shape, name) or "" for name in ("memory", "time", "partition", "account")}
     for name, value in given.items():
         if any(letter.isspace() for letter in value):
             raise ConfigurationError(f"{value!r} is not one word.", where=f"--{name}", hint="Correct the option.")
-    for value in job.directives:
+    for value in shape.directives:
         if not value.startswith("-") or "\n" in value:
             raise ConfigurationError(
                 f"{value!r} is no option of sbatch.", where="--directive", hint="Give it as --constraint=avx2."

@@ -24,7 +24,7 @@ from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
-from dlif_core.input_function.learned import LearnedOptions
+from dlif_core.input_function.learned import LearnedOptions, trusted_model
 from dlif_core.kinetics import FitSettings, Model
 from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
@@ -297,10 +297,16 @@ def _options(method: str, values: Any) -> Options:
     return kind.model_validate({} if values is None else values)
 
 
-def learned_model(config: StudyConfig) -> str | None:
-    """Name or folder of the model that the study sets for its learned input function; None for the one in use."""
+def learned_model(config: StudyConfig) -> Path | None:
+    """Folder of the model that the study sets for its learned input function; None for the one in use.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such model, or it is not the one that is pinned, or not signed as it must be.
+    """
     options = config.input_functions.get("learned")
-    return options.model if isinstance(options, LearnedOptions) else None
+    return trusted_model(options) if isinstance(options, LearnedOptions) else None
 
 
 def load_study(path: str | Path) -> StudyConfig:

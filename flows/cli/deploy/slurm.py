@@ -62,7 +62,7 @@ def deploy_slurm(
 ) -> None:
     """Write the scripts of a job array, to be read, edited and submitted. It can be repeated."""
     from dlif_core.errors import ConfigurationError
-    from flows.slurm_array import Job, submit_array, write_array
+    from flows.slurm_array import TaskShape, submit_array, write_array
 
     if not array:
         raise ConfigurationError(
@@ -70,7 +70,7 @@ def deploy_slurm(
             where="dlif deploy slurm",
             hint="Give --array. A driver that starts Slurm jobs by itself is `dlif run --cluster`.",
         )
-    job = Job(
+    shape = TaskShape(
         tasks=tasks,
         cpus=cpus,
         memory=memory,
@@ -80,7 +80,7 @@ def deploy_slurm(
         directives=tuple(directive or ()),
         before=tuple(before or ()),
     )
-    written = write_array(study, job, folder)
+    written = write_array(study, shape, folder)
     typer.echo(f"Written: {written.folder}/array.sbatch, cohort.sbatch, submit.sh; {written.said}")
     if submit:
         numbers = submit_array(written.folder)
