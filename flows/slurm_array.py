@@ -107,7 +107,7 @@ class Written:
     said: str
 
 
-def write_array(study: str, shape: TaskShape, folder: Path | None = None) -> Written:
+def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None) -> Written:
     """Write the scripts of a study.
 
     Parameters
@@ -130,7 +130,7 @@ def write_array(study: str, shape: TaskShape, folder: Path | None = None) -> Wri
     config = load_study(study)
     plan = make_plan(config, open_study_store(config))
     scans = len({step.scan for step in plan.to_run if step.scan})
-    study = joined("", study)
+    study = joined("", str(study))
     work = Path.cwd() if is_url(study) else Path(study).parent
     folder = (folder or work / f"{Path(study).stem}-slurm").resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
