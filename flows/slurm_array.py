@@ -16,7 +16,7 @@ from slugify import slugify
 
 from dlif_core.compute.memory import WORKER_BYTES
 from dlif_core.compute.profiles import chosen_cluster
-from dlif_core.compute.slurm import SlurmProfile
+from dlif_core.compute.slurm_profile import SlurmProfile
 from dlif_core.errors import ConfigurationError, DlifError
 from dlif_core.storage import is_url, joined
 from dlif_core.study.config import StudyConfig, load_study
