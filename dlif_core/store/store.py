@@ -13,6 +13,7 @@ from dlif_core.errors import (
     ProductDamagedError,
     ProductMissingError,
     SchemaVersionError,
+    StorageError,
     StoreError,
 )
 from dlif_core.finite import to_json
@@ -186,7 +187,7 @@ class Store:
         """
         try:
             yield
-        except (ConfigurationError, InputError, ProductDamagedError):
+        except (ConfigurationError, InputError, ProductDamagedError, StorageError):
             raise
         except Exception:
             for name in names:
@@ -213,6 +214,8 @@ class Store:
         try:
             arrays.require_written(self.uri_of(name))
             sealed = arrays.has_checksums(self.uri_of(name))
+        except StorageError:
+            raise
         except Exception as error:  # whatever changed bytes may lead to
             part = self._unreadable_part(name) or f"its metadata can't be read ({error})."
             raise ProductDamagedError(f"it is damaged: {part}", where=self.uri_of(name), hint=REMAKE) from error

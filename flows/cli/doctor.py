@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +18,7 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "fault": ("✗", "
 
 def doctor(
     study: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             help="Study file: also its data, its storage, its model, and every stored result.",
             metavar=STUDY_METAVAR,
