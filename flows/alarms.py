@@ -80,7 +80,7 @@ def register_alarms(
         ],
     )
     if not actions:
-        yield "alarms: none; give --webhook or --notify to be told of runs that fail or are late"
+        yield "runs that fail or are late: no alarm is set; give --webhook or --notify. One that is there stays."
 
 
 def _trigger(

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import as_file, files
-from pathlib import Path
 
 from prefect.client.base import ServerType, determine_server_type
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -36,7 +35,7 @@ class Target:
     pool
         Template of the work pool, a file in deployments/work-pools.
     cluster
-        Cluster on which a run does its work.
+        Cluster on which a run does its work; as the study says if empty.
     cron, timezone
         When it runs.
     gpus
@@ -61,13 +60,13 @@ class Target:
         return f"dlif-{self.pool}"
 
 
-def deploy_study(study: Path, name: str, target: Target) -> Iterator[str]:
+def deploy_study(study: str, name: str, target: Target) -> Iterator[str]:
     """Register a study; yields lines that say what was done.
 
     Parameters
     ----------
     study
-        Path of the study file, the same for the workers.
+        Path or URL of the study file, the same for the workers.
     name
         Name of the study.
     target
@@ -109,10 +108,10 @@ def _set_work_pool(client: SyncPrefectClient, target: Target) -> str:
     return f"work pool {target.pool_name}: brought up to date"
 
 
-def _deploy(study: Path, name: str, target: Target) -> None:
+def _deploy(study: str, name: str, target: Target) -> None:
     """Have Prefect read deployments/prefect.yaml."""
     variables = {
-        "DLIF_STUDY": str(study),
+        "DLIF_STUDY": study,
         "DLIF_STUDY_NAME": name,
         "DLIF_CLUSTER": target.cluster,
         "DLIF_CRON": target.cron,
@@ -123,8 +122,12 @@ def _deploy(study: Path, name: str, target: Target) -> None:
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
         done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
     if done.returncode:
+        lines = f"{done.stdout}\n{done.stderr}".split("\n")
+        told = [line.strip() for line in lines if line.strip()][-1].partition(" - For more information")[0]
         raise ConfigurationError(
-            f"Prefect refuses the deployments: {done.stdout}{done.stderr}", where=path, hint="Correct what it names."
+            f"Prefect does not take the deployments: {told}.",
+            where=os.environ.get("PREFECT_API_URL", "server"),
+            hint="Correct what it names and repeat; what is registered stays.",
         )
 
 

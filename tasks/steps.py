@@ -48,13 +48,20 @@ class ScanWork:
     jobs
         Its steps in order.
     tell
-        Called with what became of each step, in the thread of the task.
+        Called once with what became of each step, in the thread of the task.
     """
 
     def __init__(self, title: str, jobs: Sequence[Job], tell: Callable[[Outcome], None]) -> None:
         self.title = title
         self.jobs = jobs
-        self.tell = tell
+        self._tell = tell
+        self._told: set[str] = set()
+
+    def tell(self, outcome: Outcome) -> None:
+        """Tell what became of a step, unless an earlier try told it."""
+        if outcome.step.product not in self._told:
+            self._told.add(outcome.step.product)
+            self._tell(outcome)
 
 
 def _is_retried(_task: object, _run: TaskRun, state: State[Any]) -> bool:

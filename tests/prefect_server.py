@@ -66,6 +66,12 @@ class PrefectServer:
             if len(response.json()) < 200:
                 return found
 
+    def pause(self) -> None:
+        """Make no more runs by schedules."""
+        for one in self.query("deployments"):
+            url = f"{self.environment['PREFECT_API_URL']}/deployments/{one['id']}/pause_deployment"
+            httpx.post(url, timeout=20).raise_for_status()
+
     def wait_for(self, condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
         """Wait until a condition gives something; fails if the server ends or it takes too long."""
         deadline = time.monotonic() + patience

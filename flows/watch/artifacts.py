@@ -88,8 +88,8 @@ def _row(store: Store, scan: ScanState, is_touched: bool) -> dict[str, Any]:
         "scan": scan.scan,
         "status": str(scan.status),
         "this run": "yes" if is_touched else "",
-        "why": "; ".join(scan.notes),
         "report": f"[open]({_address(store, report_name(scan.scan))})" if scan.status is ScanStatus.SUCCESS else "",
+        "why": "; ".join(scan.notes),
     }
 
 

@@ -22,21 +22,21 @@ READ = frozenset({ScanStatus.SUCCESS, ScanStatus.INCOMPLETE, ScanStatus.UNAVAILA
 _RULED_OUT = frozenset({ScanStatus.EXCLUDED, ScanStatus.UNAVAILABLE})
 
 
-def study_state(scans: Sequence[ScanState], done: str, aim: frozenset[ScanStatus] = ANALYSED) -> State[Any]:
+def study_state(scans: Sequence[ScanState], touched: int, aim: frozenset[ScanStatus] = ANALYSED) -> State[Any]:
     """The state that tells how the scans of a study stand: failed if none succeeded, partial if some failed.
 
     Parameters
     ----------
     scans
         What became of every scan.
-    done
-        What the run did, in words; begins the message.
+    touched
+        How many of them the run worked on.
     aim
         What counts as a success.
     """
     counts = Counter(scan.status for scan in scans)
     told = ", ".join(f"{counts[status]} {status}" for status in ScanStatus if counts[status])
-    message = f"{done} {len(scans)} scans: {told}."
+    message = f"{touched} of {len(scans)} scans worked on; now {told}."
     if not aim & counts.keys():
         return Failed(message=message)
     if counts.keys() - aim - _RULED_OUT:

@@ -68,7 +68,7 @@ def test_a_run_leaves_named_states_its_log_and_artifacts(server: PrefectServer, 
     [flow_run] = runs_of(server, "told")
     assert flow_run["state_type"] == "COMPLETED"
     assert flow_run["state_name"] == "PartialSuccess"
-    assert "3 scans: 1 success, 1 excluded, 1 failed" in flow_run["state"]["message"]
+    assert "3 of 3 scans worked on; now 1 success, 1 excluded, 1 failed" in flow_run["state"]["message"]
     assert set(flow_run["tags"]) >= {"dlif", "study:told"}
     tasks = server.wait_for(lambda: len(found := tasks_of(server, flow_run)) == 4 and found, "the tasks", 30)
     assert {name: state["name"] for name, state in tasks.items()} == {
@@ -98,7 +98,7 @@ def test_nothing_succeeded_is_a_failed_run(server: PrefectServer, tmp_path: Path
     assert run(server, study).returncode == 6
     [flow_run] = runs_of(server, "nothing")
     assert flow_run["state_type"] == "FAILED"
-    assert "1 scans: 1 excluded" in flow_run["state"]["message"]
+    assert "now 1 excluded" in flow_run["state"]["message"]
 
 
 def test_a_killed_run_does_not_stay_running(server: PrefectServer, tmp_path: Path) -> None:

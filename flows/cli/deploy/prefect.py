@@ -27,8 +27,13 @@ def deploy_prefect(
         PoolKind, typer.Option(help="Where runs are started: on the worker's machine, or in jobs or containers.")
     ] = PoolKind.PROCESS,
     cluster: Annotated[
-        str, typer.Option(help="Cluster on which a run does its work, as for `dlif run`.", metavar="CLUSTER")
-    ] = "local",
+        str,
+        typer.Option(
+            help="Cluster on which a run does its work, as for `dlif run`; if left out, as the study says.",
+            metavar="CLUSTER",
+            show_default=False,
+        ),
+    ] = "",
     cron: Annotated[str, typer.Option(help="When the study is brought up to date.", metavar="CRON")] = "0 2 * * *",
     timezone: Annotated[
         str, typer.Option(help="Time zone of the schedule, such as Europe/Oslo.", metavar="ZONE")
@@ -57,9 +62,10 @@ def deploy_prefect(
     ] = "",
 ) -> None:
     """Register a study on the Prefect server of PREFECT_API_URL, and say what was done. It can be repeated."""
+    from dlif_core.storage import joined
     from dlif_core.study.config import load_study
     from flows.deployment import Target, deploy_study
 
     target = Target(pool.value, cluster, cron, timezone, gpus, webhook, notify)
-    for line in deploy_study(study.resolve(), load_study(study).name, target):
+    for line in deploy_study(joined("", study), load_study(study).name, target):
         typer.echo(line)
