@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 export OMP_NUM_THREADS := 1
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: demo test test-services test-quick check format docs fuzz bench clean
+.PHONY: demo test test-services test-quick check format docs lock fuzz bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +52,17 @@ format: $(READY)
 # Pages that are made from the code.
 docs: $(READY)
 	$(BIN)/python -m dlif_core.checks.page > docs/checks.md
+
+# Digests of all that images hold. The CPU image has torch from another index, see docs/containers.md: UV_FIND_LINKS or
+# UV_EXTRA_INDEX_URL says where, if the index in use serves CUDA builds.
+LOCK := uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_28
+lock: $(READY)
+	$(BIN)/pip install --quiet uv
+	$(BIN)/$(LOCK) docker/build.in -o docker/build.lock
+	$(BIN)/$(LOCK) pyproject.toml -c constraints.txt --no-emit-package torch -o docker/requirements.lock
+	env -u UV_FIND_LINKS -u UV_EXTRA_INDEX_URL $(BIN)/$(LOCK) pyproject.toml -c constraints.txt \
+		-c docker/requirements.lock -o docker/requirements-gpu.lock
 
 bench: $(READY)
 	$(BIN)/python benchmarks/peers.py

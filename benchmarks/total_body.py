@@ -86,7 +86,7 @@ def main() -> None:
         with steps.timed(f"{math.prod(SHAPE) / 1e6:.1f} million voxels into the store"):
             study = write_study(Path(name), *total_body(), fit)
         before = max(workers_ready(client).values())
-        with client.get_executor(pure=False) as executor:
+        with client.executor() as executor:
             seconds = study.maps(executor)
         spent = processor_seconds(client)
         peak = max(client.run(peak_memory).values())

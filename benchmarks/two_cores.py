@@ -23,7 +23,7 @@ def seconds_on(workers: int, study: Study) -> float:
 
     with open_client(workers=workers) as client:
         workers_ready(client)
-        with client.get_executor(pure=False) as executor:
+        with client.executor() as executor:
             return study.maps(executor)
 
 

@@ -52,7 +52,7 @@ def main() -> None:
                 fit = Kinetics(model="2tcm-irreversible")
                 study = write_study(Path(name) / air, simulated.scan, simulated.truth.input_function, fit)
             spent = processor_seconds(client)
-            with client.get_executor(pure=False) as executor:
+            with client.executor() as executor:
                 seconds = [study.maps(executor) for _ in range(REPEATS)]
             spent = (processor_seconds(client) - spent) / REPEATS
             every = ", ".join(f"{one:.2f}" for one in seconds)

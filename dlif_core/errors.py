@@ -7,12 +7,15 @@ know dlif can still catch a missing file as ``FileNotFoundError``.
 Exit codes
 ----------
 0 success · 1 unexpected fault · 2 configuration or usage · 3 input data · 4 store ·
-5 partial success (some scans are excluded, failed or incomplete) · 6 no scan succeeded · 130 interrupted
+5 partial success (some scans are excluded, failed or incomplete) · 6 no scan succeeded ·
+7 the cluster is lost · 130 interrupted
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+from dlif_core.masking import masked
 
 
 class ExitCode(IntEnum):
@@ -25,10 +28,11 @@ class ExitCode(IntEnum):
     STORE = 4
     PARTIAL = 5
     NOTHING_SUCCEEDED = 6
+    CLUSTER = 7
 
 
 class DlifError(Exception):
-    """Base of all errors that dlif raises on purpose.
+    """Base of all errors that dlif raises on purpose; secrets in its texts are masked.
 
     Parameters
     ----------
@@ -52,10 +56,10 @@ class DlifError(Exception):
     exit_code = ExitCode.UNEXPECTED
 
     def __init__(self, message: str, *, where: object = "", hint: str = "") -> None:
-        self.message = message
-        self.where = str(where)
-        self.hint = hint
-        super().__init__(message, self.where, hint)
+        self.message = masked(message)
+        self.where = masked(str(where))
+        self.hint = masked(hint)
+        super().__init__(self.message, self.where, self.hint)
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
@@ -156,6 +160,10 @@ class StoreError(DlifError):
     exit_code = ExitCode.STORE
 
 
+class StoreBusyError(StoreError):
+    """Another run works on this part of the store."""
+
+
 class StorageError(StoreError):
     """The storage refuses what is asked of it: credentials, bucket, space. It is no fault of the data."""
 
@@ -174,3 +182,13 @@ class ProductDamagedError(StoreError):
 
 class SchemaVersionError(StoreError):
     """The store was written by another, unreadable schema version."""
+
+
+class ClusterError(DlifError):
+    """The cluster has no workers, or its scheduler is lost: the run ends, whatever its scans are like."""
+
+    exit_code = ExitCode.CLUSTER
+
+
+class WorkerDiedError(DlifError):
+    """The worker died of a step, again and again; other steps go on."""

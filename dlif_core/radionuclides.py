@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from dlif_core.errors import InputError
+from dlif_core.shown import shown
 
 #: Physical half-lives [s] from the Evaluated Nuclear Structure Data File (ENSDF, nndc.bnl.gov).
 HALF_LIVES = {
@@ -71,6 +72,11 @@ _NAMES = {
     "iodine": "I",
     "terbium": "Tb",
 }
+
+#: Words that messages show of the name of a nuclide.
+NUCLIDE_WORDS = frozenset(
+    {*_NAMES, *(symbol.casefold() for symbol in _NAMES.values()), "fdg", "fluoride", "kohlenstoff", "sauerstoff"}
+)
 
 #: Codes of DICOM (PS3.16, context group 4020), in SNOMED CT and in its older form.
 _CODES = {
@@ -164,7 +170,7 @@ def half_life(name: str) -> float:
     found = HALF_LIVES.get(nuclide(str(name)))
     if found is None:
         raise InputError(
-            f"{name!r} is not a radionuclide that dlif knows.",
+            f"{shown(name, NUCLIDE_WORDS)} is not a radionuclide that dlif knows.",
             where="radionuclide",
             hint=f"Use one of {', '.join(HALF_LIVES)}, or give the half-life in seconds.",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 40
@@ -27,25 +27,52 @@ _TECHNICAL = frozenset(
         "admin corrected uncorrected about approx ca circa unit units "
     )
 )
+#: Words in the names of columns that a table may lack; of a header with others, nothing is shown.
+_COLUMN = _TECHNICAL | frozenset(
+    _WORD.findall(
+        "time times blood plasma whole total activity radioactivity concentration metabolite parent fraction ratio "
+        "free frame frames start end mid duration region regions label labels index mean mode volume size mm subject "
+        "participant session id scan recording weight mass body age sex species dose injected counts sample samples "
+        "aif input function curve tac value units corrected decay fp cp wb hematocrit haematocrit in of the to per by "
+    )
+)
+#: Words of units, known or not.
+UNIT_WORDS = frozenset(
+    _WORD.findall(
+        "ul µl dl liter litre liters litres milliliter millilitre milliliters millilitres microliter becquerel stone "
+        "becquerels kilobecquerel megabecquerel gigabecquerel curie curies millicurie microcurie count counts cps kcps "
+        "cpm dpm per tissue blood plasma dose injected id suv suvbw suvlbm bw percent pct unitless fraction arbitrary "
+        "ratio gram grams gramme kilogram kilograms pound pounds day days d dy voxel pixel mm micro milli millisecond "
+    )
+)
 #: A date, a telephone or an insurance number: figures joined by a hyphen or slash, 12.03.1970, or nine in a row.
 _NO_NUMBER = re.compile(r"\d\s*[-/]\s*\d|\d\.\d{1,2}\.(?:\d{2}){1,2}(?!\d)|\d{9}")
 
 
 def shortened(text: object) -> str:
-    """A value as Python writes it, cut to a length that fits into a message: for units and names of known columns."""
+    """A value as Python writes it, cut to a length that fits into a message: for names of known columns."""
     return _SHORT.repr(text)
 
 
-def shown(value: object) -> str:
+def shown(value: object, words: Collection[str] = ()) -> str:
     """A value that is not what a field must hold, as a message may show it.
+
+    Parameters
+    ----------
+    value
+        The value.
+    words
+        Words, in small letters, that a text in its place may have beside those that stand at numbers.
 
     Examples
     --------
     >>> shown("70,5"), shown("12 kBq"), shown([0, 10, None]), shown("Jane Doe"), shown("1970-01-01")
     ("'70,5'", "'12 kBq'", '[0, 10, None]', 'text of 8 characters', 'text of 10 characters')
+    >>> shown("F-19", ("f",)), shown("counts", ("counts",))
+    ("'F-19'", "'counts'")
     """
     if isinstance(value, str):
-        return shortened(value) if _is_technical(value) else f"text of {len(value)} characters"
+        return shortened(value) if _is_technical(value, words) else f"text of {len(value)} characters"
     if value and isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple) and not all(_is_plain(entry) for entry in value):
@@ -57,15 +84,16 @@ def _is_plain(entry: object) -> bool:
     return _is_technical(entry) if isinstance(entry, str) else not isinstance(entry, list | tuple | Mapping)
 
 
-def _is_technical(text: str) -> bool:
-    words = _WORD.findall(text.casefold())
-    return all(word in _TECHNICAL for word in words) and not _NO_NUMBER.search(text)
+def _is_technical(text: str, words: Collection[str] = ()) -> bool:
+    found = _WORD.findall(text.casefold())
+    return all(word in _TECHNICAL or word in words for word in found) and not _NO_NUMBER.search(text)
 
 
 def columns_in_words(names: Iterable[str], wanted: Iterable[str]) -> str:
     """Columns of a table in words: those that are called like the wanted ones by name, the others by their number.
 
-    What is taken for a header line may be the first row of a table that has none.
+    What is taken for a header line may be the first row of a table that has none, or of another file: a name is shown
+    if all its words are such as columns have.
 
     Examples
     --------
@@ -74,7 +102,8 @@ def columns_in_words(names: Iterable[str], wanted: Iterable[str]) -> str:
     """
     given = list(names)
     sought = {word for name in wanted for word in _words(name)}
-    alike = [name for name in given if sought & _words(name)][:8]
+    known = _COLUMN | {word for name in wanted for word in _WORD.findall(name.casefold())}
+    alike = [name for name in given if sought & _words(name) and _is_technical(name, known)][:8]
     others = len(given) - len(alike)
     counted = f"{others} {'other ' if alike else ''}column{'' if others == 1 else 's'}"
     listed = ", ".join(map(shortened, alike))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dlif_core.errors import UnitError
-from dlif_core.shown import shortened
+from dlif_core.shown import UNIT_WORDS, shown
 
 Dimension = Literal["concentration", "activity", "time", "mass", "fraction"]
 
@@ -108,7 +108,7 @@ def factor(unit: str | None, dimension: Dimension, *, where: object = "") -> flo
     key = _key(unit) if isinstance(unit, str) else ""
     if key not in known:
         raise UnitError(
-            f"{shortened(unit)} is not a known unit of {dimension}.",
+            f"{shown(unit, UNIT_WORDS)} is not a known unit of {dimension}.",
             where=where,
             hint=f"Use for example {CANONICAL[dimension]!r}; known spellings: {', '.join(sorted(known)[:14])} …",
         )

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError
 from dlif_core.registry import suggestion
 
@@ -122,8 +123,10 @@ def validated(kind: type[Kind], content: Any, *, where: object, hint: str) -> Ki
     Raises
     ------
     ConfigurationError
-        If a key is unknown or missing, or a value is not allowed; all faults are named at once.
+        If a key is unknown or missing, or a value is not allowed; all faults are named at once. If an address among
+        the values holds credentials.
     """
+    require_no_credentials(content, where)
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as faults:

@@ -50,7 +50,17 @@ def read_yaml(path: str | Path) -> Any:
     except ConfigurationError:
         raise
     except (yaml.YAMLError, ValueError, OverflowError) as fault:  # dates such as 2020-13-01 are ValueErrors
-        raise ConfigurationError(f"this is not YAML: {fault}", where=path, hint="Correct the line named.") from fault
+        raise ConfigurationError(
+            f"this is not YAML: {_said(fault)}", where=path, hint="Correct the line named."
+        ) from None
+
+
+def _said(fault: Exception) -> str:
+    """What YAML says of a fault, without the text of the line."""
+    mark = getattr(fault, "problem_mark", None)
+    if mark is None:
+        return f"{fault}."
+    return f"{getattr(fault, 'problem', '')}, line {mark.line + 1}, column {mark.column + 1}."
 
 
 def _text(path: str | Path) -> str:

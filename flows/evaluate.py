@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -12,23 +12,22 @@ from dlif_core.evaluation.candidates import candidates
 from dlif_core.evaluation.conditions import conditions
 from dlif_core.evaluation.runner import require_unseen
 from dlif_core.evaluation.tables import as_record, markdown, results, write_results
+from flows.parameters import Count, described
 from tasks.evaluation import evaluate_scan_task
 
 
 @flow(name="evaluate", flow_run_name="{output}")
-def evaluate(output: str, model: str | None = None, methods: tuple[str, ...] = (), scans: int = 60) -> dict[str, Any]:
+def evaluate(
+    output: Annotated[str, described("Folder for the tables and for what is done already, as the worker sees it.")],
+    model: Annotated[
+        str | None, described("Name or folder of the learned method's model; left out, the one in use.")
+    ] = None,
+    methods: Annotated[
+        tuple[str, ...], described("Methods to compare, such as learned and population; all if there is none.")
+    ] = (),
+    scans: Annotated[Count, described("Scans of the held-out cohort.")] = 60,
+) -> dict[str, Any]:
     """Compare the methods for the input function on held-out simulated mice.
-
-    Parameters
-    ----------
-    output
-        Folder for the tables and for what is done already.
-    model
-        Name or folder of the learned method's model; None for the one in use.
-    methods
-        Names of methods; all if empty.
-    scans
-        Scans of the held-out cohort.
 
     Returns
     -------

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from dlif_core.networks.bundle.folder import CARD
 from dlif_core.networks.release.build import needed_runs, settled_recipe
+from flows.parameters import Count, described
 from tasks.training import finish_model_task, train_run_task
 
 
 @flow(name="train", flow_run_name="{output}")
 def train(
-    output: str,
-    recipe: str | None = None,
-    members: int | None = None,
-    scans: int | None = None,
-    steps: int | None = None,
+    output: Annotated[str, described("Folder of the model, as the worker sees it; training there is resumed.")],
+    recipe: Annotated[
+        str | None,
+        described("YAML file; left out, the recipe that the folder was begun with, or that of the shipped model."),
+    ] = None,
+    members: Annotated[Count | None, described("Networks of the ensemble; left out, as the recipe says.")] = None,
+    scans: Annotated[Count | None, described("Scans to train on; left out, as the recipe says.")] = None,
+    steps: Annotated[Count | None, described("Updates of each network; left out, as the recipe says.")] = None,
 ) -> str:
     """Make a model from a recipe, or resume making it; one network after the other.
-
-    Parameters
-    ----------
-    output
-        Folder of the model.
-    recipe
-        YAML file; left out, the recipe that the folder was begun with, or that of the shipped model.
-    members, scans, steps
-        Networks of the ensemble, scans to train on and updates of each network; as the recipe says if left out.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from dlif_core.compute.cluster import open_mapper
+from dlif_core.compute.pool import open_mapper
 from dlif_core.networks.release.build import finish_model, train_run
 from dlif_core.networks.release.recipe import ModelRecipe, Run
 

@@ -1,1 +1,1 @@
-"""Clusters of workers, and the memory that they need."""
+"""Clusters of workers, the work on them, and the memory that they need."""

@@ -1,136 +1,121 @@
-"""Workers: processes of this program, a Dask cluster on this machine, or one that is already running."""
+"""Opening a cluster: its scheduler, its workers, and a client that keeps an eye on them."""
 
 from __future__ import annotations
 
-import logging
-import os
-import pickle
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from functools import partial
-from multiprocessing import get_context
+from typing import Any, Protocol
 
-import dask
 import distributed
-from dask.system import CPU_COUNT
 
-from dlif_core.compute.interrupts import shielded
+from dlif_core.compute.kind import Started
+from dlif_core.compute.profiles import Chosen, chosen_cluster
+from dlif_core.compute.watch import Watch
+from dlif_core.compute.work import ClusterExecutor, Work
 from dlif_core.errors import ConfigurationError
-from dlif_core.networks.training.scan_work import Mapper, Result, in_turn
-
-_SCHEMES = ("tcp://", "tls://", "ucx://")
-
-#: Environment of workers, for the C library's memory. Dask has workers give freed memory back to the system at once;
-#: fits allocate and free arrays of some MB so often that they would spend much of their time on it. With these numbers
-#: [bytes] freed arrays stay with the worker, never more than it once had in use, and its threads, of which only one
-#: computes, share one pool.
-WORKER_ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": 1 << 25,
-    "MALLOC_TRIM_THRESHOLD_": 1 << 28,
-    "MALLOC_ARENA_MAX": 1,
-}
 
 
-@contextmanager
-def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Start worker processes of this program, without a Dask cluster, in `WORKER_ENVIRONMENT`.
+class Need(Protocol):
+    """What one worker needs for a step."""
+
+    @property
+    def title(self) -> str:
+        """Name of the step."""
+
+    @property
+    def bytes(self) -> int:
+        """Projected peak of a worker, all included."""
+
+
+class StudyClient(distributed.Client):
+    """A client of Dask whose work ends, with a result or an error that a person understands.
 
     Parameters
     ----------
-    workers
-        Number of processes; each begins when it first has work.
+    started
+        The cluster.
+    options
+        Those of `distributed.Client`.
     """
-    before = dict(os.environ)
-    os.environ |= {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
-    try:
-        # An interrupt from the keyboard reaches the workers too: they end at once, without a traceback each.
-        quiet = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=quiet) as executor:
-            yield executor
-    finally:
-        for name in WORKER_ENVIRONMENT:
-            os.environ.pop(name)
-        os.environ |= {name: before[name] for name in WORKER_ENVIRONMENT if name in before}
+
+    def __init__(self, started: Started, **options: Any) -> None:
+        super().__init__(started.scheduler, **options)
+        self.started = started
+        self.work = Work(self)
+
+    def executor(self, resources: Mapping[str, float] | None = None) -> Executor:
+        """An executor of `concurrent.futures`.
+
+        Parameters
+        ----------
+        resources
+            What the work asks of a worker.
+        """
+        return ClusterExecutor(self.work, resources or {})
+
+    def offers(self) -> frozenset[str]:
+        """Resources that workers have, or will have once they come."""
+        if self.started.offers is not None:
+            return self.started.offers
+        workers = self.scheduler_info(n_workers=-1)["workers"].values()
+        return frozenset(name for worker in workers for name, amount in worker["resources"].items() if amount)
 
 
 @contextmanager
-def open_mapper(workers: int | None = None) -> Iterator[Mapper]:
-    """Start worker processes that do the same work for many numbers; one worker is this process itself.
-
-    Parameters
-    ----------
-    workers
-        Number of processes, one thread each; by default one for each core that this program may use.
-    """
-    workers = workers or CPU_COUNT
-    if workers == 1:
-        yield in_turn
-        return
-    with open_pool(workers) as executor:
-
-        def mapped(work: Callable[[int], Result], count: int) -> Iterator[Result]:
-            for packed in executor.map(partial(_packed, work), range(count)):
-                yield pickle.loads(packed)  # pickled by our own process
-
-        yield mapped
-
-
-def _packed(work: Callable[[int], object], number: int) -> bytes:
-    """The result in bytes: tensors handed over as they are would each keep a file open."""
-    import torch
-
-    torch.set_num_threads(1)
-    return pickle.dumps(work(number))
-
-
-@contextmanager
-def open_client(cluster: str = "local", workers: int | None = None) -> Iterator[distributed.Client]:
-    """Open a Dask client; a local cluster is started for it and stopped after it.
+def open_client(cluster: str = "local", workers: int | None = None, need: Need | None = None) -> Iterator[StudyClient]:
+    """Open a client; a cluster of this run's own is started for it and stopped after it.
 
     Parameters
     ----------
     cluster
-        ``local``, or the address of a running scheduler (``tcp://host:8786``).
+        Name or file of a profile, or address of a scheduler, see `chosen_cluster`.
     workers
-        Worker processes of a local cluster, one thread each; by default one for each core that this program may use.
+        Worker processes of a cluster on this machine, one thread each; otherwise as the profile says.
+    need
+        The step that needs most memory.
 
     Raises
     ------
     ConfigurationError
-        If `cluster` is neither, or no scheduler answers there.
+        If there is no such cluster, no scheduler answers, or no worker has as much memory as a step needs.
+    ClusterError
+        At the end of the block, if the cluster was lost within it.
     """
-    if cluster == "local":
-        with _local_cluster(workers or CPU_COUNT) as local, distributed.Client(local) as client:
+    chosen = chosen_cluster(cluster).with_workers(workers)
+    _require_room(need, chosen.profile.worker_memory(), chosen.where)
+    with chosen.kind.open(chosen.profile) as started, _client(chosen, started) as client:
+        if chosen.profile.worker_memory() is None:
+            _require_room(need, _smallest_memory(client), chosen.where)
+        with Watch(client, started, client.work, chosen.profile.give_up_after):
             yield client
-        return
-    with _remote_client(cluster) as client:
-        yield client
+        client.work.require_cluster()
 
 
-def _local_cluster(workers: int) -> distributed.LocalCluster:
-    settings = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()}
-    with dask.config.set(settings), shielded():
-        return distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            # A step that fails is recorded with its reason and has its traceback in the Prefect UI.
-            silence_logs=logging.CRITICAL,
-        )
-
-
-def _remote_client(address: str) -> distributed.Client:
-    if not address.startswith(_SCHEMES):
-        raise ConfigurationError(
-            f"{address!r} is not a cluster.",
-            where="--cluster",
-            hint="Use `local` or an address such as tcp://host:8786.",
-        )
+def _client(chosen: Chosen, started: Started) -> StudyClient:
+    security = {} if started.security is None else {"security": started.security}
     try:
-        return distributed.Client(address, timeout="15s")
-    except OSError as fault:
+        return StudyClient(started, timeout="15s", **security)
+    except (OSError, TimeoutError) as fault:
         raise ConfigurationError(
-            f"no Dask scheduler answers at {address}.", where="--cluster", hint="Start it, or correct the address."
+            f"no Dask scheduler answers at {started.scheduler}: {fault}.",
+            where=chosen.where,
+            hint="Start it, or correct the address.",
         ) from fault
+
+
+def _smallest_memory(client: distributed.Client) -> int | None:
+    """Memory of the smallest worker that is there [bytes]; None if there is none, or none has a limit."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return min((worker["memory_limit"] for worker in workers if worker["memory_limit"]), default=None)
+
+
+def _require_room(need: Need | None, memory: int | None, where: str) -> None:
+    """Refuse a run of which a step can't fit a worker, before anything is done."""
+    if need is None or memory is None or need.bytes <= memory:
+        return
+    raise ConfigurationError(
+        f"{need.title} needs {need.bytes / 1e9:.1f} GB on a worker, which has {memory / 1e9:.1f} GB.",
+        where=where,
+        hint="Use fewer or larger workers (`--workers`, or `memory` in the profile).",
+    )

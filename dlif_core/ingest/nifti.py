@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError, ImageError
+from dlif_core.foreign_faults import without_quotations
 from dlif_core.ingest.nifti_header import HEADER_BYTES, NiftiHeader, described, parse_header
 from dlif_core.ingest.reader import ImageGeometry
 from dlif_core.ingest.uris import FETCH_AGAIN, file_system_of, local_path, opened, require_fetched
@@ -91,7 +92,9 @@ def image_geometry(uri: str) -> ImageGeometry:
         with opened(uri) as file:
             header = parse_header(_start(gzip.GzipFile(fileobj=file) if zipped else file), uri)
     except _FAULTS_OF_GZIP as fault:
-        raise ImageError(f"its header can't be read: {fault}.", where=uri, hint=FETCH_AGAIN) from fault
+        raise ImageError(
+            f"its header can't be read: {without_quotations(str(fault))}.", where=uri, hint=FETCH_AGAIN
+        ) from fault
     return ImageGeometry(header.shape[::-1], header.voxel_size[::-1])
 
 
@@ -178,7 +181,9 @@ def _unpack(uri: str, target: Path, zipped: bool) -> tuple[NiftiHeader, int]:
             return header, _surplus(stream, len(start), header, uri)
     except _FAULTS_OF_GZIP as error:
         raise ImageError(
-            f"the compressed image is truncated or damaged ({error}).", where=uri, hint=_CONVERT_AGAIN
+            f"the compressed image is truncated or damaged ({without_quotations(str(error))}).",
+            where=uri,
+            hint=_CONVERT_AGAIN,
         ) from error
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import ImageError
+from dlif_core.foreign_faults import without_quotations
 
 Array = NDArray[np.float64]
 
@@ -269,7 +270,9 @@ def _qform(header: Any, uri: str) -> Array:
     try:
         return np.asarray(signed.get_qform())
     except (HeaderDataError, ValueError) as fault:
-        raise ImageError(f"its qform can't be read: {fault}.", where=uri, hint=_CORRECT_PLACE) from fault
+        raise ImageError(
+            f"its qform can't be read: {without_quotations(str(fault))}.", where=uri, hint=_CORRECT_PLACE
+        ) from fault
 
 
 def _contradictions(header: Any, sform: Array, shape: tuple[int, ...], uri: str) -> list[str]:

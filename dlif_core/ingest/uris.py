@@ -13,7 +13,7 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.errors import InputError, MissingInputError
+from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.storage import file_system
 
 #: What to do about a file that is not there, or that is only a pointer to its content.
@@ -49,6 +49,8 @@ def file_system_of(uri: str) -> tuple[Any, str]:
         return LocalFileSystem(), os.path.join(os.getcwd(), os.path.expanduser(uri))
     try:
         return file_system(uri)
+    except ConfigurationError:
+        raise
     except (ValueError, ImportError) as error:
         raise InputError(f"nothing opens such an address: {error}.", where=uri, hint="Correct the address.") from error
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from dlif_core.errors import ConfigurationError, MissingInputError
 from dlif_core.finite import to_json
 from dlif_core.phantom.mouse import draw_mouse
 from dlif_core.phantom.physiology import OrganKinetics
+from dlif_core.phantom.place import has_truth, truth_stem
 from dlif_core.phantom.population import Draw, Population, draw
 from dlif_core.phantom.scanner import CROP, Protocol
 from dlif_core.phantom.simulation import SimulatedScan, Truth, simulate, usable_device
@@ -116,20 +116,18 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
     MissingInputError
         If the data set holds no truth for that scan.
     """
+    if not has_truth(root, scan_id):
+        raise MissingInputError("there is no truth for this scan.", where=scan_id, hint="Is this a simulated cohort?")
     if not is_url(str(root)):
-        return _read_truth(Path(root), scan_id)
+        return _read_truth(truth_stem(root, scan_id))
     with tempfile.TemporaryDirectory() as copy:
         fs, place = file_system(str(root))
-        folder = _truth_stem(Path(), scan_id).parent.as_posix()
-        with suppress(FileNotFoundError):
-            fs.get(f"{place.rstrip('/')}/{folder}/", f"{copy}/{folder}/", recursive=True)
-        return _read_truth(Path(copy), scan_id)
+        folder = truth_stem("", scan_id).parent.as_posix()
+        fs.get(f"{place.rstrip('/')}/{folder}/", f"{copy}/{folder}/", recursive=True)
+        return _read_truth(truth_stem(copy, scan_id))
 
 
-def _read_truth(root: Path, scan_id: str) -> Truth:
-    stem = _truth_stem(root, scan_id)
-    if not stem.with_name(f"{stem.name}_kinetics.json").exists():
-        raise MissingInputError("there is no truth for this scan.", where=scan_id, hint="Is this a simulated cohort?")
+def _read_truth(stem: Path) -> Truth:
     organs = json.loads(_sibling(stem, "kinetics.json").read_text())["organs"]
     maps = {name: _sibling(stem, f"meas-{name}_mimap.nii.gz") for name in _UNITS}
     names = pd.read_csv(_sibling(stem, "dseg.tsv"), sep="\t")
@@ -148,10 +146,6 @@ def _drawn(seed: int, population: Population | None, irreversible: bool) -> Draw
     return draw(seed, replace(population, irreversible=irreversible or population.irreversible))
 
 
-def _truth_stem(root: Path, scan_id: str) -> Path:
-    return root / "derivatives" / "phantom" / scan_id.split("_")[0] / "pet" / f"{scan_id}_desc-truth"
-
-
 def _sibling(stem: Path, suffix: str) -> Path:
     return stem.with_name(f"{stem.name}_{suffix}")
 
@@ -163,7 +157,7 @@ def _write_scan(root: Path, name: str, scan: SimulatedScan) -> Path:
     _write_image(image, scan.activity, scan.grid.affine)
     _write_json(_sibling(stem, "pet.json"), _sidecar(scan))
     _write_blood(stem, scan)
-    _write_truth(_truth_stem(root, name), scan)
+    _write_truth(truth_stem(root, name), scan)
     return image
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from dlif_core.credentials import require_no_credentials
+
 _S3 = ("s3", "s3a")
 
 #: Other processes write to the same places, so nothing may remember a listing.
@@ -47,9 +49,12 @@ def file_system(uri: str) -> tuple[Any, str]:
     ------
     ValueError, ImportError
         If there is no such file system, or what it needs is not installed.
+    ConfigurationError
+        If the URL holds credentials.
     """
     if not is_url(uri):
         return LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
+    require_no_credentials(uri)
     if uri.partition("://")[0] in _S3:
         fs = _s3(os.getpid())
         return fs, str(fs._strip_protocol(uri))

@@ -2,9 +2,9 @@
 
 ::
 
-    .runs/<run>                    who a run is, and a number that grows while it lives
-    .claims/<part>                 the claim of a part: the run that has it, and a token
-    .claims/<part>!<token>         the claim that follows one whose run is dead, named by that one's token
+    .claims/runs/<run>             who a run is, and a number that grows while it lives
+    .claims/parts/<part>           the claim of a part: the run that has it, and a token
+    .claims/parts/<part>!<token>   the claim that follows one whose run is dead, named by that one's token
 
 All that this asks of a filesystem is that a file can be written unless one is there (`Folder.create`). A claim is never
 changed. The last of a chain is the valid one: who finds its run dead creates the next one, and of several that try, one
@@ -33,7 +33,7 @@ from dlif_core.store.owner import Owner
 RENEWAL_S = 10.0
 PATIENCE_S = 60.0
 
-_RUNS, _CLAIMS = ".runs", ".claims"
+_RUNS, _PARTS = ".claims/runs", ".claims/parts"
 _NEXT = "!"
 
 
@@ -125,9 +125,14 @@ class Claims:
         with self._lock:
             return name in self._held
 
+    def owner(self, name: str) -> Owner | None:
+        """Who has a part, this run or another that may be alive."""
+        chain = self._chain(name)
+        return self._owner_alive(chain[-1].run) if chain else None
+
     def taken(self) -> frozenset[str]:
         """Names of all parts that some run, alive or dead, has claimed."""
-        return frozenset(key.partition(_NEXT)[0] for key in self._folder.files(_CLAIMS))
+        return frozenset(key.partition(_NEXT)[0] for key in self._folder.files(_PARTS))
 
     def wait_for_signs_of_life(self, names: Iterable[str]) -> None:
         """Wait until it is certain of the runs that have some parts whether they are alive; that takes `patience`."""
@@ -138,11 +143,11 @@ class Claims:
     def _chain(self, name: str) -> list[_Claim]:
         """The claims of a part from the first to the valid one; empty if it is free."""
         chain: list[_Claim] = []
-        key = f"{_CLAIMS}/{name}"
+        key = f"{_PARTS}/{name}"
         with suppress(FileNotFoundError):
             while True:
                 chain.append(self._read_claim(key))
-                key = f"{_CLAIMS}/{name}{_NEXT}{chain[-1].token}"
+                key = f"{_PARTS}/{name}{_NEXT}{chain[-1].token}"
         return chain
 
     def _read_claim(self, key: str) -> _Claim:
@@ -157,7 +162,7 @@ class Claims:
     def _append(self, name: str, chain: list[_Claim]) -> bool:
         """Try to become the one who follows in a chain; without forerunners, the first."""
         run, token = self._run, uuid.uuid4().hex
-        key = f"{_CLAIMS}/{name}" + (f"{_NEXT}{chain[-1].token}" if chain else "")
+        key = f"{_PARTS}/{name}" + (f"{_NEXT}{chain[-1].token}" if chain else "")
         if not self._folder.create(key, json.dumps({"run": run, "token": token}).encode()):
             return False
         mine = [*chain, _Claim(key, run, token)]

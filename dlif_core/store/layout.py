@@ -10,6 +10,7 @@
             commit.json                  the marker: without it the product is not there
     reports/<scan>/  cohort/…            products of plain files, or Zarr groups of their own
     .staging/<product>/                  products that are being written; never read
+    .claims/                             which run works on which part, see `dlif_core.store.claims`
     .cache/                              files that can be deleted at any time
 """
 
@@ -30,6 +31,7 @@ MARKER_FILE = "commit.json"
 GROUP_FILE = "zarr.json"
 STAGING = ".staging"
 DIGEST_CACHE = ".cache/digests.json"
+MARKER_CACHE = ".cache/markers.json"
 
 #: What to do about a product that is not as it was committed.
 REMAKE = "Delete this folder and run the study again."

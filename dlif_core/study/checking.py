@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import UNREADABLE, findings_of
 from dlif_core.errors import ExitCode, InputError, StorageError
+from dlif_core.foreign_faults import clean
 from dlif_core.storage import file_system, joined
 from dlif_core.study.config import StudyConfig, load_study
 
@@ -83,6 +84,7 @@ def check_scan(config: StudyConfig, files: ScanFiles) -> CheckedScan:
 
 
 def _unreadable(files: ScanFiles, fault: BaseException) -> CheckedScan:
+    clean(fault)
     message = f"its files can't be read: {type(fault).__name__}: {fault}."
     return CheckedScan(files.scan_id, (UNREADABLE.found(message, where=", ".join(files.inputs())),))
 

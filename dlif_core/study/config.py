@@ -21,10 +21,11 @@ from pydantic import (
 )
 
 from dlif_core.checks import require_doubts
+from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
-from dlif_core.input_function.learned import LearnedOptions
+from dlif_core.input_function.learned import LearnedOptions, trusted_model
 from dlif_core.kinetics import FitSettings, Model
 from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
@@ -237,6 +238,9 @@ class StudyConfig(Section):
         Where the scans are: a path or URL, or a section with ``uri``, ``format`` and options of its reader.
     output
         Folder or URL for everything that is made.
+    cluster
+        Where the work is done, unless a run is told otherwise: name or file of a profile, or address of a scheduler. It
+        decides no product.
     scans
         Patterns of scan names to include.
     accept
@@ -249,6 +253,7 @@ class StudyConfig(Section):
     name: Annotated[str, AfterValidator(_writable)]
     data: DataSource
     output: str
+    cluster: str = "local"
     scans: tuple[str, ...] = ("*",)
     accept: tuple[str, ...] = ()
     regions: Regions = Regions()
@@ -294,10 +299,16 @@ def _options(method: str, values: Any) -> Options:
     return kind.model_validate({} if values is None else values)
 
 
-def learned_model(config: StudyConfig) -> str | None:
-    """Name or folder of the model that the study sets for its learned input function; None for the one in use."""
+def learned_model(config: StudyConfig) -> Path | None:
+    """Folder of the model that the study sets for its learned input function; None for the one in use.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such model, or it is not the one that is pinned, or not signed as it must be.
+    """
     options = config.input_functions.get("learned")
-    return options.model if isinstance(options, LearnedOptions) else None
+    return trusted_model(options) if isinstance(options, LearnedOptions) else None
 
 
 def load_study(path: str | Path) -> StudyConfig:
@@ -314,6 +325,7 @@ def load_study(path: str | Path) -> StudyConfig:
         If the file is missing, is not YAML, or has an unknown key or a wrong value; all faults are named at once,
         an unknown key with the nearest valid one.
     """
+    require_no_credentials(str(path))
     if not is_file(path):
         raise ConfigurationError("there is no such study file.", where=path, hint="`dlif init` writes one.")
     content = read_yaml(path)
@@ -330,7 +342,9 @@ def parse_study(content: Mapping[str, Any], *, where: str | Path) -> StudyConfig
     data = config.data.model_copy(update={"uri": joined(folder, config.data.uri), "links": links})
     methods = {name: options.relative_to(folder) for name, options in config.input_functions.items()}
     output = joined(folder, config.output)
-    return config.model_copy(update={"data": data, "output": output, "input_functions": methods})
+    cluster = joined(folder, config.cluster) if config.cluster.endswith(".yaml") else config.cluster
+    update = {"data": data, "output": output, "cluster": cluster, "input_functions": methods}
+    return config.model_copy(update=update)
 
 
 def _require_comparable(names: tuple[str, ...], fits: Mapping[str, Kinetics]) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import InputError
+from dlif_core.foreign_faults import without_contents
 from dlif_core.store import Store, open_store
 from dlif_core.study.config import Kinetics, StudyConfig
 from dlif_core.study.states import ScanState
@@ -117,6 +118,7 @@ def on_worker(executor: Executor, work: Callable[..., Any], *arguments: Any) -> 
 
 def _caught(work: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return work(*arguments)
+        with without_contents():
+            return work(*arguments)
     except InputError as refusal:
         return refusal

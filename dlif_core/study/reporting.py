@@ -162,7 +162,7 @@ def _slab(activity: ImageArray, first: int) -> NDArray[np.float32]:
 
 
 def _settings(config: StudyConfig) -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude={"data", "output"})
+    return config.model_dump(mode="json", exclude={"data", "output", "cluster"})
 
 
 def _provenance(config: StudyConfig, source: Marker | None, committed: _Committed) -> dict[str, Any]:

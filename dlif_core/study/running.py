@@ -8,6 +8,7 @@ item by item.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -16,7 +17,8 @@ from typing import Any
 
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import findings_of
-from dlif_core.errors import InputError, StorageError
+from dlif_core.errors import ClusterError, InputError, StorageError
+from dlif_core.foreign_faults import clean, without_contents
 from dlif_core.store import Staging, open_store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob, CohortScan, Job, Outcome, ScanJob, on_worker
@@ -25,6 +27,10 @@ from dlif_core.study.products import failure_name
 from dlif_core.study.stages import STAGES, Shares, Stage
 from dlif_core.study.status import results, status_of
 from dlif_core.study.step import Plan
+
+_log = logging.getLogger(__name__)
+
+_LEVELS = {"failed": logging.ERROR, "excluded": logging.WARNING, "blocked": logging.DEBUG}
 
 
 def scan_jobs(config: StudyConfig, plan: Plan) -> list[ScanJob]:
@@ -36,7 +42,7 @@ def cohort_jobs(config: StudyConfig, plan: Plan) -> list[CohortJob]:
     """The jobs of the cohort after the scans of a plan were run: they are told how every scan stands now."""
     store = open_store(config.output)
     now = assess(config, plan.files, [planned.step for planned in plan.steps if planned.step.scan], store)
-    sound = results(now, store)
+    sound = results(now)
     scans = tuple(
         CohortScan(state, files.subject.removeprefix("sub-"), files.session.removeprefix("ses-"))
         for state, files in zip(status_of(now, store).scans, plan.files.values(), strict=True)
@@ -44,8 +50,12 @@ def cohort_jobs(config: StudyConfig, plan: Plan) -> list[CohortJob]:
     return [CohortJob(config, planned.step, scans, sound) for planned in now.steps if not planned.step.scan]
 
 
-def run_in_order(jobs: Iterable[Job], run: Callable[[Any], Outcome]) -> Iterator[Outcome]:
+def run_in_order(
+    jobs: Iterable[Job], run: Callable[[Any], Outcome], *, is_retried: Callable[[Exception], bool] | None = None
+) -> Iterator[Outcome]:
     """Run steps one after the other; one that fails is recorded, and what needs it is blocked.
+
+    Every step that was run leaves a line in the log.
 
     Parameters
     ----------
@@ -53,6 +63,8 @@ def run_in_order(jobs: Iterable[Job], run: Callable[[Any], Outcome]) -> Iterator
         Steps of one scan or of many, or of the cohort; each after those that it reads.
     run
         Runs one step: `run_step` with an executor, for example.
+    is_retried
+        Whether a fault is raised, because the caller tries the steps again. Any other is recorded.
 
     Yields
     ------
@@ -64,19 +76,31 @@ def run_in_order(jobs: Iterable[Job], run: Callable[[Any], Outcome]) -> Iterator
             lost.add(job.step.product)
             yield Outcome(job.step, "blocked", "a step that it needs failed")
             continue
-        outcome = _run_or_record(job, run)
+        outcome = _run_or_record(job, run, is_retried)
         if outcome.status == "failed":
             lost.add(job.step.product)
         yield outcome
 
 
-def _run_or_record(job: Job, run: Callable[[Any], Outcome]) -> Outcome:
+def _run_or_record(job: Job, run: Callable[[Any], Outcome], is_retried: Callable[[Exception], bool] | None) -> Outcome:
+    started = time.perf_counter()
     try:
-        return run(job)
-    except StorageError:  # of no step: all others would meet it, too
+        outcome = run(job)
+    except (ClusterError, StorageError):  # it is about no step
         raise
     except Exception as fault:
-        return record_failure(job, fault)
+        if is_retried is not None and is_retried(fault):
+            _log.warning("%s: %s: %s; it is tried again", job.step.title, type(fault).__name__, fault)
+            raise
+        outcome = record_failure(job, fault)
+    _tell(outcome, time.perf_counter() - started)
+    return outcome
+
+
+def _tell(outcome: Outcome, seconds: float) -> None:
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    level = _LEVELS.get(outcome.status, logging.INFO)
+    _log.log(level, "%s: %s in %.1f s%s", outcome.step.title, outcome.status, seconds, reason)
 
 
 def run_step(job: Job, executor: Executor) -> Outcome:
@@ -92,7 +116,8 @@ def run_step(job: Job, executor: Executor) -> Outcome:
         Where the work is done.
     """
     stage = STAGES[job.step.stage]
-    status, reason = (_run_shared if stage.is_shared else _run_whole)(stage, job, executor)
+    with without_contents():
+        status, reason = (_run_shared if stage.is_shared else _run_whole)(stage, job, executor)
     return Outcome(job.step, status, reason)
 
 
@@ -186,7 +211,7 @@ def _reading(job: Job) -> Iterator[None]:
         marker = job.store.marker(name)
         if marker and marker.status == "success":
             job.store.require_whole(name)
-    with job.store.blaming(job.step.upstream):
+    with without_contents(), job.store.blaming(job.step.upstream):
         yield
 
 
@@ -209,6 +234,7 @@ def _refuse(stage: Stage[Any], job: Job, fault: InputError, seconds: float) -> _
 
 def record_failure(job: Job, fault: BaseException) -> Outcome:
     """Keep why a step failed, so that ``dlif status`` can tell; the step stays to be run."""
+    clean(fault)
     reason = f"{type(fault).__name__}: {fault}"
     staging = job.store.stage(failure_name(job.step.product))
     staging.publish(job.step.fingerprint, status="failed", reason=reason)

@@ -12,6 +12,9 @@ _TEMPLATE = """\
 {data}
 {output}
 
+# Where the work is done: local, name or file of a profile (docs/clusters.md), or the address of a Dask scheduler.
+# cluster: local
+
 # Scans to include, by pattern of their names (sub-01_ses-baseline).
 scans: ["*"]
 

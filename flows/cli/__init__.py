@@ -13,14 +13,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from dlif_core.errors import DlifError, ExitCode
+from dlif_core.masking import mask_logs
 from flows.cli import check, doctor, evaluate, explain, init, model, models, plan, report, run, simulate, status, train
+from flows.cli.deploy import deploy
 
 #: Every verb under the panel of the help in which it is listed, in the order shown.
 VERBS: Mapping[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     "Study": (init.init, simulate.simulate, check.check, plan.plan, run.run, status.status, report.report),
     "Input functions": (explain.explain, evaluate.evaluate),
     "Models": (models.models, train.train, model.model),
-    "Installation": (doctor.doctor,),
+    "Installation": (deploy, doctor.doctor),
 }
 
 app = typer.Typer(
@@ -65,6 +67,7 @@ def main() -> None:
     An error that dlif raises on purpose, and a file that can't be read or written, are shown as a message without a
     traceback. Any other exception is a fault of the program and keeps its traceback.
     """
+    mask_logs()
     try:
         app(prog_name="dlif")
     except DlifError as error:

@@ -73,7 +73,7 @@ def _executor(workers: int | None, scans: int) -> Iterator[Executor]:
         with ThreadPoolExecutor(1) as thread:
             yield thread
         return
-    from dlif_core.compute.cluster import open_pool
+    from dlif_core.compute.pool import open_pool
 
     with open_pool(count) as pool:
         yield pool

@@ -67,7 +67,7 @@ def evaluate(
 
 def _evaluated(methods: Sequence[Candidate], scans: Sequence[Condition], folder: Path) -> Results:
     """Evaluate the methods with a progress bar."""
-    from dlif_core.compute.cluster import open_mapper
+    from dlif_core.compute.pool import open_mapper
     from dlif_core.evaluation.runner import evaluate, total_scans
     from dlif_core.evaluation.tables import results
     from flows.progress import progress_bars

@@ -10,12 +10,16 @@ from flows.cli.options import StudyFile
 from flows.cli.output import print_rich
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dlif_core.store import Store
     from dlif_core.study.config import StudyConfig
     from dlif_core.study.step import Plan
 
 _WHERE = "Where the work is done"
-_LOCAL = "local"
+_ALONE = "Without Prefect and Dask, for job arrays"
+#: The cluster that the study names.
+_OF_THE_STUDY = ""
 
 
 def run(
@@ -23,16 +27,17 @@ def run(
     cluster: Annotated[
         str,
         typer.Option(
-            help="local for this machine, or the address of a Dask scheduler such as tcp://host:8786.",
+            help="local for this machine, name or file (.yaml) of a profile, or address of a Dask scheduler; if left "
+            "out, as the study says.",
             metavar="CLUSTER",
             rich_help_panel=_WHERE,
         ),
-    ] = _LOCAL,
+    ] = _OF_THE_STUDY,
     workers: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Worker processes on this machine; if left out, one for each core (with --shard: one).",
+            help="Worker processes on this machine; if left out, one for each core (without Prefect: one).",
             metavar="COUNT",
             rich_help_panel=_WHERE,
         ),
@@ -40,53 +45,66 @@ def run(
     shard: Annotated[
         str,
         typer.Option(
-            help="Process part i of n of the scans (1/4 … 4/4) without Prefect and Dask, for job arrays.",
+            help="Process part i of n of the scans (1/4 … 4/4); 1/1 is the whole study.",
             metavar="I/N",
-            rich_help_panel=_WHERE,
+            rich_help_panel=_ALONE,
         ),
     ] = "",
+    draw: Annotated[
+        bool,
+        typer.Option(
+            "--draw",
+            help="Draw scans that no other run works on, until none is left; the exit code is that of these scans.",
+            rich_help_panel=_ALONE,
+        ),
+    ] = False,
+    cohort_only: Annotated[
+        bool,
+        typer.Option(
+            "--cohort-only", help="Only make the cohort's product of the scans as they stand.", rich_help_panel=_ALONE
+        ),
+    ] = False,
 ) -> None:
     """Bring a study up to date: only what is missing or has changed is computed."""
     from dlif_core.study.config import load_study
     from dlif_core.study.plan import make_plan, open_study_store
 
-    part = _checked_shard(shard, cluster)
+    alone = _run_alone(shard, draw, cohort_only, cluster)
     config = load_study(study)
     store = open_study_store(config)
     planned = make_plan(config, store)
     if not planned.to_run:
         typer.echo("Everything is up to date.")
     else:
-        if part is None:
+        if alone is None:
             from flows.cli.terminal_flow import run_cohort
 
             run_cohort(study, cluster, workers)
         else:
-            _run_shard(config, part, workers or 1)
+            alone(config, workers or 1)
         planned = make_plan(config, store)
     _print_results(config, planned, store)
 
 
-def _checked_shard(shard: str, cluster: str) -> tuple[int, int] | None:
-    """Index and number of shards, or None where the whole study is run."""
+def _run_alone(shard: str, draw: bool, cohort_only: bool, cluster: str) -> Callable[[StudyConfig, int], None] | None:
+    """What is run without Prefect and Dask; None where the whole study is run with them."""
+    from functools import partial
+
     from dlif_core.errors import ConfigurationError
+    from flows.cli import serial_run
     from flows.serial import parse_shard
 
-    if not shard:
-        return None
-    if cluster != _LOCAL:
+    asked = {"--shard": bool(shard), "--draw": draw, "--cohort-only": cohort_only, "--cluster": bool(cluster)}
+    given = [option for option, is_given in asked.items() if is_given]
+    if len(given) > 1:
         raise ConfigurationError(
-            "a shard is run on this machine, not on a cluster.", where="--shard", hint="Leave out --cluster."
+            f"{' and '.join(given)} exclude each other.", where=given[0], hint=f"Leave out {given[-1]}."
         )
-    return parse_shard(shard)
-
-
-def _run_shard(config: StudyConfig, part: tuple[int, int], workers: int) -> None:
-    from dlif_core.compute.cluster import open_pool
-    from flows.serial import run_shard
-
-    with open_pool(workers) as executor:
-        run_shard(config, executor, *part)
+    if draw:
+        return serial_run.draw
+    if cohort_only:
+        return serial_run.cohort
+    return partial(serial_run.shard, parse_shard(shard)) if shard else None
 
 
 def _print_results(config: StudyConfig, planned: Plan, store: Store) -> None:
@@ -98,7 +116,7 @@ def _print_results(config: StudyConfig, planned: Plan, store: Store) -> None:
 
     result = status_of(planned, store)
     print_rich(status_table(result))
-    truth = compare_with_truth(config, store, planned.files, results(planned, store))
+    truth = compare_with_truth(config, store, planned.files, results(planned))
     if truth is not None:
         print_rich(truth_table(truth))
     if store.marker(COHORT) is not None:

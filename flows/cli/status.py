@@ -10,6 +10,7 @@ from flows.cli.options import AsJson, StudyFile
 from flows.cli.output import print_json, print_rich
 
 if TYPE_CHECKING:
+    from dlif_core.study.config import StudyConfig
     from dlif_core.study.states import ScanState
 
 
@@ -22,14 +23,26 @@ def status(study: StudyFile, as_json: AsJson = False) -> None:
     from dlif_core.study.config import load_study
     from dlif_core.study.status import study_status
 
-    result = study_status(load_study(study))
+    config = load_study(study)
+    result = study_status(config)
     if as_json:
         print_json([_record(scan) for scan in result.scans])
     else:
         from flows.cli.tables import status_table
 
         print_rich(status_table(result))
+        _print_last_run(config)
     raise typer.Exit(result.exit_code)
+
+
+def _print_last_run(config: StudyConfig) -> None:
+    """Print when the study was run last and how that ended."""
+    from dlif_core.store import open_store
+    from dlif_core.study.runs import last_run
+
+    run = last_run(open_store(config.output))
+    if run is not None:
+        typer.echo(f"Last run: {run}")
 
 
 def _record(scan: ScanState) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dlif_core.storage import joined
 _SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
 }
@@ -34,12 +35,16 @@ def run_cohort(study: str, cluster: str, workers: int | None) -> None:
         handler.addFilter(_is_news)
     _start_server()
     signal.signal(signal.SIGINT, _interrupt)
-    cohort(joined("", study), cluster=cluster, workers=workers)
+    state = cohort(joined("", study), cluster=cluster, workers=workers, return_state=True)
+    fault = state.result(raise_on_failure=False)
+    if isinstance(fault, BaseException):
+        raise fault
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a log record tells more than an error of dlif, which is shown once, without its traceback."""
-    return not (record.exc_info and isinstance(record.exc_info[1], DlifError))
+    """Whether a log record tells more than the lines above the progress bars and than an error of dlif, shown once."""
+    told = record.exc_info and isinstance(record.exc_info[1], DlifError)
+    return not (told or record.name.startswith("dlif_core.study"))
 
 
 def _start_server() -> None:

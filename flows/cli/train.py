@@ -111,7 +111,7 @@ def _reported_to(bars: ProgressBars) -> Report:
 def _from_simulation(
     output: Path, path: Path | None, report: Report, members: int | None, scans: int | None, steps: int | None
 ) -> LearnedModel | PublishedModel:
-    from dlif_core.compute.cluster import open_mapper
+    from dlif_core.compute.pool import open_mapper
     from dlif_core.networks.release.build import settled_recipe, train_model, train_published
     from dlif_core.networks.release.recipe import PublishedModelRecipe, load_recipe
 

@@ -13,7 +13,6 @@ from tests.unit.ingest.bids.dataset import BLOOD, BLOOD_TABLE, SIDECAR, curve_ta
 SOUND = "sub-m01"
 REGION = "A region's name is shown: results are told by it."
 TRACER = "The tracer's name is shown: results are those of a tracer."
-UNIT = "A unit that is not known is shown, so that it can be corrected."
 PATH = "Files of a scan are named by their path."
 
 #: Fields whose text decides numbers.
@@ -174,10 +173,10 @@ FAULTS: dict[str, tuple[Callable[[FaultyScan], None], str]] = {
     "half-life": (field("RadionuclideHalfLife"), ""),
     "time zero": (field("TimeZero"), ""),
     "tracer as a list": (field("TracerName", lambda mark: [mark]), ""),
-    "nuclide": (field("TracerRadionuclide"), "A nuclide that is not known is shown, so that it can be corrected."),
-    "unit of the image": (field("Units"), UNIT),
-    "unit of the dose": (field("InjectedRadioactivityUnits"), UNIT),
-    "unit of blood": (blood_unit, UNIT),
+    "nuclide": (field("TracerRadionuclide"), ""),
+    "unit of the image": (field("Units"), ""),
+    "unit of the dose": (field("InjectedRadioactivityUnits"), ""),
+    "unit of blood": (blood_unit, ""),
     "time zero of blood": (blood_field("TimeZero"), ""),
     "haematocrit": (blood_field("Haematocrit"), ""),
     "plasma measured": (blood_field("PlasmaAvail"), ""),

@@ -1,108 +1,126 @@
-"""A real Prefect server: the cohort flow runs on a schedule and leaves its artifacts."""
+"""A real Prefect server: what a run of the cohort flow leaves there, also when it is killed."""
+
+from __future__ import annotations
 
 import os
-import socket
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from dlif_core.phantom import write_cohort
+from dlif_core.study.config import load_study
+from dlif_core.study.plan import open_study_store
+from dlif_core.study.runs import last_run
+from tests.prefect_server import PrefectServer, prefect_server, running
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
-PATIENCE = 240.0
-SERVE = "from flows.cohort import cohort; cohort.serve(name='often', interval=15, parameters={parameters!r})"
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    with prefect_server(tmp_path_factory.mktemp("server")) as started:
+        yield started
 
 
-def wait_for(condition: Callable[[], object], what: str, process: "subprocess.Popen[bytes]") -> object:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        if found := condition():
-            return found
-        time.sleep(0.5)
-    pytest.fail(f"{what} did not come within {PATIENCE:g} s (process ended with {process.poll()})")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running(command: list[str], log: Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, env=os.environ | environment, stdout=stream, stderr=subprocess.STDOUT)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, dict[str, str], "subprocess.Popen[bytes]"]]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    environment = {
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_API_URL": url,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "PREFECT_RUNNER_POLL_FREQUENCY": "2",
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with running(command, tmp_path / "server.log", **environment) as process:
-        wait_for(lambda: is_up(url), "the Prefect server", process)
-        yield url, environment, process
-
-
-def is_up(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def query(url: str, what: str) -> list[dict[str, object]]:
-    response = httpx.post(f"{url}/{what}/filter", json={}, timeout=20)
-    response.raise_for_status()
-    return list(response.json())
-
-
-def test_a_scheduled_run_completes_and_leaves_its_artifacts(
-    tmp_path: Path, server: tuple[str, dict[str, str], "subprocess.Popen[bytes]"]
-) -> None:
-    url, environment, _ = server
-    write_cohort(tmp_path / "bids", 1, seed=2, voxel_size=2.0)
-    study = tmp_path / "study.yaml"
+def study_of(folder: Path, name: str, mice: int) -> Path:
+    write_cohort(folder / "bids", mice, seed=2, voxel_size=3.0)
+    study = folder / "study.yaml"
     fits = [{"model": "patlak", "t_star": 15, "maps": False}]
-    study.write_text(yaml.safe_dump({"name": "nightly", "data": "bids", "output": "out", "kinetics": fits}))
-    parameters = {"study": str(study), "workers": 1}
-    serve = [sys.executable, "-c", SERVE.format(parameters=parameters)]
+    inputs: dict[str, Any] = {"arterial": {}}
+    content = {"name": name, "data": "bids", "output": "out", "input_functions": inputs, "kinetics": fits}
+    study.write_text(yaml.safe_dump(content))
+    return study
 
-    def completed() -> list[dict[str, object]]:
-        return [r for r in query(url, "flow_runs") if r["auto_scheduled"] and r["state_type"] == "COMPLETED"]
 
-    with running(serve, tmp_path / "serve.log", **environment) as process:
-        runs = wait_for(completed, "a completed scheduled run", process)
-    assert runs
-    keys = {artifact["key"]: artifact for artifact in query(url, "artifacts")}
-    assert "nightly-cohort" in keys
-    assert "sub-m01" in str(keys["nightly-cohort"]["data"])
-    stages = {key: artifact["data"] for key, artifact in keys.items() if artifact["type"] == "progress"}
-    expected = ("ingest", "input-function", "explanation", "regions", "report", "cohort")
-    assert set(stages) == {f"nightly-{stage}-progress" for stage in expected}
-    assert (tmp_path / "out" / "cohort" / "report.html").exists()
+def run_command(study: Path) -> list[str]:
+    return [sys.executable, "-m", "flows.cli", "run", str(study), "--workers", "1"]
+
+
+def run(server: PrefectServer, study: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | server.environment
+    return subprocess.run(run_command(study), env=environment, capture_output=True, text=True, check=False)
+
+
+def runs_of(server: PrefectServer, name: str) -> list[dict[str, Any]]:
+    """Flow runs of a study, the earliest first."""
+    return sorted((one for one in server.query("flow_runs") if one["name"] == name), key=lambda one: one["created"])
+
+
+def tasks_of(server: PrefectServer, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = server.query("task_runs", flow_runs={"id": {"any_": [run["id"]]}})
+    return {task["name"]: task["state"] for task in found}
+
+
+def test_a_run_leaves_named_states_its_log_and_artifacts(server: PrefectServer, tmp_path: Path) -> None:
+    study = study_of(tmp_path, "told", 3)
+    (tmp_path / "bids" / "sub-m02" / "pet" / "sub-m02_pet.json").write_text("{")
+    (tmp_path / "out" / "scans").mkdir(parents=True)
+    in_the_way = tmp_path / "out" / "scans" / "sub-m03.zarr"
+    in_the_way.write_text("in the way")
+    assert run(server, study).returncode == 5
+
+    [flow_run] = runs_of(server, "told")
+    assert flow_run["state_type"] == "COMPLETED"
+    assert flow_run["state_name"] == "PartialSuccess"
+    assert "3 of 3 scans worked on; now 1 success, 1 excluded, 1 failed" in flow_run["state"]["message"]
+    assert set(flow_run["tags"]) >= {"dlif", "study:told"}
+    tasks = server.wait_for(lambda: len(found := tasks_of(server, flow_run)) == 4 and found, "the tasks", 30)
+    assert {name: state["name"] for name, state in tasks.items()} == {
+        "sub-m01": "Completed",
+        "sub-m02": "Excluded",
+        "sub-m03": "Failed",
+        "cohort": "Completed",
+    }
+    assert "sub-m02_pet.json" in tasks["sub-m02"]["message"]
+    assert "sub-m03 ingest" in tasks["sub-m03"]["message"]
+
+    logs = server.wait_for(lambda: server.query("logs", logs={"flow_run_id": {"any_": [flow_run["id"]]}}), "logs", 30)
+    lines = {line["message"]: line for line in logs if line["name"].startswith("dlif_core")}
+    [regions] = [line for text, line in lines.items() if text.startswith("sub-m01 regions patlak: success")]
+    assert regions["task_run_id"]
+    artifacts = {artifact["key"]: artifact for artifact in server.query("artifacts")}
+    assert set(artifacts) >= {"told-cohort", "told-progress", "told-dask", "told-report"}
+    table = artifacts["told-cohort"]["data"]
+    assert table.index("sub-m03") < table.index("sub-m01")  # what needs attention comes first
+    assert "sub-m02_pet.json" in table
+    assert artifacts["told-progress"]["data"] == 100
+
+
+def test_nothing_succeeded_is_a_failed_run(server: PrefectServer, tmp_path: Path) -> None:
+    study = study_of(tmp_path, "nothing", 1)
+    (tmp_path / "bids" / "sub-m01" / "pet" / "sub-m01_pet.json").write_text("{")
+    assert run(server, study).returncode == 6
+    [flow_run] = runs_of(server, "nothing")
+    assert flow_run["state_type"] == "FAILED"
+    assert "now 1 excluded" in flow_run["state"]["message"]
+
+
+def test_a_killed_run_does_not_stay_running(server: PrefectServer, tmp_path: Path) -> None:
+    study = study_of(tmp_path, "killed", 2)
+    with running(run_command(study), tmp_path / "run.log", server.environment) as process:
+        server.wait_for(lambda: runs_of(server, "killed"), "a run")
+        server.wait_for(lambda: (tmp_path / "out" / "scans").is_dir(), "the first scan")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    store = open_study_store(load_study(study))
+    record = last_run(store)
+    assert record is not None
+    assert record.is_dead
+    assert "Killed: process" in str(record)
+    [killed] = runs_of(server, "killed")
+    assert killed["state_type"] == "RUNNING"  # nobody could tell the server
+
+    assert run(server, study).returncode == 0
+    first, second = runs_of(server, "killed")
+    assert (first["state_type"], second["state_type"]) == ("CRASHED", "COMPLETED")
+    assert "was killed" in first["state"]["message"]
+    assert not [state for state in tasks_of(server, first).values() if state["type"] in ("RUNNING", "PENDING")]
+    record = last_run(store)
+    assert record is not None
+    assert (record.state, record.message) == ("Completed", second["state"]["message"])

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the services that tests/platform starts, on Debian and Ubuntu, as root. Elsewhere they are installed by hand.
 set -eu
-packages="slurmctld slurmd slurm-client munge postgresql"
+packages="slurmctld slurmd slurm-client munge postgresql buildah podman debootstrap runc catatonit"
 missing=""
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"

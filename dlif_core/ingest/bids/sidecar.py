@@ -39,8 +39,8 @@ from dlif_core.ingest.bids.fields import (
 from dlif_core.ingest.bids.vocabulary import KEPT_FIELDS
 from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.tables import is_given, number, read_json, read_number
-from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide, nuclides_of
-from dlif_core.shown import shortened, shown
+from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, NUCLIDE_WORDS, nuclide, nuclides_of
+from dlif_core.shown import shown
 from dlif_core.units import factor
 
 Array = NDArray[np.float64]
@@ -248,7 +248,8 @@ class Sidecar:
         return stated
 
     def _unknown_half_life(self, named: str) -> InputError:
-        stated = f"TracerRadionuclide {shortened(named)} names no nuclide of PET" if named else "no nuclide is named"
+        told = shown(named, NUCLIDE_WORDS)
+        stated = f"TracerRadionuclide {told} names no nuclide of PET" if named else "no nuclide is named"
         return InputError(
             f"the half-life is unknown: {stated}.",
             where=self.where,
@@ -262,9 +263,8 @@ class Sidecar:
             for unit, s in units.items()
             if (names := nuclides_of(stated * s))
         ]
-        nuclide_named = (
-            f"TracerRadionuclide {shortened(named)} is not known" if named else "TracerRadionuclide is not given"
-        )
+        told = shown(named, NUCLIDE_WORDS)
+        nuclide_named = f"TracerRadionuclide {told} is not known" if named else "TracerRadionuclide is not given"
         self.note(
             HALF_LIFE,
             f"RadionuclideHalfLife is {stated:g} s, the half-life of no nuclide of PET that dlif knows, and "
@@ -311,7 +311,7 @@ class Sidecar:
             field = "ImageDecayCorrected" if corrected is False else "DecayCorrection"
             beside = ", though ImageDecayCorrected is true" if corrected else ""
             raise InputError(
-                f"the image is not decay-corrected: {field} is {shortened(self.fields[field])}{beside}.",
+                f"the image is not decay-corrected: {field} is {shown(self.fields[field])}{beside}.",
                 where=f"{self.where}, field {field}",
                 hint="Reconstruct it with decay correction, set ImageDecayCorrected to true and "
                 "ImageDecayCorrectionTime to its reference.",

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlif_core.compute.cluster import WORKER_ENVIRONMENT
 from dlif_core.compute.memory import project_block
+from dlif_core.compute.pool import WORKER_ENVIRONMENT
 from dlif_core.kinetics import MODELS, FitContext, VoxelFit, frame_weights
 from dlif_core.store import Fingerprint, create_store
 from dlif_core.store.arrays import write_shard

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlif_core.compute.cluster import WORKER_ENVIRONMENT, open_mapper, open_pool
+from dlif_core.compute.pool import WORKER_ENVIRONMENT, open_mapper, open_pool
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.release.runs import reported
 from dlif_core.networks.training.scan_work import Mapper, in_turn

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dlif_core.blood_samples.merge import merge
-from dlif_core.compute.cluster import open_mapper
+from dlif_core.compute.pool import open_mapper
 from dlif_core.errors import ConfigurationError, InputError, OutOfScopeError
 from dlif_core.evaluation.candidates import Candidate, candidates, published_curve
 from dlif_core.evaluation.conditions import SHORT_END, conditions, make_case

@@ -3,6 +3,8 @@
 import distributed
 import pytest
 
+from dlif_core.compute.cluster import StudyClient
+from dlif_core.compute.kind import Started
 from dlif_core.study.stages import STAGES
 from dlif_core.study.stages.explanation import ExplanationStage
 from dlif_core.study.step import Step
@@ -21,17 +23,16 @@ def client(request):
     options = {"plain": {}, "second": {"resources": request.param}}
     workers = {name: {"cls": distributed.Worker, "options": {"nthreads": 1, **more}} for name, more in options.items()}
     scheduler = {"cls": distributed.Scheduler, "options": {"dashboard": False, "port": 0}}
-    with distributed.SpecCluster(workers, scheduler) as cluster, distributed.Client(cluster) as client:
-        client.offers = bool(request.param)
+    with distributed.SpecCluster(workers, scheduler) as cluster, StudyClient(Started(cluster)) as client:
         yield client
 
 
 def test_networks_go_to_a_worker_that_offers_a_gpu(client):
     needed = needed_resources(client, NETWORKS)
-    assert needed == ({"GPU": 1.0} if client.offers else None)
-    with client.get_executor(pure=False, resources=needed) as executor:
+    assert needed == ({"GPU": 1.0} if client.offers() else None)
+    with client.executor(needed) as executor:
         names = {executor.submit(worker_name).result() for _ in range(6)}
-    assert not client.offers or names == {"second"}
+    assert not client.offers() or names == {"second"}
 
 
 def test_other_steps_need_none(client):
@@ -52,4 +53,4 @@ def test_only_what_workers_offer_is_asked_for(client):
         needed = needed_resources(client, Step("m01", "licensed", "", "p", fingerprint=None))
     finally:
         STAGES.unregister("licensed")
-    assert needed == ({"GPU": 2.0} if client.offers else None)
+    assert needed == ({"GPU": 2.0} if client.offers() else None)

@@ -1,0 +1,1 @@
+"""What `dlif deploy` registers: deployments of flows, templates of work pools, settings of a server."""

@@ -1,0 +1,71 @@
+"""``dlif deploy prefect``: a study on a Prefect server, with its work pool, schedules, limits and alarms."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import StudyFile
+
+_ALARMS = "Alarms"
+
+
+class PoolKind(StrEnum):
+    """Where a worker starts runs; each is a template in deployments/work-pools."""
+
+    PROCESS = "process"
+    SLURM = "slurm"
+    DOCKER = "docker"
+    KUBERNETES = "kubernetes"
+
+
+def deploy_prefect(
+    study: StudyFile,
+    pool: Annotated[
+        PoolKind, typer.Option(help="Where runs are started: on the worker's machine, or in jobs or containers.")
+    ] = PoolKind.PROCESS,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            help="Cluster on which a run does its work, as for `dlif run`; if left out, as the study says.",
+            metavar="CLUSTER",
+            show_default=False,
+        ),
+    ] = "",
+    cron: Annotated[str, typer.Option(help="When the study is brought up to date.", metavar="CRON")] = "0 2 * * *",
+    timezone: Annotated[
+        str, typer.Option(help="Time zone of the schedule, such as Europe/Oslo.", metavar="ZONE")
+    ] = "UTC",
+    gpus: Annotated[
+        int, typer.Option(min=1, help="Pieces of work on GPUs at once, over all runs of the server.", metavar="COUNT")
+    ] = 1,
+    webhook: Annotated[
+        str,
+        typer.Option(
+            envvar="DLIF_ALARM_WEBHOOK",
+            help="Address that is called when a run fails, is late or was killed. Better given by the variable.",
+            metavar="URL",
+            show_default=False,
+            rich_help_panel=_ALARMS,
+        ),
+    ] = "",
+    notify: Annotated[
+        str,
+        typer.Option(
+            help="Notification block of Prefect that is told the same, such as sendgrid-email/team.",
+            metavar="TYPE/NAME",
+            show_default=False,
+            rich_help_panel=_ALARMS,
+        ),
+    ] = "",
+) -> None:
+    """Register a study on the Prefect server of PREFECT_API_URL, and say what was done. It can be repeated."""
+    from dlif_core.storage import joined
+    from dlif_core.study.config import load_study
+    from flows.deployment import Target, deploy_study
+
+    target = Target(pool.value, cluster, cron, timezone, gpus, webhook, notify)
+    for line in deploy_study(joined("", study), load_study(study).name, target):
+        typer.echo(line)

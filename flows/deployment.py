@@ -1,0 +1,140 @@
+"""Registers a study on a Prefect server: work pool, limit of GPU work, deployments, alarms; again if they are there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+
+from prefect.client.base import ServerType, determine_server_type
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ObjectNotFound
+from slugify import slugify
+
+from dlif_core.errors import ConfigurationError
+from flows.alarms import register_alarms
+from tasks.steps import GPU_LIMIT
+
+#: Type of the Prefect worker that serves a pool, where it has another name than the pool's template.
+_WORKERS = {"slurm": "process"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """How a study is to run.
+
+    Attributes
+    ----------
+    pool
+        Template of the work pool, a file in deployments/work-pools.
+    cluster
+        Cluster on which a run does its work; as the study says if empty.
+    cron, timezone
+        When it runs.
+    gpus
+        Pieces of work on GPUs at once, over all runs.
+    webhook
+        Address that alarms call; none if empty.
+    notify
+        Notification block that alarms use, as type/name; none if empty.
+    """
+
+    pool: str
+    cluster: str
+    cron: str
+    timezone: str
+    gpus: int
+    webhook: str
+    notify: str
+
+    @property
+    def pool_name(self) -> str:
+        """Name of the work pool."""
+        return f"dlif-{self.pool}"
+
+
+def deploy_study(study: str, name: str, target: Target) -> Iterator[str]:
+    """Register a study; yields lines that say what was done.
+
+    Parameters
+    ----------
+    study
+        Path or URL of the study file, the same for the workers.
+    name
+        Name of the study.
+    target
+        How it is to run.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no server, or it refuses something.
+    """
+    if determine_server_type() is ServerType.EPHEMERAL:
+        raise ConfigurationError(
+            "there is no Prefect server to deploy to.",
+            where="PREFECT_API_URL",
+            hint="Start one (`prefect server start`) and set the variable, for example to http://127.0.0.1:4200/api.",
+        )
+    with get_client(sync_client=True) as client:
+        yield _set_work_pool(client, target)
+        client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, target.gpus)
+        yield f"limit {GPU_LIMIT}: {target.gpus} at once, over all runs"
+        _deploy(study, slugify(name), target)
+        yield from _deployed(client)
+        yield from register_alarms(client, target.webhook, target.notify)
+    worker = _WORKERS.get(target.pool, target.pool)
+    yield f"Next: prefect worker start --pool {target.pool_name} --type {worker}"
+
+
+def _set_work_pool(client: SyncPrefectClient, target: Target) -> str:
+    template = json.loads(files("deployments").joinpath("work-pools", f"{target.pool}.json").read_text())
+    described = f"dlif, from the template {target.pool}"
+    try:
+        client.read_work_pool(target.pool_name)
+    except ObjectNotFound:
+        kind = _WORKERS.get(target.pool, target.pool)
+        pool = WorkPoolCreate(name=target.pool_name, type=kind, base_job_template=template, description=described)
+        client.create_work_pool(pool)
+        return f"work pool {target.pool_name}: made"
+    client.update_work_pool(target.pool_name, WorkPoolUpdate(base_job_template=template, description=described))
+    return f"work pool {target.pool_name}: brought up to date"
+
+
+def _deploy(study: str, name: str, target: Target) -> None:
+    """Have Prefect read deployments/prefect.yaml."""
+    variables = {
+        "DLIF_STUDY": study,
+        "DLIF_STUDY_NAME": name,
+        "DLIF_CLUSTER": target.cluster,
+        "DLIF_CRON": target.cron,
+        "DLIF_TIMEZONE": target.timezone,
+        "DLIF_WORK_POOL": target.pool_name,
+    }
+    with as_file(files("deployments").joinpath("prefect.yaml")) as path:
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
+        done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = f"{done.stdout}\n{done.stderr}".split("\n")
+        told = [line.strip() for line in lines if line.strip()][-1].partition(" - For more information")[0]
+        raise ConfigurationError(
+            f"Prefect does not take the deployments: {told}.",
+            where=os.environ.get("PREFECT_API_URL", "server"),
+            hint="Correct what it names and repeat; what is registered stays.",
+        )
+
+
+def _deployed(client: SyncPrefectClient) -> Iterator[str]:
+    """Every deployment of dlif on the server, with its schedule."""
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=["dlif"]))
+    for one in client.read_deployments(deployment_filter=tagged):
+        given = [schedule.schedule for schedule in one.schedules if schedule.active]
+        cron = [f"{when.cron} {when.timezone}" for when in given if isinstance(when, CronSchedule)]
+        yield f"deployment {client.read_flow(one.flow_id).name}/{one.name}: {', '.join(cron) or 'started by hand'}"

@@ -1,0 +1,44 @@
+"""The state in which the run of a study ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from dlif_core.study.states import ScanState, ScanStatus
+
+#: Name of the state of a run in which some scans failed; the run counts as completed, and alarms tell it.
+PARTIAL_SUCCESS = "PartialSuccess"
+
+#: What a scan must come to after a run of the whole study, and after one that reads the data only.
+ANALYSED = frozenset({ScanStatus.SUCCESS})
+READ = frozenset({ScanStatus.SUCCESS, ScanStatus.INCOMPLETE, ScanStatus.UNAVAILABLE})
+
+#: What the data themselves rule out; it is told, and is no fault of the run.
+_RULED_OUT = frozenset({ScanStatus.EXCLUDED, ScanStatus.UNAVAILABLE})
+
+
+def study_state(scans: Sequence[ScanState], touched: int, aim: frozenset[ScanStatus] = ANALYSED) -> State[Any]:
+    """The state that tells how the scans of a study stand: failed if none succeeded, partial if some failed.
+
+    Parameters
+    ----------
+    scans
+        What became of every scan.
+    touched
+        How many of them the run worked on.
+    aim
+        What counts as a success.
+    """
+    counts = Counter(scan.status for scan in scans)
+    told = ", ".join(f"{counts[status]} {status}" for status in ScanStatus if counts[status])
+    message = f"{touched} of {len(scans)} scans worked on; now {told}."
+    if not aim & counts.keys():
+        return Failed(message=message)
+    if counts.keys() - aim - _RULED_OUT:
+        return Completed(name=PARTIAL_SUCCESS, message=message)
+    return Completed(message=message)
