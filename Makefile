@@ -53,14 +53,16 @@ format: $(READY)
 docs: $(READY)
 	$(BIN)/python -m dlif_core.checks.page > docs/checks.md
 
-# Digests of all that images hold. An index that serves CUDA builds of torch needs UV_FIND_LINKS or UV_EXTRA_INDEX_URL,
-# where CPU builds are.
-LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" \
+# Digests of all that images hold. The CPU image has torch from another index, see docs/containers.md: UV_FIND_LINKS or
+# UV_EXTRA_INDEX_URL says where, if the index in use serves CUDA builds.
+LOCK := uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28
 lock: $(READY)
 	$(BIN)/pip install --quiet uv
-	$(LOCK) pyproject.toml -c constraints.txt --no-emit-package torch -o docker/requirements.lock
-	$(LOCK) docker/build.in -o docker/build.lock
+	$(BIN)/$(LOCK) docker/build.in -o docker/build.lock
+	$(BIN)/$(LOCK) pyproject.toml -c constraints.txt --no-emit-package torch -o docker/requirements.lock
+	env -u UV_FIND_LINKS -u UV_EXTRA_INDEX_URL $(BIN)/$(LOCK) pyproject.toml -c constraints.txt \
+		-c docker/requirements.lock -o docker/requirements-gpu.lock
 
 bench: $(READY)
 	$(BIN)/python benchmarks/peers.py

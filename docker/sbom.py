@@ -1,4 +1,4 @@
-"""``python sbom.py PYTHON TARGET``: bill of materials (CycloneDX) of an environment and the Debian packages around it."""
+"""``python sbom.py PYTHON TARGET``: bill of materials (CycloneDX) of an environment and the Debian packages."""
 
 import json
 import subprocess

@@ -140,7 +140,8 @@ def _run_scan(jobs: Sequence[Job], executor: Executor, still_mine: StillMine = l
 
 
 def _is_done(job: Job) -> bool:
-    marker = job.store.marker(job.step.product)
+    """Whether another run has done the step; the cohort's tells how all scans stand, and is done again."""
+    marker = job.store.marker(job.step.product) if job.step.scan else None
     return marker is not None and marker.fingerprint == job.step.fingerprint.digest
 
 

@@ -8,13 +8,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from slugify import slugify
 
 from dlif_core.compute.memory import WORKER_BYTES
+from dlif_core.compute.profiles import chosen_cluster
+from dlif_core.compute.slurm import SlurmProfile
 from dlif_core.errors import ConfigurationError, DlifError
+from dlif_core.storage import is_url, joined
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.memory import largest_need
 from dlif_core.study.plan import make_plan, open_study_store
@@ -31,7 +35,7 @@ _KEPT = ("PYTHONPATH", "FSSPEC_CONFIG_DIR")
 
 
 @dataclass(frozen=True)
-class Job:
+class TaskShape:
     """What a task of the array asks Slurm for.
 
     Attributes
@@ -41,7 +45,7 @@ class Job:
     cpus
         Cores of a task; one worker process runs on each.
     memory, time, partition, account
-        As for ``sbatch``; left out, the projected memory and what the cluster has by default.
+        Values of the options of ``sbatch``; left out, the projected memory and what Slurm has by default.
     directives
         Further options of ``sbatch``.
     before
@@ -57,6 +61,10 @@ class Job:
     directives: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
 
+    def changed(self, **given: Any) -> TaskShape:
+        """The same with what is given, as far as it is."""
+        return replace(self, **{name: value for name, value in given.items() if value})
+
     def options(self, needed: int) -> Iterator[str]:
         """Options of ``sbatch``, given the projected memory [bytes]."""
         yield f"--cpus-per-task={self.cpus}"
@@ -67,6 +75,30 @@ class Job:
         yield from self.directives
 
 
+def shape_of_cluster(cluster: str) -> TaskShape:
+    """What tasks ask for by the profile of a Slurm cluster; of another kind of cluster, what is usual.
+
+    Parameters
+    ----------
+    cluster
+        Name or file of a profile.
+    """
+    chosen = chosen_cluster(cluster)
+    if not isinstance(chosen.profile, SlurmProfile):
+        return TaskShape()
+    jobs = chosen.profile.cpu
+    return TaskShape(
+        tasks=jobs.jobs,
+        cpus=jobs.cores,
+        memory=f"{jobs.memory // 1_000_000}M",
+        time=str(max(1, round(jobs.walltime / 60))),
+        partition=jobs.partition,
+        account=jobs.account,
+        directives=jobs.directives,
+        before=(*jobs.before, *([f"export TMPDIR={jobs.scratch}"] if jobs.scratch else [])),
+    )
+
+
 @dataclass(frozen=True)
 class Written:
     """Scripts that were written, and what they are for, in words."""
@@ -75,17 +107,17 @@ class Written:
     said: str
 
 
-def write_array(study: Path, job: Job, folder: Path | None = None) -> Written:
+def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None) -> Written:
     """Write the scripts of a study.
 
     Parameters
     ----------
     study
-        Study file. All nodes must see it, its data and its output.
-    job
+        Path or URL of the study file. All nodes must see it, its data and its output.
+    shape
         What each task asks for.
     folder
-        Where the scripts and logs go; by default beside the study file.
+        Where the scripts and logs go; by default beside the study file, or here for one at a URL.
 
     Raises
     ------
@@ -94,22 +126,24 @@ def write_array(study: Path, job: Job, folder: Path | None = None) -> Written:
     """
     import jinja2
 
-    _require_lines(job)
+    _require_lines(shape)
     config = load_study(study)
     plan = make_plan(config, open_study_store(config))
     scans = len({step.scan for step in plan.to_run if step.scan})
-    folder = (folder or study.parent / f"{study.stem}-slurm").resolve()
+    study = joined("", str(study))
+    work = Path.cwd() if is_url(study) else Path(study).parent
+    folder = (folder or work / f"{Path(study).stem}-slurm").resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    needed = _needed_memory(config, plan, job.cpus)
+    needed = _needed_memory(config, plan, shape.cpus)
     content = {
         "name": slugify(f"dlif-{config.name}", max_length=60),
-        "tasks": max(1, min(job.tasks, scans)),
-        "directives": list(job.options(needed)),
-        "before": job.before,
+        "tasks": max(1, min(shape.tasks, scans)),
+        "directives": list(shape.options(needed)),
+        "before": shape.before,
         "environment": list(_environment()),
         "folder": shlex.quote(str(folder)),
-        "work": shlex.quote(str(study.resolve().parent)),
-        "study": shlex.quote(study.name),
+        "work": shlex.quote(str(work)),
+        "study": shlex.quote(study if is_url(study) else Path(study).name),
         "dlif": _command(),
     }
     environment = jinja2.Environment(
@@ -169,13 +203,13 @@ def _command() -> str:
     return f"{shlex.quote(sys.executable)} -m flows.cli"
 
 
-def _require_lines(job: Job) -> None:
+def _require_lines(shape: TaskShape) -> None:
     """Refuse what would become more than its own line of a script, or no option at all."""
-    given = {name: getattr(job, name) or "" for name in ("memory", "time", "partition", "account")}
+    given = {name: getattr(shape, name) or "" for name in ("memory", "time", "partition", "account")}
     for name, value in given.items():
         if any(letter.isspace() for letter in value):
             raise ConfigurationError(f"{value!r} is not one word.", where=f"--{name}", hint="Correct the option.")
-    for value in job.directives:
+    for value in shape.directives:
         if not value.startswith("-") or "\n" in value:
             raise ConfigurationError(
                 f"{value!r} is no option of sbatch.", where="--directive", hint="Give it as --constraint=avx2."

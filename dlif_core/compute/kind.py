@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -18,26 +18,36 @@ if TYPE_CHECKING:
 #: Resource of workers with a GPU: ``dask worker ADDRESS --resources "GPU=1"``.
 GPU = "GPU"
 
+#: Deaths of its worker that a piece of work outlives on schedulers of ours; a piece that is blamed for more is tried
+#: once again, see `dlif_core.compute.work.Work`.
+ALLOWED_DEATHS = 1
+
 #: Pieces of work that wait or run, by the resource that they ask for; empty where they ask for none.
 Demand = Counter[str]
 
 
-_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_TIMES = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
-def _seconds(value: Any) -> Any:
-    """A time with its unit, ``10 min`` or ``2 h``, in seconds; a number alone only in Python, where it is seconds."""
-    if isinstance(value, float):
-        return value
-    number, _, unit = str(value).strip().partition(" ")
-    try:
-        return float(number) * _UNITS[unit.strip()]
-    except (KeyError, ValueError) as fault:
-        raise ValueError("give a number and its unit, such as 90 s, 10 min, 2 h or 1 d") from fault
+def _with_unit(units: Mapping[str, int], examples: str) -> BeforeValidator:
+    """Reads a number and its unit."""
+
+    def read(value: Any) -> Any:
+        number, _, unit = str(value).strip().partition(" ")
+        try:
+            return float(number) * units[unit.strip()]
+        except (KeyError, ValueError) as fault:
+            raise ValueError(f"give a number and its unit, such as {examples}") from fault
+
+    return BeforeValidator(read)
 
 
-#: A time in a profile: a number and its unit; in seconds once it is read.
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+#: A time in a profile, ``10 min``; in seconds once it is read.
+Seconds = Annotated[float, _with_unit(_TIMES, "90 s, 10 min, 2 h or 1 d"), Field(gt=0, allow_inf_nan=False)]
+
+#: An amount of memory in a profile, ``8 GB``; in bytes once it is read.
+Bytes = Annotated[float, _with_unit(_SIZES, "800 MB, 8 GB or 8 GiB"), Field(gt=0, allow_inf_nan=False)]
 
 
 class Profile(Section):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from pydantic import ByteSize, Field
+from pydantic import Field
 
 from dlif_core.compute.interrupts import shielded
-from dlif_core.compute.kind import Demand, Profile, Started
+from dlif_core.compute.kind import ALLOWED_DEATHS, Bytes, Demand, Profile, Started
 from dlif_core.compute.pool import WORKER_ENVIRONMENT
 
 
@@ -26,7 +26,7 @@ class LocalProfile(Profile):
     """
 
     workers: Annotated[int, Field(ge=1)] | None = None
-    memory: Annotated[ByteSize, Field(gt=0)] | None = None
+    memory: Bytes | None = None
 
     def count(self) -> int:
         """Number of workers."""
@@ -55,6 +55,7 @@ class LocalKind:
         import distributed
 
         settings = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()}
+        settings["distributed.scheduler.allowed-failures"] = ALLOWED_DEATHS
         with dask.config.set(settings):
             with shielded():
                 cluster = distributed.LocalCluster(

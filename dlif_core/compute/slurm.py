@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import ByteSize, Field
+from pydantic import Field
 
-from dlif_core.compute.kind import GPU, Profile, Seconds, Started
+from dlif_core.compute.kind import GPU, Bytes, Profile, Seconds, Started
 from dlif_core.compute.pool import WORKER_ENVIRONMENT
 from dlif_core.validation import Section
 
@@ -49,7 +49,7 @@ class CpuJobs(Section):
     """
 
     cores: Annotated[int, Field(ge=1)]
-    memory: Annotated[ByteSize, Field(gt=0)]
+    memory: Bytes
     walltime: Seconds
     jobs: Annotated[int, Field(ge=1)]
     fewest: Annotated[int, Field(ge=0)] = 0
@@ -137,7 +137,7 @@ class SlurmProfile(Profile):
 
     def worker_memory(self) -> int:
         """Memory of the smallest worker [bytes]."""
-        return min(shape.memory // shape.workers for shape in self.shapes().values())
+        return min(int(shape.memory) // shape.workers for shape in self.shapes().values())
 
 
 class SlurmKind:

@@ -14,7 +14,7 @@ from distributed.core import Status
 from distributed.scheduler import Scheduler
 from distributed.security import Security
 
-from dlif_core.compute.kind import GPU, Demand
+from dlif_core.compute.kind import ALLOWED_DEATHS, GPU, Demand
 from dlif_core.compute.slurm import SlurmProfile
 from dlif_core.errors import ConfigurationError
 
@@ -69,6 +69,7 @@ class JobCluster(SpecCluster):
             "interface": profile.interface,
             "dashboard_address": "127.0.0.1:0",
             "port": 0,
+            "allowed_failures": ALLOWED_DEATHS,
         }
         super().__init__(
             scheduler={"cls": Scheduler, "options": options}, security=security, silence_logs=logging.CRITICAL

@@ -8,7 +8,8 @@ used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +20,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import OutOfScopeError
 from dlif_core.input_function.method import Method, Options
 from dlif_core.scan import DynamicScan
+from dlif_core.storage import is_url, joined
 
 if TYPE_CHECKING:
     from dlif_core.networks.bundle.model import LearnedModel
@@ -33,13 +35,32 @@ class LearnedOptions(Options):
     Attributes
     ----------
     model
-        Name of a model or its folder; None for the one in use.
+        Name of a model or its folder, a path or URL; None for the one in use.
+    digest
+        sha256 that the model must have, as ``dlif model show`` prints it; of any other nothing is used. It covers
+        weights, settings and card.
+    signers
+        File of those who may sign models, as OpenSSH has it (``NAME ssh-ed25519 KEY``); a model that none of them
+        signed is not used. A relative path is relative to the study file.
     samples
         Number of samples of the curve.
     """
 
     model: str | None = None
+    digest: Annotated[str, Field(pattern=r"^(sha256:)?[0-9a-f]{64}$")] | None = None
+    signers: str | None = None
     samples: Annotated[int, Field(ge=2, le=1000)] = 64
+
+    def relative_to(self, folder: str) -> Self:
+        """The same with the file of signers, and the model of a study file at a URL, counted from a folder."""
+        update = {"signers": joined(folder, self.signers)} if self.signers else {}
+        if self.model is not None and "/" in self.model and is_url(folder):
+            update["model"] = joined(folder, self.model)
+        return self.model_copy(update=update)
+
+    def deciding_settings(self) -> dict[str, Any]:
+        """Settings that decide the curve; who vouches for the model does not."""
+        return self.model_dump(mode="json", exclude={"digest", "signers"})
 
 
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: LearnedOptions) -> InputFunction:
@@ -50,13 +71,13 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
     OutOfScopeError
         If the scan is of a kind that the model does not know, with the reasons.
     ConfigurationError
-        If there is no such model.
+        If there is no such model, or it is not the one that is pinned, or not signed as it must be.
     InputError
         If a file of the model was changed.
     """
     from dlif_core.networks.bundle.model import load_model
 
-    model = load_model(options.model)
+    model = load_model(trusted_model(options))
     prediction, verdict = _predicted(scan, model)
     curve = model.calibration.curve(prediction, options.samples)
     return _input_function(scan, curve, _provenance(model, prediction, verdict, curve, options), verdict)
@@ -64,9 +85,28 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
 
 def facts(options: LearnedOptions) -> dict[str, str]:
     """Digest of the model: curves of another one are stale."""
-    from dlif_core.networks.bundle.folder import model_folder, read_manifest
+    from dlif_core.networks.bundle.folder import read_manifest
 
-    return {"model": read_manifest(model_folder(options.model)).digest}
+    return {"model": read_manifest(trusted_model(options)).digest}
+
+
+def trusted_model(options: LearnedOptions) -> Path:
+    """Folder of the model of the options.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none, or it is not the one that is pinned, or not signed as it must be.
+    """
+    from dlif_core.networks.bundle.folder import model_folder, require_pinned
+    from dlif_core.networks.bundle.signing import signer_of
+
+    folder = model_folder(options.model)
+    if options.digest:
+        require_pinned(folder, options.digest)
+    if options.signers:
+        signer_of(folder, Path(options.signers))
+    return folder
 
 
 def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePrediction, Verdict]:
@@ -125,7 +165,7 @@ def _provenance(
     options: LearnedOptions,
 ) -> dict[str, Any]:
     return {
-        "options": options.model_dump(),
+        "options": options.deciding_settings(),
         "model": {"name": model.name, "digest": model.digest},
         "scope": {"state": verdict.state, "reasons": list(verdict.reasons), "score": round(verdict.score, 3)},
         "level": curve.level,

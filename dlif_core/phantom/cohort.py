@@ -8,6 +8,7 @@ organ) and ``sub-m01_desc-truth_meas-<parameter>_mimap`` (parametric maps).
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,9 +24,11 @@ from dlif_core.errors import ConfigurationError, MissingInputError
 from dlif_core.finite import to_json
 from dlif_core.phantom.mouse import draw_mouse
 from dlif_core.phantom.physiology import OrganKinetics
+from dlif_core.phantom.place import has_truth, truth_stem
 from dlif_core.phantom.population import Draw, Population, draw
 from dlif_core.phantom.scanner import CROP, Protocol
 from dlif_core.phantom.simulation import SimulatedScan, Truth, simulate, usable_device
+from dlif_core.storage import file_system, is_url
 
 Array = NDArray[np.float64]
 
@@ -104,7 +107,7 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
     Parameters
     ----------
     root
-        Root of the PET-BIDS data set.
+        Root of the PET-BIDS data set, a path or URL.
     scan_id
         Name of the scan, for example ``sub-m01``.
 
@@ -113,9 +116,19 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
     MissingInputError
         If the data set holds no truth for that scan.
     """
-    stem = _truth_stem(Path(root), scan_id)
-    if not stem.with_name(f"{stem.name}_kinetics.json").exists():
-        raise MissingInputError("there is no truth for this scan.", where=stem, hint="Is this a simulated cohort?")
+    if not has_truth(root, scan_id):
+        raise MissingInputError("there is no truth for this scan.", where=scan_id, hint="Is this a simulated cohort?")
+    if not is_url(str(root)):
+        return _read_truth(Path(root), scan_id)
+    with tempfile.TemporaryDirectory() as copy:
+        fs, place = file_system(str(root))
+        folder = truth_stem(Path(), scan_id).parent.as_posix()
+        fs.get(f"{place.rstrip('/')}/{folder}/", f"{copy}/{folder}/", recursive=True)
+        return _read_truth(Path(copy), scan_id)
+
+
+def _read_truth(root: Path, scan_id: str) -> Truth:
+    stem = truth_stem(root, scan_id)
     organs = json.loads(_sibling(stem, "kinetics.json").read_text())["organs"]
     maps = {name: _sibling(stem, f"meas-{name}_mimap.nii.gz") for name in _UNITS}
     names = pd.read_csv(_sibling(stem, "dseg.tsv"), sep="\t")
@@ -134,10 +147,6 @@ def _drawn(seed: int, population: Population | None, irreversible: bool) -> Draw
     return draw(seed, replace(population, irreversible=irreversible or population.irreversible))
 
 
-def _truth_stem(root: Path, scan_id: str) -> Path:
-    return root / "derivatives" / "phantom" / scan_id.split("_")[0] / "pet" / f"{scan_id}_desc-truth"
-
-
 def _sibling(stem: Path, suffix: str) -> Path:
     return stem.with_name(f"{stem.name}_{suffix}")
 
@@ -149,7 +158,7 @@ def _write_scan(root: Path, name: str, scan: SimulatedScan) -> Path:
     _write_image(image, scan.activity, scan.grid.affine)
     _write_json(_sibling(stem, "pet.json"), _sidecar(scan))
     _write_blood(stem, scan)
-    _write_truth(_truth_stem(root, name), scan)
+    _write_truth(truth_stem(root, name), scan)
     return image
 
 

@@ -8,6 +8,7 @@ from dlif_core.store.chunking import Region, blocks, image_chunking
 from dlif_core.store.claims import Claims
 from dlif_core.store.digests import InputDigests
 from dlif_core.store.fingerprint import Fingerprint
+from dlif_core.store.index import Brief
 from dlif_core.store.layout import SCHEMA_VERSION
 from dlif_core.store.marker import Marker, Status
 from dlif_core.store.staging import Staging
@@ -15,6 +16,7 @@ from dlif_core.store.store import Store, create_store, open_store
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Brief",
     "Claims",
     "Fingerprint",
     "InputDigests",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,11 +17,12 @@ from numpy.typing import ArrayLike, DTypeLike
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.array_spec import ArrayConfigParams
+from zarr.core.sync import sync
 from zarr.errors import UnstableSpecificationWarning, ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore
 
 from dlif_core.errors import StoreError
-from dlif_core.storage import OPTIONS, async_file_system
+from dlif_core.storage import OPTIONS, async_s3
 from dlif_core.store.chunking import Region, blocks, is_aligned
 from dlif_core.store.folder import LocalFolder, open_folder
 
@@ -37,11 +40,22 @@ def _zarr_store(uri: str) -> LocalStore | FsspecStore:
     folder = open_folder(uri)
     if isinstance(folder, LocalFolder):
         return LocalStore(folder.path)
-    found = async_file_system(uri)
+    found = async_s3(uri)
     if found is None:
         return FsspecStore.from_url(uri, storage_options=OPTIONS)
-    fs, path = found
-    return FsspecStore(fs, path=path)
+    _close_at_exit(found[0])
+    return FsspecStore(found[0], path=found[1])
+
+
+@functools.cache
+def _close_at_exit(fs: Any) -> None:
+    """Close a connection that Zarr uses before its event loop ends."""
+
+    async def close() -> None:
+        if fs._s3 is not None:
+            await fs._s3.close()
+
+    atexit.register(lambda: sync(close()))
 
 
 @contextmanager

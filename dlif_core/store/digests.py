@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
+import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.errors import InputError, MissingInputError
-from dlif_core.finite import to_json
+from dlif_core.errors import InputError, MissingInputError, StorageError
 from dlif_core.storage import file_system
+from dlif_core.store.cache import recall, remember
 from dlif_core.store.folder import file_digest
 from dlif_core.store.layout import DIGEST_CACHE
 from dlif_core.store.store import Store
@@ -24,8 +23,7 @@ _THREADS = 8
 _STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     size: int
     stamp: str
     sha256: str
@@ -46,10 +44,9 @@ class InputDigests:
 
     def _load(self) -> dict[str, _Entry]:
         try:
-            found = json.loads(self._folder.read(DIGEST_CACHE))
-            return {uri: _Entry(**entry) for uri, entry in found.items()}
-        except (FileNotFoundError, ValueError, TypeError, AttributeError):
-            return {}  # only a cache: what can't be read is computed again
+            return {uri: _Entry(**entry) for uri, entry in recall(self._folder, DIGEST_CACHE).items()}
+        except TypeError:  # another version wrote it
+            return {}
 
     def of(self, uris: Iterable[str]) -> dict[str, str | InputError]:
         """Digest of each file, or why there is none: a file that can't be read hides no other.
@@ -63,14 +60,35 @@ class InputDigests:
         -------
         URI to hexadecimal sha256, or to the fault of a file that can't be read, in the given order. The message of a
         fault is the same until something changes.
+
+        Raises
+        ------
+        StorageError
+            If the storage doesn't answer or refuses all: that is no fault of a file.
         """
         names = list(uris)
+        found: dict[str, _Entry | InputError] = {uri: entry for uri in names if (entry := self._remembered(uri))}
+        unread = [uri for uri in names if uri not in found]
         with ThreadPoolExecutor(_THREADS) as pool:
-            found = dict(zip(names, pool.map(self._entry, names), strict=True))
+            found |= zip(unread, pool.map(self._entry, unread), strict=True)
         entries = {uri: entry for uri, entry in found.items() if isinstance(entry, _Entry)}
         if any(self._known.get(uri) != entry for uri, entry in entries.items()):
             self._remember(entries)
-        return {uri: entry.sha256 if isinstance(entry, _Entry) else entry for uri, entry in found.items()}
+        return {uri: _told(found[uri]) for uri in names}
+
+    def _remembered(self, uri: str) -> _Entry | None:
+        """What is known of a local file, at the cost of looking whether it is still the same and can be read."""
+        known = self._known.get(uri)
+        if known is None or "://" in uri:
+            return None
+        try:
+            info = os.stat(uri)
+            if not stat.S_ISREG(info.st_mode) or (known.size, known.stamp) != (info.st_size, str(info.st_mtime)):
+                return None
+            os.close(os.open(uri, os.O_RDONLY))  # a change of permissions leaves size and time as they were
+        except OSError:
+            return None  # `_entry` tells it
+        return known
 
     def _entry(self, uri: str) -> _Entry | InputError:
         try:
@@ -78,31 +96,42 @@ class InputDigests:
             info = fs.info(path)
             if info["type"] in ("directory", "other"):
                 return InputError("it is no file with content.", where=uri, hint="Put the file itself in its place.")
-            size, stamp = int(info["size"] or 0), _stamp(info)
+            size, stamp = int(info["size"] or 0), _stamp(fs, path, info)
             known = self._known.get(uri)
             if known and stamp and (known.size, known.stamp) == (size, stamp):
                 _require_readable(fs, path)
                 return known
             return _Entry(size, stamp, file_digest(fs, path))
+        except StorageError:
+            raise
         except Exception as error:  # each kind of filesystem has errors of its own
             return _fault(error, uri)
 
     def _remember(self, entries: dict[str, _Entry]) -> None:
         # others write here too; what they know is taken along, and what is lost in a race is only read again
         self._known = self._load() | self._known | entries
-        cache = {uri: asdict(entry) for uri, entry in sorted(self._known.items())}
-        self._folder.write(DIGEST_CACHE, to_json(cache, where=DIGEST_CACHE, indent=1).encode())
+        remember(self._folder, DIGEST_CACHE, {uri: entry._asdict() for uri, entry in self._known.items()})
 
 
-def _stamp(info: dict[str, Any]) -> str:
+def _told(entry: _Entry | InputError) -> str | InputError:
+    return entry.sha256 if isinstance(entry, _Entry) else entry
+
+
+def _stamp(fs: Any, path: str, info: dict[str, Any]) -> str:
+    """Time of a local file, that of the file itself where a link leads to it; time or tag of any other."""
+    if _is_local(fs):
+        return str(os.stat(path).st_mtime)
     return next((str(info[key]) for key in _STAMPS if info.get(key)), "")
 
 
 def _require_readable(fs: Any, path: str) -> None:
     """A change of permissions leaves size and time as they were."""
-    if isinstance(fs, LocalFileSystem):
-        with fs.open(path, "rb"):
-            pass
+    if _is_local(fs):
+        os.close(os.open(path, os.O_RDONLY))
+
+
+def _is_local(fs: Any) -> bool:
+    return isinstance(fs, LocalFileSystem)
 
 
 def _fault(error: Exception, uri: str) -> InputError:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from dlif_core.finite import to_json
 
@@ -33,7 +34,7 @@ class Fingerprint:
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", dict(sorted(self.parts.items())))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 of the canonical JSON of the parts, as hexadecimal digits."""
         canonical = to_json(self.parts, where="fingerprint", sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -7,10 +7,12 @@ is all that a worker needs.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from dlif_core.storage import AnswerLostError, file_system
 from dlif_core.store.layout import MARKER_FILE
+
+#: Age from which a file's times tell it from any later one, whatever their resolution [ns].
+_SETTLED_NS = 3_000_000_000
 
 #: Files that are read or made durable at once.
 _THREADS = 4
@@ -64,6 +69,19 @@ class Folder:
         names = list(keys)
         found = self.fs.cat_ranges([self._at(key) for key in names], None, None, on_error="return") if names else []
         return {key: bytes(data) for key, data in zip(names, found, strict=True) if not isinstance(data, Exception)}
+
+    def stamps(self, keys: Iterable[str]) -> dict[str, str]:
+        """What tells each of some files from any later one of its name; files that aren't there are left out.
+
+        Returns
+        -------
+        Key to text: equal only for the same bytes. Empty where nothing tells them apart for sure, as on object stores
+        without ETags, or for a file that changed just now, in the resolution of its times.
+        """
+        start = len(self.path) + 1
+        listed = self.fs.find(self.path, detail=True)
+        tags = {path[start:]: str(info.get("ETag") or info.get("etag") or "") for path, info in listed.items()}
+        return {key: tags[key] for key in keys if key in tags}
 
     def write(self, key: str, data: bytes) -> None:
         """Write a file at once: a reader sees the old bytes or the new, never a part."""
@@ -154,6 +172,27 @@ class LocalFolder(Folder):
     def uri(self, key: str = "") -> str:
         """Path of a key, or of the folder itself."""
         return self._at(key)
+
+    def stamps(self, keys: Iterable[str]) -> dict[str, str]:
+        """Inode, size and times of each file that is there; empty for one that changed just now."""
+        settled = time.time_ns() - _SETTLED_NS
+        found: dict[str, str] = {}
+        for key in keys:
+            try:
+                info = os.stat(f"{self.path}/{key}")
+            except OSError:  # as for `exists`, what can't be reached isn't there
+                continue
+            times = info.st_mtime_ns, info.st_ctime_ns
+            found[key] = f"{info.st_ino} {info.st_size} {times[0]} {times[1]}" if max(times) < settled else ""
+        return found
+
+    def read_all(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Bytes of many files; those that vanish meanwhile are left out."""
+        found: dict[str, bytes] = {}
+        for key in keys:
+            with contextlib.suppress(FileNotFoundError), open(f"{self.path}/{key}", "rb", buffering=0) as file:
+                found[key] = file.read()
+        return found
 
     def write(self, key: str, data: bytes) -> None:
         """Write and fsync a temporary file in the same folder, then rename it to its name."""

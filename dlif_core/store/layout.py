@@ -31,6 +31,7 @@ MARKER_FILE = "commit.json"
 GROUP_FILE = "zarr.json"
 STAGING = ".staging"
 DIGEST_CACHE = ".cache/digests.json"
+MARKER_CACHE = ".cache/markers.json"
 
 #: What to do about a product that is not as it was committed.
 REMAKE = "Delete this folder and run the study again."

@@ -13,10 +13,12 @@ from dlif_core.errors import (
     ProductDamagedError,
     ProductMissingError,
     SchemaVersionError,
+    StorageError,
     StoreError,
 )
 from dlif_core.finite import to_json
 from dlif_core.store.folder import Folder, open_folder
+from dlif_core.store.index import Brief, read_briefs
 from dlif_core.store.layout import (
     FORMAT,
     GROUP_FILE,
@@ -81,6 +83,16 @@ class Store:
         found = self.folder.read_all(f"{name}/{MARKER_FILE}" for name in names)
         markers = {key.removesuffix(f"/{MARKER_FILE}"): data for key, data in found.items()}
         return {name: Marker.from_json(markers[name], where=self.uri_of(name)) for name in sorted(markers)}
+
+    def briefs(self, names: Iterable[str]) -> dict[str, Brief]:
+        """What the markers of many products say, by name; those that aren't committed are left out.
+
+        Raises
+        ------
+        ProductDamagedError
+            If a marker can't be read.
+        """
+        return read_briefs(self.folder, names)
 
     def stage(self, name: str) -> Staging:
         """Begin to write a product, in a fresh staging area.
@@ -175,7 +187,7 @@ class Store:
         """
         try:
             yield
-        except (ConfigurationError, InputError, ProductDamagedError):
+        except (ConfigurationError, InputError, ProductDamagedError, StorageError):
             raise
         except Exception:
             for name in names:
@@ -202,6 +214,8 @@ class Store:
         try:
             arrays.require_written(self.uri_of(name))
             sealed = arrays.has_checksums(self.uri_of(name))
+        except StorageError:
+            raise
         except Exception as error:  # whatever changed bytes may lead to
             part = self._unreadable_part(name) or f"its metadata can't be read ({error})."
             raise ProductDamagedError(f"it is damaged: {part}", where=self.uri_of(name), hint=REMAKE) from error

@@ -6,12 +6,12 @@ known before anything runs, because it is built from the fingerprints of what th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import ConfigurationError, InputError, StoreError
-from dlif_core.store import Marker, Store, create_store
+from dlif_core.store import Brief, Marker, Store, create_store
 from dlif_core.store.digests import InputDigests
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.products import stored_name
@@ -21,6 +21,8 @@ from dlif_core.study.step import RESULT_OF, Markers, Plan, PlannedStep, State, S
 
 if TYPE_CHECKING:
     from dlif_core.ingest import ScanFiles
+
+Briefs = Callable[[str], Brief | None]
 
 
 def open_study_store(config: StudyConfig) -> Store:
@@ -71,14 +73,14 @@ def make_plan(config: StudyConfig, store: Store) -> Plan:
     listed = included_scans(config)
     found = InputDigests(store).of({uri for scan in listed.values() for uri in scan.inputs().values()})
     digests = {uri: f"unreadable: {one.message}" if isinstance(one, InputError) else one for uri, one in found.items()}
-    steps = [step for scan in listed.values() for step in scan_steps(config, scan, digests)]
+    first = ScanPlan(config, next(iter(listed.values())), digests)
+    steps = [step for scan in listed.values() for step in scan_steps(first.of_another(scan))]
     files = {name: with_unreadable(scan, found) for name, scan in listed.items()}
     return assess(config, files, steps, store)
 
 
-def scan_steps(config: StudyConfig, files: ScanFiles, digests: Mapping[str, str]) -> tuple[Step, ...]:
-    """Every step of one scan, stage by stage."""
-    plan = ScanPlan(config, files, digests)
+def scan_steps(plan: ScanPlan) -> tuple[Step, ...]:
+    """Every step of one scan, stage by stage, from a plan without steps."""
     for stage in STAGES.values():
         if isinstance(stage, ScanStage):
             plan = replace(plan, steps=(*plan.steps, *stage.steps(plan)))
@@ -97,26 +99,24 @@ def assess(config: StudyConfig, files: Mapping[str, ScanFiles], steps: Iterable[
     steps
         Steps of the scans, each after those that it reads.
     """
-    markers = store.products().get
-    assessed = [_with_notes(planned, files) for planned in _assess_all(steps, markers)]
-    return Plan(steps=(*assessed, *_assess_cohort(config, list(files), assessed, markers)), files=files)
-
-
-def _assess_all(steps: Iterable[Step], markers: Markers) -> list[PlannedStep]:
+    listed = list(steps)
+    briefs = store.briefs(step.product for step in listed)
     known: dict[str, PlannedStep] = {}
-    for step in steps:
-        known[step.product] = _assess(step, markers, known)
-    return list(known.values())
+    for step in listed:
+        known[step.product] = _with_notes(_assess(step, briefs.get, known, store), files)
+    assessed = list(known.values())
+    return Plan(steps=(*assessed, *_assess_cohort(config, list(files), assessed, store)), files=files)
 
 
-def _assess(step: Step, markers: Markers, known: Mapping[str, PlannedStep]) -> PlannedStep:
+def _assess(step: Step, briefs: Briefs, known: Mapping[str, PlannedStep], store: Store) -> PlannedStep:
+    found = briefs(step.product)
     changed = any(known[name].state is State.RUN for name in step.upstream)
-    blockers = () if changed else blocked_by(step, markers)
+    blockers = () if changed else blocked_by(step, briefs)
     if blockers:
-        return PlannedStep(step, State.BLOCKED, blockers)
-    if _is_current(step, markers):
-        return PlannedStep(step, State.CURRENT)
-    return PlannedStep(step, State.RUN, _reasons(step, markers(step.product)))
+        return PlannedStep(step, State.BLOCKED, blockers, found)
+    if found and found.fingerprint == step.fingerprint.digest:
+        return PlannedStep(step, State.CURRENT, found=found)
+    return PlannedStep(step, State.RUN, _reasons(step, store.marker(step.product) if found else None), found)
 
 
 def _with_notes(planned: PlannedStep, files: Mapping[str, ScanFiles]) -> PlannedStep:
@@ -151,32 +151,29 @@ def blocked_by(step: Step, markers: Markers) -> tuple[str, ...]:
     return ()
 
 
-def _refusal(name: str, marker: Marker | None) -> str:
+def _refusal(name: str, marker: Marker | Brief | None) -> str:
     if marker is None or marker.status == "success":
         return ""
     return f"{name.rsplit('/', 1)[-1]} is {marker.status}: {marker.reason}"
 
 
 def _assess_cohort(
-    config: StudyConfig, scans: Sequence[str], assessed: Sequence[PlannedStep], markers: Markers
+    config: StudyConfig, scans: Sequence[str], assessed: Sequence[PlannedStep], store: Store
 ) -> Iterator[PlannedStep]:
     """Steps of the cohort: they read whatever of the scans is committed and up to date."""
-    committed = [planned.step for planned in assessed if _is_read_by_cohort(planned.step, markers)]
+    committed = [planned.step for planned in assessed if _is_read_by_cohort(planned)]
     changing = any(planned.state is State.RUN for planned in assessed)
     for stage in STAGES.values():
         if isinstance(stage, CohortStage):
             step = stage.step(config, scans, committed)
-            yield PlannedStep(step, State.RUN, ("scans change",)) if changing else _assess(step, markers, {})
+            found = store.briefs([step.product]).get
+            yield PlannedStep(step, State.RUN, ("scans change",)) if changing else _assess(step, found, {}, store)
 
 
-def _is_read_by_cohort(step: Step, markers: Markers) -> bool:
-    stage = STAGES[step.stage]
-    return isinstance(stage, ScanStage) and stage.feeds_cohort and _is_current(step, markers)
-
-
-def _is_current(step: Step, markers: Markers) -> bool:
-    marker = markers(step.product)
-    return marker is not None and marker.fingerprint == step.fingerprint.digest
+def _is_read_by_cohort(planned: PlannedStep) -> bool:
+    stage = STAGES[planned.step.stage]
+    is_current = planned.found is not None and planned.found.fingerprint == planned.step.fingerprint.digest
+    return isinstance(stage, ScanStage) and stage.feeds_cohort and is_current
 
 
 def as_record(planned: PlannedStep) -> dict[str, Any]:

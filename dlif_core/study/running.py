@@ -17,7 +17,7 @@ from typing import Any
 
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import findings_of
-from dlif_core.errors import ClusterError, InputError
+from dlif_core.errors import ClusterError, InputError, StorageError
 from dlif_core.foreign_faults import clean, without_contents
 from dlif_core.store import Staging, open_store
 from dlif_core.study.config import StudyConfig
@@ -42,7 +42,7 @@ def cohort_jobs(config: StudyConfig, plan: Plan) -> list[CohortJob]:
     """The jobs of the cohort after the scans of a plan were run: they are told how every scan stands now."""
     store = open_store(config.output)
     now = assess(config, plan.files, [planned.step for planned in plan.steps if planned.step.scan], store)
-    sound = results(now, store)
+    sound = results(now)
     scans = tuple(
         CohortScan(state, files.subject.removeprefix("sub-"), files.session.removeprefix("ses-"))
         for state, files in zip(status_of(now, store).scans, plan.files.values(), strict=True)
@@ -86,7 +86,7 @@ def _run_or_record(job: Job, run: Callable[[Any], Outcome], is_retried: Callable
     started = time.perf_counter()
     try:
         outcome = run(job)
-    except ClusterError:  # it is about no step
+    except (ClusterError, StorageError):  # they are about no step: all others would meet them, too
         raise
     except Exception as fault:
         if is_retried is not None and is_retried(fault):

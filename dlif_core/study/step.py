@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.finite import to_json
-from dlif_core.store import SCHEMA_VERSION, Fingerprint, Marker
+from dlif_core.store import SCHEMA_VERSION, Brief, Fingerprint, Marker
 
 if TYPE_CHECKING:
     from dlif_core.ingest import ScanFiles
 
-#: Gives a product's marker, or None: a store's own, or what was read of it at once.
-Markers = Callable[[str], Marker | None]
+#: Gives a product's marker, or what was read of many at once; None for a product that isn't committed.
+Markers = Callable[[str], Marker | Brief | None]
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,22 @@ def build_fingerprint(stage: str, version: int, parts: Mapping[str, Any], upstre
     upstream
         Steps whose products are read; each counts with its own fingerprint.
     """
-    text = {
-        name: value if isinstance(value, str) else to_json(value, where=name, sort_keys=True)
-        for name, value in parts.items()
-    }
     return Fingerprint(
         {
             f"{stage} algorithm": str(version),
             "schema version": str(SCHEMA_VERSION),
-            **text,
+            **as_text(parts),
             **{f"{RESULT_OF}{step.title}": step.fingerprint.digest for step in upstream},
         }
     )
+
+
+def as_text(parts: Mapping[str, Any]) -> dict[str, str]:
+    """Parts of a fingerprint as text: what is not text yet, as JSON."""
+    return {
+        name: value if isinstance(value, str) else to_json(value, where=name, sort_keys=True)
+        for name, value in parts.items()
+    }
 
 
 #: Begins the name of every part of a fingerprint that is the fingerprint of another step.
@@ -107,11 +112,14 @@ class PlannedStep:
     ----------
     reasons
         Why it must run, or what blocks it.
+    found
+        What is committed of its product, up to date or not; None if there is nothing.
     """
 
     step: Step
     state: State
     reasons: tuple[str, ...] = ()
+    found: Brief | None = None
 
 
 @dataclass(frozen=True)
@@ -133,4 +141,11 @@ class Plan:
 
     def of_scan(self, scan: str) -> tuple[PlannedStep, ...]:
         """Steps of one scan."""
-        return tuple(planned for planned in self.steps if planned.step.scan == scan)
+        return self._of_scans.get(scan, ())
+
+    @cached_property
+    def _of_scans(self) -> dict[str, tuple[PlannedStep, ...]]:
+        found: dict[str, list[PlannedStep]] = {}
+        for planned in self.steps:
+            found.setdefault(planned.step.scan, []).append(planned)
+        return {scan: tuple(steps) for scan, steps in found.items()}

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from dlif_core.errors import MissingInputError
+from dlif_core.phantom.place import has_truth
 from dlif_core.statistics.tables import error_name
 from dlif_core.store import Store
 from dlif_core.study.config import Kinetics, StudyConfig
@@ -63,15 +63,12 @@ def summarise_truth(comparison: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows(config: StudyConfig, store: Store, scans: Iterable[str], sound: Set[str]) -> Iterator[dict[str, object]]:
-    from dlif_core.phantom import read_truth
-
     for scan in scans:
-        if not any(_fit_names(scan, fit) & sound for fit in config.kinetics):
+        if not has_truth(config.data.uri, scan) or not any(_fit_names(scan, fit) & sound for fit in config.kinetics):
             continue
-        try:
-            truth = read_truth(config.data.uri, scan)
-        except MissingInputError:
-            continue
+        from dlif_core.phantom import read_truth
+
+        truth = read_truth(config.data.uri, scan)
         masks = {organ: truth.labels == label for label, organ in truth.label_names.items() if organ in ORGANS}
         for fit in config.kinetics:
             true_map = truth.maps["Ki"] * (1 - truth.maps["vB"] if _is_uncorrected_slope(fit) else 1)

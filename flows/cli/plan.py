@@ -10,6 +10,7 @@ from flows.cli.options import AsJson, StudyFile
 from flows.cli.output import print_json, print_rich
 
 if TYPE_CHECKING:
+    from dlif_core.store import Store
     from dlif_core.study.config import StudyConfig
     from dlif_core.study.step import Plan
 
@@ -20,7 +21,8 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from dlif_core.study.plan import as_record, make_plan, open_study_store
 
     config = load_study(study)
-    planned = make_plan(config, open_study_store(config))
+    store = open_study_store(config)
+    planned = make_plan(config, store)
     if as_json:
         print_json([as_record(step) for step in planned.steps])
         return
@@ -28,7 +30,9 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
 
     print_rich(plan_table(planned))
     typer.echo(f"{len(planned.to_run)} of {len(planned.steps)} steps to run.")
-    _print_memory(config, planned)
+    if planned.to_run:
+        _print_memory(config, planned)
+        _print_time(planned, store)
 
 
 def _print_memory(config: StudyConfig, planned: Plan) -> None:
@@ -39,3 +43,18 @@ def _print_memory(config: StudyConfig, planned: Plan) -> None:
     if need is not None:
         block = " × ".join(str(edge) for edge in need.block)
         typer.echo(f"A worker needs up to {need.bytes / 1e9:.1f} GB: {need.title}, blocks of {block} voxels.")
+
+
+def _print_time(planned: Plan, store: Store) -> None:
+    """Say how long the steps will take, as far as earlier ones of their kinds tell."""
+    from datetime import timedelta
+
+    from dlif_core.study.duration import expected_duration
+
+    expected = expected_duration(planned, store.products())
+    if expected.known:
+        time = timedelta(seconds=max(1, round(expected.seconds)))
+        typer.echo(f"About {time} for {expected.known} steps, one after the other, as such steps took before.")
+    if expected.unknown:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in expected.unknown.items())
+        typer.echo(f"How long these take is not known, as none was done yet: {kinds}.")

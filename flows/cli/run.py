@@ -116,7 +116,7 @@ def _print_results(config: StudyConfig, planned: Plan, store: Store) -> None:
 
     result = status_of(planned, store)
     print_rich(status_table(result))
-    truth = compare_with_truth(config, store, planned.files, results(planned, store))
+    truth = compare_with_truth(config, store, planned.files, results(planned))
     if truth is not None:
         print_rich(truth_table(truth))
     if store.marker(COHORT) is not None:

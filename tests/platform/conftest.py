@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.platform.containers import image  # noqa: F401  the CPU image
 from tests.platform.postgres import postgres  # noqa: F401  a PostgreSQL server
 from tests.platform.s3 import s3_folder, s3_server  # noqa: F401  fixtures of S3
 from tests.platform.slurm import slurm, slurm_service  # noqa: F401  fixtures of Slurm

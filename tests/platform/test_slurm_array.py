@@ -13,7 +13,7 @@ from dlif_core.store import open_store
 from dlif_core.study.config import load_study
 from dlif_core.study.status import study_status
 from flows.serial import run_shard
-from flows.slurm_array import Job, submit_array, write_array
+from flows.slurm_array import TaskShape, submit_array, write_array
 from tests.platform.slurm import Slurm
 
 SCANS = 5
@@ -72,7 +72,7 @@ def test_a_cancelled_task_is_made_up_for_and_the_cohort_follows(
     slurm: Slurm, folder: Path, expected: dict[str, str]
 ) -> None:
     study = write_study(folder, "slurm")
-    scripts = write_array(study, Job(tasks=3, memory="1G", time="10")).folder
+    scripts = write_array(study, TaskShape(tasks=3, memory="1G", time="10")).folder
     first, second, cohort = submit_array(scripts)
     probes = {task: probe(slurm, f"{first}_{task}", folder / f"after-{task}") for task in (1, 2, 3)}
     cancelled = scripts / "logs" / f"{first}_2.log"
@@ -97,7 +97,7 @@ def test_a_scan_that_fails_is_told_by_the_task_that_drew_it(slurm: Slurm, tmp_pa
     write_cohort(tmp_path / "bids", 3, seed=5, voxel_size=2.5)
     (tmp_path / "bids" / "sub-m02" / "pet" / "sub-m02_pet.nii.gz").write_bytes(b"spoilt")
     study = write_study(tmp_path, "spoilt")
-    scripts = write_array(study, Job(tasks=1, memory="1G")).folder
+    scripts = write_array(study, TaskShape(tasks=1, memory="1G")).folder
     first, second, cohort = submit_array(scripts)
     wait_until(lambda: not slurm.jobs("PENDING", "RUNNING", "COMPLETING"), "all jobs end")
     said = logs(scripts)

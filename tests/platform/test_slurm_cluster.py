@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
 import signal
 import stat
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
+import psutil
 import pytest
 import yaml
 
 from dlif_core.compute.cluster import open_client
-from dlif_core.errors import ClusterError, ConfigurationError
+from dlif_core.errors import ClusterError, ConfigurationError, ExitCode
+from dlif_core.phantom import write_cohort
+from dlif_core.store import open_store
 from tests.platform.slurm import Slurm
 
+Result = TypeVar("Result")
 CPU = {"cores": 2, "memory": "2 GB", "walltime": "20 min", "jobs": 2}
 
 
@@ -103,3 +112,129 @@ def test_jobs_that_slurm_would_not_take_are_refused_at_once(slurm: Slurm, profil
     wrong = profile(cpu=CPU | {"partition": "no-such"})
     with pytest.raises(ConfigurationError, match="Invalid partition"), open_client(wrong):
         pass
+
+
+#: A package with a method for the input function that kills its worker for one scan.
+DEADLY = """
+import os, signal
+from dlif_core.errors import BloodError
+from dlif_core.input_function import Method, Options
+
+class DeadlyOptions(Options):
+    victim: str = ""
+    scan: str = ""
+
+    def of_scan(self, place):
+        return self.model_copy(update={"scan": place.scan})
+
+def estimate(scan, recordings, options):
+    if options.scan == options.victim:
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise BloodError("this scan is spared.")
+
+METHOD = Method("deadly", "Deadly", DeadlyOptions, estimate)
+"""
+
+
+@pytest.fixture
+def deadly(tmp_path: Path) -> Path:
+    """The folder in which that package is installed."""
+    folder = tmp_path / "packages"
+    metadata = folder / "deadly-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (folder / "deadly.py").write_text(DEADLY)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[dlif.input_functions]\ndeadly = deadly:METHOD\n")
+    return folder
+
+
+def write_study(folder: Path, output: str, **content: object) -> Path:
+    path = folder / f"{output}.yaml"
+    fits = [{"model": "patlak", "t_star": 15}]
+    study = {"name": "slurm", "data": "bids", "output": output, "kinetics": fits, "input_functions": {"arterial": {}}}
+    path.write_text(yaml.safe_dump(study | content))
+    return path
+
+
+@pytest.fixture
+def dlif(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command in a process of its own, which does not outlive the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object, packages: Path = tmp_path) -> subprocess.Popen[str]:
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[2]), str(packages))),
+            "PREFECT_HOME": str(tmp_path / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        started.append(subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **output))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def contents(output: Path) -> dict[str, str]:
+    """Digest of the content of every product that is there."""
+    if not (output / "dlif-store.json").exists():
+        return {}
+    store = open_store(str(output))
+    markers = {name: store.marker(name) for name in store.products()}
+    return {name: marker.content for name, marker in markers.items() if marker}
+
+
+def test_twelve_scans_outlive_a_lost_job_and_a_killed_worker(
+    slurm: Slurm, profile: Callable[..., str], tmp_path: Path, dlif: Callable[..., subprocess.Popen[str]]
+) -> None:
+    write_cohort(tmp_path / "bids", 12, voxel_size=3.0)
+    here, there = (write_study(tmp_path, name) for name in ("here", "there"))
+    run = dlif("run", there, "--cluster", profile())
+    done = wait_for(lambda: [name for name in contents(tmp_path / "there") if "input_functions" in name], run)
+    assert len(done) < 12
+    lost, kept = sorted(slurm.jobs("RUNNING"))[:2]
+    slurm.run("scancel", lost)
+    os.kill(worker_of(kept), signal.SIGKILL)
+    said, _ = run.communicate(timeout=500)
+    assert run.returncode == 0, said
+    assert len(slurm.jobs()) >= 3
+    local = dlif("run", here, "--shard", "1/1", "--workers", "2")
+    assert local.wait(500) == 0
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+def test_a_scan_that_kills_its_workers_fails_with_the_reason_and_the_others_complete(
+    slurm: Slurm, profile: Callable[..., str], tmp_path: Path, deadly: Path, dlif: Callable[..., subprocess.Popen[str]]
+) -> None:
+    write_cohort(tmp_path / "bids", 4, voxel_size=3.0)
+    methods = {"arterial": {}, "deadly": {"victim": "sub-m02"}}
+    study = write_study(tmp_path, "out", input_functions=methods)
+    run = dlif("run", study, "--cluster", profile(), packages=deadly)
+    said, _ = run.communicate(timeout=500)
+    assert run.returncode == ExitCode.PARTIAL, said
+    status = dlif("status", study, "--json", packages=deadly).communicate()[0]
+    scans = {scan["scan"]: scan for scan in json.loads(status)["scans"]}
+    assert [scan["status"] for scan in scans.values()] == ["success", "failed", "success", "success"]
+    assert "the worker died 4 times on this step" in str(scans["sub-m02"])
+
+
+def wait_for(condition: Callable[[], Result], process: subprocess.Popen[str]) -> Result:
+    """What a condition gives once it is true, while a process runs."""
+    while not (found := condition()):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.2)
+    return found
+
+
+def worker_of(job: str) -> int:
+    """A worker process of a job of Slurm."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SLURM_JOB_ID") == job and "spawn_main" in " ".join(process.cmdline()):
+                return process.pid
+    raise AssertionError(f"job {job} has no worker")

@@ -147,9 +147,13 @@ class BidsDataset:
 
     def scans(self) -> list[BidsFile]:
         """Return one file for each scan, an image where there is one."""
-        pet = [file for file in self.files if file.is_raw_pet]
-        images = [file for file in pet if file.is_image]
-        alone = [file for file in pet if file.extension == ".json" and not _serves_another(file, pet)]
+        pet: dict[str, list[BidsFile]] = {}
+        for file in self.files:
+            if file.is_raw_pet:
+                pet.setdefault(file.folder, []).append(file)
+        found = [file for beside in pet.values() for file in beside]
+        images = [file for file in found if file.is_image]
+        alone = [file for file in found if file.extension == ".json" and not _serves_another(file, pet[file.folder])]
         heads = {file.scan_key: file for file in [*alone, *images]}
         return [heads[key] for key in sorted(heads)]
 
@@ -163,13 +167,9 @@ class BidsDataset:
         return uris(sorted(found, key=lambda file: (file.path.count("/"), len(file.entities), file.path)))
 
 
-def _serves_another(sidecar: BidsFile, pet: Iterable[BidsFile]) -> bool:
-    """Tell whether a sidecar is inherited by a scan of a longer name in the same folder."""
-    return any(
-        sidecar.folder == other.folder and sidecar.entities.items() < other.entities.items()
-        for other in pet
-        if other is not sidecar
-    )
+def _serves_another(sidecar: BidsFile, beside: Iterable[BidsFile]) -> bool:
+    """Tell whether a sidecar is inherited by a scan of a longer name, among the files of its folder."""
+    return any(sidecar.entities.items() < other.entities.items() for other in beside)
 
 
 def uris(files: Iterable[BidsFile]) -> tuple[str, ...]:

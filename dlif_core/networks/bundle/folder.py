@@ -17,14 +17,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dlif_core.errors import ConfigurationError, InputError
+from pydantic import TypeAdapter, ValidationError
+
+from dlif_core.errors import ConfigurationError, DlifError, InputError
 from dlif_core.finite import to_json
+from dlif_core.networks.bundle.remote import local_copy
+from dlif_core.storage import is_url
 
 Kind = Literal["weight-map", "fc-dlif"]
 
@@ -34,6 +40,12 @@ FORMAT = 1
 DEFAULT_MODEL = "mouse-fdg"
 MANIFEST, CARD = "model.json", "CARD.md"
 EVALUATION, EVALUATION_TABLE = "evaluation.json", "evaluation.tsv"
+CALIBRATION, SCOPE, SPLITS, LOG = "calibration.json", "scope.json", "splits.json", "training.tsv"
+#: Files that a model of each kind has beside its networks and its card.
+_NEEDED: Mapping[Kind, frozenset[str]] = {
+    "weight-map": frozenset({CALIBRATION, SCOPE, SPLITS}),
+    "fc-dlif": frozenset({SPLITS}),
+}
 #: Models of the package.
 SHIPPED = Path(__file__).parents[1] / "models"
 
@@ -156,7 +168,8 @@ def use_model(name: str) -> Path:
         )
     known = any(listed == folder for _, listed in _known())
     user_models().mkdir(parents=True, exist_ok=True)
-    content = to_json({"model": folder.name if known else str(folder.resolve())}, where=_IN_USE)
+    place = name if is_url(name) else folder.name if known else str(folder.resolve())
+    content = to_json({"model": place}, where=_IN_USE)
     write_text(user_models() / _IN_USE, content + "\n")
     return folder
 
@@ -167,7 +180,7 @@ def model_folder(name: str | Path | None = None) -> Path:
     Parameters
     ----------
     name
-        Name of a model of the user or of the package, or a folder; None for the one in use.
+        Name of a model of the user or of the package, or a folder, a path or URL; None for the one in use.
 
     Raises
     ------
@@ -175,6 +188,8 @@ def model_folder(name: str | Path | None = None) -> Path:
         If there is no such model.
     """
     wanted = model_in_use() if name is None else name
+    if is_url(str(wanted)):
+        return local_copy(str(wanted), MANIFEST)
     for known, folder in _known():
         if known == str(wanted):
             return folder
@@ -220,14 +235,16 @@ def read_manifest(folder: Path) -> Manifest:
     InputError
         If the folder is not a model or of another format, or a file is missing or was changed.
     """
-    content = _read_json(folder / MANIFEST)
+    content = read_part(folder / MANIFEST)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError("the folder is not a model of this version of dlif.", where=folder, hint="Train it again.")
     stated = content.pop("digest", None)
     try:
-        manifest = Manifest(**content)
-    except TypeError as error:
-        raise InputError(f"{MANIFEST} is not in the format of dlif: {error}.", where=folder, hint=_AGAIN) from error
+        manifest: Manifest = TypeAdapter(Manifest).validate_python(content)
+    except ValidationError as error:
+        places = ", ".join(str(fault["loc"][0]) for fault in error.errors(include_url=False))
+        raise InputError(f"{MANIFEST} is not in the format of dlif: {places}.", where=folder, hint=_AGAIN) from error
+    _require_complete(manifest, folder)
     if stated != manifest.digest:
         raise InputError(f"{MANIFEST} was changed after training.", where=folder, hint=_AGAIN)
     for file, digest in manifest.files.items():
@@ -238,13 +255,57 @@ def read_manifest(folder: Path) -> Manifest:
 _AGAIN = "Restore the folder from where it came, or train again."
 
 
-def _read_json(path: Path) -> Any:
+def read_part(path: Path) -> Any:
+    """Content of a JSON file of a model.
+
+    Raises
+    ------
+    InputError
+        If it is missing or no JSON, or holds a number that is not finite.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
     except FileNotFoundError as error:
         raise InputError("the file is missing.", where=path, hint=_AGAIN) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("the file can't be read.", where=path, hint=_AGAIN) from error
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number that is not finite")
+    return number
+
+
+@contextmanager
+def reading_part(path: Path) -> Iterator[None]:
+    """Tell whatever is wrong with the content of a file of a model as a fault of that file.
+
+    Raises
+    ------
+    InputError
+        If an error leaves the block.
+    """
+    try:
+        yield
+    except DlifError as error:
+        raise InputError(error.message, where=error.where or path, hint=error.hint or _AGAIN) from error
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise InputError("the file is not what a model holds there.", where=path, hint=_AGAIN) from error
+
+
+def _require_complete(manifest: Manifest, folder: Path) -> None:
+    """Refuse a manifest that lacks a part, or names files elsewhere."""
+    members = manifest.training.get("members")
+    with reading_part(folder / MANIFEST):
+        networks = [str(member["file"]) for member in members or ()]
+    missing = {CARD, *networks, *_NEEDED[manifest.kind]} - manifest.files.keys()
+    if not networks or missing:
+        absent = ", ".join(sorted(missing)) or "a network"
+        raise InputError(f"the model lacks {absent}.", where=folder, hint=_AGAIN)
+    if any(Path(file).name != file for file in manifest.files):
+        raise InputError("the model names files outside of its folder.", where=folder, hint=_AGAIN)
 
 
 def _require_unchanged(path: Path, digest: str) -> None:
@@ -252,6 +313,27 @@ def _require_unchanged(path: Path, digest: str) -> None:
         raise InputError("the file belongs to the model and is missing.", where=path, hint=_AGAIN)
     if file_digest(path) != digest:
         raise InputError("the file is not the one with which the model was made.", where=path, hint=_AGAIN)
+
+
+def pin_of(folder: Path) -> str:
+    """sha256 of `model.json`, which holds the digests of all other files: weights, settings, and the card."""
+    return file_digest(folder / MANIFEST)
+
+
+def require_pinned(folder: Path, digest: str) -> None:
+    """Refuse a model that is not the one that a study pins.
+
+    Raises
+    ------
+    ConfigurationError
+        If it has another digest.
+    """
+    if digest.removeprefix("sha256:") != pin_of(folder):
+        raise ConfigurationError(
+            f"the model is not the one that is pinned: its digest is {pin_of(folder)}, the study says {digest}.",
+            where=folder,
+            hint="Restore the model; or, if you trust it as it is now, correct `digest` in the study file.",
+        )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

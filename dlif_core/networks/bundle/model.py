@@ -5,8 +5,7 @@ The layout of the folder is that of `model_folder`; weights are safetensors and 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,15 +19,21 @@ from dlif_core.errors import ConfigurationError, InputError, NotFiniteError
 from dlif_core.finite import to_json
 from dlif_core.networks.bundle.card import model_card
 from dlif_core.networks.bundle.folder import (
+    CALIBRATION,
     CARD,
     EVALUATION,
     EVALUATION_TABLE,
+    LOG,
     MANIFEST,
+    SCOPE,
+    SPLITS,
     Kind,
     Manifest,
     file_digest,
     model_folder,
     read_manifest,
+    read_part,
+    reading_part,
     write_manifest,
     write_text,
 )
@@ -36,12 +41,11 @@ from dlif_core.networks.bundle.preprocessing import preprocessing_fingerprint, r
 from dlif_core.networks.calibration.calibration import Calibration
 from dlif_core.networks.prediction.fc_dlif import FCDLIF
 from dlif_core.networks.prediction.weight_map import TissueNetwork
-from dlif_core.networks.prediction.weights import load_network, save_network
+from dlif_core.networks.prediction.weights import load_network, require_finite, save_network
 from dlif_core.networks.scope.assessment import Scope
 from dlif_core.networks.training.splits import SplitManifest
 
-CALIBRATION, SCOPE, SPLITS, LOG = "calibration.json", "scope.json", "splits.json", "training.tsv"
-
+_Part = TypeVar("_Part")
 _NetworkKind = TypeVar("_NetworkKind", TissueNetwork, FCDLIF)
 
 
@@ -122,8 +126,8 @@ def load_model(name: str | Path | None = None) -> LearnedModel:
         manifest=manifest,
         splits=_splits(folder),
         folder=folder,
-        calibration=Calibration.from_dict(_content(folder / CALIBRATION)),
-        scope=Scope.from_dict(_content(folder / SCOPE)),
+        calibration=_read(folder / CALIBRATION, Calibration.from_dict),
+        scope=_read(folder / SCOPE, Scope.from_dict),
     )
 
 
@@ -141,7 +145,8 @@ def _checked_manifest(folder: Path, kind: Kind) -> Manifest:
         raise ConfigurationError(
             f"this is a model of kind {manifest.kind}, not {kind}.", where=folder, hint="`dlif model list` shows all."
         )
-    require_same_preprocessing(kind, manifest.preprocessing, where=folder)
+    with reading_part(folder / MANIFEST):
+        require_same_preprocessing(kind, manifest.preprocessing, where=folder)
     return manifest
 
 
@@ -150,20 +155,21 @@ def _members(folder: Path, manifest: Manifest) -> list[Path]:
 
 
 def _splits(folder: Path) -> SplitManifest:
-    return SplitManifest.from_dict(_content(folder / SPLITS))
+    return _read(folder / SPLITS, SplitManifest.from_dict)
 
 
-def _content(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+def _read(path: Path, parse: Callable[[Any], _Part]) -> _Part:
+    with reading_part(path):
+        return parse(read_part(path))
 
 
 def _load_published_network(path: Path) -> FCDLIF:
     network = FCDLIF()
     try:
         network.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
+    except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError("the file is not an FC-DLIF network.", where=path, hint="Train it again.") from error
+    require_finite(network, path)
     return network.eval()
 
 
@@ -279,6 +285,6 @@ def add_evaluation(folder: Path, summary: Mapping[str, Any], table: str) -> None
 
 
 def _write_card(folder: Path, manifest: Manifest) -> None:
-    evaluation = _content(folder / EVALUATION) if EVALUATION in manifest.files else None
+    evaluation = read_part(folder / EVALUATION) if EVALUATION in manifest.files else None
     write_text(folder / CARD, model_card(manifest, _splits(folder), evaluation))
     write_manifest(folder, replace(manifest, files={**manifest.files, CARD: file_digest(folder / CARD)}))

@@ -200,17 +200,22 @@ class Calibration:
         ------
         ConfigurationError
             If the calibration was made on another time grid.
+        ValueError
+            If the numbers are not those of a calibration.
         """
         if not np.array_equal(kept["nodes"], _NODES):
             raise ConfigurationError(
                 "the calibration is on another time grid.", hint="Calibrate the model again with this version."
             )
+        factors, own = np.array(kept["factors"], dtype=float), np.array(kept["own"], dtype=float)
+        if factors.ndim != 2 or factors.shape[1:] != _NODES.shape or own.shape != _NODES.shape:
+            raise ValueError("factors of errors need a number for each node")
         return cls(
             scale=ErrorScale.from_dict(kept["scale"]),
-            factors=np.array(kept["factors"]),
-            own=np.array(kept["own"]),
+            factors=factors,
+            own=own,
             inflation=float(kept["inflation"]),
-            scores={name: np.array(scores) for name, scores in kept["scores"].items()},
+            scores={name: np.array(scores, dtype=float) for name, scores in kept["scores"].items()},
             population=kept["population"],
         )
 

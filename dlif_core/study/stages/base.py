@@ -7,15 +7,15 @@ projection, runs and the flow ask that object; none of them knows a stage by nam
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from dlif_core.checks import Finding
 from dlif_core.store import Fingerprint, Staging, Status
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob, Job, ScanJob
-from dlif_core.study.step import Step, build_fingerprint
+from dlif_core.study.step import Step, as_text, build_fingerprint
 
 if TYPE_CHECKING:
     from dlif_core.ingest import ScanFiles
@@ -62,6 +62,25 @@ class ScanPlan:
     files: ScanFiles
     digests: Mapping[str, str]
     steps: tuple[Step, ...] = ()
+    _of_study: dict[Hashable, dict[str, str]] = field(default_factory=dict)
+
+    def of_another(self, files: ScanFiles) -> ScanPlan:
+        """The plan of another scan of the study, without steps yet."""
+        return replace(self, files=files, steps=())
+
+    def once(self, what: Hashable, parts: Callable[[], Mapping[str, Any]]) -> dict[str, str]:
+        """Parts of a fingerprint that all scans of the study share, worked out for the first of them.
+
+        Parameters
+        ----------
+        what
+            Names the parts: the stage and what tells one set of its parts from another.
+        parts
+            Works them out.
+        """
+        if what not in self._of_study:
+            self._of_study[what] = as_text(parts())
+        return self._of_study[what]
 
     @property
     def scan(self) -> str:

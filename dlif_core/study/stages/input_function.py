@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dlif_core.compute.kind import GPU
@@ -37,9 +37,7 @@ class InputFunctionStage(ScanStage):
                 stage=self.name,
                 variant=method,
                 product=input_function_name(plan.scan, method),
-                fingerprint=self.fingerprint(
-                    _parts(method, _options_of_scan(plan.config, plan.files, method)), plan.of(INGEST)
-                ),
+                fingerprint=self.fingerprint(_parts_of_scan(plan, method), plan.of(INGEST)),
                 needs=tuple(step.product for step in plan.of(INGEST)),
             )
 
@@ -69,6 +67,13 @@ def _options_of_scan(config: StudyConfig, files: ScanFiles, method: str) -> Opti
 
     place = ScanPlace(config.data.uri, files.scan_id, files.subject, files.session, config.data.links)
     return config.input_functions[method].of_scan(place)
+
+
+def _parts_of_scan(plan: ScanPlan, method: str) -> Mapping[str, object]:
+    options = _options_of_scan(plan.config, plan.files, method)
+    if options is plan.config.input_functions[method]:
+        return plan.once((INPUT_FUNCTIONS.name, method), lambda: _parts(method, options))
+    return _parts(method, options)
 
 
 def _parts(method: str, options: Options) -> dict[str, object]:

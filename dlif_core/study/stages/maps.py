@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dlif_core.checks import Finding
@@ -30,12 +31,10 @@ class MapsStage(ScanStage):
         """One step an analysis with maps, of a scan with an image."""
         if plan.files.has_image:
             fits = (fit for fit in plan.config.kinetics if fit.maps and fit.kinetic_model.voxelwise)
-            yield from (fit_step(self, plan, fit, fit.deciding_settings(maps=True)) for fit in fits)
+            yield from (fit_step(self, plan, fit, partial(fit.deciding_settings, maps=True)) for fit in fits)
 
     def shares(self, job: ScanJob, staging: Staging) -> Shares:
         """One item a block of the image: each is fitted by itself."""
-        from functools import partial
-
         from dlif_core.study.maps import fit_block, prepare_maps
 
         shared, blocks = prepare_maps(job, staging)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from dlif_core.checks import Finding
@@ -26,7 +27,8 @@ class RegionsStage(ScanStage):
 
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
         """One step an analysis; curves of regions are not denoised."""
-        return (fit_step(self, plan, fit, fit.deciding_settings(maps=False)) for fit in plan.config.kinetics)
+        fits = plan.config.kinetics
+        return (fit_step(self, plan, fit, partial(fit.deciding_settings, maps=False)) for fit in fits)
 
     def write(self, job: ScanJob, staging: Staging) -> Sequence[Finding]:
         """Fit all regions."""
@@ -48,7 +50,7 @@ class RegionsStage(ScanStage):
 REGIONS = RegionsStage()
 
 
-def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Mapping[str, Any]) -> Step:
+def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Callable[[], Mapping[str, Any]]) -> Step:
     """The step of a kinetic analysis, of regions or of voxels.
 
     Parameters
@@ -60,7 +62,7 @@ def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Mapping[
     fit
         The analysis.
     settings
-        What of it decides the product, by name.
+        Gives what of it decides the product, by name.
     """
     methods = {step.variant: step for step in plan.of(INPUT_FUNCTIONS)}
     inputs = [methods[method] for method in plan.config.methods_for(fit)]
@@ -69,7 +71,7 @@ def fit_step(stage: ScanStage, plan: ScanPlan, fit: Kinetics, settings: Mapping[
         stage=stage.name,
         variant=fit.title,
         product=fit_name(plan.scan, fit.title, stage.name),
-        fingerprint=stage.fingerprint(settings, [*plan.of(INGEST), *inputs]),
+        fingerprint=stage.fingerprint(plan.once((stage.name, fit.title), settings), [*plan.of(INGEST), *inputs]),
         needs=tuple(step.product for step in plan.of(INGEST)),
         any_of=tuple(step.product for step in inputs),
     )

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 
 from dlif_core.errors import InputError, MissingInputError
 from dlif_core.store import InputDigests, Store, create_store
@@ -132,7 +131,7 @@ class TestUnreadable:
         def denied(*_: object, **__: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(LocalFileSystem, "open", denied)
+        monkeypatch.setattr(os, "open", denied)
         assert isinstance(digests.of([str(file)])[str(file)], InputError)
 
     @pytest.mark.parametrize("kind", ["fifo", "device", "folder"])

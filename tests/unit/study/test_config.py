@@ -12,6 +12,7 @@ from dlif_core.input_function import METHODS, Method, Options
 from dlif_core.input_function.arterial import ArterialOptions
 from dlif_core.input_function.population import PopulationOptions
 from dlif_core.kinetics import FitSettings
+from dlif_core.networks.bundle.folder import DEFAULT_MODEL, SHIPPED
 from dlif_core.study.config import StudyConfig, learned_model, load_study, parse_study
 from dlif_core.study.template import study_template
 
@@ -109,14 +110,20 @@ class TestInputFunctions:
 
     def test_are_written_with_all_options(self, tmp_path: Path) -> None:
         config = load_study(study_file(tmp_path, input_functions={"learned": {"samples": 32}}))
-        assert config.model_dump(mode="json")["input_functions"] == {"learned": {"model": None, "samples": 32}}
+        assert config.model_dump(mode="json")["input_functions"] == {
+            "learned": {"model": None, "digest": None, "signers": None, "samples": 32}
+        }
 
     @pytest.mark.parametrize(
         ("methods", "model"),
-        [({"learned": {"model": "my-own-model"}}, "my-own-model"), ({"learned": {}}, None), ({"arterial": {}}, None)],
+        [
+            ({"learned": {"model": str(SHIPPED / DEFAULT_MODEL)}}, SHIPPED / DEFAULT_MODEL),
+            ({"learned": {}}, SHIPPED / DEFAULT_MODEL),
+            ({"arterial": {}}, None),
+        ],
     )
     def test_the_model_of_the_study_is_the_one_to_explain(
-        self, tmp_path: Path, methods: dict[str, object], model: str | None
+        self, tmp_path: Path, methods: dict[str, object], model: Path | None
     ) -> None:
         assert learned_model(load_study(study_file(tmp_path, input_functions=methods))) == model
 

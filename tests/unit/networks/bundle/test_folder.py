@@ -27,12 +27,14 @@ def places(tmp_path, monkeypatch):
 
 
 def model(folder, kind="weight-map", content="weights"):
-    """A folder with a manifest and one other file."""
+    """A folder with a manifest and all other files that a model needs, of which only the weights tell anything."""
     folder.mkdir(parents=True)
     (folder / "member-1.safetensors").write_text(content)
-    (folder / "CARD.md").write_text("card")
-    files = {name: file_digest(folder / name) for name in ("member-1.safetensors", "CARD.md")}
-    manifest = Manifest(folder.name, kind, "1", {}, {}, {"members": []}, files)
+    others = ("CARD.md", "calibration.json", "scope.json", "splits.json")
+    for name in others:
+        (folder / name).write_text("{}")
+    files = {name: file_digest(folder / name) for name in ("member-1.safetensors", *others)}
+    manifest = Manifest(folder.name, kind, "1", {}, {}, {"members": [{"file": "member-1.safetensors"}]}, files)
     write_manifest(folder, manifest)
     return manifest
 

@@ -1,0 +1,55 @@
+"""How long a planned run takes, from how long steps of its kinds have taken before."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from dlif_core.store import Marker
+from dlif_core.study.step import Plan, Step
+
+
+@dataclass(frozen=True)
+class ExpectedDuration:
+    """Time that the steps of a plan take, one after the other.
+
+    Attributes
+    ----------
+    seconds
+        Of the steps of which there are earlier ones of the same stage and variant: as many times their median [s].
+    known
+        How many steps that are.
+    unknown
+        Number of the other steps by their kind: stage and variant.
+    """
+
+    seconds: float
+    known: int
+    unknown: Mapping[str, int]
+
+
+def expected_duration(plan: Plan, markers: Mapping[str, Marker]) -> ExpectedDuration:
+    """Expect of a plan what its steps took before, on other scans or with other settings.
+
+    Parameters
+    ----------
+    plan
+        The plan of a study.
+    markers
+        Every committed product of the study by name.
+    """
+    before = defaultdict(list)
+    for planned in plan.steps:
+        marker = markers.get(planned.step.product)
+        if marker and marker.status == "success":
+            before[_kind(planned.step)].append(marker.seconds)
+    counts = Counter(_kind(step) for step in plan.to_run)
+    known = {kind: count for kind, count in counts.items() if before[kind]}
+    seconds = sum(count * median(before[kind]) for kind, count in known.items())
+    return ExpectedDuration(seconds, sum(known.values()), {k: n for k, n in counts.items() if k not in known})
+
+
+def _kind(step: Step) -> str:
+    return f"{step.stage} {step.variant}".strip()
