@@ -12,7 +12,7 @@ _NO_LOGIN = r"^(?![^?#]*://[^/?#]*@)"
 
 def described(text: str, example: str = "", pattern: str = "") -> Any:
     """What the form says of a parameter, and what text it takes; to be put into `Annotated`."""
-    told = {"description": text, "examples": [example] if example else [], "pattern": pattern}
+    told: dict[str, Any] = {"description": text, "examples": [example] if example else [], "pattern": pattern}
     return Field(json_schema_extra={name: value for name, value in told.items() if value})
 
 
