@@ -16,7 +16,7 @@ from slugify import slugify
 
 from dlif_core.compute.memory import WORKER_BYTES
 from dlif_core.compute.profiles import chosen_cluster
-from dlif_core.compute.slurm import SlurmProfile
+from dlif_core.compute.slurm_profile import SlurmProfile
 from dlif_core.errors import ConfigurationError, DlifError
 from dlif_core.storage import is_url, joined
 from dlif_core.study.config import StudyConfig, load_study
@@ -113,11 +113,11 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
     Parameters
     ----------
     study
-        Path or URL of the study file. All nodes must see it, its data and its output.
+        Study file, a path or URL. All nodes must see it, its data and its output.
     shape
         What each task asks for.
     folder
-        Where the scripts and logs go; by default beside the study file, or here for one at a URL.
+        Where the scripts and logs go; by default beside the study file, of a URL below the working directory.
 
     Raises
     ------
@@ -130,9 +130,9 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
     config = load_study(study)
     plan = make_plan(config, open_study_store(config))
     scans = len({step.scan for step in plan.to_run if step.scan})
-    study = joined("", str(study))
-    work = Path.cwd() if is_url(study) else Path(study).parent
-    folder = (folder or work / f"{Path(study).stem}-slurm").resolve()
+    place, _, name = joined("", str(study)).rpartition("/")
+    work = Path.cwd() if is_url(place) else Path(place)
+    folder = (folder or work / f"{Path(name).stem}-slurm").resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     needed = _needed_memory(config, plan, shape.cpus)
     content = {
@@ -143,7 +143,7 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
         "environment": list(_environment()),
         "folder": shlex.quote(str(folder)),
         "work": shlex.quote(str(work)),
-        "study": shlex.quote(study if is_url(study) else Path(study).name),
+        "study": shlex.quote(str(study) if is_url(place) else name),
         "dlif": _command(),
     }
     environment = jinja2.Environment(

@@ -36,7 +36,7 @@ class StudyClient(distributed.Client):
     started
         The cluster.
     options
-        Those of `distributed.Client`.
+        Further options of `distributed.Client`.
     """
 
     def __init__(self, started: Started, **options: Any) -> None:

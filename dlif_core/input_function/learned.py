@@ -52,8 +52,8 @@ class LearnedOptions(Options):
     samples: Annotated[int, Field(ge=2, le=1000)] = 64
 
     def relative_to(self, folder: str) -> Self:
-        """The same with the file of signers, and the model of a study file at a URL, counted from a folder."""
-        update = {"signers": joined(folder, self.signers)} if self.signers else {}
+        """The same; the file of signers counts from the folder, the path of a model too if the folder is a URL."""
+        update: dict[str, str] = {"signers": joined(folder, self.signers)} if self.signers else {}
         if self.model is not None and "/" in self.model and is_url(folder):
             update["model"] = joined(folder, self.model)
         return self.model_copy(update=update)

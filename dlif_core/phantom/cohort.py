@@ -119,16 +119,15 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
     if not has_truth(root, scan_id):
         raise MissingInputError("there is no truth for this scan.", where=scan_id, hint="Is this a simulated cohort?")
     if not is_url(str(root)):
-        return _read_truth(Path(root), scan_id)
+        return _read_truth(truth_stem(root, scan_id))
     with tempfile.TemporaryDirectory() as copy:
         fs, place = file_system(str(root))
-        folder = truth_stem(Path(), scan_id).parent.as_posix()
+        folder = truth_stem("", scan_id).parent.as_posix()
         fs.get(f"{place.rstrip('/')}/{folder}/", f"{copy}/{folder}/", recursive=True)
-        return _read_truth(Path(copy), scan_id)
+        return _read_truth(truth_stem(copy, scan_id))
 
 
-def _read_truth(root: Path, scan_id: str) -> Truth:
-    stem = truth_stem(root, scan_id)
+def _read_truth(stem: Path) -> Truth:
     organs = json.loads(_sibling(stem, "kinetics.json").read_text())["organs"]
     maps = {name: _sibling(stem, f"meas-{name}_mimap.nii.gz") for name in _UNITS}
     names = pd.read_csv(_sibling(stem, "dseg.tsv"), sep="\t")

@@ -14,5 +14,4 @@ def truth_stem(root: str | Path, scan_id: str) -> Path:
 
 def has_truth(root: str | Path, scan_id: str) -> bool:
     """Whether a data set at a path or URL holds the truth of a scan."""
-    stem = truth_stem("", scan_id)
-    return is_file(joined(str(root), f"{stem}_kinetics.json"))
+    return is_file(joined(str(root), f"{truth_stem('', scan_id).as_posix()}_kinetics.json"))

@@ -90,7 +90,7 @@ def _run_or_record(job: Job, run: Callable[[Any], Outcome], is_retried: Callable
         raise
     except Exception as fault:
         if is_retried is not None and is_retried(fault):
-            _log.warning("%s: %s: %s; it is tried again", job.step.title, type(fault).__name__, fault)
+            _log.warning("%s: %s: %s; it stays to be done", job.step.title, type(fault).__name__, fault)
             raise
         outcome = record_failure(job, fault)
     _tell(outcome, time.perf_counter() - started)

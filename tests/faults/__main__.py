@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -43,6 +44,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     """Fill the table; 1 if a fault did harm."""
     asked = _arguments(words)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a run begun in the background would ignore Ctrl-C
     harm = 0
     with tempfile.TemporaryDirectory(prefix="dlif-faults-", ignore_cleanup_errors=True) as folder:
         bench = Bench(Path(folder))

@@ -105,6 +105,10 @@ class Study:
         """Whether the run that was started last has ended."""
         return self.run.poll() is not None
 
+    def said(self, words: str) -> bool:
+        """Whether runs have said something so far."""
+        return words.encode() in self.log.read_bytes()
+
     def start(self) -> None:
         """Start a run, as the leader of a process group of its own."""
         command = [sys.executable, "-m", "flows.cli", "run", self.file.name, *self.options]

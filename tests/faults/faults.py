@@ -52,7 +52,7 @@ class Fault:
     options: tuple[str, ...] = ("--workers", "2")
     prefect: bool = True
     s3: bool = False
-    limit: float = 300.0
+    limit: float = 600.0
 
     @contextmanager
     def study(self, bench: Bench, name: str, services: Services) -> Iterator[Study]:
@@ -78,7 +78,7 @@ class Fault:
 
 
 class SmallDiskFault(Fault):
-    """The output is on a disk on which the study has no room; it is made larger after the run has ended."""
+    """The output is on a disk on which the study has no room, until it is made larger."""
 
     @contextmanager
     def study(self, bench: Bench, name: str, services: Services) -> Iterator[Study]:
@@ -96,10 +96,12 @@ class SmallDiskFault(Fault):
                 study.end()
 
     def disturb(self, study: Study, chance: random.Random, services: Services) -> bool:
-        """Run the study until it has no room, then make room; False if it had enough."""
+        """Run the study until it has no room, and make room some time later; False if it had enough."""
         study.start()
-        if study.wait(self.limit) == 0:
+        wait_until(lambda: study.said("No space left") or study.has_ended, self.limit, "the disk is full")
+        if study.has_ended and study.run.returncode == 0:
             return False
+        time.sleep(chance.uniform(0, 20))
         self.inject(study, chance, services)
         return True
 
@@ -156,7 +158,7 @@ FAULTS = {
     "all-workers-sigkill": Fault("all Dask workers at once: SIGKILL", _kill_workers(_ALL), survives=True),
     "prefect-restart": Fault("Prefect server: SIGKILL, back after 0 to 10 s", _restart_prefect, survives=True),
     "s3-sigkill": Fault("S3 server: SIGKILL, back after 1 s", _s3_is_away(1), survives=True, s3=True),
-    "s3-outage": Fault("S3 server: away for 60 s", _s3_is_away(60), survives=True, s3=True, limit=420.0),
+    "s3-outage": Fault("S3 server: away for 60 s", _s3_is_away(60), survives=True, s3=True),
     "disk-full": SmallDiskFault("disk full", _make_room, survives=False, options=_ALONE, prefect=False),
     "no-inodes": SmallDiskFault("no inodes left", _make_room, survives=False, options=_ALONE, prefect=False),
     "alone-sigkill": Fault(

@@ -114,3 +114,17 @@ def test_no_password_of_a_server_is_shown_by_a_run_that_does_not_reach_it(tmp_pa
     )
     assert done.returncode
     assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("study", "is_taken"),
+    [("/data/mice/study.yaml", True), ("s3://bucket/a@b.yaml", True), (f"s3://AKID:{SECRET}@bucket/study.yaml", False)],
+)
+def test_the_form_of_a_flow_takes_no_address_with_credentials(study: str, is_taken: bool) -> None:
+    from prefect.utilities.callables import parameter_schema
+    from prefect.utilities.schema_tools.validation import validate
+
+    from flows.cohort import cohort
+
+    schema = parameter_schema(cohort).model_dump_for_openapi()
+    assert (validate({"study": study}, schema) == []) is is_taken
