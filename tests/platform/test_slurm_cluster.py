@@ -26,6 +26,9 @@ from dlif_core.store import open_store
 from tests.platform.slurm import Slurm
 
 Result = TypeVar("Result")
+
+#: For tests that run a whole study, also where the machine is busy [s].
+PATIENT = pytest.mark.timeout(1500)
 CPU = {"cores": 2, "memory": "2 GB", "walltime": "20 min", "jobs": 2}
 
 
@@ -213,6 +216,7 @@ def contents(output: Path) -> dict[str, str]:
     return {name: marker.content for name, marker in markers.items() if marker}
 
 
+@PATIENT
 def test_twelve_scans_outlive_a_lost_job_and_a_killed_worker(
     slurm: Slurm, profile: Callable[..., str], tmp_path: Path, dlif: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -232,6 +236,7 @@ def test_twelve_scans_outlive_a_lost_job_and_a_killed_worker(
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
+@PATIENT
 def test_a_scan_that_kills_its_workers_fails_with_the_reason_and_the_others_complete(
     slurm: Slurm, profile: Callable[..., str], tmp_path: Path, deadly: Path, dlif: Callable[..., subprocess.Popen[str]]
 ) -> None:
