@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.storage import file_system
 
 if TYPE_CHECKING:
     import yaml
@@ -20,8 +21,8 @@ _LONGEST_NUMBER = 1000
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
-def read_yaml(path: Path) -> Any:
-    """Content of a YAML file.
+def read_yaml(path: str | Path) -> Any:
+    """Content of a YAML file, given by path or URL.
 
     YAML itself takes the last of several equal keys; here they are refused, since one of them would go unheeded.
 
@@ -41,7 +42,9 @@ def read_yaml(path: Path) -> Any:
     except UnicodeDecodeError as fault:
         raise ConfigurationError(f"this is not UTF-8 text: {fault}.", where=path, hint="Save it as UTF-8.") from fault
     except OSError as fault:
-        raise ConfigurationError(f"it can't be read: {fault.strerror}.", where=path, hint="Check the file.") from fault
+        raise ConfigurationError(
+            f"it can't be read: {fault.strerror or fault}.", where=path, hint="Check the file."
+        ) from fault
     except RecursionError as fault:
         raise ConfigurationError("it is nested too deeply.", where=path, hint="Write it flatter.") from fault
     except ConfigurationError:
@@ -60,15 +63,16 @@ def _said(fault: Exception) -> str:
     return f"{getattr(fault, 'problem', '')}, line {mark.line + 1}, column {mark.column + 1}."
 
 
-def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(_LARGEST + 1)
+def _text(path: str | Path) -> str:
+    fs, place = file_system(str(path))
+    with fs.open(place, "rb") as file:
+        content: bytes = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         raise ConfigurationError(f"it has more than {_LARGEST} bytes.", where=path, hint="Is this a file of settings?")
     return content.decode("utf-8-sig")
 
 
-def _require_sound(root: yaml.Node | None, path: Path) -> None:
+def _require_sound(root: yaml.Node | None, path: str | Path) -> None:
     nodes = list(_distinct_nodes(root))
     for node in nodes:
         _require_sound_value(node, path)
@@ -104,7 +108,7 @@ def _count(node: yaml.Node, counted: dict[int, int]) -> int:
     return counted[id(node)]
 
 
-def _require_sound_value(node: Any, path: Path) -> None:
+def _require_sound_value(node: Any, path: str | Path) -> None:
     """Refuse a text or number that nothing can be called or measured, and a key that is there twice."""
     if not isinstance(node.value, str):
         _require_distinct([entry[0] for entry in node.value if isinstance(entry, tuple)], path)
@@ -120,7 +124,7 @@ def _require_sound_value(node: Any, path: Path) -> None:
         )
 
 
-def _require_distinct(keys: list[yaml.Node], path: Path) -> None:
+def _require_distinct(keys: list[yaml.Node], path: str | Path) -> None:
     seen: set[tuple[str, str]] = set()
     for key in keys:
         if not isinstance(key.value, str) or key.tag == "tag:yaml.org,2002:merge":

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import as_file, files
-from pathlib import Path
 
 from prefect.client.base import ServerType, determine_server_type
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -61,13 +60,13 @@ class Target:
         return f"dlif-{self.pool}"
 
 
-def deploy_study(study: Path, name: str, target: Target) -> Iterator[str]:
+def deploy_study(study: str, name: str, target: Target) -> Iterator[str]:
     """Register a study; yields lines that say what was done.
 
     Parameters
     ----------
     study
-        Path of the study file, the same for the workers.
+        Path or URL of the study file, the same for the workers.
     name
         Name of the study.
     target
@@ -109,10 +108,10 @@ def _set_work_pool(client: SyncPrefectClient, target: Target) -> str:
     return f"work pool {target.pool_name}: brought up to date"
 
 
-def _deploy(study: Path, name: str, target: Target) -> None:
+def _deploy(study: str, name: str, target: Target) -> None:
     """Have Prefect read deployments/prefect.yaml."""
     variables = {
-        "DLIF_STUDY": str(study),
+        "DLIF_STUDY": study,
         "DLIF_STUDY_NAME": name,
         "DLIF_CLUSTER": target.cluster,
         "DLIF_CRON": target.cron,

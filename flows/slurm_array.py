@@ -8,13 +8,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from slugify import slugify
 
 from dlif_core.compute.memory import WORKER_BYTES
+from dlif_core.compute.profiles import chosen_cluster
+from dlif_core.compute.slurm_profile import SlurmProfile
 from dlif_core.errors import ConfigurationError, DlifError
+from dlif_core.storage import is_url, joined
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.memory import largest_need
 from dlif_core.study.plan import make_plan, open_study_store
@@ -57,6 +61,10 @@ class TaskShape:
     directives: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
 
+    def changed(self, **given: Any) -> TaskShape:
+        """The same with what is given, as far as it is."""
+        return replace(self, **{name: value for name, value in given.items() if value})
+
     def options(self, needed: int) -> Iterator[str]:
         """Options of ``sbatch``, given the projected memory [bytes]."""
         yield f"--cpus-per-task={self.cpus}"
@@ -67,6 +75,30 @@ class TaskShape:
         yield from self.directives
 
 
+def shape_of_cluster(cluster: str) -> TaskShape:
+    """What tasks ask for by the profile of a Slurm cluster; of another kind of cluster, what is usual.
+
+    Parameters
+    ----------
+    cluster
+        Name or file of a profile.
+    """
+    chosen = chosen_cluster(cluster)
+    if not isinstance(chosen.profile, SlurmProfile):
+        return TaskShape()
+    jobs = chosen.profile.cpu
+    return TaskShape(
+        tasks=jobs.jobs,
+        cpus=jobs.cores,
+        memory=f"{jobs.memory // 1_000_000}M",
+        time=str(max(1, round(jobs.walltime / 60))),
+        partition=jobs.partition,
+        account=jobs.account,
+        directives=jobs.directives,
+        before=(*jobs.before, *([f"export TMPDIR={jobs.scratch}"] if jobs.scratch else [])),
+    )
+
+
 @dataclass(frozen=True)
 class Written:
     """Scripts that were written, and what they are for, in words."""
@@ -75,17 +107,17 @@ class Written:
     said: str
 
 
-def write_array(study: Path, shape: TaskShape, folder: Path | None = None) -> Written:
+def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None) -> Written:
     """Write the scripts of a study.
 
     Parameters
     ----------
     study
-        Study file. All nodes must see it, its data and its output.
+        Study file, a path or URL. All nodes must see it, its data and its output.
     shape
         What each task asks for.
     folder
-        Where the scripts and logs go; by default beside the study file.
+        Where the scripts and logs go; by default beside the study file, of a URL below the working directory.
 
     Raises
     ------
@@ -98,7 +130,9 @@ def write_array(study: Path, shape: TaskShape, folder: Path | None = None) -> Wr
     config = load_study(study)
     plan = make_plan(config, open_study_store(config))
     scans = len({step.scan for step in plan.to_run if step.scan})
-    folder = (folder or study.parent / f"{study.stem}-slurm").resolve()
+    place, _, name = joined("", str(study)).rpartition("/")
+    work = Path.cwd() if is_url(place) else Path(place)
+    folder = (folder or work / f"{Path(name).stem}-slurm").resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     needed = _needed_memory(config, plan, shape.cpus)
     content = {
@@ -108,8 +142,8 @@ def write_array(study: Path, shape: TaskShape, folder: Path | None = None) -> Wr
         "before": shape.before,
         "environment": list(_environment()),
         "folder": shlex.quote(str(folder)),
-        "work": shlex.quote(str(study.resolve().parent)),
-        "study": shlex.quote(study.name),
+        "work": shlex.quote(str(work)),
+        "study": shlex.quote(str(study) if is_url(place) else name),
         "dlif": _command(),
     }
     environment = jinja2.Environment(
@@ -127,7 +161,7 @@ def submit_array(folder: Path) -> tuple[str, ...]:
 
     Returns
     -------
-    TaskShape numbers of the array, its second round and the cohort.
+    Job numbers of the array, its second round and the cohort.
 
     Raises
     ------

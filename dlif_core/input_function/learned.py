@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import OutOfScopeError
 from dlif_core.input_function.method import Method, Options
 from dlif_core.scan import DynamicScan
+from dlif_core.storage import is_url, joined
 
 if TYPE_CHECKING:
     from dlif_core.networks.bundle.model import LearnedModel
@@ -34,7 +35,7 @@ class LearnedOptions(Options):
     Attributes
     ----------
     model
-        Name of a model or its folder; None for the one in use.
+        Name of a model or its folder, a path or URL; None for the one in use.
     digest
         sha256 that the model must have, as ``dlif model show`` prints it; of any other nothing is used. It covers
         weights, settings and card.
@@ -50,9 +51,12 @@ class LearnedOptions(Options):
     signers: str | None = None
     samples: Annotated[int, Field(ge=2, le=1000)] = 64
 
-    def relative_to(self, folder: Path) -> LearnedOptions:
-        """The same with the file of signers counted from a folder."""
-        return self.model_copy(update={"signers": str(folder / self.signers)}) if self.signers else self
+    def relative_to(self, folder: str) -> Self:
+        """The same; the file of signers counts from the folder, the path of a model too if the folder is a URL."""
+        update: dict[str, str] = {"signers": joined(folder, self.signers)} if self.signers else {}
+        if self.model is not None and "/" in self.model and is_url(folder):
+            update["model"] = joined(folder, self.model)
+        return self.model_copy(update=update)
 
     def deciding_settings(self) -> dict[str, Any]:
         """Settings that decide the curve; who vouches for the model does not."""

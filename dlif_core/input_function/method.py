@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 from dlif_core.blood_samples.recording import BloodRecording
@@ -39,8 +38,8 @@ class ScanPlace:
 class Options(Section):
     """Options of a method; base of the options of every method."""
 
-    def relative_to(self, folder: Path) -> Self:
-        """The same with paths that count from the folder of a study file; of most methods, the same."""
+    def relative_to(self, folder: str) -> Self:
+        """The same with paths that count from the folder of a study file, a path or URL; of most methods, the same."""
         return self
 
     def of_scan(self, place: ScanPlace) -> Self:

@@ -8,6 +8,7 @@ organ) and ``sub-m01_desc-truth_meas-<parameter>_mimap`` (parametric maps).
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from dlif_core.phantom.place import has_truth, truth_stem
 from dlif_core.phantom.population import Draw, Population, draw
 from dlif_core.phantom.scanner import CROP, Protocol
 from dlif_core.phantom.simulation import SimulatedScan, Truth, simulate, usable_device
+from dlif_core.storage import file_system, is_url
 
 Array = NDArray[np.float64]
 
@@ -105,7 +107,7 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
     Parameters
     ----------
     root
-        Root of the PET-BIDS data set.
+        Root of the PET-BIDS data set, a path or URL.
     scan_id
         Name of the scan, for example ``sub-m01``.
 
@@ -114,9 +116,18 @@ def read_truth(root: str | Path, scan_id: str) -> Truth:
     MissingInputError
         If the data set holds no truth for that scan.
     """
-    stem = truth_stem(root, scan_id)
     if not has_truth(root, scan_id):
-        raise MissingInputError("there is no truth for this scan.", where=stem, hint="Is this a simulated cohort?")
+        raise MissingInputError("there is no truth for this scan.", where=scan_id, hint="Is this a simulated cohort?")
+    if not is_url(str(root)):
+        return _read_truth(truth_stem(root, scan_id))
+    with tempfile.TemporaryDirectory() as copy:
+        fs, place = file_system(str(root))
+        folder = truth_stem("", scan_id).parent.as_posix()
+        fs.get(f"{place.rstrip('/')}/{folder}/", f"{copy}/{folder}/", recursive=True)
+        return _read_truth(truth_stem(copy, scan_id))
+
+
+def _read_truth(stem: Path) -> Truth:
     organs = json.loads(_sibling(stem, "kinetics.json").read_text())["organs"]
     maps = {name: _sibling(stem, f"meas-{name}_mimap.nii.gz") for name in _UNITS}
     names = pd.read_csv(_sibling(stem, "dseg.tsv"), sep="\t")

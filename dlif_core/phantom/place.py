@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dlif_core.storage import is_file, joined
+
 
 def truth_stem(root: str | Path, scan_id: str) -> Path:
     """Path that the names of all files with the truth of a scan begin with."""
@@ -11,6 +13,5 @@ def truth_stem(root: str | Path, scan_id: str) -> Path:
 
 
 def has_truth(root: str | Path, scan_id: str) -> bool:
-    """Whether a data set holds the truth of a scan."""
-    stem = truth_stem(root, scan_id)
-    return stem.with_name(f"{stem.name}_kinetics.json").exists()
+    """Whether a data set at a path or URL holds the truth of a scan."""
+    return is_file(joined(str(root), f"{truth_stem('', scan_id).as_posix()}_kinetics.json"))

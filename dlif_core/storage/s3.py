@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from typing import Any, NoReturn
 
+import fsspec.asyn
 import s3fs
 
 from dlif_core.errors import StorageError, StorageSilentError
@@ -50,6 +51,10 @@ class WaitingS3(s3fs.S3FileSystem):  # type: ignore[misc]  # s3fs has no types
     read_timeout = 60
 
     _s3: Any
+
+    def connect(self) -> None:
+        """Open the connection, unless it is open."""
+        fsspec.asyn.sync(self.loop, self.set_session)
 
     async def set_session(self, refresh: bool = False, kwargs: Any = None) -> Any:
         """The connection, with the hook.

@@ -59,11 +59,13 @@ _PASSING_NUMBERS = frozenset(
 
 def is_transient(fault: BaseException | None) -> bool:
     """Whether another try may help; the fault may also be the cause of another one."""
+    if isinstance(fault, StorageSilentError):  # it was waited for
+        return False
     return any(_passes(one) for one in _causes(fault))
 
 
 def _passes(fault: BaseException) -> bool:
-    if isinstance(fault, (ConnectionError, TimeoutError, StorageSilentError)):
+    if isinstance(fault, (ConnectionError, TimeoutError)):
         return True
     if isinstance(fault, DlifError):
         return False

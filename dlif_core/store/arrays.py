@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import atexit
+import functools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,11 +16,12 @@ from numpy.typing import ArrayLike, DTypeLike
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.array_spec import ArrayConfigParams
+from zarr.core.sync import sync
 from zarr.errors import UnstableSpecificationWarning, ZarrUserWarning
 from zarr.storage import FsspecStore, LocalStore
 
 from dlif_core.errors import StoreError
-from dlif_core.storage import OPTIONS, async_file_system
+from dlif_core.storage import OPTIONS, async_s3
 from dlif_core.store.chunking import Region, blocks, is_aligned
 from dlif_core.store.folder import LocalFolder, open_folder
 from dlif_core.store.layout import PACK_FILE
@@ -42,11 +44,22 @@ def _zarr_store(uri: str) -> LocalStore | FsspecStore:
     folder = open_folder(uri)
     if isinstance(folder, LocalFolder):
         return LocalStore(folder.path)
-    found = async_file_system(uri)
+    found = async_s3(uri)
     if found is None:
         return FsspecStore.from_url(uri, storage_options=OPTIONS)
-    fs, path = found
-    return FsspecStore(fs, path=path)
+    _close_at_exit(found[0])
+    return FsspecStore(found[0], path=found[1])
+
+
+@functools.cache
+def _close_at_exit(fs: Any) -> None:
+    """Close a connection that Zarr uses before its event loop ends."""
+
+    async def close() -> None:
+        if fs._s3 is not None:
+            await fs._s3.close()
+
+    atexit.register(lambda: sync(close()))
 
 
 @contextmanager
@@ -139,7 +152,7 @@ def write_shard(uri: str, array: str, region: Region, data: ArrayLike) -> None:
     StoreError
         If the region cuts a shard, or the values don't fit the region or the array's type.
     """
-    target = zarr.open_array(_zarr_store(uri), path=array, mode="r+").with_config(_WRITE_EMPTY)
+    target = zarr.open_array(_zarr_store(uri), path=array, mode="r+", zarr_format=3).with_config(_WRITE_EMPTY)
     values = np.asarray(data)
     where = f"{uri}/{array}"
     unit = _write_unit(target)
@@ -183,7 +196,7 @@ def seal(target: str | Content, attributes: Mapping[str, Any], *, beside: bool =
     """
     store = _zarr_store(target) if isinstance(target, str) else PackStore(target)
     with _known_warnings_silenced():
-        group = zarr.open_group(store, mode="a", use_consolidated=False)
+        group = zarr.open_group(store, mode="a", zarr_format=3, use_consolidated=False)
         group.attrs.update({**attributes, **({_BESIDE: True} if beside else {})})
         zarr.consolidate_metadata(store)
 
@@ -203,8 +216,8 @@ def require_complete(uri: str, *, read_back: bool = True) -> None:
     StoreError
         If a shard was never written or can't be read.
     """
-    for name, array in _arrays(uri):
-        _require_written(array, f"{uri}/{name}")
+    for name, array, files in _arrays(uri):
+        _require_written(array, name, files, f"{uri}/{name}")
         if read_back:
             _read_back(array, _regions(array), f"{uri}/{name}")
 
@@ -241,8 +254,8 @@ def require_written(uri: str) -> bool:
         If a shard is missing.
     """
     has_checksums = True
-    for name, array in _arrays(uri):
-        _require_written(array, f"{uri}/{name}")
+    for name, array, files in _arrays(uri):
+        _require_written(array, name, files, f"{uri}/{name}")
         has_checksums &= any(isinstance(codec, Crc32cCodec) for codec in array.compressors)
     return has_checksums
 
@@ -253,9 +266,9 @@ def unreadable_part(uri: str) -> str:
         arrays = list(_arrays(uri))
     except Exception as fault:  # whatever changed bytes may lead to
         return f"its metadata can't be read ({fault})."
-    for name, array in arrays:
+    for name, array, files in arrays:
         try:
-            _require_written(array, name)
+            _require_written(array, name, files, name)
         except StoreError as fault:
             return f"array {name!r}: {fault.message}"
         try:
@@ -277,39 +290,41 @@ def _stores(uri: str) -> Iterator[LocalStore | FsspecStore | PackStore]:
     pack = None if data is None else unpacked(data, where=uri)
     if pack is not None:
         yield pack
-    if pack is None or zarr.open_group(pack, mode="r").attrs.get(_BESIDE):
+    if pack is None or zarr.open_group(pack, mode="r", zarr_format=3).attrs.get(_BESIDE):
         beside = _zarr_store(uri)
-        if zarr.open_group(beside, mode="r").attrs.get(_BESIDE) and pack is None:
+        if zarr.open_group(beside, mode="r", zarr_format=3).attrs.get(_BESIDE) and pack is None:
             raise FileNotFoundError(f"{PACK_FILE} is missing")
         yield beside
 
 
-def _arrays(uri: str) -> Iterator[tuple[str, zarr.Array[Any]]]:
+def _arrays(uri: str) -> Iterator[tuple[str, zarr.Array[Any], Sequence[str]]]:
+    """All arrays of a product, each with its name and the files that it may lie in."""
     with _known_warnings_silenced():
         for store in _stores(uri):
-            for name, member in zarr.open_group(store, mode="r").members(max_depth=None):
+            files = store.files if isinstance(store, PackStore) else open_folder(uri).files("")
+            for name, member in zarr.open_group(store, mode="r", zarr_format=3).members(max_depth=None):
                 if isinstance(member, zarr.Array):
-                    yield name, member
+                    yield name, member, files
 
 
 def _regions(array: zarr.Array[Any]) -> tuple[Region, ...]:
     return blocks(array.shape, _write_unit(array))
 
 
-def _require_written(array: zarr.Array[Any], where: str) -> None:
-    regions = _regions(array)
-    chunks_per_unit = math.prod(_write_unit(array)) // math.prod(array.chunks) if array.shape else 1
-    written = array.nchunks_initialized // chunks_per_unit
-    if written != len(regions):
-        raise StoreError(f"{written} of {len(regions)} shards are written.", where=where, hint="Write all of them.")
+def _require_written(array: zarr.Array[Any], name: str, files: Sequence[str], where: str) -> None:
+    """Refuse an array of which a shard is not among the files of its product: each is a file of its own."""
+    shards = len(_regions(array))
+    written = sum(file == f"{name}/c" or file.startswith(f"{name}/c/") for file in files)
+    if written != shards:
+        raise StoreError(f"{written} of {shards} shards are written.", where=where, hint="Write all of them.")
 
 
 def open_array(uri: str, array: str) -> zarr.Array[Any]:
     """An array for reading by slices; KeyError or FileNotFoundError if it isn't there."""
     try:
-        return zarr.open_array(_zarr_store(uri), path=array, mode="r")
+        return zarr.open_array(_zarr_store(uri), path=array, mode="r", zarr_format=3)
     except (FileNotFoundError, KeyError):
-        return zarr.open_array(next(iter(_stores(uri))), path=array, mode="r")
+        return zarr.open_array(next(iter(_stores(uri))), path=array, mode="r", zarr_format=3)
 
 
 def open_dataset(uri: str, group: str) -> xr.Dataset:
@@ -337,6 +352,6 @@ def open_part(data: bytes, where: str, group: str) -> xr.Dataset:
 def _opened(store: LocalStore | FsspecStore | PackStore, group: str) -> xr.Dataset:
     with _known_warnings_silenced():
         dataset: xr.Dataset = xr.open_zarr(
-            store, group=group or None, chunks=None, consolidated=True, decode_timedelta=False
+            store, group=group or None, chunks=None, consolidated=True, decode_timedelta=False, zarr_format=3
         )
     return dataset

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.errors import InputError, MissingInputError
+from dlif_core.errors import InputError, MissingInputError, StorageError
 from dlif_core.storage import file_system
 from dlif_core.store.cache import recall, remember
 from dlif_core.store.folder import file_digest
@@ -60,6 +60,11 @@ class InputDigests:
         -------
         URI to hexadecimal sha256, or to the fault of a file that can't be read, in the given order. The message of a
         fault is the same until something changes.
+
+        Raises
+        ------
+        StorageError
+            If the storage doesn't answer or refuses all: that is no fault of a file.
         """
         names = list(uris)
         found: dict[str, _Entry | InputError] = {uri: entry for uri in names if (entry := self._remembered(uri))}
@@ -97,6 +102,8 @@ class InputDigests:
                 _require_readable(fs, path)
                 return known
             return _Entry(size, stamp, file_digest(fs, path))
+        except StorageError:
+            raise
         except Exception as error:  # each kind of filesystem has errors of its own
             return _fault(error, uri)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 from zarr.core.buffer import Buffer
 from zarr.core.buffer.cpu import Buffer as CpuBuffer
@@ -24,10 +24,10 @@ Content = dict[str, Buffer]
 class PackStore(MemoryStore):
     """The hierarchy of a pack, in memory."""
 
-    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """Keys below a path; Zarr's own also gives those of ``region_volume`` for ``region``."""
-        async for key in super().list_prefix(f"{prefix.rstrip('/')}/" if prefix else ""):
-            yield key
+    @property
+    def files(self) -> list[str]:
+        """Names of its files."""
+        return sorted(self._store_dict)
 
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the same content has the same bytes

@@ -52,10 +52,13 @@ class Staging:
         The store's folder.
     name
         Name of the product.
+    shared
+        Whether other machines write to it, too.
     """
 
-    def __init__(self, folder: Folder, name: str) -> None:
+    def __init__(self, folder: Folder, name: str, shared: bool = True) -> None:
         self._folder = folder
+        self._draft = folder if shared else folder.draft()
         self._area = Area(name)
         self._began = time.time()
         self._has_group = False
@@ -78,7 +81,7 @@ class Staging:
     @property
     def uri(self) -> str:
         """URI that workers write to with `write_shard`."""
-        return self._folder.uri(self._area.product)
+        return self._draft.uri(self._area.product)
 
     def _require_group(self) -> None:
         from dlif_core.store import arrays
@@ -166,7 +169,7 @@ class Staging:
 
     def write_text(self, file: str, text: str) -> None:
         """Write a file of text, such as a report, in UTF-8."""
-        self._folder.write(f"{self._area.product}/{require_path(file, where=self.uri)}", text.encode())
+        self._draft.write(f"{self._area.product}/{require_path(file, where=self.uri)}", text.encode())
 
     def write_part(self, number: int, datasets: Mapping[str, xr.Dataset]) -> None:
         """Leave a part of what the product will be made of; it is gone with the staging area.
@@ -176,7 +179,7 @@ class Staging:
         number
             Place among the parts.
         datasets
-            Datasets by group.
+            The datasets of the part by the name of their group.
         """
         from dlif_core.store import arrays
         from dlif_core.store.pack import packed
@@ -188,7 +191,7 @@ class Staging:
         self._folder.write(f"{self._area.parts}/{number:06}.zarr.zip", packed(content))
 
     def parts(self) -> Iterator[Callable[[str], xr.Dataset]]:
-        """Of every part, in order, a function that gives the dataset of a group."""
+        """Read what was left: of every part, in order, a function that gives the dataset of a group."""
         from dlif_core.store import arrays
 
         for name in self._folder.files(self._area.parts):
@@ -236,7 +239,7 @@ class Staging:
             product=self.name,
             fingerprint=fingerprint.digest,
             parts=fingerprint.parts,
-            content=self._folder.digest(self._area.product),
+            content=self._draft.digest(self._area.product),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=round(time.time() - self._began if seconds is None else seconds, 3),
             status=status,
@@ -246,15 +249,27 @@ class Staging:
             warnings=tuple(warnings),
             findings=tuple(findings),
         )
-        self._folder.flush(self._area.product)
-        self._folder.write(f"{self._area.product}/{MARKER_FILE}", marker.to_json())
-        _put_in_place(self._folder, self._area)
+        self._draft.flush(self._area.product)
+        self._draft.write(f"{self._area.product}/{MARKER_FILE}", marker.to_json())
+        self._send() if self._draft is not self._folder else _put_in_place(self._folder, self._area)
         return marker
+
+    def _send(self) -> None:
+        """Send a draft to its place at once where that is free, so that nothing can be lost; else to staging."""
+        folder, area = self._folder, self._area
+        if folder.exists(f"{area.name}/{MARKER_FILE}"):
+            folder.receive(self._draft, area.product, area.product)
+            _put_in_place(folder, area)
+        else:
+            _make_parents(folder, area, self._draft)
+            folder.remove(area.name)
+            folder.receive(self._draft, area.product, area.name)
+            discard(folder, area)
 
     def _seal(self, fingerprint: Fingerprint, read_back: bool) -> None:
         attributes = {"fingerprint": fingerprint.digest, "schema_version": SCHEMA_VERSION}
         # another process may have made the arrays
-        has_group = self._has_group or self._folder.exists(f"{self._area.product}/{GROUP_FILE}")
+        has_group = self._has_group or self._draft.exists(f"{self._area.product}/{GROUP_FILE}")
         if not has_group and not self._pack:
             return
         from dlif_core.store import arrays
@@ -265,16 +280,20 @@ class Staging:
             arrays.seal(self.uri, attributes, beside=both)
         if self._pack:
             arrays.seal(self._pack, attributes, beside=both)
-            self._folder.write(f"{self._area.product}/{PACK_FILE}", packed(self._pack))
+            self._draft.write(f"{self._area.product}/{PACK_FILE}", packed(self._pack))
         arrays.require_complete(self.uri, read_back=read_back)
 
 
-def _put_in_place(folder: Folder, area: Area) -> None:
-    has_group = folder.exists(f"{area.product}/{GROUP_FILE}")
+def _make_parents(folder: Folder, area: Area, written: Folder) -> None:
+    """Make the groups above a product that is itself a group; a pack needs none."""
+    has_group = written.exists(f"{area.product}/{GROUP_FILE}")
     for group in parent_groups(area.name) if has_group else ():
         if not folder.exists(f"{group}/{GROUP_FILE}"):
-            folder.write(area.group, _EMPTY_GROUP)
-            folder.move(area.group, f"{group}/{GROUP_FILE}")
+            folder.create(f"{group}/{GROUP_FILE}", _EMPTY_GROUP)
+
+
+def _put_in_place(folder: Folder, area: Area) -> None:
+    _make_parents(folder, area, folder)
     folder.withdraw(area.name, area.replaced)
     folder.place(area.product, area.name)
     discard(folder, area)
@@ -290,8 +309,7 @@ def recover(folder: Folder, area: Area) -> None:
 
 def discard(folder: Folder, area: Area) -> None:
     """Empty a staging area, marker first, so that a half-removed product is never published."""
-    folder.remove(f"{area.product}/{MARKER_FILE}")
-    folder.remove(area.root)
+    folder.remove(area.root, first=f"{area.product}/{MARKER_FILE}")
 
 
 def owner_of(folder: Folder, area: Area) -> Owner | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import UNREADABLE, findings_of
-from dlif_core.errors import ExitCode, InputError
+from dlif_core.errors import ExitCode, InputError, StorageError
 from dlif_core.foreign_faults import clean
+from dlif_core.storage import file_system, joined
 from dlif_core.study.config import StudyConfig, load_study
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ def study_to_check(path: str | PathLike[str]) -> StudyConfig:
     ConfigurationError
         If there is no such file, or it is no study file.
     """
-    if Path(path).is_dir():
-        return StudyConfig.model_validate({"name": "check", "data": str(Path(path).resolve()), "output": "."})
-    return load_study(Path(path))
+    fs, place = file_system(os.fspath(path))
+    if fs.isdir(place):
+        return StudyConfig.model_validate({"name": "check", "data": joined("", os.fspath(path)), "output": "."})
+    return load_study(os.fspath(path))
 
 
 def check_scans(config: StudyConfig, files: Iterable[ScanFiles], executor: Executor) -> Iterator[CheckedScan]:
@@ -74,6 +76,8 @@ def check_scan(config: StudyConfig, files: ScanFiles) -> CheckedScan:
             found = ingested.findings
     except InputError as refusal:
         found = findings_of(refusal)
+    except StorageError:
+        raise
     except Exception as fault:
         return _unreadable(files, fault)
     return CheckedScan(files.scan_id, tuple(finding.below(config.data.uri) for finding in found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields
@@ -28,6 +29,7 @@ from dlif_core.input_function.learned import LearnedOptions, trusted_model
 from dlif_core.kinetics import FitSettings, Model
 from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
+from dlif_core.storage import is_file, joined
 from dlif_core.store.layout import LETTERS, is_part
 from dlif_core.validation import Section, unknown_key, validated, validated_each
 from dlif_core.yaml_files import read_yaml
@@ -315,7 +317,7 @@ def load_study(path: str | Path) -> StudyConfig:
     Parameters
     ----------
     path
-        A local YAML file.
+        Path or URL of a YAML file.
 
     Raises
     ------
@@ -324,8 +326,7 @@ def load_study(path: str | Path) -> StudyConfig:
         an unknown key with the nearest valid one.
     """
     require_no_credentials(str(path))
-    path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigurationError("there is no such study file.", where=path, hint="`dlif init` writes one.")
     content = read_yaml(path)
     if not isinstance(content, dict):
@@ -333,20 +334,17 @@ def load_study(path: str | Path) -> StudyConfig:
     return parse_study(content, where=path)
 
 
-def parse_study(content: Mapping[str, Any], *, where: Path) -> StudyConfig:
+def parse_study(content: Mapping[str, Any], *, where: str | Path) -> StudyConfig:
     """Validate the content of a study file; relative paths in it are relative to the file `where`."""
     config = validated(StudyConfig, content, where=where, hint="Correct the study file.")
-    links = tuple(_absolute(folder, where.parent) for folder in config.data.links)
-    data = config.data.model_copy(update={"uri": _absolute(config.data.uri, where.parent), "links": links})
-    methods = {name: options.relative_to(where.parent) for name, options in config.input_functions.items()}
-    output = _absolute(config.output, where.parent)
-    cluster = _absolute(config.cluster, where.parent) if config.cluster.endswith(".yaml") else config.cluster
+    folder = os.path.dirname(where)
+    links = tuple(joined(folder, link) for link in config.data.links)
+    data = config.data.model_copy(update={"uri": joined(folder, config.data.uri), "links": links})
+    methods = {name: options.relative_to(folder) for name, options in config.input_functions.items()}
+    output = joined(folder, config.output)
+    cluster = joined(folder, config.cluster) if config.cluster.endswith(".yaml") else config.cluster
     update = {"data": data, "output": output, "cluster": cluster, "input_functions": methods}
     return config.model_copy(update=update)
-
-
-def _absolute(uri: str, folder: Path) -> str:
-    return uri if "://" in uri else str((folder / uri).resolve())
 
 
 def _require_comparable(names: tuple[str, ...], fits: Mapping[str, Kinetics]) -> None:

@@ -6,6 +6,7 @@ libraries are imported inside the functions that use them, so that the help appe
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, NoReturn
@@ -73,6 +74,8 @@ def main() -> None:
     except DlifError as error:
         _exit(str(error), error.exit_code)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _exit(f"{error.strerror}. Make room and run the study again: finished steps are kept.", ExitCode.STORE)
         if error.filename is None:
             raise
         _exit(f"{error.filename}: {error.strerror}.", ExitCode.UNEXPECTED)

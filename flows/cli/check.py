@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def check(
-    study: Annotated[Path, typer.Argument(help="Study file, or a folder of scans.", metavar="STUDY.YAML")],
+    study: Annotated[
+        str, typer.Argument(help="Study file, or a folder of scans; a path or URL.", metavar="STUDY.YAML")
+    ],
     as_json: AsJson = False,
     workers: Annotated[
         int | None,

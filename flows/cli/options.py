@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,5 +9,7 @@ import typer
 #: Metavar of a study file in the help.
 STUDY_METAVAR = "STUDY.YAML"
 
-StudyFile = Annotated[Path, typer.Argument(help="Study file; `dlif init` writes one.", metavar=STUDY_METAVAR)]
+StudyFile = Annotated[
+    str, typer.Argument(help="Path or URL of the study file; `dlif init` writes one.", metavar=STUDY_METAVAR)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]

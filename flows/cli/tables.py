@@ -150,25 +150,6 @@ def truth_table(comparison: pd.DataFrame) -> Table:
     return table
 
 
-def doctor_table() -> Table:
-    """Versions of the packages that matter, and the hardware."""
-    import os
-    import platform
-    from importlib.metadata import version
-
-    import psutil
-    import torch
-
-    table = Table("", "", title="This installation", show_header=False)
-    for package in ("dlif", "prefect", "dask", "distributed", "zarr", "xarray", "torch", "numpy", "nibabel", "lmfit"):
-        table.add_row(package, version(package))
-    table.add_row("python", platform.python_version())
-    table.add_row("cores", str(os.cpu_count()))
-    table.add_row("memory", f"{psutil.virtual_memory().total / 2**30:.1f} GiB")
-    table.add_row("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
-    return table
-
-
 def trained_models_table(models: Iterable[ListedModel]) -> Table:
     """All trained models; the one in use is marked, and what is wrong with a damaged one is said."""
     table = Table("", "model", "kind", "digest", "folder", title="Trained models")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -13,6 +12,7 @@ import typer
 
 from dlif_core.compute.interrupts import shielded
 from dlif_core.errors import DlifError
+from dlif_core.storage import joined
 
 #: Settings for a run from a terminal, unless the user chose others: no analytics, only warnings in the terminal, and
 #: time for the temporary server to start on a slow machine.
@@ -25,7 +25,7 @@ _SETTINGS = {
 }
 
 
-def run_cohort(study: Path, cluster: str, workers: int | None) -> None:
+def run_cohort(study: str, cluster: str, workers: int | None) -> None:
     """Run the cohort flow; parameters as those of `flows.cohort.cohort`."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -34,8 +34,9 @@ def run_cohort(study: Path, cluster: str, workers: int | None) -> None:
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
     _start_server()
-    signal.signal(signal.SIGINT, _interrupt)
-    state = cohort(str(study.resolve()), cluster=cluster, workers=workers, return_state=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a batch system sends the second
+        signal.signal(number, _interrupt)
+    state = cohort(joined("", study), cluster=cluster, workers=workers, return_state=True)
     fault = state.result(raise_on_failure=False)
     if isinstance(fault, BaseException):
         raise fault

@@ -23,8 +23,8 @@ _WHERE = "dlif train"
 
 def train(
     output: Annotated[
-        Path,
-        typer.Argument(help="Folder of the model; a training that was begun there resumes.", metavar="FOLDER"),
+        str,
+        typer.Argument(help="Folder or URL of the model; a training that was begun there resumes.", metavar="FOLDER"),
     ],
     recipe: Annotated[
         Path | None,
@@ -66,7 +66,7 @@ def train(
         ),
     ] = None,
     study: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Study whose scans with arterial blood are trained on; needs --from.",
             metavar=STUDY_METAVAR,
@@ -80,21 +80,23 @@ def train(
     A new model is trained on simulated scans. With --from and --study an existing model is trained further on the
     study's own scans with arterial blood, and calibrated again on animals that were kept apart.
     """
+    from dlif_core.networks.bundle.folder import CARD, MANIFEST
+    from dlif_core.networks.bundle.remote import folder_for
     from flows.progress import progress_bars
 
     left_out: Mapping[str, str] = {}
-    with progress_bars() as bars:
+    with progress_bars() as bars, folder_for(output, MANIFEST) as folder:
         report = _reported_to(bars)
         if begin_from is None and study is None:
-            made = _from_simulation(output, recipe, report, members, scans, steps)
+            made = _from_simulation(folder, recipe, report, members, scans, steps)
         else:
             _require_none({"--members": members, "--scans": scans}, "when a model is trained further", "Leave it out.")
-            made, left_out = _further(output, begin_from, study, recipe, steps, bars)
+            made, left_out = _further(folder, begin_from, study, recipe, steps, bars)
     if as_json:
-        print_json({"name": made.name, "digest": made.digest, "folder": str(made.folder), "left_out": left_out})
+        print_json({"name": made.name, "digest": made.digest, "folder": output, "left_out": left_out})
         return
-    typer.echo(f"Model {made.name} is in {made.folder}; its card: {made.folder / 'CARD.md'}")
-    typer.echo(f"Next: dlif evaluate --model {made.folder}, dlif model use {made.folder}")
+    typer.echo(f"Model {made.name} is in {output}; its card: {output.rstrip('/')}/{CARD}")
+    typer.echo(f"Next: dlif evaluate --model {output}, dlif model use {output}")
 
 
 def _reported_to(bars: ProgressBars) -> Report:
@@ -124,7 +126,7 @@ def _from_simulation(
 
 
 def _further(
-    output: Path, name: str | None, study: Path | None, recipe: Path | None, steps: int | None, bars: ProgressBars
+    output: Path, name: str | None, study: str | None, recipe: Path | None, steps: int | None, bars: ProgressBars
 ) -> tuple[LearnedModel, Mapping[str, str]]:
     """The model that was trained further, and the reason against each scan of the study that could not be used."""
     from rich.text import Text

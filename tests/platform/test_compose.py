@@ -96,6 +96,8 @@ class Stack:
                 *(f"{self._folder}/secrets/{name}:/run/secrets/{name}:ro" for name in service["secrets"]),
                 *(f"{self._folder / volume}:{inside}" for volume, inside in volumes),
             ],
+            "memory": [service["mem_limit"]],
+            "cpus": [service["cpus"]],
             "add-host": [f"{other}:127.0.0.1" for other in self._services],
         }
         given = [f"--{option}={value}" for option, values in options.items() for value in values]

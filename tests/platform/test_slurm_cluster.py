@@ -64,6 +64,30 @@ def test_lost_jobs_and_workers_are_replaced(slurm: Slurm, profile: Callable[...,
     assert not slurm.jobs("PENDING", "RUNNING")
 
 
+def test_jobs_follow_those_that_near_their_walltime(slurm: Slurm, profile: Callable[..., str]) -> None:
+    short = {"cores": 1, "memory": "1 GB", "walltime": "24 s", "jobs": 1}  # its worker ends after 20 s
+    with open_client(profile(cpu=short)) as client:
+        executor = client.executor()
+        found = [future.result(120) for future in [executor.submit(where, 1.0) for _ in range(30)]]
+    jobs = {job for job, _ in found}
+    assert len(jobs) >= 2
+    assert {slurm.job(job)["JobState"] for job in jobs} <= {"COMPLETED", "COMPLETING", "CANCELLED"}  # none TIMEOUT
+
+
+def test_jobs_leave_when_there_is_nothing_to_do(
+    slurm: Slurm, profile: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlif_core.compute.slurm_jobs._IDLE", 2.0)
+    with open_client(profile(cpu=CPU | {"fewest": 1})) as client:
+        executor = client.executor()
+        assert len({job for job, _ in executor.map(where, [0.5] * 8)}) == 2
+        end = time.monotonic() + 60
+        while len(slurm.jobs("RUNNING", "PENDING")) > 1:
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        assert executor.submit(where).result(60)
+
+
 def test_steps_that_ask_for_a_gpu_go_to_jobs_with_one(slurm: Slurm, profile: Callable[..., str]) -> None:
     gpu = {"cores": 1, "memory": "1 GB", "walltime": "20 min", "jobs": 1}
     with open_client(profile(gpu=gpu)) as client:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
+from dlif_core.errors import StorageError
 from dlif_core.ingest.reader import ListingFault
 from dlif_core.ingest.uris import uri_of
 
@@ -50,6 +51,8 @@ class Listing:
             return
         try:
             entries = self._entries(folder)
+        except StorageError:
+            raise
         except Exception as error:  # each kind of filesystem has errors of its own
             self._cannot_list(folder, error)
             return

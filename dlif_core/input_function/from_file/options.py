@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from dlif_core.input_function.method import Options, ScanPlace
+from dlif_core.storage import is_url, joined
 from dlif_core.units import factor
 
 #: What a column of a file holds.
@@ -79,11 +79,12 @@ class FromFileOptions(Options):
             return named.pop()
         return "table"
 
-    def relative_to(self, folder: Path) -> FromFileOptions:
+    def relative_to(self, folder: str) -> FromFileOptions:
         """The same with paths that count from a folder."""
         free = re.compile(r"\{data\}|[\w+]+://")
-        literal = _escape(str(folder.resolve())).replace("{", "{{").replace("}", "}}")
-        paths = tuple(path if free.match(path) else os.path.normpath(os.path.join(literal, path)) for path in self.path)
+        place = folder if is_url(folder) else os.path.realpath(folder)
+        literal = _escape(place).replace("{", "{{").replace("}", "}}")
+        paths = tuple(path if free.match(path) else _below(literal, path) for path in self.path)
         return self.model_copy(update={"path": paths})
 
     def of_scan(self, place: ScanPlace) -> FilesOfScan:
@@ -194,6 +195,10 @@ def _filled(path: str, values: Mapping[str, str]) -> str:
 def _literal_folder(path: str) -> str:
     """The folder of a path up to its first placeholder or pattern."""
     return re.split(r"[{*?[]", path, maxsplit=1)[0].rpartition("/")[0] or "/"
+
+
+def _below(folder: str, path: str) -> str:
+    return joined(folder, path) if is_url(folder) else os.path.normpath(os.path.join(folder, path))
 
 
 def _escape(text: str) -> str:

@@ -29,6 +29,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from dlif_core.errors import ConfigurationError, DlifError, InputError
 from dlif_core.finite import to_json
+from dlif_core.networks.bundle.remote import local_copy
+from dlif_core.storage import is_url
 
 Kind = Literal["weight-map", "fc-dlif"]
 
@@ -166,7 +168,8 @@ def use_model(name: str) -> Path:
         )
     known = any(listed == folder for _, listed in _known())
     user_models().mkdir(parents=True, exist_ok=True)
-    content = to_json({"model": folder.name if known else str(folder.resolve())}, where=_IN_USE)
+    place = name if is_url(name) else folder.name if known else str(folder.resolve())
+    content = to_json({"model": place}, where=_IN_USE)
     write_text(user_models() / _IN_USE, content + "\n")
     return folder
 
@@ -177,7 +180,7 @@ def model_folder(name: str | Path | None = None) -> Path:
     Parameters
     ----------
     name
-        Name of a model of the user or of the package, or a folder; None for the one in use.
+        Name of a model of the user or of the package, or a folder, a path or URL; None for the one in use.
 
     Raises
     ------
@@ -185,6 +188,8 @@ def model_folder(name: str | Path | None = None) -> Path:
         If there is no such model.
     """
     wanted = model_in_use() if name is None else name
+    if is_url(str(wanted)):
+        return local_copy(str(wanted), MANIFEST)
     for known, folder in _known():
         if known == str(wanted):
             return folder

@@ -62,9 +62,10 @@ def deploy_prefect(
     ] = "",
 ) -> None:
     """Register a study on the Prefect server of PREFECT_API_URL, and say what was done. It can be repeated."""
+    from dlif_core.storage import joined
     from dlif_core.study.config import load_study
     from flows.deployment import Target, deploy_study
 
     target = Target(pool.value, cluster, cron, timezone, gpus, webhook, notify)
-    for line in deploy_study(study.resolve(), load_study(study).name, target):
+    for line in deploy_study(joined("", study), load_study(study).name, target):
         typer.echo(line)
