@@ -1,17 +1,17 @@
 """What a study of many scans costs beside its computation: plan, status, a run with nothing to do, steps, files.
 
     python benchmarks/scale.py 100 1000 10000          plan, status, run without work
-    python benchmarks/scale.py --steps 100             real steps on a local Dask cluster: CPU of the driver, files
-    python benchmarks/scale.py --cohort 100 1000       the cohort's product: time, CPU of the driver, memory
+    python benchmarks/scale.py --compute 10 40         every step for real, on a local Dask cluster
 
-All scans have the files of one simulated mouse on a coarse grid, by hard links. Where nothing is computed, the products
-are tiny ones that were published by the commit protocol, with the fingerprints of the study's own plan.
+All scans have the files of one simulated mouse on a coarse grid, by hard links. Without --compute the products are tiny
+ones that were published by the commit protocol, with the fingerprints of the study's own plan.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -20,14 +20,17 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from scans import print_load
+from scans import peak_memory, print_load
 
+from dlif_core.compute.cluster import open_client
 from dlif_core.phantom import write_cohort
 from dlif_core.store import open_store
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.plan import make_plan, open_study_store
+from dlif_core.study.running import cohort_jobs, run_in_order, run_step, scan_jobs
 from dlif_core.study.step import Step
 
 STUDY = """name: scale
@@ -62,13 +65,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         for count in arguments.scans:
             study = write_study(Path(folder) / str(count), count)
-            measure_bookkeeping(study, count)
+            (measure_steps if arguments.compute else measure_bookkeeping)(study, count)
             shutil.rmtree(study.parent)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scans", type=int, nargs="+", help="numbers of scans")
+    parser.add_argument("--compute", action="store_true", help="run every step")
     parser.add_argument("--folder", help="where the studies are written; /dev/shm leaves out the disk")
     return parser.parse_args()
 
@@ -101,6 +105,25 @@ def measure_bookkeeping(study: Path, count: int) -> None:
     publish_cohort(config)
     for verb in ("plan", "status", "run"):
         print(run(verb, study).line(f"dlif {verb}", steps))
+
+
+def measure_steps(study: Path, count: int) -> None:
+    """Print what every step takes of the driver, which here is the Dask scheduler too, and what it leaves."""
+    config = load_study(study)
+    plan = make_plan(config, open_study_store(config))
+    jobs = scan_jobs(config, plan)
+    sizes = [len(pickle.dumps(job)) for job in jobs]
+    print(f"\n{count} scans, {len(jobs)} steps; a step travels in {sum(sizes) / len(sizes) / 1e3:.1f} kB")
+    with open_client("local", PROCESSES) as client, client.get_executor(pure=False) as executor:
+        run = partial(run_step, executor=executor)
+        list(run_in_order(jobs[:7], run))  # workers import
+        for what, some in (("steps", jobs[7:]), ("cohort", cohort_jobs(config, plan))):
+            wall, cpu = time.perf_counter(), time.process_time()
+            assert all(outcome.status == "success" for outcome in run_in_order(some, run))
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            print(Cost(wall, cpu, peak_memory() / 1e6).line(what, len(some)))
+    files = [path for room in ("scans", "reports") for path in Path(config.output, room).rglob("*") if path.is_file()]
+    print(f"{len(files) / count:.1f} files a scan")
 
 
 def run(verb: str, study: Path) -> Cost:

@@ -94,6 +94,20 @@ def region_table(datasets: Mapping[str, xr.Dataset], scans: pd.DataFrame) -> xr.
     )
 
 
+def join_region_tables(tables: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Tables of the same fit of different scans, from `region_table`, in one.
+
+    Raises
+    ------
+    ConfigurationError
+        If the tables are of different models.
+    """
+    _require_one_model({str(table["scan"].to_numpy()[0]): table for table in tables})
+    order = list(dict.fromkeys(str(region) for table in tables for region in table["region"].to_numpy()))
+    whole = [table.reindex(region=order, fill_value={"status": NO_REGION}) for table in tables]
+    return xr.concat(whole, dim="scan", combine_attrs="drop_conflicts", join="exact") if len(whole) > 1 else whole[0]
+
+
 def _input_functions(datasets: Mapping[str, xr.Dataset]) -> NDArray[np.object_]:
     return np.array([str(dataset.attrs.get("input_function", "")) for dataset in datasets.values()], object)
 

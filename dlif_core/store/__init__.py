@@ -9,12 +9,13 @@ from dlif_core.store.claims import Claims
 from dlif_core.store.digests import InputDigests
 from dlif_core.store.fingerprint import Fingerprint
 from dlif_core.store.index import Brief
-from dlif_core.store.layout import SCHEMA_VERSION
+from dlif_core.store.layout import CONTENT_VERSION, SCHEMA_VERSION
 from dlif_core.store.marker import Marker, Status
 from dlif_core.store.staging import Staging
 from dlif_core.store.store import Store, create_store, open_store
 
 __all__ = [
+    "CONTENT_VERSION",
     "SCHEMA_VERSION",
     "Brief",
     "Claims",

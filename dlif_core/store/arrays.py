@@ -24,9 +24,14 @@ from dlif_core.errors import StoreError
 from dlif_core.storage import OPTIONS, async_s3
 from dlif_core.store.chunking import Region, blocks, is_aligned
 from dlif_core.store.folder import LocalFolder, open_folder
+from dlif_core.store.layout import PACK_FILE
+from dlif_core.store.pack import Content, PackStore, unpacked
 
 # Chunks of fill value are written too, so that a missing shard always means that it was never computed.
 _WRITE_EMPTY: ArrayConfigParams = {"write_empty_chunks": True}
+
+#: Attribute of a pack that has arrays beside it, and of these.
+_BESIDE = "in_two_parts"
 
 
 def _compressors(*, text: bool = False) -> tuple[BytesBytesCodec, ...]:
@@ -72,8 +77,14 @@ def create_group(uri: str) -> None:
     zarr.open_group(_zarr_store(uri), mode="a", zarr_format=3)
 
 
-def write_dataset(uri: str, dataset: xr.Dataset, group: str) -> None:
-    """Write a dataset into a group, in addition to its arrays; text becomes UTF-8 of any length."""
+def write_dataset(target: str | Content, dataset: xr.Dataset, group: str) -> None:
+    """Write a dataset into a group, in addition to its arrays; text becomes UTF-8 of any length.
+
+    Parameters
+    ----------
+    target
+        URI of a staged product, or content of its pack.
+    """
     plain = dataset.drop_encoding()
     fixed_text = [name for name, variable in plain.variables.items() if variable.dtype.kind == "U"]
     plain = plain.assign_coords({name: plain[name].astype(object) for name in fixed_text if name in plain.coords})
@@ -84,7 +95,7 @@ def write_dataset(uri: str, dataset: xr.Dataset, group: str) -> None:
     }
     with _known_warnings_silenced():
         plain.to_zarr(
-            _zarr_store(uri),
+            _zarr_store(target) if isinstance(target, str) else PackStore(target),
             group=group or None,
             mode="a",
             encoding=packed,
@@ -166,11 +177,27 @@ def _text(region: Region) -> str:
     return "[" + ", ".join(f"{part.start}:{part.stop}" for part in region) + "]"
 
 
-def seal(uri: str, attributes: Mapping[str, Any]) -> None:
-    """Add attributes to the root group and consolidate the metadata of everything below it."""
-    store = _zarr_store(uri)
+def set_attributes(uri: str, attributes: Mapping[str, Any]) -> None:
+    """Add attributes to the root group of a staged product."""
+    zarr.open_group(_zarr_store(uri), mode="r+", use_consolidated=False).attrs.update(dict(attributes))
+
+
+def seal(target: str | Content, attributes: Mapping[str, Any], *, beside: bool = False) -> None:
+    """Add attributes to the root group, and consolidate the metadata of everything below it.
+
+    Parameters
+    ----------
+    target
+        URI of a staged product, or content of its pack.
+    attributes
+        What is added.
+    beside
+        Whether the product has both a pack and arrays.
+    """
+    store = _zarr_store(target) if isinstance(target, str) else PackStore(target)
     with _known_warnings_silenced():
-        zarr.open_group(store, mode="r+", zarr_format=3, use_consolidated=False).attrs.update(dict(attributes))
+        group = zarr.open_group(store, mode="a", zarr_format=3, use_consolidated=False)
+        group.attrs.update({**attributes, **({_BESIDE: True} if beside else {})})
         zarr.consolidate_metadata(store)
 
 
@@ -189,8 +216,7 @@ def require_complete(uri: str, *, read_back: bool = True) -> None:
     StoreError
         If a shard was never written or can't be read.
     """
-    files = open_folder(uri).files("")
-    for name, array in _arrays(uri):
+    for name, array, files in _arrays(uri):
         _require_written(array, name, files, f"{uri}/{name}")
         if read_back:
             _read_back(array, _regions(array), f"{uri}/{name}")
@@ -215,22 +241,23 @@ def _read_back(array: zarr.Array[Any], regions: Iterable[Region], where: str) ->
         raise StoreError(f"a shard can't be read back: {error}", where=where, hint="Check the disk.") from error
 
 
-def require_written(uri: str) -> None:
+def require_written(uri: str) -> bool:
     """Count the shards of every array, which is cheap; Zarr reads one that isn't there as fill value.
+
+    Returns
+    -------
+    Whether every array notices by itself, when it is read, that its bytes have changed; earlier ones don't.
 
     Raises
     ------
     StoreError
         If a shard is missing.
     """
-    files = open_folder(uri).files("")
-    for name, array in _arrays(uri):
+    has_checksums = True
+    for name, array, files in _arrays(uri):
         _require_written(array, name, files, f"{uri}/{name}")
-
-
-def has_checksums(uri: str) -> bool:
-    """Whether every array notices by itself, when it is read, that its bytes have changed; earlier ones don't."""
-    return all(any(isinstance(codec, Crc32cCodec) for codec in array.compressors) for _, array in _arrays(uri))
+        has_checksums &= any(isinstance(codec, Crc32cCodec) for codec in array.compressors)
+    return has_checksums
 
 
 def unreadable_part(uri: str) -> str:
@@ -239,8 +266,7 @@ def unreadable_part(uri: str) -> str:
         arrays = list(_arrays(uri))
     except Exception as fault:  # whatever changed bytes may lead to
         return f"its metadata can't be read ({fault})."
-    files = open_folder(uri).files("")
-    for name, array in arrays:
+    for name, array, files in arrays:
         try:
             _require_written(array, name, files, name)
         except StoreError as fault:
@@ -252,10 +278,33 @@ def unreadable_part(uri: str) -> str:
     return ""
 
 
-def _arrays(uri: str) -> Iterator[tuple[str, zarr.Array[Any]]]:
-    for name, member in open_group(uri).members(max_depth=None):
-        if isinstance(member, zarr.Array):
-            yield name, member
+def _stores(uri: str) -> Iterator[LocalStore | FsspecStore | PackStore]:
+    """What a product consists of: its pack, and the arrays beside it. Each says whether there is the other.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither, or one is lost.
+    """
+    data = open_folder(uri).read_all([PACK_FILE]).get(PACK_FILE)
+    pack = None if data is None else unpacked(data, where=uri)
+    if pack is not None:
+        yield pack
+    if pack is None or zarr.open_group(pack, mode="r", zarr_format=3).attrs.get(_BESIDE):
+        beside = _zarr_store(uri)
+        if zarr.open_group(beside, mode="r", zarr_format=3).attrs.get(_BESIDE) and pack is None:
+            raise FileNotFoundError(f"{PACK_FILE} is missing")
+        yield beside
+
+
+def _arrays(uri: str) -> Iterator[tuple[str, zarr.Array[Any], Sequence[str]]]:
+    """All arrays of a product, each with its name and the files that it may lie in."""
+    with _known_warnings_silenced():
+        for store in _stores(uri):
+            files = store.files if isinstance(store, PackStore) else open_folder(uri).files("")
+            for name, member in zarr.open_group(store, mode="r", zarr_format=3).members(max_depth=None):
+                if isinstance(member, zarr.Array):
+                    yield name, member, files
 
 
 def _regions(array: zarr.Array[Any]) -> tuple[Region, ...]:
@@ -270,25 +319,39 @@ def _require_written(array: zarr.Array[Any], name: str, files: Sequence[str], wh
         raise StoreError(f"{written} of {shards} shards are written.", where=where, hint="Write all of them.")
 
 
-def open_group(uri: str) -> zarr.Group:
-    """Root group of a product, for reading."""
-    return zarr.open_group(_zarr_store(uri), mode="r", zarr_format=3)
-
-
 def open_array(uri: str, array: str) -> zarr.Array[Any]:
     """An array for reading by slices; KeyError or FileNotFoundError if it isn't there."""
-    return zarr.open_array(_zarr_store(uri), path=array, mode="r", zarr_format=3)
+    try:
+        return zarr.open_array(_zarr_store(uri), path=array, mode="r", zarr_format=3)
+    except (FileNotFoundError, KeyError):
+        return zarr.open_array(next(iter(_stores(uri))), path=array, mode="r", zarr_format=3)
 
 
 def open_dataset(uri: str, group: str) -> xr.Dataset:
     """A dataset whose values are read when they are used; KeyError or FileNotFoundError if it isn't there."""
+    found: list[xr.Dataset] = []
+    fault: Exception = FileNotFoundError(group)
+    for store in _stores(uri):
+        try:
+            found.append(_opened(store, group))
+        except (FileNotFoundError, KeyError) as error:
+            fault = error
+    if not found:
+        raise fault
+    dataset, *beside = found
+    for other in beside:
+        dataset = dataset.assign_coords(other.coords).assign(other.data_vars)
+    return dataset
+
+
+def open_part(data: bytes, where: str, group: str) -> xr.Dataset:
+    """A dataset of a part, see `Staging.write_part`; KeyError or FileNotFoundError if it isn't there."""
+    return _opened(unpacked(data, where=where), group)
+
+
+def _opened(store: LocalStore | FsspecStore | PackStore, group: str) -> xr.Dataset:
     with _known_warnings_silenced():
         dataset: xr.Dataset = xr.open_zarr(
-            _zarr_store(uri),
-            group=group or None,
-            chunks=None,
-            consolidated=True,
-            decode_timedelta=False,
-            zarr_format=3,
+            store, group=group or None, chunks=None, consolidated=True, decode_timedelta=False, zarr_format=3
         )
     return dataset

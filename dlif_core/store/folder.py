@@ -30,6 +30,9 @@ _SETTLED_NS = 3_000_000_000
 #: Files that are read or made durable at once.
 _THREADS = 4
 
+#: What reading a file says that isn't there.
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
+
 #: What a filesystem without hard links says.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
@@ -202,7 +205,7 @@ class LocalFolder(Folder):
         """Bytes of many files; those that vanish meanwhile are left out."""
         found: dict[str, bytes] = {}
         for key in keys:
-            with contextlib.suppress(FileNotFoundError), open(f"{self.path}/{key}", "rb", buffering=0) as file:
+            with contextlib.suppress(*_NOT_THERE), open(f"{self.path}/{key}", "rb", buffering=0) as file:
                 found[key] = file.read()
         return found
 

@@ -23,7 +23,7 @@ class Brief:
     Attributes
     ----------
     fingerprint, status, reason, findings
-        As in `Marker`.
+        What the fields of that name say in `Marker`.
     """
 
     fingerprint: str

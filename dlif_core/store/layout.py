@@ -3,10 +3,11 @@
 ::
 
     dlif-store.json                      format and schema version
-    scans/<scan>.zarr/                   one Zarr v3 group per scan; its products are subgroups
+    scans/<scan>.zarr/                   one Zarr v3 group per scan; products with large arrays are subgroups
         zarr.json
-        source/                          a product: Zarr arrays, plain files, or nothing but its marker
-            zarr.json  activity/ …
+        source/                          a product: arrays, a pack, plain files, or nothing but its marker
+            zarr.json  activity/ …       arrays of which workers write shards
+            data.zarr.zip                the pack: a Zarr hierarchy of all small datasets
             commit.json                  the marker: without it the product is not there
     reports/<scan>/  cohort/…            products of plain files, or Zarr groups of their own
     .staging/<product>/                  products that are being written; never read
@@ -22,13 +23,18 @@ from dataclasses import dataclass
 
 from dlif_core.errors import StoreError
 
-#: Version of the layout; a store of another version is refused.
-SCHEMA_VERSION = 1
+#: Version of the layout that is written; version 1, without packs, is read too. Any other is refused.
+SCHEMA_VERSION = 2
+READ_VERSIONS = (1, 2)
+
+#: Version of what products hold, whatever files they lie in; a part of every fingerprint.
+CONTENT_VERSION = 1
 
 FORMAT = "dlif-store"
 ROOT_FILE = "dlif-store.json"
 MARKER_FILE = "commit.json"
 GROUP_FILE = "zarr.json"
+PACK_FILE = "data.zarr.zip"
 STAGING = ".staging"
 DIGEST_CACHE = ".cache/digests.json"
 MARKER_CACHE = ".cache/markers.json"
@@ -67,6 +73,11 @@ class Area:
     def product(self) -> str:
         """The product as it will be published."""
         return f"{self.root}/product"
+
+    @property
+    def parts(self) -> str:
+        """What workers leave for the one that writes the product."""
+        return f"{self.root}/parts"
 
     @property
     def replaced(self) -> str:

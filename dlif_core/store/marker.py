@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from dlif_core.errors import ProductDamagedError, SchemaVersionError, StoreError
 from dlif_core.finite import to_json
-from dlif_core.store.layout import REMAKE, SCHEMA_VERSION
+from dlif_core.store.layout import READ_VERSIONS, REMAKE, SCHEMA_VERSION
 
 Status = Literal["success", "excluded", "unavailable", "failed"]
 
@@ -90,12 +90,12 @@ def require_schema(version: object, *, where: object) -> None:
     Raises
     ------
     SchemaVersionError
-        If the version isn't the one this program writes.
+        If the version isn't one that this program reads.
     """
-    if version != SCHEMA_VERSION:
+    if version not in READ_VERSIONS:
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         raise SchemaVersionError(
-            f"it has schema version {version}; this program reads version {SCHEMA_VERSION}.",
+            f"it has schema version {version}; this program reads versions {' and '.join(map(str, READ_VERSIONS))}.",
             where=where,
             hint="Update dlif." if newer else "Run the study again into a new store.",
         )

@@ -9,8 +9,9 @@ first, and the new one copied marker last, from a staged product that stays comp
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from dlif_core.errors import StoreError
@@ -20,6 +21,7 @@ from dlif_core.store.folder import Folder
 from dlif_core.store.layout import (
     GROUP_FILE,
     MARKER_FILE,
+    PACK_FILE,
     SCHEMA_VERSION,
     Area,
     is_in_zarr,
@@ -32,6 +34,11 @@ from dlif_core.store.owner import Owner
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import DTypeLike
+
+    from dlif_core.store.pack import Content
+
+#: Largest dataset that goes into a pack [bytes in memory]: a pack is read as a whole.
+_SMALL = 16_000_000
 
 _EMPTY_GROUP = b'{\n  "attributes": {},\n  "zarr_format": 3,\n  "node_type": "group"\n}\n'
 
@@ -55,10 +62,9 @@ class Staging:
         self._area = Area(name)
         self._began = time.time()
         self._has_group = False
+        self._pack: Content = {}
         self._owner = Owner.current().to_json()
         folder.write(self._area.owner, self._owner)
-        if is_in_zarr(name):
-            self._require_group()
 
     def __enter__(self) -> Self:
         """Write in a block: where it ends by an exception, the staging area is free for the next try at once."""
@@ -86,7 +92,7 @@ class Staging:
         self._has_group = True
 
     def write_dataset(self, dataset: xr.Dataset, group: str = "", may_miss: Sequence[str] = ()) -> None:
-        """Write a dataset.
+        """Write a dataset. A small one of a scan is kept until the product is published, and goes into its pack.
 
         Parameters
         ----------
@@ -105,8 +111,18 @@ class Staging:
         from dlif_core.store import arrays
 
         require_finite(dataset, may_miss, where=self._area.name)
+        is_packed = is_in_zarr(self.name) and dataset.nbytes <= _SMALL
+        if not is_packed:
+            self._require_group()
+        target = self._pack if is_packed else self.uri
+        arrays.write_dataset(target, dataset, require_path(group, where=self.uri) if group else "")
+
+    def describe(self, attributes: Mapping[str, Any]) -> None:
+        """Give attributes to the arrays that `create_array` makes."""
+        from dlif_core.store import arrays
+
         self._require_group()
-        arrays.write_dataset(self.uri, dataset, require_path(group, where=self.uri) if group else "")
+        arrays.set_attributes(self.uri, attributes)
 
     def create_array(
         self,
@@ -156,6 +172,33 @@ class Staging:
         """Write a file of text, such as a report, in UTF-8."""
         self._draft.write(f"{self._area.product}/{require_path(file, where=self.uri)}", text.encode())
 
+    def write_part(self, number: int, datasets: Mapping[str, xr.Dataset]) -> None:
+        """Leave a part of what the product will be made of; it is gone with the staging area.
+
+        Parameters
+        ----------
+        number
+            Place among the parts.
+        datasets
+            The datasets of the part by the name of their group.
+        """
+        from dlif_core.store import arrays
+        from dlif_core.store.pack import packed
+
+        content: Content = {}
+        for group, dataset in datasets.items():
+            arrays.write_dataset(content, dataset, group)
+        arrays.seal(content, {})
+        self._folder.write(f"{self._area.parts}/{number:06}.zarr.zip", packed(content))
+
+    def parts(self) -> Iterator[Callable[[str], xr.Dataset]]:
+        """Read what was left: of every part, in order, a function that gives the dataset of a group."""
+        from dlif_core.store import arrays
+
+        for name in self._folder.files(self._area.parts):
+            key = f"{self._area.parts}/{name}"
+            yield partial(arrays.open_part, self._folder.read(key), self._folder.uri(key))
+
     def publish(
         self,
         fingerprint: Fingerprint,
@@ -193,8 +236,7 @@ class Staging:
             write the product meanwhile; the old product stays.
         """
         require_status(status, reason, where=self.name)
-        if self._has_group:
-            self._seal(fingerprint, read_back)
+        self._seal(fingerprint, read_back)
         marker = Marker(
             product=self.name,
             fingerprint=fingerprint.digest,
@@ -231,26 +273,39 @@ class Staging:
             folder.receive(self._draft, area.product, area.product)
             _put_in_place(folder, area)
         else:
-            _make_parents(folder, area)
+            _make_parents(folder, area, self._draft)
             folder.remove(area.name)
             folder.receive(self._draft, area.product, area.name)
             discard(folder, area)
 
     def _seal(self, fingerprint: Fingerprint, read_back: bool) -> None:
+        attributes = {"fingerprint": fingerprint.digest, "schema_version": SCHEMA_VERSION}
+        # another process may have made the arrays
+        has_group = self._has_group or self._draft.exists(f"{self._area.product}/{GROUP_FILE}")
+        if not has_group and not self._pack:
+            return
         from dlif_core.store import arrays
+        from dlif_core.store.pack import packed
 
-        arrays.seal(self.uri, {"fingerprint": fingerprint.digest, "schema_version": SCHEMA_VERSION})
+        both = has_group and bool(self._pack)
+        if has_group:
+            arrays.seal(self.uri, attributes, beside=both)
+        if self._pack:
+            arrays.seal(self._pack, attributes, beside=both)
+            self._draft.write(f"{self._area.product}/{PACK_FILE}", packed(self._pack))
         arrays.require_complete(self.uri, read_back=read_back)
 
 
-def _make_parents(folder: Folder, area: Area) -> None:
-    for group in parent_groups(area.name):
+def _make_parents(folder: Folder, area: Area, written: Folder) -> None:
+    """Make the groups above a product that is itself a group; a pack needs none."""
+    has_group = written.exists(f"{area.product}/{GROUP_FILE}")
+    for group in parent_groups(area.name) if has_group else ():
         if not folder.exists(f"{group}/{GROUP_FILE}"):
             folder.create(f"{group}/{GROUP_FILE}", _EMPTY_GROUP)
 
 
 def _put_in_place(folder: Folder, area: Area) -> None:
-    _make_parents(folder, area)
+    _make_parents(folder, area, folder)
     folder.withdraw(area.name, area.replaced)
     folder.place(area.product, area.name)
     discard(folder, area)

@@ -23,6 +23,7 @@ from dlif_core.store.layout import (
     FORMAT,
     GROUP_FILE,
     MARKER_FILE,
+    PACK_FILE,
     REMAKE,
     ROOT_FILE,
     SCHEMA_VERSION,
@@ -182,7 +183,8 @@ class Store:
     def _unreadable_part(self, name: str) -> str:
         from dlif_core.store import arrays
 
-        return arrays.unreadable_part(self.uri_of(name)) if self.folder.exists(f"{name}/{GROUP_FILE}") else ""
+        has_data = any(self.folder.exists(f"{name}/{file}") for file in (PACK_FILE, GROUP_FILE))
+        return arrays.unreadable_part(self.uri_of(name)) if has_data else ""
 
     @contextmanager
     def blaming(self, names: Iterable[str]) -> Iterator[None]:
@@ -226,8 +228,7 @@ class Store:
 
         self._require(name)
         try:
-            arrays.require_written(self.uri_of(name))
-            sealed = arrays.has_checksums(self.uri_of(name))
+            sealed = arrays.require_written(self.uri_of(name))
         except StorageError:
             raise
         except Exception as error:  # whatever changed bytes may lead to

@@ -13,14 +13,13 @@ from dlif_core.curve import InputFunction
 from dlif_core.report import Comparison
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.sessions import retest_reliability, session_ratio
-from dlif_core.statistics.tables import parameter_names, region_table
+from dlif_core.statistics.tables import parameter_names
+from dlif_core.store import Staging
 from dlif_core.store.layout import part_for
+from dlif_core.study.cohort_parts import put_together
 from dlif_core.study.config import SessionComparison
-from dlif_core.study.input_functions import read_input_function
 from dlif_core.study.job import CohortJob, CohortScan
-from dlif_core.study.products import fit_name, input_function_name, report_name, source_name
-from dlif_core.study.source import read_scan
-from dlif_core.study.truth import compare_with_truth
+from dlif_core.study.products import report_name
 
 
 @dataclass(frozen=True)
@@ -74,22 +73,18 @@ class Cohort:
     truth: pd.DataFrame | None
 
 
-def gather(job: CohortJob) -> Cohort:
-    """Read the sound products of every scan of a study; results of older settings stay out."""
-    config, store = job.config, job.store
-    names = [scan.state.scan for scan in job.scans]
-    ingested = [name for name in names if source_name(name) in job.sound]
-    acquisitions = {name: read_scan(store, name)[0].acquisition for name in ingested}
-    index = pd.DataFrame([_index_row(scan, acquisitions.get(scan.state.scan)) for scan in job.scans])
-    fits = dict(_fits(job, index))
+def gather(job: CohortJob, staging: Staging) -> Cohort:
+    """Put together what was read of every scan of a study; results of older settings stay out."""
+    read = put_together(job.config, staging)
+    index = pd.DataFrame([_index_row(scan, read.acquisitions.get(scan.state.scan)) for scan in job.scans])
     return Cohort(
         index=index,
         findings={scan.state.scan: scan.state.findings for scan in job.scans},
-        acquisitions=acquisitions,
-        input_functions={scan: _curves(job, scan) for scan in acquisitions},
-        fits=fits,
-        comparisons=tuple(compared for one in config.compare for compared in _compare(one, fits)),
-        truth=compare_with_truth(config, store, names, job.sound),
+        acquisitions=read.acquisitions,
+        input_functions=read.input_functions,
+        fits=read.fits,
+        comparisons=tuple(compared for one in job.config.compare for compared in _compare(one, read.fits)),
+        truth=read.truth,
     )
 
 
@@ -110,19 +105,6 @@ def _index_row(scan: CohortScan, acquisition: Acquisition | None) -> dict[str, f
         "injected_activity_MBq": dose / 1e6 if dose else float("nan"),
         "body_weight_kg": weight or float("nan"),
     }
-
-
-def _curves(job: CohortJob, scan: str) -> dict[str, InputFunction]:
-    methods = (m for m in job.config.input_functions if input_function_name(scan, m) in job.sound)
-    return {method: read_input_function(job.store, scan, method) for method in methods}
-
-
-def _fits(job: CohortJob, index: pd.DataFrame) -> Iterable[tuple[str, xr.Dataset]]:
-    for fit in job.config.kinetics:
-        names = {scan: fit_name(scan, fit.title, "regions") for scan in index["scan_id"]}
-        found = {scan: job.store.open_dataset(name) for scan, name in names.items() if name in job.sound}
-        if found:
-            yield fit.title, region_table(found, index)
 
 
 def _compare(wanted: SessionComparison, fits: dict[str, xr.Dataset]) -> Iterable[ComparedParameter]:

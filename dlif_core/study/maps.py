@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,6 @@ from dlif_core.study.products import source_name
 from dlif_core.study.source import read_scan
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from dlif_core.kinetics import VoxelFit
 
 Block = tuple[slice, ...]
@@ -88,12 +86,6 @@ def _create_maps(staging: Staging, fit: VoxelFit, shape: Shape, chunks: Shape, s
         )
 
 
-def _empty_with(attributes: dict[str, Any]) -> xr.Dataset:
-    import xarray as xr
-
-    return xr.Dataset(attrs=attributes)
-
-
 def prepare_maps(job: ScanJob, staging: Staging) -> tuple[MapJob, tuple[Block, ...]]:
     """Make the maps of one analysis without values; runs on a worker.
 
@@ -116,7 +108,7 @@ def prepare_maps(job: ScanJob, staging: Staging) -> tuple[MapJob, tuple[Block, .
     attributes = fit_attributes(prepared) | {"delay": prepared.delay, "affine": np.asarray(scan.affine).tolist()}
     if job.fit.denoise is not None:
         attributes["denoise"] = job.fit.denoise
-    staging.write_dataset(_empty_with(attributes))
+    staging.describe(attributes)
     source = source_name(job.step.scan)
     image = job.store.open_array(source, "activity")
     chunks, shards = (edges[1:] for edges in image_chunking(image.shape))

@@ -147,6 +147,11 @@ def read_scan(store: Store, scan_id: str) -> tuple[DynamicScan, tuple[BloodRecor
     return scan, tuple(_read_blood(store, name, tables.attrs["blood_recordings"]))
 
 
+def read_acquisition(store: Store, scan_id: str) -> Acquisition:
+    """Metadata of a committed scan."""
+    return Acquisition(**store.open_dataset(source_name(scan_id)).attrs["acquisition"])
+
+
 def _read_blood(store: Store, name: str, recordings: Iterable[str]) -> Iterable[BloodRecording]:
     for recording in recordings:
         samples = store.open_dataset(name, group=_blood_group(recording))

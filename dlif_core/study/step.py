@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.finite import to_json
-from dlif_core.store import SCHEMA_VERSION, Brief, Fingerprint, Marker
+from dlif_core.store import CONTENT_VERSION, Brief, Fingerprint, Marker
 
 if TYPE_CHECKING:
     from dlif_core.ingest import ScanFiles
@@ -77,7 +77,7 @@ def build_fingerprint(stage: str, version: int, parts: Mapping[str, Any], upstre
     return Fingerprint(
         {
             f"{stage} algorithm": str(version),
-            "schema version": str(SCHEMA_VERSION),
+            "schema version": str(CONTENT_VERSION),
             **as_text(parts),
             **{f"{RESULT_OF}{step.title}": step.fingerprint.digest for step in upstream},
         }

@@ -72,7 +72,8 @@ def test_a_fault_while_writing_frees_the_staging_area(store: Store) -> None:
 def test_a_shard_that_vanished_is_noticed(store: Store) -> None:
     """Zarr itself would read zeros."""
     with store.stage(SOURCE) as staging:
-        staging.write_dataset(curve([1.0, 2.0]))
+        staging.create_array("plasma", shape=(2,), shards=(2,), chunks=(2,), dims=("time",))
+        write_shard(staging.uri, "plasma", (slice(0, 2),), np.array([1.0, 2.0]))
         staging.publish(OLD)
     store.require_whole(SOURCE)
     fs, path = fsspec.url_to_fs(f"{store.uri_of(SOURCE)}/plasma/c")
@@ -81,13 +82,26 @@ def test_a_shard_that_vanished_is_noticed(store: Store) -> None:
         store.require_whole(SOURCE)
 
 
+@pytest.mark.parametrize("lost", ["data.zarr.zip", "zarr.json"])
+def test_a_part_that_vanished_is_noticed(store: Store, lost: str) -> None:
+    """Neither the pack nor the arrays beside it pass for all that there is."""
+    publish_image(store)
+    store.require_whole(SOURCE)
+    fs, path = fsspec.url_to_fs(f"{store.uri_of(SOURCE)}/{lost}")
+    fs.rm(path)
+    with pytest.raises(ProductDamagedError):
+        store.require_whole(SOURCE)
+    with pytest.raises(ProductMissingError):
+        store.open_dataset(SOURCE)
+
+
 def test_a_marker_says_what_was_committed(store: Store) -> None:
     publish_curve(store, [1, 2])
     marker = store.marker(SOURCE)
     assert (marker.product, marker.parts, marker.status) == (SOURCE, {"version": "1"}, "success")
     assert marker.created.endswith("+00:00")
     assert json.loads(files(store.uri)[f"{SOURCE}/commit.json"])["fingerprint"] == OLD.digest
-    assert store.open_dataset(SOURCE).attrs == {"fingerprint": OLD.digest, "schema_version": 1}
+    assert store.open_dataset(SOURCE).attrs == {"fingerprint": OLD.digest, "schema_version": 2}
 
 
 def test_an_excluded_scan_is_a_record_with_its_reason(store: Store) -> None:
@@ -179,7 +193,7 @@ def test_sweep_forgets_what_was_not_complete(store: Store) -> None:
     assert not [name for name in files(store.uri) if name.startswith(".staging")]
 
 
-@pytest.mark.parametrize("removed", [(), ("commit.json",), ("commit.json", "plasma/c/0", "zarr.json")])
+@pytest.mark.parametrize("removed", [(), ("commit.json",), ("commit.json", "data.zarr.zip")])
 @pytest.mark.parametrize("finish", ["sweep", "stage"])
 def test_a_complete_product_is_published_after_a_crash(store: Store, removed: tuple[str, ...], finish: str) -> None:
     publish_curve(store, [1, 2])

@@ -1,28 +1,63 @@
 """Names of products, schema versions, and the catalog of a store."""
 
+import warnings
 from pathlib import Path
 
 import pytest
+import xarray as xr
 import zarr
 from hypothesis import example, given
 from hypothesis import strategies as st
+from zarr.storage import ZipStore
 
 from dlif_core.errors import SchemaVersionError, StoreError
 from dlif_core.store import Fingerprint, Store, create_store, open_store
 from dlif_core.store.catalog import build_catalog
 from dlif_core.store.layout import LONGEST_PART, part_for, require_path
-from tests.contract.products import MAPS, NEW, OLD, SOURCE, overwrite, publish_curve
+from tests.contract.products import MAPS, NEW, OLD, SOURCE, curve, files, overwrite, publish_curve, publish_image
 
 
-def test_a_scan_is_a_zarr_group_of_its_products(store: Store) -> None:
-    publish_curve(store, [1, 2])
-    publish_curve(store, [3, 4], name=MAPS)
+def test_a_scan_is_a_zarr_group_of_its_products_with_images(store: Store) -> None:
+    image = publish_image(store)
+    publish_image(store, name=MAPS)
     store.stage("scans/sub-01.zarr/input_functions/arterial").publish(OLD, status="unavailable", reason="no blood.")
-    scan = zarr.open_group(f"{store.uri}/scans/sub-01.zarr", mode="r")
-    assert scan["source"]["plasma"][:].tolist() == [1, 2]
-    assert scan["kinetics/patlak/maps/plasma"][:].tolist() == [3, 4]
-    assert sorted(scan.group_keys()) == ["input_functions", "kinetics", "source"]
+    with warnings.catch_warnings(action="ignore"):  # Zarr tells of the files that are none of its own
+        scan = zarr.open_group(f"{store.uri}/scans/sub-01.zarr", mode="r")
+        assert scan["source"]["activity"][:].tolist() == image.tolist()
+        assert scan["kinetics/patlak/maps/activity"][:].tolist() == image.tolist()
+        assert sorted(scan.group_keys()) == ["kinetics", "source"]
     assert store.uri_of(SOURCE) == f"{store.uri}/{SOURCE}"
+
+
+def test_small_datasets_are_one_file_that_zarr_opens(store: Store, tmp_path: Path) -> None:
+    publish_curve(store, [1, 2])
+    assert sorted(files(store.uri_of(SOURCE))) == ["commit.json", "data.zarr.zip"]
+    (tmp_path / "pack.zip").write_bytes(files(store.uri_of(SOURCE))["data.zarr.zip"])
+    opened = xr.open_zarr(ZipStore(tmp_path / "pack.zip"))
+    assert opened["plasma"].values.tolist() == [1, 2]
+    xr.testing.assert_identical(opened.load(), store.open_dataset(SOURCE).load())
+
+
+def test_the_same_content_has_the_same_bytes(store: Store) -> None:
+    publish_curve(store, [1, 2])
+    first = store.marker(SOURCE)
+    publish_curve(store, [1, 2])
+    again = store.marker(SOURCE)
+    assert first is not None
+    assert again is not None
+    assert first.content == again.content
+
+
+def test_a_large_dataset_is_not_packed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlif_core.store.staging._SMALL", 100)
+    staging = store.stage(SOURCE)
+    staging.write_dataset(curve([1.0, 2.0]), group="small")
+    staging.write_dataset(curve([1.0] * 100), group="large")
+    staging.publish(OLD)
+    assert f"{SOURCE}/large/plasma/zarr.json" in files(store.uri)
+    assert not [name for name in files(store.uri) if "small" in name]
+    assert store.open_dataset(SOURCE, "small")["plasma"].values.tolist() == [1.0, 2.0]
+    assert store.open_dataset(SOURCE, "large").sizes == {"time": 100}
 
 
 def test_products_are_found_by_prefix(store: Store) -> None:

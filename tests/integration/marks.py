@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import sqlite3
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import zarr
+from zarr.storage import ZipStore
 
 _MARK = re.compile(rb"zq\d{4}x|1961-0\d-[0-2]\d", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{12,}")
@@ -81,9 +83,20 @@ def contents(path: Path) -> Iterator[bytes]:
     if content.startswith(b"SQLite format 3"):
         yield from _cells(path)
     if path.name == "zarr.json" and json.loads(content)["node_type"] == "array":
-        values = np.asarray(zarr.open_array(path.parent, mode="r")[...])
-        if values.dtype.kind not in "biuf":
-            yield "\n".join(map(str, values.ravel())).encode()
+        yield from _texts(zarr.open_array(path.parent, mode="r"))
+    if path.name.endswith(".zarr.zip"):
+        with zipfile.ZipFile(path) as pack:
+            yield from (pack.read(name) for name in pack.namelist())
+        for _, array in zarr.open_group(ZipStore(path, mode="r"), mode="r").members(max_depth=None):
+            if isinstance(array, zarr.Array):
+                yield from _texts(array)
+
+
+def _texts(array: zarr.Array[Any]) -> Iterator[bytes]:
+    """Values of an array of texts."""
+    values = np.asarray(array[...])
+    if values.dtype.kind not in "biuf":
+        yield "\n".join(map(str, values.ravel())).encode()
 
 
 def _cells(path: Path) -> Iterator[bytes]:

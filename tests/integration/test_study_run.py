@@ -11,9 +11,11 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 import pytest
+import xarray as xr
 
 from dlif_core.errors import ExitCode
 from dlif_core.phantom import write_cohort
+from dlif_core.study import cohort_parts
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.products import fit_name
@@ -160,6 +162,26 @@ def test_a_scan_without_blood_falls_back_and_says_so(
     assert fallen.remarks[0] in html.unescape(store.read_text("cohort", "report.html"))
 
 
+def test_the_cohort_read_in_parts_is_the_same(
+    study: StudyConfig, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One scan a part, against both in one."""
+    store = open_study_store(study)
+    before, curves = store.marker("cohort"), store.open_dataset("cohort", "input_functions").load()
+    fits = store.open_dataset("cohort", "regions/patlak").load()
+    store.delete("cohort")
+    monkeypatch.setattr(cohort_parts, "SCANS", 1)
+    with ThreadPoolExecutor(2) as executor:
+        run_shard(study, executor)
+    after = store.marker("cohort")
+    assert before is not None
+    assert after is not None
+    xr.testing.assert_identical(store.open_dataset("cohort", "input_functions").load(), curves)
+    xr.testing.assert_identical(store.open_dataset("cohort", "regions/patlak").load(), fits)
+    assert after.content == before.content
+    assert store.folder.folders(".staging") == []
+
+
 def test_a_result_of_older_input_leaves_the_report(
     tmp_path: Path, folder: Path, run_study: Callable[..., StudyConfig]
 ) -> None:
@@ -181,14 +203,14 @@ def test_a_broken_step_is_failed_with_its_reason_and_tried_again(
     """A source product loses its blood on disk: its scan fails, the other completes; once mended, all is well."""
     shutil.copytree(folder / "bids", tmp_path / "bids")
     run_study(tmp_path, **STUDY)
-    chunk = tmp_path / "out" / "scans" / "sub-m01.zarr" / "source" / "blood" / "autosampler" / "whole_blood" / "c"
-    aside = chunk.rename(tmp_path / "c")
+    pack = tmp_path / "out" / "scans" / "sub-m01.zarr" / "source" / "data.zarr.zip"
+    aside = pack.rename(tmp_path / "pack")
     changed_option = STUDY | {"input_functions": {"arterial": {"delay_s": 1.0}, "population": {}}}
     broken = study_status(run_study(tmp_path, **changed_option))
     assert [scan.status for scan in broken.scans] == [ScanStatus.FAILED, ScanStatus.SUCCESS]
     assert "sub-m01 input-function arterial: ProductDamagedError" in broken.scans[0].reasons[0]
     assert broken.exit_code is ExitCode.PARTIAL
-    aside.rename(chunk)
+    aside.rename(pack)
     mended = run_study(tmp_path, **changed_option)
     assert {scan.status for scan in study_status(mended).scans} == {ScanStatus.SUCCESS}
     assert open_study_store(mended).products("failures") == {}

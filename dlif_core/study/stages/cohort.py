@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dlif_core.store import Staging
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob
 from dlif_core.study.products import COHORT
-from dlif_core.study.stages.base import CohortStage
+from dlif_core.study.stages.base import CohortStage, Shares
 from dlif_core.study.step import Step
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class CohortTables(CohortStage):
     name = "cohort"
     title = "cohort"
     version = 2
+    is_shared = True
 
     def step(self, config: StudyConfig, scans: Sequence[str], committed: Sequence[Step]) -> Step:
         """The step that reads whatever is committed and up to date."""
@@ -34,8 +36,14 @@ class CohortTables(CohortStage):
             scan="", stage=self.name, variant="", product=COHORT, fingerprint=self.fingerprint(parts, committed)
         )
 
+    def shares(self, job: CohortJob, staging: Staging) -> Shares:
+        """One item for some scans, which are read by one worker."""
+        from dlif_core.study.cohort_parts import parts_of, read_part
+
+        return Shares(partial(read_part, job.config, staging), tuple(parts_of(job)))
+
     def write(self, job: CohortJob, staging: Staging) -> Sequence[str]:
-        """Gather everything, and write it."""
+        """Put everything together, and write it."""
         import pandas as pd
         import xarray as xr
 
@@ -45,7 +53,7 @@ class CohortTables(CohortStage):
         from dlif_core.study.cohort import gather
         from dlif_core.study.reporting import cohort_html
 
-        cohort = gather(job)
+        cohort = gather(job, staging)
         everything = ("*",)  # what one scan has, another may lack
         if any(cohort.input_functions.values()):
             staging.write_dataset(

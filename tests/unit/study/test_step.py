@@ -2,7 +2,7 @@
 
 import json
 
-from dlif_core.store import SCHEMA_VERSION, Fingerprint
+from dlif_core.store import CONTENT_VERSION, Fingerprint
 from dlif_core.study import products
 from dlif_core.study.step import Plan, PlannedStep, State, Step, build_fingerprint
 
@@ -16,7 +16,7 @@ def test_parts_of_a_fingerprint_have_names_that_people_read() -> None:
     parts = build_fingerprint("maps", 3, {"kinetics.patlak.t_star": 15.0, "name": "study"}, read).parts
     assert parts == {
         "maps algorithm": "3",
-        "schema version": str(SCHEMA_VERSION),
+        "schema version": str(CONTENT_VERSION),
         "kinetics.patlak.t_star": "15.0",
         "name": "study",
         "result of sub-01 regions patlak": read[0].fingerprint.digest,

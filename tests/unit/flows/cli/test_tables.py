@@ -39,11 +39,9 @@ def test_reasons_of_a_status() -> None:
 
 def test_of_many_scans_those_with_nothing_to_say_are_counted() -> None:
     names = [f"sub-{number:03}" for number in range(300)]
+    current = [PlannedStep(Step(name, "maps", "patlak", name, None), State.CURRENT) for name in names[1:]]
     plan = Plan(
-        (
-            *(PlannedStep(Step(name, "maps", "patlak", name, None), State.CURRENT) for name in names[1:]),
-            PlannedStep(Step("sub-000", "maps", "patlak", "p", None), State.RUN, (REASON,)),
-        ),
+        (*current, PlannedStep(Step("sub-000", "maps", "patlak", "p", None), State.RUN, (REASON,))),
         dict.fromkeys(names),
     )
     states = [ScanState(name, ScanStatus.SUCCESS) for name in names[1:]]
