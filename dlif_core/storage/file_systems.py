@@ -20,6 +20,9 @@ _S3 = ("s3", "s3a")
 #: Other processes write to the same places, so nothing may remember a listing.
 OPTIONS = {"use_listings_cache": False}
 
+#: A file is read by one request: with more at once, s3fs first asks for its size.
+_S3_OPTIONS = {**OPTIONS, "max_concurrency": 1, "skip_instance_cache": True}
+
 
 def is_url(uri: str) -> bool:
     """Whether a text is a URL; anything without ``://`` is a local path, whatever it holds."""
@@ -55,23 +58,28 @@ def file_system(uri: str) -> tuple[Any, str]:
     if not is_url(uri):
         return LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
     require_no_credentials(uri)
-    if uri.partition("://")[0] in _S3:
+    if is_s3(uri):
         fs = _s3(os.getpid())
         return fs, str(fs._strip_protocol(uri))
     fs, path = fsspec.url_to_fs(uri, **OPTIONS)
     return fs, str(path)
 
 
+def is_s3(uri: str) -> bool:
+    """Whether a URL is one of S3."""
+    return uri.partition("://")[0] in _S3
+
+
 def async_s3(uri: str) -> tuple[Any, str] | None:
     """S3 as another event loop than fsspec's uses it, and the path of a URL there; None for any other URL."""
-    return (_async_s3(os.getpid()), file_system(uri)[1]) if uri.partition("://")[0] in _S3 else None
+    return (_async_s3(os.getpid()), file_system(uri)[1]) if is_s3(uri) else None
 
 
 @functools.cache
 def _s3(_process: int) -> Any:
     from dlif_core.storage.s3 import WaitingS3
 
-    return WaitingS3(skip_instance_cache=True, **OPTIONS)
+    return WaitingS3(**_S3_OPTIONS)
 
 
 @functools.cache
@@ -81,4 +89,4 @@ def _async_s3(process: int) -> Any:
     fs = _s3(process)
     fs.connect()
     # What a session has read of its library's files need not be read again.
-    return WaitingS3(asynchronous=True, session=fs.session, skip_instance_cache=True, **OPTIONS)
+    return WaitingS3(asynchronous=True, session=fs.session, **_S3_OPTIONS)

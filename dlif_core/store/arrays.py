@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -142,7 +141,7 @@ def write_shard(uri: str, array: str, region: Region, data: ArrayLike) -> None:
     StoreError
         If the region cuts a shard, or the values don't fit the region or the array's type.
     """
-    target = zarr.open_array(_zarr_store(uri), path=array, mode="r+").with_config(_WRITE_EMPTY)
+    target = zarr.open_array(_zarr_store(uri), path=array, mode="r+", zarr_format=3).with_config(_WRITE_EMPTY)
     values = np.asarray(data)
     where = f"{uri}/{array}"
     unit = _write_unit(target)
@@ -171,7 +170,7 @@ def seal(uri: str, attributes: Mapping[str, Any]) -> None:
     """Add attributes to the root group and consolidate the metadata of everything below it."""
     store = _zarr_store(uri)
     with _known_warnings_silenced():
-        zarr.open_group(store, mode="r+", use_consolidated=False).attrs.update(dict(attributes))
+        zarr.open_group(store, mode="r+", zarr_format=3, use_consolidated=False).attrs.update(dict(attributes))
         zarr.consolidate_metadata(store)
 
 
@@ -190,8 +189,9 @@ def require_complete(uri: str, *, read_back: bool = True) -> None:
     StoreError
         If a shard was never written or can't be read.
     """
+    files = open_folder(uri).files("")
     for name, array in _arrays(uri):
-        _require_written(array, f"{uri}/{name}")
+        _require_written(array, name, files, f"{uri}/{name}")
         if read_back:
             _read_back(array, _regions(array), f"{uri}/{name}")
 
@@ -223,8 +223,9 @@ def require_written(uri: str) -> None:
     StoreError
         If a shard is missing.
     """
+    files = open_folder(uri).files("")
     for name, array in _arrays(uri):
-        _require_written(array, f"{uri}/{name}")
+        _require_written(array, name, files, f"{uri}/{name}")
 
 
 def has_checksums(uri: str) -> bool:
@@ -238,9 +239,10 @@ def unreadable_part(uri: str) -> str:
         arrays = list(_arrays(uri))
     except Exception as fault:  # whatever changed bytes may lead to
         return f"its metadata can't be read ({fault})."
+    files = open_folder(uri).files("")
     for name, array in arrays:
         try:
-            _require_written(array, name)
+            _require_written(array, name, files, name)
         except StoreError as fault:
             return f"array {name!r}: {fault.message}"
         try:
@@ -260,28 +262,33 @@ def _regions(array: zarr.Array[Any]) -> tuple[Region, ...]:
     return blocks(array.shape, _write_unit(array))
 
 
-def _require_written(array: zarr.Array[Any], where: str) -> None:
-    regions = _regions(array)
-    chunks_per_unit = math.prod(_write_unit(array)) // math.prod(array.chunks) if array.shape else 1
-    written = array.nchunks_initialized // chunks_per_unit
-    if written != len(regions):
-        raise StoreError(f"{written} of {len(regions)} shards are written.", where=where, hint="Write all of them.")
+def _require_written(array: zarr.Array[Any], name: str, files: Sequence[str], where: str) -> None:
+    """Refuse an array of which a shard is not among the files of its product: each is a file of its own."""
+    shards = len(_regions(array))
+    written = sum(file == f"{name}/c" or file.startswith(f"{name}/c/") for file in files)
+    if written != shards:
+        raise StoreError(f"{written} of {shards} shards are written.", where=where, hint="Write all of them.")
 
 
 def open_group(uri: str) -> zarr.Group:
     """Root group of a product, for reading."""
-    return zarr.open_group(_zarr_store(uri), mode="r")
+    return zarr.open_group(_zarr_store(uri), mode="r", zarr_format=3)
 
 
 def open_array(uri: str, array: str) -> zarr.Array[Any]:
     """An array for reading by slices; KeyError or FileNotFoundError if it isn't there."""
-    return zarr.open_array(_zarr_store(uri), path=array, mode="r")
+    return zarr.open_array(_zarr_store(uri), path=array, mode="r", zarr_format=3)
 
 
 def open_dataset(uri: str, group: str) -> xr.Dataset:
     """A dataset whose values are read when they are used; KeyError or FileNotFoundError if it isn't there."""
     with _known_warnings_silenced():
         dataset: xr.Dataset = xr.open_zarr(
-            _zarr_store(uri), group=group or None, chunks=None, consolidated=True, decode_timedelta=False
+            _zarr_store(uri),
+            group=group or None,
+            chunks=None,
+            consolidated=True,
+            decode_timedelta=False,
+            zarr_format=3,
         )
     return dataset

@@ -21,7 +21,7 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from dlif_core.storage import AnswerLostError, file_system
+from dlif_core.storage import AnswerLostError, file_system, is_s3
 from dlif_core.store.layout import MARKER_FILE
 
 #: Age from which a file's times tell it from any later one, whatever their resolution [ns].
@@ -85,8 +85,11 @@ class Folder:
 
     def write(self, key: str, data: bytes) -> None:
         """Write a file at once: a reader sees the old bytes or the new, never a part."""
-        self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
+        self._make_parent(key)
         self.fs.pipe_file(self._at(key), data)
+
+    def _make_parent(self, key: str) -> None:
+        self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a file that isn't there yet; of several that try at once, one does.
@@ -103,7 +106,7 @@ class Folder:
         -------
         Whether the file is this writer's.
         """
-        self.fs.makedirs(self.fs._parent(self._at(key)), exist_ok=True)
+        self._make_parent(key)
         try:
             self.fs.pipe_file(self._at(key), data, mode="create")
         except AnswerLostError:
@@ -117,8 +120,10 @@ class Folder:
         self.fs.makedirs(self.fs._parent(self._at(target)), exist_ok=True)
         self.fs.mv(self._at(source), self._at(target))
 
-    def remove(self, key: str) -> None:
-        """Remove a file or a whole tree; nothing happens if it isn't there."""
+    def remove(self, key: str, first: str = "") -> None:
+        """Remove a file or a whole tree, one file of it before all others; nothing happens if it isn't there."""
+        if first:
+            self.remove(first)
         if self.fs.exists(self._at(key)):
             self.fs.rm(self._at(key), recursive=True)
 
@@ -154,8 +159,15 @@ class Folder:
 
     def withdraw(self, key: str, aside: str) -> None:
         """Make a product invisible, marker first."""
-        self.remove(f"{key}/{MARKER_FILE}")
-        self.remove(key)
+        self.remove(key, first=f"{key}/{MARKER_FILE}")
+
+    def draft(self) -> Folder:
+        """Folder for what one process writes until it is complete."""
+        return self
+
+    def receive(self, draft: Folder, source: str, key: str) -> None:
+        """Put a complete product from another folder in a free place."""
+        raise NotImplementedError("only object stores have drafts elsewhere")
 
     def place(self, staged: str, key: str) -> None:
         """Put a complete product in a free place, marker last. It may be repeated after a failure."""
@@ -218,8 +230,10 @@ class LocalFolder(Folder):
         place.parent.mkdir(parents=True, exist_ok=True)
         Path(self._at(source)).replace(place)
 
-    def remove(self, key: str) -> None:
-        """Remove a file or a whole tree; nothing happens if it isn't there."""
+    def remove(self, key: str, first: str = "") -> None:
+        """Remove a file or a whole tree, one file of it before all others; nothing happens if it isn't there."""
+        if first:
+            self.remove(first)
         path = Path(self._at(key))
         if path.is_dir():
             shutil.rmtree(path)
@@ -258,7 +272,13 @@ class LocalFolder(Folder):
 def open_folder(uri: str) -> Folder:
     """The folder that a local path or an fsspec URL names; it need not exist yet."""
     fs, path = file_system(uri)
-    return LocalFolder(fs, path) if isinstance(fs, LocalFileSystem) else Folder(fs, path)
+    if isinstance(fs, LocalFileSystem):
+        return LocalFolder(fs, path)
+    if is_s3(uri):
+        from dlif_core.store.object_folder import ObjectFolder
+
+        return ObjectFolder(fs, path)
+    return Folder(fs, path)
 
 
 def file_digest(fs: Any, path: str) -> str:

@@ -45,14 +45,18 @@ class Staging:
         The store's folder.
     name
         Name of the product.
+    shared
+        Whether other machines write to it, too.
     """
 
-    def __init__(self, folder: Folder, name: str) -> None:
+    def __init__(self, folder: Folder, name: str, shared: bool = True) -> None:
         self._folder = folder
+        self._draft = folder if shared else folder.draft()
         self._area = Area(name)
         self._began = time.time()
         self._has_group = False
-        folder.write(self._area.owner, Owner.current().to_json())
+        self._owner = Owner.current().to_json()
+        folder.write(self._area.owner, self._owner)
         if is_in_zarr(name):
             self._require_group()
 
@@ -72,7 +76,7 @@ class Staging:
     @property
     def uri(self) -> str:
         """URI that workers write to with `write_shard`."""
-        return self._folder.uri(self._area.product)
+        return self._draft.uri(self._area.product)
 
     def _require_group(self) -> None:
         from dlif_core.store import arrays
@@ -150,7 +154,7 @@ class Staging:
 
     def write_text(self, file: str, text: str) -> None:
         """Write a file of text, such as a report, in UTF-8."""
-        self._folder.write(f"{self._area.product}/{require_path(file, where=self.uri)}", text.encode())
+        self._draft.write(f"{self._area.product}/{require_path(file, where=self.uri)}", text.encode())
 
     def publish(
         self,
@@ -185,7 +189,8 @@ class Staging:
         Raises
         ------
         StoreError
-            If a shard was not written or can't be read back; the old product stays.
+            If a shard was not written or can't be read back, or another process, on whatever machine, has begun to
+            write the product meanwhile; the old product stays.
         """
         require_status(status, reason, where=self.name)
         if self._has_group:
@@ -194,7 +199,7 @@ class Staging:
             product=self.name,
             fingerprint=fingerprint.digest,
             parts=fingerprint.parts,
-            content=self._folder.digest(self._area.product),
+            content=self._draft.digest(self._area.product),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=round(time.time() - self._began if seconds is None else seconds, 3),
             status=status,
@@ -204,10 +209,32 @@ class Staging:
             warnings=tuple(warnings),
             findings=tuple(findings),
         )
-        self._folder.flush(self._area.product)
-        self._folder.write(f"{self._area.product}/{MARKER_FILE}", marker.to_json())
-        _put_in_place(self._folder, self._area)
+        self._draft.flush(self._area.product)
+        self._require_own()
+        self._draft.write(f"{self._area.product}/{MARKER_FILE}", marker.to_json())
+        self._send() if self._draft is not self._folder else _put_in_place(self._folder, self._area)
         return marker
+
+    def _require_own(self) -> None:
+        """Refuse to publish from an area that another process has taken over, because it took this one for dead."""
+        if self._folder.read_all([self._area.owner]).get(self._area.owner) != self._owner:
+            raise StoreError(
+                "another process has begun to write this product.",
+                where=self._folder.uri(self.name),
+                hint="Let one run at a time work on a study; run it again to see how it stands.",
+            )
+
+    def _send(self) -> None:
+        """Send a draft to its place at once where that is free, so that nothing can be lost; else to staging."""
+        folder, area = self._folder, self._area
+        if folder.exists(f"{area.name}/{MARKER_FILE}"):
+            folder.receive(self._draft, area.product, area.product)
+            _put_in_place(folder, area)
+        else:
+            _make_parents(folder, area)
+            folder.remove(area.name)
+            folder.receive(self._draft, area.product, area.name)
+            discard(folder, area)
 
     def _seal(self, fingerprint: Fingerprint, read_back: bool) -> None:
         from dlif_core.store import arrays
@@ -216,11 +243,14 @@ class Staging:
         arrays.require_complete(self.uri, read_back=read_back)
 
 
-def _put_in_place(folder: Folder, area: Area) -> None:
+def _make_parents(folder: Folder, area: Area) -> None:
     for group in parent_groups(area.name):
         if not folder.exists(f"{group}/{GROUP_FILE}"):
-            folder.write(area.group, _EMPTY_GROUP)
-            folder.move(area.group, f"{group}/{GROUP_FILE}")
+            folder.create(f"{group}/{GROUP_FILE}", _EMPTY_GROUP)
+
+
+def _put_in_place(folder: Folder, area: Area) -> None:
+    _make_parents(folder, area)
     folder.withdraw(area.name, area.replaced)
     folder.place(area.product, area.name)
     discard(folder, area)
@@ -236,8 +266,7 @@ def recover(folder: Folder, area: Area) -> None:
 
 def discard(folder: Folder, area: Area) -> None:
     """Empty a staging area, marker first, so that a half-removed product is never published."""
-    folder.remove(f"{area.product}/{MARKER_FILE}")
-    folder.remove(area.root)
+    folder.remove(area.root, first=f"{area.product}/{MARKER_FILE}")
 
 
 def owner_of(folder: Folder, area: Area) -> Owner | None:

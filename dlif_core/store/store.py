@@ -50,6 +50,7 @@ class Store:
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
+        self._seen: dict[str, Marker] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_uri, (self.uri,)
@@ -74,8 +75,10 @@ class Store:
         try:
             data = self.folder.read(f"{require_path(name, where=self.uri)}/{MARKER_FILE}")
         except FileNotFoundError:
+            self._seen.pop(name, None)
             return None
-        return Marker.from_json(data, where=self.uri_of(name))
+        self._seen[name] = Marker.from_json(data, where=self.uri_of(name))
+        return self._seen[name]
 
     def products(self, prefix: str = "") -> dict[str, Marker]:
         """Markers of all committed products at or below a path, by name."""
@@ -94,8 +97,15 @@ class Store:
         """
         return read_briefs(self.folder, names)
 
-    def stage(self, name: str) -> Staging:
+    def stage(self, name: str, *, shared: bool = True) -> Staging:
         """Begin to write a product, in a fresh staging area.
+
+        Parameters
+        ----------
+        name
+            Name of the product.
+        shared
+            Whether other machines write to it, too; otherwise it is sent to an object store only when it is complete.
 
         Raises
         ------
@@ -107,10 +117,11 @@ class Store:
         self._require_alone(name)
         require_free(self.folder, area)
         recover(self.folder, area)
-        return Staging(self.folder, name)
+        return Staging(self.folder, name, shared)
 
     def _require_alone(self, name: str) -> None:
-        outer = [folder for folder in ancestors(name) if self.folder.exists(f"{folder}/{MARKER_FILE}")]
+        found = self.folder.read_all(f"{folder}/{MARKER_FILE}" for folder in ancestors(name))
+        outer = [key.removesuffix(f"/{MARKER_FILE}") for key in found]
         inner = [found for found in self.folder.products(name) if found != name]
         if outer or inner:
             raise StoreError(
@@ -157,7 +168,10 @@ class Store:
         ProductDamagedError
             If a file changed, vanished or was added.
         """
-        if self.folder.digest(name) != self._require(name).content:
+        marker = self.marker(name)
+        if marker is None:
+            raise _never_committed(self.uri_of(name))
+        if self.folder.digest(name) != marker.content:
             part = self._unreadable_part(name)
             raise ProductDamagedError(
                 "its files differ from those that were committed" + (f"; {part}" if part else "."),
@@ -269,9 +283,10 @@ class Store:
             self._lacks(marker, f"file {file!r}", error)
 
     def _require(self, name: str) -> Marker:
-        marker = self.marker(name)
+        """Marker of a product that was committed when this store last looked."""
+        marker = self._seen.get(name) or self.marker(name)
         if marker is None:
-            raise ProductMissingError("it was never committed.", where=self.uri_of(name), hint="Run the study.")
+            raise _never_committed(self.uri_of(name))
         return marker
 
     def _lacks(self, marker: Marker, part: str, error: Exception) -> NoReturn:
@@ -279,6 +294,10 @@ class Store:
         raise ProductMissingError(
             f"it has no {part}; {why}", where=self.uri_of(marker.product), hint=marker.hint
         ) from error
+
+
+def _never_committed(uri: str) -> ProductMissingError:
+    return ProductMissingError("it was never committed.", where=uri, hint="Run the study.")
 
 
 def _from_uri(uri: str) -> Store:

@@ -139,7 +139,7 @@ def _whole(stage: Stage[Any], job: Job) -> _Result:
         return settled
     started = time.perf_counter()
     try:
-        with _reading(job), job.store.stage(job.step.product) as staging:
+        with _reading(job), job.store.stage(job.step.product, shared=False) as staging:
             _finish(stage, job, staging)
     except InputError as fault:
         return _refuse(stage, job, fault, time.perf_counter() - started)
@@ -219,7 +219,7 @@ def _refuse(stage: Stage[Any], job: Job, fault: InputError, seconds: float) -> _
     status = stage.refusal
     root = job.config.data.uri
     findings = [finding.below(root).as_record() for finding in findings_of(fault)] if status == "excluded" else []
-    job.store.stage(job.step.product).publish(
+    job.store.stage(job.step.product, shared=False).publish(
         job.step.fingerprint,
         status=status,
         reason=str(fault),
@@ -236,7 +236,7 @@ def record_failure(job: Job, fault: BaseException) -> Outcome:
     """Keep why a step failed, so that ``dlif status`` can tell; the step stays to be run."""
     clean(fault)
     reason = f"{type(fault).__name__}: {fault}"
-    staging = job.store.stage(failure_name(job.step.product))
+    staging = job.store.stage(failure_name(job.step.product), shared=False)
     staging.publish(job.step.fingerprint, status="failed", reason=reason)
     return Outcome(job.step, "failed", reason)
 

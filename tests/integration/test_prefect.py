@@ -146,3 +146,23 @@ def test_a_killed_run_does_not_stay_running(server: PrefectServer, tmp_path: Pat
     record = last_run(store)
     assert record is not None
     assert (record.state, record.message) == ("Completed", second["state"]["message"])
+
+
+def test_work_on_a_gpu_takes_a_turn_of_the_limit_where_there_is_one(server: PrefectServer) -> None:
+    code = """
+from prefect.client.orchestration import get_client
+from tasks.steps import GPU_LIMIT, _gpus_are_limited, _turn
+with get_client(sync_client=True) as client:
+    assert not _gpus_are_limited()
+    with _turn({"GPU": 1.0}):
+        pass
+    _gpus_are_limited.cache_clear()
+    client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, 2)
+    busy = lambda: client.read_global_concurrency_limit_by_name(GPU_LIMIT).active_slots
+    with _turn({"GPU": 1.0}), _turn(None):
+        assert busy() == 1
+    assert busy() == 0
+"""
+    environment = os.environ | server.environment
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -32,6 +32,11 @@ from tests.prefect_server import PrefectServer, prefect_server, running
 pytestmark = pytest.mark.timeout(900)
 
 POOLS = Path(__file__).parents[2] / "deployments" / "work-pools"
+#: Makes a notification block, as people do in the UI for e-mail or a chat.
+BLOCK = """
+from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block
+Block(name="team", url={!r}, json_data={{"state": "notified", "message": "{{{{body}}}}"}}).save("team")
+"""
 SECRET = "not-to-be-told"
 
 
@@ -177,8 +182,11 @@ def test_runs_that_are_late_or_killed_or_have_failures_are_told(
 ) -> None:
     server = sqlite_server
     study = write_study(tmp_path, "told", three_scans, "sub-m01", "sub-m02")
-    first = dlif(server, "deploy", "prefect", str(study), "--webhook", receiver.url)
-    again = dlif(server, "deploy", "prefect", str(study), "--webhook", receiver.url)
+    block = [sys.executable, "-c", BLOCK.format(receiver.url)]
+    subprocess.run(block, env=os.environ | server.environment, check=True, capture_output=True)
+    alarms = ["--webhook", receiver.url, "--notify", "custom-webhook/team"]
+    first = dlif(server, "deploy", "prefect", str(study), *alarms)
+    again = dlif(server, "deploy", "prefect", str(study), *alarms)
     assert "made" in first
     assert "made" not in again
     assert SECRET not in first + again + json.dumps(server.query("automations"))
@@ -206,6 +214,7 @@ def test_runs_that_are_late_or_killed_or_have_failures_are_told(
     [partial] = told("PartialSuccess")
     assert "now 1 success, 1 failed" in partial["message"]
     assert partial["url"].endswith(states["PartialSuccess"]["id"])
+    assert any(partial["message"] in one["message"] for one in told("notified"))
     assert tasks_of(server, states["PartialSuccess"])["sub-m02"] == "Failed"
     assert SECRET not in json.dumps([server.query("logs"), server.query("flow_runs"), server.query("block_documents")])
 
