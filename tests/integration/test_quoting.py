@@ -43,7 +43,7 @@ def _chained() -> None:
 
 
 def _address() -> None:
-    raise OSError(5, f"no answer from http://doe:{SECRET}@host", f"http://doe:{SECRET}@host/x")
+    raise OSError(9, f"no answer from http://doe:{SECRET}@host", f"http://doe:{SECRET}@host/x")
 
 
 def _environment() -> None:
@@ -56,7 +56,7 @@ FAULTS: dict[str, tuple[Callable[[], None], str]] = {
     "date": (_date, "ValueError"),
     "bytes": (_bytes, "UnicodeDecodeError"),
     "chained": (_chained, "RuntimeError: the table can't be read"),
-    "address": (_address, "OSError: [Errno 5] no answer from http://***@host"),
+    "address": (_address, "OSError: [Errno 9] no answer from http://***@host"),
     "environment": (_environment, "RuntimeError: request with *** was refused"),
 }
 

@@ -11,6 +11,7 @@ import pytest
 from dlif_core.doctor.cluster import look_at_slurm, look_at_workers
 from dlif_core.doctor.probe import Health, Probe, Surroundings
 from dlif_core.doctor.storage import look_at_storage
+from dlif_core.storage import file_systems
 from dlif_core.study.config import load_study
 from tests.platform.s3 import READER, S3Server, credentials
 from tests.platform.slurm import Slurm
@@ -47,21 +48,14 @@ def test_storage_that_may_not_be_written_is_a_fault(
 ) -> None:
     for name, value in credentials(READER).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("dlif_core.storage.file_systems._s3", _fresh)
+    monkeypatch.setattr(file_systems, "_s3", file_systems._s3.__wrapped__)  # a connection with these credentials
     (found,) = Probe("storage", look_at_storage).diagnoses(
         Surroundings(load_study(study_file(tmp_path, output=s3_folder)))
     )
     assert found.health is Health.FAULT
+    assert "may not write" in found.found
     assert READER[1] not in str(found)
     assert found.remedy
-
-
-def _fresh(_process: int, *, asynchronous: bool) -> object:
-    """A connection with the credentials of now."""
-    from dlif_core.storage.file_systems import OPTIONS
-    from dlif_core.storage.s3 import WaitingS3
-
-    return WaitingS3(asynchronous=asynchronous, skip_instance_cache=True, **OPTIONS)
 
 
 def test_a_server_with_a_login(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_curve_from_a_file_is_guarded_too(tmp_path: Path) -> None:
     (tmp_path / "other").write_text(SECRET)
     (curves / "sub-01.tsv").symlink_to(tmp_path / "other")
     for path, data in (("{data}/{subject}.tsv", curves), ("curves/{subject}.tsv", tmp_path / "bids")):
-        options = FromFileOptions(path=(path,), format="bloodstream").relative_to(tmp_path)
+        options = FromFileOptions(path=(path,), format="bloodstream").relative_to(str(tmp_path))
         chosen = options.of_scan(ScanPlace(str(data), "sub-01", "sub-01"))
         with pytest.raises(InputError, match="link"):
             files_of(chosen)
