@@ -53,10 +53,11 @@ format: $(READY)
 docs: $(READY)
 	$(BIN)/python -m dlif_core.checks.page > docs/checks.md
 
-# Digests of all that images hold. The CPU image has torch from another index, see docs/containers.md: UV_FIND_LINKS or
-# UV_EXTRA_INDEX_URL says where, if the index in use serves CUDA builds.
+# Digests of all that images hold. Where the index in use serves CUDA builds of torch, as the public one does, the CPU
+# build is found by UV_EXTRA_INDEX_URL or UV_FIND_LINKS.
 LOCK := uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" \
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28
+lock: export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 lock: $(READY)
 	$(BIN)/pip install --quiet uv
 	$(BIN)/$(LOCK) docker/build.in -o docker/build.lock

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import groupby
 
-from dlif_core.errors import ConfigurationError, DlifError
+from dlif_core.errors import ConfigurationError, DlifError, StorageError
 from dlif_core.storage import is_transient
 from dlif_core.store import Claims, Store
 from dlif_core.study.config import StudyConfig
@@ -134,18 +134,25 @@ def _as_it_stands(config: StudyConfig, plan: Plan, store: Store, scans: Sequence
 
 
 def _run_scan(jobs: Sequence[Job], executor: Executor, still_mine: StillMine = lambda: True) -> list[Outcome]:
-    """Run the steps of one scan, or of the cohort, that nobody has done meanwhile."""
+    """Run the steps of one scan, or of the cohort, that nobody has done meanwhile.
+
+    Raises
+    ------
+    StorageError
+        If the storage fails for minutes: no scan is to blame, and the next would not succeed either.
+    """
     run = partial(_run, executor=executor, still_mine=still_mine)
-    return list(run_in_order((job for job in jobs if not _is_done(job)), run))
+    return list(run_in_order((job for job in jobs if not _is_done(job)), run, is_retried=is_transient))
 
 
 def _is_done(job: Job) -> bool:
-    marker = job.store.marker(job.step.product)
+    """Whether another run has done the step; the cohort's tells how all scans stand, and is done again."""
+    marker = job.store.marker(job.step.product) if job.step.scan else None
     return marker is not None and marker.fingerprint == job.step.fingerprint.digest
 
 
 def _run(job: Job, executor: Executor, still_mine: StillMine) -> Outcome:
-    """Run a step, again after faults that may pass; any other is raised, unless the scan is another run's by then."""
+    """Run a step as long as the scan is this run's, again after faults that may pass; any other is raised."""
     kills = 0
     pauses = iter(_PAUSES_S)
     while still_mine():
@@ -155,12 +162,26 @@ def _run(job: Job, executor: Executor, still_mine: StillMine) -> Outcome:
             kills += 1
             if kills == _KILLS:
                 raise _killed(job) from fault
+            _log.warning("%s: its worker process was killed; it is tried again", job.step.title)
         except Exception as fault:
-            pause = next(pauses, None) if is_transient(fault) else None
-            if pause is None and still_mine():
-                raise
-            time.sleep(pause or 0.0)
+            if not is_transient(fault):
+                if still_mine():
+                    raise
+                continue
+            pause = next(pauses, None)
+            if pause is None:
+                raise _storage_fails(job, fault) from fault
+            _log.warning("%s: %s: %s; it is tried again", job.step.title, type(fault).__name__, fault)
+            time.sleep(pause)
     return Outcome(job.step, "blocked", _TAKEN_OVER)
+
+
+def _storage_fails(job: Job, fault: Exception) -> StorageError:
+    return StorageError(
+        f"{job.step.title} can't be stored or read: {type(fault).__name__}: {fault}.",
+        where=job.config.output,
+        hint="Make room, or wait until the storage answers, and run the study again: finished steps are kept.",
+    )
 
 
 def _killed(job: Job) -> DlifError:

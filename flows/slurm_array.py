@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from slugify import slugify
 
 from dlif_core.compute.memory import WORKER_BYTES
+from dlif_core.compute.profiles import chosen_cluster
+from dlif_core.compute.slurm_profile import SlurmProfile
 from dlif_core.errors import ConfigurationError, DlifError
 from dlif_core.storage import is_url, joined
 from dlif_core.study.config import StudyConfig, load_study
@@ -58,6 +61,10 @@ class TaskShape:
     directives: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
 
+    def changed(self, **given: Any) -> TaskShape:
+        """The same with what is given, as far as it is."""
+        return replace(self, **{name: value for name, value in given.items() if value})
+
     def options(self, needed: int) -> Iterator[str]:
         """Options of ``sbatch``, given the projected memory [bytes]."""
         yield f"--cpus-per-task={self.cpus}"
@@ -66,6 +73,30 @@ class TaskShape:
             if getattr(self, name):
                 yield f"--{name}={getattr(self, name)}"
         yield from self.directives
+
+
+def shape_of_cluster(cluster: str) -> TaskShape:
+    """What tasks ask for by the profile of a Slurm cluster; of another kind of cluster, what is usual.
+
+    Parameters
+    ----------
+    cluster
+        Name or file of a profile.
+    """
+    chosen = chosen_cluster(cluster)
+    if not isinstance(chosen.profile, SlurmProfile):
+        return TaskShape()
+    jobs = chosen.profile.cpu
+    return TaskShape(
+        tasks=jobs.jobs,
+        cpus=jobs.cores,
+        memory=f"{jobs.memory // 1_000_000}M",
+        time=str(max(1, round(jobs.walltime / 60))),
+        partition=jobs.partition,
+        account=jobs.account,
+        directives=jobs.directives,
+        before=(*jobs.before, *([f"export TMPDIR={jobs.scratch}"] if jobs.scratch else [])),
+    )
 
 
 @dataclass(frozen=True)
@@ -130,7 +161,7 @@ def submit_array(folder: Path) -> tuple[str, ...]:
 
     Returns
     -------
-    TaskShape numbers of the array, its second round and the cohort.
+    Job numbers of the array, its second round and the cohort.
 
     Raises
     ------

@@ -25,6 +25,8 @@ from rich.text import Text
 from slugify import slugify
 
 from dlif_core.compute.cluster import open_client
+from dlif_core.foreign_faults import without_contents
+from dlif_core.masking import masked
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.job import Job, Outcome, ScanJob
 from dlif_core.study.memory import largest_need
@@ -61,6 +63,12 @@ def run_name() -> str:
     return load_study(flow_run.parameters["study"]).name
 
 
+def page_of_run() -> str:
+    """Address of the run's page in the UI, without credentials that the address of the server may have."""
+    return masked(url_for("flow-run", flow_run.id) or "")
+
+
+@without_contents()
 def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[Job], bool] | None = None) -> State[Any]:
     """Do what the plan of a study says, and tell how its scans stand then.
 
@@ -84,7 +92,7 @@ def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[J
     _tag_run(config)
     store.sweep()
     plan = make_plan(config, store)
-    record = recorded_run(store, str(flow_run.flow_name), str(flow_run.id), url_for("flow-run", flow_run.id) or "")
+    record = recorded_run(store, str(flow_run.flow_name), str(flow_run.id), page_of_run())
     with claimed_part(plan, store, _log.warning) as part, record as end:
         jobs = [job for job in scan_jobs(config, part.plan) if wanted is None or wanted(job)]
         _log.info("%d of %d steps of %d scans are to be run.", len(plan.to_run), len(plan.steps), len(plan.files))

@@ -46,7 +46,7 @@ class ScanWork:
     title
         Name of the scan, or ``cohort``.
     jobs
-        Its steps in order.
+        Steps in the order in which they are run.
     tell
         Called once with what became of each step, in the thread of the task.
     """

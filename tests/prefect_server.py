@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-PATIENCE = 240.0
+PATIENCE = 400.0
 
 
 def free_port() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 import distributed
@@ -36,7 +36,7 @@ class StudyClient(distributed.Client):
     started
         The cluster.
     options
-        Those of `distributed.Client`.
+        Further options of `distributed.Client`.
     """
 
     def __init__(self, started: Started, **options: Any) -> None:
@@ -87,9 +87,9 @@ def open_client(cluster: str = "local", workers: int | None = None, need: Need |
     with chosen.kind.open(chosen.profile) as started, _client(chosen, started) as client:
         if chosen.profile.worker_memory() is None:
             _require_room(need, _smallest_memory(client), chosen.where)
-        with Watch(client, started, client.work, chosen.profile.give_up_after):
+        with closing(client.work), Watch(client, started, client.work, chosen.profile.give_up_after):
             yield client
-        client.work.require_cluster()
+            client.work.require_cluster()
 
 
 def _client(chosen: Chosen, started: Started) -> StudyClient:

@@ -67,7 +67,7 @@ class Profile(Section):
 
 
 def nothing_to_do(_demand: Demand) -> str:
-    """For workers that somebody else looks after: there is nothing to replace and nothing to say."""
+    """Nothing is replaced and nothing said: somebody else looks after the workers."""
     return ""
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlif_core.compute.address import SCHEMES
 from dlif_core.compute.kind import ClusterKind, Profile
 from dlif_core.compute.kinds import KINDS
 from dlif_core.errors import ConfigurationError
@@ -15,6 +14,7 @@ from dlif_core.registry import suggestion
 from dlif_core.validation import validated
 from dlif_core.yaml_files import read_yaml
 
+_SCHEMES = ("tls", "tcp")
 _ENDINGS = (".yaml", ".yml")
 _HINT = "Correct the profile of the cluster; docs/clusters.md explains its keys."
 
@@ -28,7 +28,7 @@ class Chosen:
     kind
         What it is.
     profile
-        Its settings.
+        Settings of the cluster.
     where
         File, name or address that chose it, for messages.
     """
@@ -69,7 +69,7 @@ def chosen_cluster(text: str) -> Chosen:
     ConfigurationError
         If there is none, or its profile has a fault.
     """
-    if text.partition("://")[0] in SCHEMES:
+    if text.partition("://")[0] in _SCHEMES:
         return _checked("address", {"address": text}, text)
     path = Path(text).expanduser() if text.endswith(_ENDINGS) else _file_of(text)
     if path is not None:

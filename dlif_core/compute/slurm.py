@@ -4,140 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from dlif_core.compute.kind import GPU, Bytes, Profile, Seconds, Started
+from dlif_core.compute.kind import Started
 from dlif_core.compute.pool import WORKER_ENVIRONMENT
-from dlif_core.validation import Section
+from dlif_core.compute.slurm_profile import SlurmProfile
 
 if TYPE_CHECKING:
     from distributed.security import Security
-
-#: Share of the walltime after which a worker takes no more work, and by how much that differs between workers, so that
-#: they don't all end at once.
-_LIFETIME, _STAGGER = 0.85, 0.05
-
-
-class CpuJobs(Section):
-    """Jobs for all work, and what each of them asks Slurm for.
-
-    Attributes
-    ----------
-    cores
-        Cores of a job; one worker process runs on each.
-    memory
-        Memory of a job, ``32 GB``; its workers share it.
-    walltime
-        Longest time that a job may run, ``4 h``. Its workers take no new work after 85 % of it; another job follows.
-    jobs, fewest
-        Most jobs at once, and how many stay when there is nothing to do. In between there are as many as there is work
-        for.
-    partition, account
-        As for ``sbatch``; those of the Slurm cluster if left out.
-    scratch
-        Folder on the node for temporary files, ``/scratch/$USER``; the node's shell reads it.
-    directives
-        Further options of ``sbatch``, such as ``--constraint=avx2``.
-    before
-        Lines of shell that run in the job before its workers, such as ``module load python``.
-    """
-
-    cores: Annotated[int, Field(ge=1)]
-    memory: Bytes
-    walltime: Seconds
-    jobs: Annotated[int, Field(ge=1)]
-    fewest: Annotated[int, Field(ge=0)] = 0
-    partition: str | None = None
-    account: str | None = None
-    scratch: str | None = None
-    directives: tuple[str, ...] = ()
-    before: tuple[str, ...] = ()
-
-    @property
-    def workers(self) -> int:
-        """Worker processes of a job."""
-        return self.cores
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """Further options of ``sbatch``."""
-        return self.directives
-
-    @property
-    def offered(self) -> Mapping[str, float]:
-        """Resources of a worker."""
-        return {}
-
-    def wanted(self, work: int) -> int:
-        """How many jobs to have for so many pieces of work."""
-        return min(self.jobs, max(self.fewest, math.ceil(work / self.workers)))
-
-    def worker_arguments(self) -> list[str]:
-        """Arguments of ``dask worker``: when to end, and what it offers."""
-        lifetime = ["--lifetime", f"{self.walltime * _LIFETIME:.0f}s", "--lifetime-stagger"]
-        offered = [f"{name}={amount:g}" for name, amount in self.offered.items()]
-        resources = ["--resources", f"'{' '.join(offered)}'"] if offered else []
-        return [*lifetime, f"{self.walltime * _STAGGER:.0f}s", "--no-dashboard", *resources]
-
-
-class GpuJobs(CpuJobs):
-    """Jobs with one GPU and one worker each, for the steps that run networks; other work may go there, too.
-
-    Attributes
-    ----------
-    request
-        Option of ``sbatch`` that asks for one GPU.
-    """
-
-    request: str = "--gres=gpu:1"
-
-    @property
-    def workers(self) -> int:
-        """One worker has the GPU."""
-        return 1
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The GPU, and further options."""
-        return (self.request, *self.directives)
-
-    @property
-    def offered(self) -> Mapping[str, float]:
-        """One GPU."""
-        return {GPU: 1}
-
-
-class SlurmProfile(Profile):
-    """Settings of a cluster of Slurm jobs.
-
-    Attributes
-    ----------
-    cpu, gpu
-        The jobs, see `CpuJobs` and `GpuJobs`. Without `gpu`, networks run on the CPU.
-    shared
-        Folder that all nodes see: keys of the run, private and deleted at its end, and logs of the jobs.
-    interface
-        Network interface of this machine and the nodes, ``ib0``; left out, that of the machine's name.
-    """
-
-    cpu: CpuJobs
-    gpu: GpuJobs | None = None
-    shared: Path = Path("~/.dlif")
-    interface: str | None = None
-
-    def shapes(self) -> dict[str, CpuJobs]:
-        """Shapes of jobs by name."""
-        return {"cpu": self.cpu} | ({"gpu": self.gpu} if self.gpu else {})
-
-    def worker_memory(self) -> int:
-        """Memory of the smallest worker [bytes]."""
-        return min(int(shape.memory) // shape.workers for shape in self.shapes().values())
 
 
 class SlurmKind:

@@ -15,7 +15,7 @@ from distributed.scheduler import Scheduler
 from distributed.security import Security
 
 from dlif_core.compute.kind import ALLOWED_DEATHS, GPU, Demand
-from dlif_core.compute.slurm import SlurmProfile
+from dlif_core.compute.slurm_profile import SlurmProfile
 from dlif_core.errors import ConfigurationError
 
 _LOG = logging.getLogger(__name__)

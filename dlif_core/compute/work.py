@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from distributed import KilledWorker
+from distributed.client import FutureCancelledError
 
 from dlif_core.compute.deaths import explained
 from dlif_core.compute.kind import Demand
@@ -16,6 +18,7 @@ from dlif_core.errors import ClusterError
 
 if TYPE_CHECKING:
     import distributed
+    from tornado.ioloop import IOLoop
 
 Result = TypeVar("Result")
 
@@ -26,11 +29,13 @@ class Piece:
     Attributes
     ----------
     call
-        Function and arguments.
+        The function, then its arguments.
+    keywords
+        Further arguments by name.
     resources
         What it asks of a worker.
     future
-        Its result.
+        Where its result, or its error, will be.
     killed
         How many workers died while they had it.
     """
@@ -59,12 +64,14 @@ class Work:
     def __init__(self, client: distributed.Client) -> None:
         self._client = client
         self._lock = threading.RLock()
-        self._pieces: dict[Piece, distributed.Future[Any]] = {}
+        self._pieces: dict[Piece, distributed.Future[Any] | None] = {}
         self._suspects: deque[Piece] = deque()
         self._on_trial: Piece | None = None
         self._blamed = 0
         self._blamed_before = 0
         self._end: ClusterError | None = None
+        # Dask tells results in the thread of its event loop, which must not wait for anything.
+        self._settling = ThreadPoolExecutor(1, "work on the cluster")
 
     def begin(self, piece: Piece) -> None:
         """Give a piece of work to the cluster.
@@ -76,12 +83,17 @@ class Work:
         """
         with self._lock:
             self.require_cluster()
-            function, *arguments = piece.call
-            future = self._client.submit(
-                function, *arguments, pure=False, resources=dict(piece.resources) or None, **piece.keywords
-            )
-            self._pieces[piece] = future
-        future.add_done_callback(lambda done: self._settle(piece, done))
+            self._pieces[piece] = None
+        function, *arguments = piece.call
+        given = self._client.submit(
+            function, *arguments, pure=False, resources=dict(piece.resources) or None, **piece.keywords
+        )
+        with self._lock:
+            if piece in self._pieces:
+                self._pieces[piece] = given
+        piece.future.add_done_callback(lambda own: given.cancel() if own.cancelled() else None)
+        loop = cast("IOLoop", self._client.loop)
+        loop.add_callback(self._follow, piece, given)
 
     def demand(self) -> Demand:
         """Pieces of work that wait or run, by the resource that they ask for."""
@@ -98,7 +110,8 @@ class Work:
             self._suspects.clear()
         for piece in waiting:
             _fail(piece, fault)
-        self._client.cancel(list(left.values()), reason="the cluster was given up")
+        for given in filter(None, left.values()):
+            given.cancel()
 
     def require_cluster(self) -> None:
         """Raise what `end` was told, if it was.
@@ -111,35 +124,42 @@ class Work:
         if self._end is not None:
             raise self._end
 
-    def _settle(self, piece: Piece, done: distributed.Future[Any]) -> None:
+    def close(self) -> None:
+        """Take no more results; what is not done ends with an error."""
+        self.end(ClusterError("it was closed.", where="cluster"))
+        self._settling.shutdown()
+
+    async def _follow(self, piece: Piece, given: distributed.Future[Any]) -> None:
+        """Wait for a result and fetch it. One that was lost with its worker before that is waited for again."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(await given._result())
+        except FutureCancelledError:
+            done.cancel()
+        except Exception as fault:
+            done.set_exception(fault)
+        if piece in self._pieces:  # unless it was ended meanwhile
+            self._settling.submit(self._settle, piece, done)
+
+    def _settle(self, piece: Piece, done: Future[Any]) -> None:
         """What becomes of a piece of work that a worker has done, or will not do."""
         with self._lock:
-            if self._pieces.pop(piece, None) is None:
+            if piece not in self._pieces:
                 return  # ended already
-        if done.status == "finished":
-            self._finish(piece, done)
-        elif done.status == "cancelled":
+            del self._pieces[piece]
+        if piece.future.cancelled():
+            self._acquit(piece)
+        elif done.cancelled():
             self._end = self._end or _lost()
             _fail(piece, self._end)
+        elif isinstance(fault := done.exception(), KilledWorker):
+            self._blame(piece, fault)
         else:
-            self._fault(piece, done)
+            self._acquit(piece)
+            _hand_over(piece, done)
         self._next_trial()
 
-    def _finish(self, piece: Piece, done: distributed.Future[Any]) -> None:
-        try:
-            result = done.result()
-        except Exception as fault:
-            _fail(piece, fault)
-        else:
-            self._acquit(piece)
-            _succeed(piece, result)
-
-    def _fault(self, piece: Piece, done: distributed.Future[Any]) -> None:
-        fault = done.exception()
-        if not isinstance(fault, KilledWorker):
-            self._acquit(piece)
-            _fail(piece, fault)
-            return
+    def _blame(self, piece: Piece, fault: KilledWorker) -> None:
         piece.killed += fault.allowed_failures + 1
         with self._lock:
             self._blamed += 1
@@ -157,11 +177,14 @@ class Work:
 
     def _next_trial(self) -> None:
         with self._lock:
-            if self._on_trial is not None or not self._suspects:
+            if self._end is not None or self._on_trial is not None or not self._suspects:
                 return
-            self._on_trial = self._suspects.popleft()
+            piece = self._on_trial = self._suspects.popleft()
             self._blamed_before = self._blamed
-            self.begin(self._on_trial)
+        try:
+            self.begin(piece)
+        except Exception as fault:  # the cluster is lost or closed
+            _fail(piece, fault)
 
 
 class ClusterExecutor(Executor):
@@ -192,13 +215,17 @@ class ClusterExecutor(Executor):
         return piece.future
 
 
-def _succeed(piece: Piece, result: object) -> None:
-    if not piece.future.cancelled():
-        piece.future.set_result(result)
+def _hand_over(piece: Piece, done: Future[Any]) -> None:
+    fault = done.exception()
+    if fault is not None:
+        _fail(piece, fault)
+        return
+    with suppress(InvalidStateError):  # nobody waits for it any more
+        piece.future.set_result(done.result())
 
 
 def _fail(piece: Piece, fault: BaseException) -> None:
-    if not piece.future.cancelled():
+    with suppress(InvalidStateError):
         piece.future.set_exception(fault)
 
 

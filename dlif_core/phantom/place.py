@@ -13,5 +13,5 @@ def truth_stem(root: str | Path, scan_id: str) -> Path:
 
 
 def has_truth(root: str | Path, scan_id: str) -> bool:
-    """Whether a data set holds the truth of a scan."""
+    """Whether a data set at a path or URL holds the truth of a scan."""
     return is_file(joined(str(root), f"{truth_stem('', scan_id).as_posix()}_kinetics.json"))

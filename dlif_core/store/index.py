@@ -71,10 +71,10 @@ def read_briefs(folder: Folder, names: Iterable[str]) -> dict[str, Brief]:
             found[name] = entry
     unread = [name for name in wanted if f"{name}/{MARKER_FILE}" in stamps and name not in found]
     fresh = _read(folder, unread, stamps)
-    vanished = [name for name in wanted if name in known and f"{name}/{MARKER_FILE}" not in stamps]
-    if vanished or any(entry.stamp for entry in fresh.values()):
-        kept = known | {name: entry for name, entry in fresh.items() if entry.stamp}
-        remember(folder, MARKER_CACHE, {name: entry for name, entry in kept.items() if name not in {*vanished}})
+    vanished = {name for name in wanted if name in known and f"{name}/{MARKER_FILE}" not in stamps}
+    sure = {name: entry for name, entry in fresh.items() if entry.stamp}
+    if vanished or sure:
+        remember(folder, MARKER_CACHE, {name: one for name, one in (known | sure).items() if name not in vanished})
     return {name: entry.brief for name, entry in (found | fresh).items()}
 
 

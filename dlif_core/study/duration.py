@@ -18,7 +18,7 @@ class ExpectedDuration:
     Attributes
     ----------
     seconds
-        Of the steps of which there are earlier ones of the same stage and variant: as many times their median [s].
+        Time of the steps of which there are earlier ones of the same stage and variant, each taken as their median [s].
     known
         How many steps that are.
     unknown

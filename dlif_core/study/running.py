@@ -86,11 +86,11 @@ def _run_or_record(job: Job, run: Callable[[Any], Outcome], is_retried: Callable
     started = time.perf_counter()
     try:
         outcome = run(job)
-    except (ClusterError, StorageError):  # it is about no step
+    except (ClusterError, StorageError):  # they are about no step: all others would meet them, too
         raise
     except Exception as fault:
         if is_retried is not None and is_retried(fault):
-            _log.warning("%s: %s: %s; it is tried again", job.step.title, type(fault).__name__, fault)
+            _log.warning("%s: %s: %s; it stays to be done", job.step.title, type(fault).__name__, fault)
             raise
         outcome = record_failure(job, fault)
     _tell(outcome, time.perf_counter() - started)

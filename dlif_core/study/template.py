@@ -9,6 +9,7 @@ _TEMPLATE = """\
 {name}
 
 # PET-BIDS folder or URL, and where everything that is made goes. Relative paths are relative to this file.
+# Links that lead out of the folder are refused, but for folders that are named: {{uri: bids, links: [/disk2/pet]}}.
 {data}
 {output}
 

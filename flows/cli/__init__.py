@@ -6,6 +6,7 @@ libraries are imported inside the functions that use them, so that the help appe
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, NoReturn
@@ -31,7 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 success · 1 unexpected fault · 2 configuration or usage · 3 input data · 4 store · "
-    "5 some scans did not succeed · 6 no scan succeeded · 130 interrupted. For research use only.",
+    "5 some scans did not succeed · 6 no scan succeeded · 7 the cluster was lost · 130 interrupted. "
+    "For research use only.",
 )
 
 
@@ -73,6 +75,8 @@ def main() -> None:
     except DlifError as error:
         _exit(str(error), error.exit_code)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _exit(f"{error.strerror}. Make room and run the study again: finished steps are kept.", ExitCode.STORE)
         if error.filename is None:
             raise
         _exit(f"{error.filename}: {error.strerror}.", ExitCode.UNEXPECTED)

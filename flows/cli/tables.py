@@ -33,6 +33,10 @@ _COLOURS = {
 }
 
 
+#: Scans up to which a table has a line for each, whatever there is to say of it.
+_SCANS = 200
+
+
 def _coloured(word: str) -> str:
     return f"[{_COLOURS[word]}]{word}[/]"
 
@@ -48,18 +52,26 @@ def _plain(reasons: Iterable[str]) -> Text:
 
 
 def plan_table(plan: Plan) -> Table:
-    """The steps of a plan with their states and reasons; a scan with nothing to do is one line."""
+    """The steps of a plan with their states and reasons; a scan with nothing to do is one line.
+
+    Of many scans those with nothing to do are counted.
+    """
     from dlif_core.study.step import State
 
-    table = Table("scan", "step", "state", _why(), title="Plan")
+    table, left_out = Table("scan", "step", "state", _why(), title="Plan"), 0
     for scan, steps in groupby(plan.steps, key=lambda planned: planned.step.scan):
         listed = list(steps)
         if all(planned.state is State.CURRENT for planned in listed):
-            table.add_row(scan or "cohort", f"all {len(listed)}", _coloured("current"), "")
+            if scan and len(plan.files) > _SCANS:
+                left_out += 1
+            else:
+                table.add_row(scan or "cohort", f"all {len(listed)}", _coloured("current"), "")
             continue
         for planned in listed:
             step = f"{planned.step.stage} {planned.step.variant}"
             table.add_row(scan or "cohort", step, _coloured(planned.state), _plain(planned.reasons))
+    if left_out:
+        table.caption = f"{left_out} scans with nothing to do are left out."
     return table
 
 
@@ -105,11 +117,21 @@ def model_record(model: Model) -> dict[str, Any]:
 
 
 def status_table(status: StudyStatus) -> Table:
-    """The status of every scan, and why it is no success or one to be read with care."""
-    table = Table("scan", "status", _why(), title="Scans")
+    """The status of every scan, and why it is no success or one to be read with care.
+
+    Of many scans those that succeeded and of which there is nothing to say are counted.
+    """
+    from dlif_core.study.states import ScanStatus
+
+    table, left_out = Table("scan", "status", _why(), title="Scans"), 0
     for scan in status.scans:
+        if len(status.scans) > _SCANS and scan.status is ScanStatus.SUCCESS and not scan.notes:
+            left_out += 1
+            continue
         shown = f"[yellow]{scan.status} ![/]" if scan.needs_care else _coloured(scan.status)
         table.add_row(scan.scan, shown, _plain(scan.notes))
+    if left_out:
+        table.caption = f"{left_out} scans that succeeded, without anything to say, are left out; --json lists all."
     return table
 
 
@@ -125,25 +147,6 @@ def truth_table(comparison: pd.DataFrame) -> Table:
         error = f"{row['error_percent']:+.1f} %"
         numbers = (f"{row['truth']:.4f}", f"{row['estimate']:.4f}", error, str(row["scans"]))
         table.add_row(Text(str(row["fit"])), Text(str(row["region"])), *numbers)
-    return table
-
-
-def doctor_table() -> Table:
-    """Versions of the packages that matter, and the hardware."""
-    import os
-    import platform
-    from importlib.metadata import version
-
-    import psutil
-    import torch
-
-    table = Table("", "", title="This installation", show_header=False)
-    for package in ("dlif", "prefect", "dask", "distributed", "zarr", "xarray", "torch", "numpy", "nibabel", "lmfit"):
-        table.add_row(package, version(package))
-    table.add_row("python", platform.python_version())
-    table.add_row("cores", str(os.cpu_count()))
-    table.add_row("memory", f"{psutil.virtual_memory().total / 2**30:.1f} GiB")
-    table.add_row("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
     return table
 
 

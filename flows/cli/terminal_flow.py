@@ -34,7 +34,8 @@ def run_cohort(study: str, cluster: str, workers: int | None) -> None:
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
     _start_server()
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a batch system sends the second
+        signal.signal(number, _interrupt)
     state = cohort(joined("", study), cluster=cluster, workers=workers, return_state=True)
     fault = state.result(raise_on_failure=False)
     if isinstance(fault, BaseException):

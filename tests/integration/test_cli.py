@@ -66,7 +66,7 @@ def test_first_steps(tmp_path: Path) -> None:
     (tmp_path / "results" / "cohort" / "index.tsv").write_text("changed by hand")
     checked = dlif("doctor", "study.yaml", folder=tmp_path)
     assert checked.returncode == ExitCode.STORE
-    assert "cohort" in checked.stderr
+    assert "cohort" in checked.stdout
     reports = dlif("report", "study.yaml", folder=tmp_path).stdout.split()
     assert [Path(report).name for report in reports] == ["report.html", "report.html"]
     assert all(Path(report).is_file() for report in reports)

@@ -89,6 +89,21 @@ def lost_folder(path: Path) -> None:
     path.parent.symlink_to("/nowhere/at/all")
 
 
+def linked_out(path: Path) -> None:
+    bids = next(parent for parent in path.parents if parent.name == "bids")
+    other = bids.parent / f"other-{path.name}"
+    other.write_text("time root:x:0:0:Jane Doe\n0\n")
+    path.unlink()
+    path.symlink_to(other)
+
+
+def folder_linked_out(path: Path) -> None:
+    bids = next(parent for parent in path.parents if parent.name == "bids")
+    other = bids.parent / f"other-{path.name}"
+    path.parent.rename(other)
+    path.parent.symlink_to(other)
+
+
 FAULTS: list[tuple[Callable[[Path], None], str, str]] = [
     (dangling, "_pet.nii.gz", "git annex get"),
     (dangling, "_pet.json", "git annex get"),
@@ -98,6 +113,9 @@ FAULTS: list[tuple[Callable[[Path], None], str, str]] = [
     (halved, "_pet.json", "_pet.json"),
     (fifo, "_pet.nii.gz", "no file with content"),
     (lost_folder, "_pet.nii.gz", "leads nowhere"),
+    (linked_out, "_blood.tsv", "leads out of the data"),
+    (linked_out, "_pet.json", "leads out of the data"),
+    (folder_linked_out, "_pet.nii.gz", "leads out of the data"),
 ]
 
 

@@ -92,6 +92,24 @@ def test_a_run_leaves_named_states_its_log_and_artifacts(server: PrefectServer, 
     assert artifacts["told-progress"]["data"] == 100
 
 
+def test_ingest_reads_only_and_more_scans_than_a_batch_are_runs_below_the_run(
+    server: PrefectServer, tmp_path: Path
+) -> None:
+    study = study_of(tmp_path, "read", 2)
+    code = "import flows.study_run; flows.study_run.BATCH = 1; from flows.ingest import ingest; ingest({!r}, workers=1)"
+    command = [sys.executable, "-c", code.format(str(study))]
+    done = subprocess.run(command, env=os.environ | server.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [flow_run] = runs_of(server, "read")
+    assert flow_run["state_name"] == "Completed"
+    assert "2 of 2 scans worked on; now 2 incomplete" in flow_run["state"]["message"]
+    below = [one for one in server.query("flow_runs") if one["name"].startswith("scans ")]
+    assert {one["name"] for one in below} == {"scans 1 to 1 of 2", "scans 2 to 2 of 2"}
+    assert {name for one in below for name in tasks_of(server, one)} == {"sub-m01", "sub-m02"}
+    store = open_study_store(load_study(study))
+    assert {name.rsplit("/", 1)[-1] for name in store.products()} == {"source"}
+
+
 def test_nothing_succeeded_is_a_failed_run(server: PrefectServer, tmp_path: Path) -> None:
     study = study_of(tmp_path, "nothing", 1)
     (tmp_path / "bids" / "sub-m01" / "pet" / "sub-m01_pet.json").write_text("{")
@@ -112,7 +130,11 @@ def test_a_killed_run_does_not_stay_running(server: PrefectServer, tmp_path: Pat
     record = last_run(store)
     assert record is not None
     assert record.is_dead
-    assert "Killed: process" in str(record)
+    status = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "status", str(study)], capture_output=True, text=True, check=False
+    )
+    assert status.stdout.splitlines()[-1].startswith("Last run: ")
+    assert ", cohort, Killed: process" in status.stdout
     [killed] = runs_of(server, "killed")
     assert killed["state_type"] == "RUNNING"  # nobody could tell the server
 
@@ -124,3 +146,23 @@ def test_a_killed_run_does_not_stay_running(server: PrefectServer, tmp_path: Pat
     record = last_run(store)
     assert record is not None
     assert (record.state, record.message) == ("Completed", second["state"]["message"])
+
+
+def test_work_on_a_gpu_takes_a_turn_of_the_limit_where_there_is_one(server: PrefectServer) -> None:
+    code = """
+from prefect.client.orchestration import get_client
+from tasks.steps import GPU_LIMIT, _gpus_are_limited, _turn
+with get_client(sync_client=True) as client:
+    assert not _gpus_are_limited()
+    with _turn({"GPU": 1.0}):
+        pass
+    _gpus_are_limited.cache_clear()
+    client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, 2)
+    busy = lambda: client.read_global_concurrency_limit_by_name(GPU_LIMIT).active_slots
+    with _turn({"GPU": 1.0}), _turn(None):
+        assert busy() == 1
+    assert busy() == 0
+"""
+    environment = os.environ | server.environment
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

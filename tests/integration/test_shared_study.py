@@ -1,6 +1,5 @@
 """Several runs of one study at once: each scan is one run's, and the products are those of a single run."""
 
-import json
 import os
 import signal
 import subprocess
@@ -125,6 +124,7 @@ def test_the_exit_code_is_that_of_the_scans_that_were_drawn(folder: Path, tmp_pa
     assert start(bad, "--draw").wait(300) == ExitCode.NOTHING_SUCCEEDED
     assert start(both, "--draw").wait(300) == ExitCode.SUCCESS, "nothing was left to draw"
     assert start(both, "--cohort-only").wait(300) == ExitCode.PARTIAL
+    assert start(both, "--draw").wait(300) == ExitCode.SUCCESS, "the study is up to date"
 
 
 BY_SCAN = {"bad": "sub-m01", "good": "sub-m02"}
@@ -167,14 +167,3 @@ def workers_of(pid: int) -> list[int]:
 def test_options_that_exclude_each_other(folder: Path) -> None:
     refused = start(write_study(folder, "refused"), "--draw", "--cohort-only")
     assert refused.wait(60) == ExitCode.CONFIGURATION
-
-
-def test_nothing_but_plain_values_is_kept_in_claims(folder: Path) -> None:
-    study = write_study(folder, "plain")
-    run = start(study, "--draw")
-    wait_until(lambda: claimed(study))
-    folder_of_runs = folder / "out-plain" / ".claims" / "runs"
-    found = json.loads(next(folder_of_runs.iterdir()).read_text())
-    run.kill()
-    run.wait()
-    assert found["owner"]["pid"] == run.pid

@@ -26,6 +26,9 @@ from dlif_core.store import open_store
 from tests.platform.slurm import Slurm
 
 Result = TypeVar("Result")
+
+#: For tests that run a whole study, also where the machine is busy [s].
+PATIENT = pytest.mark.timeout(1500)
 CPU = {"cores": 2, "memory": "2 GB", "walltime": "20 min", "jobs": 2}
 
 
@@ -62,6 +65,30 @@ def test_lost_jobs_and_workers_are_replaced(slurm: Slurm, profile: Callable[...,
         after = {job for job, _ in (future.result(90) for future in more)}
     assert len(jobs | after) >= 3
     assert not slurm.jobs("PENDING", "RUNNING")
+
+
+def test_jobs_follow_those_that_near_their_walltime(slurm: Slurm, profile: Callable[..., str]) -> None:
+    short = {"cores": 1, "memory": "1 GB", "walltime": "45 s", "jobs": 1}  # its worker ends after 38 s
+    with open_client(profile(cpu=short)) as client:
+        executor = client.executor()
+        assert [future.result(240) for future in [executor.submit(time.sleep, 1.0) for _ in range(42)]] == [None] * 42
+        states = slurm.jobs().values()
+    assert len(states) >= 2
+    assert "TIMEOUT" not in states
+
+
+def test_jobs_leave_when_there_is_nothing_to_do(
+    slurm: Slurm, profile: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlif_core.compute.slurm_jobs._IDLE", 2.0)
+    with open_client(profile(cpu=CPU | {"fewest": 1})) as client:
+        executor = client.executor()
+        assert len({job for job, _ in executor.map(where, [0.5] * 8)}) == 2
+        end = time.monotonic() + 60
+        while len(slurm.jobs("RUNNING", "PENDING")) > 1:
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        assert executor.submit(where).result(60)
 
 
 def test_steps_that_ask_for_a_gpu_go_to_jobs_with_one(slurm: Slurm, profile: Callable[..., str]) -> None:
@@ -189,6 +216,7 @@ def contents(output: Path) -> dict[str, str]:
     return {name: marker.content for name, marker in markers.items() if marker}
 
 
+@PATIENT
 def test_twelve_scans_outlive_a_lost_job_and_a_killed_worker(
     slurm: Slurm, profile: Callable[..., str], tmp_path: Path, dlif: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -208,6 +236,7 @@ def test_twelve_scans_outlive_a_lost_job_and_a_killed_worker(
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
+@PATIENT
 def test_a_scan_that_kills_its_workers_fails_with_the_reason_and_the_others_complete(
     slurm: Slurm, profile: Callable[..., str], tmp_path: Path, deadly: Path, dlif: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -218,7 +247,7 @@ def test_a_scan_that_kills_its_workers_fails_with_the_reason_and_the_others_comp
     said, _ = run.communicate(timeout=500)
     assert run.returncode == ExitCode.PARTIAL, said
     status = dlif("status", study, "--json", packages=deadly).communicate()[0]
-    scans = {scan["scan"]: scan for scan in json.loads(status)["scans"]}
+    scans = {scan["scan"]: scan for scan in json.loads(status)}
     assert [scan["status"] for scan in scans.values()] == ["success", "failed", "success", "success"]
     assert "the worker died 4 times on this step" in str(scans["sub-m02"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import sys
 import textwrap
@@ -114,6 +115,18 @@ def test_check(recipe: Callable[[str], ModuleType]) -> None:
         (message,) = found(0.07, 1.4e6)
     assert message.startswith("labels.nii: region brain has 1.4 L, more than a body of 0.07 kg.")
     assert "accept: [region-volume]" in message
+
+
+def test_kind_of_cluster(recipe: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    from dlif_core.compute.cluster import open_client
+    from dlif_core.compute.kinds import KINDS
+
+    kind = recipe("dlif_core/compute/threads.py").THREADS
+    profile = tmp_path / "debug.yaml"
+    profile.write_text("{kind: threads, workers: 2}")
+    with registered(KINDS, kind), open_client(str(profile)) as client:
+        assert client.executor().submit(os.getpid).result(30) == os.getpid()
+        assert len(client.scheduler_info()["workers"]) == 2
 
 
 @pytest.mark.slow

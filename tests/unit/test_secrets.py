@@ -10,7 +10,7 @@ import pytest
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.masking import holds_credentials, mask_logs, masked
-from dlif_core.store.folder import open_folder
+from dlif_core.store.folders import open_folder
 from dlif_core.study.config import load_study
 from tests.unit.study.test_config import study_file
 
@@ -114,3 +114,27 @@ def test_no_password_of_a_server_is_shown_by_a_run_that_does_not_reach_it(tmp_pa
     )
     assert done.returncode
     assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("study", "is_taken"),
+    [("/data/mice/study.yaml", True), ("s3://bucket/a@b.yaml", True), (f"s3://AKID:{SECRET}@bucket/study.yaml", False)],
+)
+def test_the_form_of_a_flow_takes_no_address_with_credentials(study: str, is_taken: bool) -> None:
+    from prefect.utilities.callables import parameter_schema
+    from prefect.utilities.schema_tools.validation import validate
+
+    from flows.cohort import cohort
+
+    schema = parameter_schema(cohort).model_dump_for_openapi()
+    assert (validate({"study": study}, schema) == []) is is_taken
+
+
+def test_the_page_of_a_run_is_kept_without_the_password_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.study_run import page_of_run
+
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", "6d8fe732-b64f-4a5e-8e86-7e24fa667b9e")
+    with temporary_settings({PREFECT_API_URL: f"http://doe:{SECRET}@host:4200/api"}):
+        assert page_of_run() == "http://***@host:4200/runs/flow-run/6d8fe732-b64f-4a5e-8e86-7e24fa667b9e"

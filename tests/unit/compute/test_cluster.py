@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,8 +120,9 @@ def test_a_machine_whose_workers_die_again_and_again_ends_the_run(tmp_path: Path
     def kill_children() -> None:
         while not stop.wait(0.1):
             for child in psutil.Process().children(recursive=True):
-                if "spawn_main" in " ".join(child.cmdline()):
-                    child.kill()
+                with suppress(psutil.Error):
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        child.kill()
 
     killer = threading.Thread(target=kill_children)
     chosen = profile(tmp_path, kind="local", workers=1, give_up_after="8 s")

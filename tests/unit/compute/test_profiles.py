@@ -13,7 +13,7 @@ from dlif_core.compute.address import AddressProfile
 from dlif_core.compute.kinds import KINDS
 from dlif_core.compute.local import LocalProfile
 from dlif_core.compute.profiles import chosen_cluster
-from dlif_core.compute.slurm import SlurmProfile
+from dlif_core.compute.slurm_profile import SlurmProfile
 from dlif_core.errors import ConfigurationError
 from dlif_core.study.config import load_study
 

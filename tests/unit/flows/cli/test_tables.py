@@ -37,6 +37,24 @@ def test_reasons_of_a_status() -> None:
     assert REASON in shown(status_table(status))
 
 
+def test_of_many_scans_those_with_nothing_to_say_are_counted() -> None:
+    names = [f"sub-{number:03}" for number in range(300)]
+    plan = Plan(
+        (
+            *(PlannedStep(Step(name, "maps", "patlak", name, None), State.CURRENT) for name in names[1:]),
+            PlannedStep(Step("sub-000", "maps", "patlak", "p", None), State.RUN, (REASON,)),
+        ),
+        dict.fromkeys(names),
+    )
+    states = [ScanState(name, ScanStatus.SUCCESS) for name in names[1:]]
+    status = StudyStatus((ScanState("sub-000", ScanStatus.FAILED, (REASON,)), *states))
+    for table in (plan_table(plan), status_table(status)):
+        assert REASON in shown(table)
+        assert "299 scans" in shown(table)
+        assert "sub-299" not in shown(table)
+    assert "sub-299" in shown(status_table(StudyStatus(status.scans[-200:])))
+
+
 def test_a_success_to_be_read_with_care_is_marked_and_says_why() -> None:
     fallback = CHECKS["first-input-function"].found("arterial was unavailable: no blood; population was used.")
     careful = ScanState("sub-01", ScanStatus.SUCCESS, findings=(fallback,))
