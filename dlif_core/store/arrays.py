@@ -216,8 +216,12 @@ def _read_back(array: zarr.Array[Any], regions: Iterable[Region], where: str) ->
         raise StoreError(f"a shard can't be read back: {error}", where=where, hint="Check the disk.") from error
 
 
-def require_written(uri: str) -> None:
+def require_written(uri: str) -> bool:
     """Count the shards of every array, which is cheap; Zarr reads one that isn't there as fill value.
+
+    Returns
+    -------
+    Whether every array notices by itself, when it is read, that its bytes have changed; earlier ones don't.
 
     Raises
     ------
@@ -225,13 +229,10 @@ def require_written(uri: str) -> None:
         If a shard is missing.
     """
     files = open_folder(uri).files("")
-    for name, array in _arrays(uri):
+    arrays = list(_arrays(uri))
+    for name, array in arrays:
         _require_written(array, name, files, f"{uri}/{name}")
-
-
-def has_checksums(uri: str) -> bool:
-    """Whether every array notices by itself, when it is read, that its bytes have changed; earlier ones don't."""
-    return all(any(isinstance(codec, Crc32cCodec) for codec in array.compressors) for _, array in _arrays(uri))
+    return all(any(isinstance(codec, Crc32cCodec) for codec in array.compressors) for _, array in arrays)
 
 
 def unreadable_part(uri: str) -> str:
