@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dlif_core.doctor.probe import Diagnosis, Surroundings, doubtful, faulty, sound
-from dlif_core.store.folder import Folder, LocalFolder, open_folder
+from dlif_core.store.folder import Folder, LocalFolder
+from dlif_core.store.folders import open_folder
 
 #: A run of a study needs at least this much [bytes].
 _SPACE = 2 * 10**9

@@ -23,7 +23,8 @@ from zarr.storage import FsspecStore, LocalStore
 from dlif_core.errors import StoreError
 from dlif_core.storage import OPTIONS, async_s3
 from dlif_core.store.chunking import Region, blocks, is_aligned
-from dlif_core.store.folder import LocalFolder, open_folder
+from dlif_core.store.folder import LocalFolder
+from dlif_core.store.folders import open_folder
 from dlif_core.store.layout import PACK_FILE
 from dlif_core.store.pack import Content, PackStore, unpacked
 

@@ -19,9 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fsspec.implementations.local import LocalFileSystem
-
-from dlif_core.storage import AnswerLostError, file_system, is_s3
+from dlif_core.storage import AnswerLostError
 from dlif_core.store.layout import MARKER_FILE
 
 #: Age from which a file's times tell it from any later one, whatever their resolution [ns].
@@ -270,18 +268,6 @@ class LocalFolder(Folder):
         """Rename a complete product into place; it is there at once."""
         self.move(staged, key)
         _fsync(Path(self._at(key)).parent)
-
-
-def open_folder(uri: str) -> Folder:
-    """The folder that a local path or an fsspec URL names; it need not exist yet."""
-    fs, path = file_system(uri)
-    if isinstance(fs, LocalFileSystem):
-        return LocalFolder(fs, path)
-    if is_s3(uri):
-        from dlif_core.store.object_folder import ObjectFolder
-
-        return ObjectFolder(fs, path)
-    return Folder(fs, path)
 
 
 def file_digest(fs: Any, path: str) -> str:

@@ -17,7 +17,8 @@ from dlif_core.errors import (
     StoreError,
 )
 from dlif_core.finite import to_json
-from dlif_core.store.folder import Folder, open_folder
+from dlif_core.store.folder import Folder
+from dlif_core.store.folders import open_folder
 from dlif_core.store.index import Brief, read_briefs
 from dlif_core.store.layout import (
     FORMAT,

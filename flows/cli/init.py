@@ -20,7 +20,7 @@ def init(
     """Write a study file to start from, with every setting explained."""
     from dlif_core.errors import ConfigurationError
     from dlif_core.storage import is_url, joined
-    from dlif_core.store.folder import open_folder
+    from dlif_core.store.folders import open_folder
     from dlif_core.study.template import study_template
 
     folder, _, name = joined("", study).rpartition("/")

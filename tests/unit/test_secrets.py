@@ -10,7 +10,7 @@ import pytest
 
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.masking import holds_credentials, mask_logs, masked
-from dlif_core.store.folder import open_folder
+from dlif_core.store.folders import open_folder
 from dlif_core.study.config import load_study
 from tests.unit.study.test_config import study_file
 
