@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from scans import peak_memory, print_load
@@ -29,6 +30,7 @@ from dlif_core.compute.cluster import open_client
 from dlif_core.phantom import write_cohort
 from dlif_core.store import open_store
 from dlif_core.study.config import StudyConfig, load_study
+from dlif_core.study.job import Job, Outcome
 from dlif_core.study.plan import make_plan, open_study_store
 from dlif_core.study.running import cohort_jobs, run_in_order, run_step, scan_jobs
 from dlif_core.study.step import Step
@@ -41,7 +43,7 @@ kinetics:
   - {model: patlak, t_star: 20}
   - {model: 2tcm-irreversible, maps: false}
 """
-PROCESSES = 2
+PROCESSES, THREADS = 2, 16
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,12 @@ def write_study(folder: Path, count: int) -> Path:
     write_cohort(data, 1, voxel_size=3.0)
     shutil.rmtree(data / "derivatives")
     (template,) = data.glob("sub-*")
-    for number in range(1, count):
+    names = [f"sub-x{number:05}" for number in range(1, count)]
+    with open(data / "participants.tsv", "r+") as table:
+        row = table.read().splitlines()[-1]
+        table.writelines(f"{row.replace(template.name, name)}\n" for name in names)
+    for name in names:
         for file in template.rglob("*.*"):
-            name = f"sub-x{number:05}"
             link = data / name / "pet" / file.name.replace(template.name, name)
             link.parent.mkdir(parents=True, exist_ok=True)
             os.link(file, link)
@@ -117,13 +122,22 @@ def measure_steps(study: Path, count: int) -> None:
     with open_client("local", PROCESSES) as client, client.get_executor(pure=False) as executor:
         run = partial(run_step, executor=executor)
         list(run_in_order(jobs[:7], run))  # workers import
-        for what, some in (("steps", jobs[7:]), ("cohort", cohort_jobs(config, plan))):
-            wall, cpu = time.perf_counter(), time.process_time()
-            assert all(outcome.status == "success" for outcome in run_in_order(some, run))
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            print(Cost(wall, cpu, peak_memory() / 1e6).line(what, len(some)))
+        measure("steps", jobs[7:], run)
+        measure("cohort", cohort_jobs(config, plan), run)
     files = [path for room in ("scans", "reports") for path in Path(config.output, room).rglob("*") if path.is_file()]
     print(f"{len(files) / count:.1f} files a scan")
+
+
+def measure(what: str, jobs: Sequence[Job], run: Callable[[Job], Outcome]) -> None:
+    """Run the steps of several scans at once, as a flow does, and print the cost."""
+    scans = [list(steps) for _, steps in groupby(jobs, key=lambda job: job.step.scan)]
+    wall, cpu = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = pool.map(lambda steps: list(run_in_order(steps, run)), scans)
+        outcomes = [outcome for steps in found for outcome in steps]
+    assert all(outcome.status == "success" for outcome in outcomes), outcomes
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(Cost(wall, cpu, peak_memory() / 1e6).line(what, len(jobs)), flush=True)
 
 
 def run(verb: str, study: Path) -> Cost:
