@@ -5,13 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from dlif_core.compute.interrupts import shielded
 from dlif_core.compute.kind import ALLOWED_DEATHS, Bytes, Demand, Profile, Started
 from dlif_core.compute.pool import WORKER_ENVIRONMENT
+from dlif_core.errors import ClusterError
+
+if TYPE_CHECKING:
+    import distributed
+
+#: How often the workers are started if that fails.
+_TRIES = 3
 
 
 class LocalProfile(Profile):
@@ -52,22 +59,12 @@ class LocalKind:
     def open(self, profile: LocalProfile) -> Iterator[Started]:
         """Start the workers; only who holds the keys of this run, which are never written, reaches them."""
         import dask
-        import distributed
 
         settings = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()}
         settings["distributed.scheduler.allowed-failures"] = ALLOWED_DEATHS
         with dask.config.set(settings):
             with shielded():
-                cluster = distributed.LocalCluster(
-                    n_workers=profile.count(),
-                    threads_per_worker=1,
-                    memory_limit=profile.worker_memory(),
-                    protocol="tls://",
-                    security=distributed.Security.temporary(),
-                    dashboard_address="127.0.0.1:0",
-                    # A step that fails is recorded with its reason and has its traceback in the Prefect UI.
-                    silence_logs=logging.CRITICAL,
-                )
+                cluster = _started(profile)
 
             def keep(_demand: Demand) -> str:
                 cluster.scale(profile.count())
@@ -75,6 +72,32 @@ class LocalKind:
 
             with cluster:
                 yield Started(cluster, offers=frozenset(), keep=keep)
+
+
+def _started(profile: LocalProfile) -> distributed.LocalCluster:
+    """A cluster of Dask; it is started again if a worker is killed meanwhile, which Dask takes for the end."""
+    import distributed
+
+    fault: RuntimeError | None = None
+    for _ in range(_TRIES):
+        try:
+            return distributed.LocalCluster(
+                n_workers=profile.count(),
+                threads_per_worker=1,
+                memory_limit=profile.worker_memory(),
+                protocol="tls://",
+                security=distributed.Security.temporary(),
+                dashboard_address="127.0.0.1:0",
+                # A step that fails is recorded with its reason and has its traceback in the Prefect UI.
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            fault = error
+    raise ClusterError(
+        f"its workers do not start: {fault}",
+        where="local cluster",
+        hint="Look at the memory of this machine, or ask for fewer workers.",
+    ) from fault
 
 
 LOCAL = LocalKind()

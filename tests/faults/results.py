@@ -56,7 +56,7 @@ class Result:
     @property
     def is_good(self) -> bool:
         """Whether the fault did no harm."""
-        return self.identical and not self.lost and self.ended
+        return self.identical and not self.lost and self.ended and not self.note
 
 
 def machine() -> str:
@@ -90,18 +90,20 @@ def table(results: Iterable[Result]) -> str:
     """The table, one row for each fault."""
     found = list(results)
     lines = [
-        "| fault | the run | times | products identical | lost | hanging | longest, limit [s] |",
-        "|---|---|---|---|---|---|---|",
+        "| fault | the run | times | did so | products identical | lost | hanging | longest, limit [s] |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, fault in FAULTS.items():
         mine = [one for one in found if one.fault == name]
         after = "goes on" if fault.survives else "ends, is started again"
         if not mine:
-            lines.append(f"| {fault.title} | {after} | 0 | | | | {fault.limit:.0f} |")
+            lines.append(f"| {fault.title} | {after} | 0 | | | | | {fault.limit:.0f} |")
             continue
+        as_told = sum(not one.note for one in mine)
         same, lost = sum(one.identical for one in mine), sum(one.lost for one in mine)
         hanging, longest = sum(not one.ended for one in mine), max(one.seconds for one in mine)
         time = f"{longest:.0f}, {fault.limit:.0f}"
-        lines.append(f"| {fault.title} | {after} | {len(mine)} | {same} | {lost} | {hanging} | {time} |")
+        counts = " | ".join(map(str, (len(mine), as_told, same, lost, hanging)))
+        lines.append(f"| {fault.title} | {after} | {counts} | {time} |")
     places = "; ".join(dict.fromkeys(one.machine for one in found))
     return "\n".join([*lines, "", f"Found on: {places or 'not run yet'}."])

@@ -67,7 +67,7 @@ def contents(study: Path) -> dict[str, str]:
     return {name: marker.content for name, marker in store_of(study).products().items()}
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 400.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it took too long"
