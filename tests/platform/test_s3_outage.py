@@ -11,7 +11,7 @@ import pytest
 from dlif_core.errors import StoreError
 from dlif_core.store import open_store
 from tests.platform.s3 import S3Server
-from tests.platform.s3_study import contents, dlif, upload, write_study
+from tests.platform.s3_study import dlif, require_same, upload, write_study
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_a_run_waits_for_a_storage_that_comes_back(s3_server: S3Server, study: s
     assert "The storage answers again" in told
     assert "Traceback" not in told
     assert dlif("run", tmp_path / "study.yaml", "--shard", "1/1", home=tmp_path).returncode == 0
-    assert contents(output) == contents(str(tmp_path / "results"))
+    require_same(output, str(tmp_path / "results"))
 
 
 def test_a_run_ends_when_the_storage_stays_away(s3_server: S3Server, study: str, tmp_path: Path) -> None:
