@@ -12,18 +12,15 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from prefect.client.orchestration import get_client
 
 from dlif_core.phantom import write_cohort
 from dlif_core.study.config import load_study
-from flows.alarms import register_alarms
 from flows.serial import run_shard
 from tests.platform.postgres import Postgres
 from tests.platform.slurm import Slurm
@@ -36,6 +33,14 @@ POOLS = Path(__file__).parents[2] / "deployments" / "work-pools"
 BLOCK = """
 from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block
 Block(name="team", url={!r}, json_data={{"state": "notified", "message": "{{{{body}}}}"}}).save("team")
+"""
+#: Registers the alarm of runs that lost their process with a shorter patience than `dlif deploy prefect` has.
+SILENCE = """
+from datetime import timedelta
+from prefect.client.orchestration import get_client
+from flows.alarms import register_alarms
+with get_client(sync_client=True) as client:
+    list(register_alarms(client, "", "", silence=timedelta(seconds=45)))
 """
 SECRET = "not-to-be-told"
 
@@ -232,15 +237,13 @@ def test_the_server_takes_the_templates_of_work_pools(sqlite_server: PrefectServ
 
 
 def test_a_run_whose_machine_is_gone_becomes_crashed(
-    sqlite_server: PrefectServer, tmp_path: Path, three_scans: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_server: PrefectServer, tmp_path: Path, three_scans: Path
 ) -> None:
     """Nobody is left who could tell, and no other run follows: the server misses the signs of life."""
     server = sqlite_server
     study = write_study(tmp_path, "gone", three_scans, "sub-m01", "sub-m02")
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    with get_client(sync_client=True) as client:
-        list(register_alarms(client, "", "", silence=timedelta(seconds=45)))
+    alarm = [sys.executable, "-c", SILENCE]
+    subprocess.run(alarm, env=os.environ | server.environment, check=True, capture_output=True)
     command = [sys.executable, "-m", "flows.cli", "run", str(study), "--workers", "1"]
     environment = server.environment | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
     with running(command, tmp_path / "run.log", environment) as process:
@@ -262,7 +265,7 @@ def test_a_run_is_a_slurm_job(sqlite_server: PrefectServer, slurm: Slurm, tmp_pa
     said = dlif(server, "deploy", "prefect", str(study), "--pool", "slurm")
     assert "prefect worker start --pool dlif-slurm --type process" in said
     before = set(slurm.jobs())
-    start(server, "job", *chosen({"directives": "--cpus-per-task=1", "python": sys.executable}))
+    start(server, "job", *chosen({"directives": "--cpus-per-task=1 --mem=3000", "python": sys.executable}))
     with worker(server, "dlif-slurm"):
         [run] = server.wait_for(lambda: [one for one in runs_of(server, "job") if one["end_time"]], "the run")
     assert run["state_name"] == "Completed", run["state"]
