@@ -16,6 +16,7 @@ import distributed
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.context import TagsContext
 from prefect.futures import PrefectFuture
 from prefect.futures import wait as wait_for
 from prefect.runtime import flow_run
@@ -110,7 +111,7 @@ def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[J
 
 
 def _tag_run(config: StudyConfig) -> None:
-    """Tag the run with dlif, for alarms, and with the study. Tags of tasks would cost Prefect two calls for each."""
+    """Tag the run with dlif, unless it was from the start, and with the study."""
     with get_client(sync_client=True) as client:
         client.update_flow_run(UUID(flow_run.id), tags={*flow_run.tags, "dlif", f"study:{slugify(config.name)}"})
 
@@ -150,11 +151,12 @@ def run_batch(works: Iterable[ScanWork], in_flight: int) -> None:
     """Run a task for each scan, so many at a time."""
     free = threading.Semaphore(in_flight)
     futures: list[PrefectFuture[Any]] = []
-    for work in works:
-        free.acquire()
-        future = scan_task.submit(work)
-        future.add_done_callback(lambda _: free.release())
-        futures.append(future)
+    with TagsContext(current_tags=set()):  # tags of a task cost two calls of the server
+        for work in works:
+            free.acquire()
+            future = scan_task.submit(work)
+            future.add_done_callback(lambda _: free.release())
+            futures.append(future)
     wait_for(futures)
 
 

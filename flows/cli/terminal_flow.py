@@ -29,6 +29,8 @@ def run_cohort(study: str, cluster: str, workers: int | None) -> None:
     """Run the cohort flow; parameters as those of `flows.cohort.cohort`."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    from prefect import tags
+
     from flows.cohort import cohort
 
     for handler in logging.getLogger().handlers:
@@ -36,7 +38,8 @@ def run_cohort(study: str, cluster: str, workers: int | None) -> None:
     _start_server()
     for number in (signal.SIGINT, signal.SIGTERM):  # a batch system sends the second
         signal.signal(number, _interrupt)
-    state = cohort(joined("", study), cluster=cluster, workers=workers, return_state=True)
+    with tags("dlif"):  # from the very start, because signs of life carry the tags of then
+        state = cohort(joined("", study), cluster=cluster, workers=workers, return_state=True)
     fault = state.result(raise_on_failure=False)
     if isinstance(fault, BaseException):
         raise fault
