@@ -76,4 +76,3 @@ def test_a_run_ends_when_the_storage_stays_away(s3_server: S3Server, study: str,
     assert process.returncode == 4, told
     assert "no storage answers" in told
     assert "Traceback" not in told
-    assert dlif("run", study, home=tmp_path).returncode == 0

@@ -6,7 +6,6 @@ from dlif_core.errors import StoreError
 from dlif_core.store import Fingerprint, Marker, Store, create_store
 from tests.contract.products import NEW, OLD, SOURCE, curve, files, publish_curve
 from tests.contract.test_store_commit import *  # noqa: F403  the same tests, on S3
-from tests.contract.test_store_layout import *  # noqa: F403
 
 
 @pytest.fixture
