@@ -90,7 +90,7 @@ def shape_of_cluster(cluster: str) -> TaskShape:
     return TaskShape(
         tasks=jobs.jobs,
         cpus=jobs.cores,
-        memory=f"{jobs.memory // 1_000_000}M",
+        memory=f"{int(jobs.memory) // 1_000_000}M",
         time=str(max(1, round(jobs.walltime / 60))),
         partition=jobs.partition,
         account=jobs.account,

@@ -48,9 +48,16 @@ class WaitingS3(s3fs.S3FileSystem):  # type: ignore[misc]  # s3fs has no types
     """s3fs whose requests wait for a silent server, see `dlif_core.storage.waiting`."""
 
     #: A slow storage may take its time for an answer [s].
-    read_timeout = 60
+    read_timeout = 30
 
     _s3: Any
+
+    async def _isfile(self, path: str) -> bool:
+        """Whether a file is there; unlike with fsspec, a storage that can't be asked is a fault."""
+        try:
+            return bool((await self._info(path))["type"] == "file")
+        except FileNotFoundError:
+            return False
 
     def connect(self) -> None:
         """Open the connection, unless it is open."""

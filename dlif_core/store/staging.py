@@ -63,7 +63,8 @@ class Staging:
         self._began = time.time()
         self._has_group = False
         self._pack: Content = {}
-        folder.write(self._area.owner, Owner.current().to_json())
+        self._owner = Owner.current().to_json()
+        folder.write(self._area.owner, self._owner)
 
     def __enter__(self) -> Self:
         """Write in a block: where it ends by an exception, the staging area is free for the next try at once."""
@@ -231,7 +232,8 @@ class Staging:
         Raises
         ------
         StoreError
-            If a shard was not written or can't be read back; the old product stays.
+            If a shard was not written or can't be read back, or another process, on whatever machine, has begun to
+            write the product meanwhile; the old product stays.
         """
         require_status(status, reason, where=self.name)
         self._seal(fingerprint, read_back)
@@ -250,9 +252,19 @@ class Staging:
             findings=tuple(findings),
         )
         self._draft.flush(self._area.product)
+        self._require_own()
         self._draft.write(f"{self._area.product}/{MARKER_FILE}", marker.to_json())
         self._send() if self._draft is not self._folder else _put_in_place(self._folder, self._area)
         return marker
+
+    def _require_own(self) -> None:
+        """Refuse to publish from an area that another process has taken over, because it took this one for dead."""
+        if self._folder.read_all([self._area.owner]).get(self._area.owner) != self._owner:
+            raise StoreError(
+                "another process has begun to write this product.",
+                where=self._folder.uri(self.name),
+                hint="Let one run at a time work on a study; run it again to see how it stands.",
+            )
 
     def _send(self) -> None:
         """Send a draft to its place at once where that is free, so that nothing can be lost; else to staging."""

@@ -85,7 +85,7 @@ def claimed_part(plan: Plan, store: Store, tell: Tell) -> Iterator[OwnPart]:
     StoreBusyError
         If other runs work on all of them.
     """
-    wanted = tuple(dict.fromkeys(step.scan for step in plan.to_run if step.scan)) or ("",)
+    wanted = _wanted(plan)
     with Claims(store.folder) as claims:
         others = _claim_all(claims, wanted, tell) if plan.to_run else {}
         if others and len(others) == len(wanted):
@@ -95,6 +95,30 @@ def claimed_part(plan: Plan, store: Store, tell: Tell) -> Iterator[OwnPart]:
             tell(f"{', '.join(scans)}: left to {owner}.")
         steps = tuple(one for one in plan.steps if one.state is not State.RUN or one.step.scan not in others)
         yield OwnPart(claims, replace(plan, steps=steps), tell)
+
+
+def require_work(plan: Plan, store: Store) -> None:
+    """Refuse a run that would find nothing to do, before anything is started for it: no more than a quick look.
+
+    Raises
+    ------
+    StoreBusyError
+        If living processes of this machine work on all scans of which the plan has steps to run.
+    """
+    claims = Claims(store.folder)
+    taken = claims.taken()
+    others: dict[str, Owner] = {}
+    for scan in _wanted(plan):
+        owner = claims.owner(claim_name(scan)) if claim_name(scan) in taken else None
+        if owner is None or not owner.is_here:
+            return
+        others[scan] = owner
+    raise _busy(store, others)
+
+
+def _wanted(plan: Plan) -> tuple[str, ...]:
+    """Scans of which a plan has steps to run; where there are none, the cohort, which has no name."""
+    return tuple(dict.fromkeys(step.scan for step in plan.to_run if step.scan)) or ("",)
 
 
 @contextmanager

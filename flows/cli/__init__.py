@@ -32,7 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 success · 1 unexpected fault · 2 configuration or usage · 3 input data · 4 store · "
-    "5 some scans did not succeed · 6 no scan succeeded · 130 interrupted. For research use only.",
+    "5 some scans did not succeed · 6 no scan succeeded · 7 the cluster was lost · 130 interrupted. "
+    "For research use only.",
 )
 
 

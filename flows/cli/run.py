@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -71,19 +71,30 @@ def run(
 
     alone = _run_alone(shard, draw, cohort_only, cluster)
     config = load_study(study)
+    if draw:
+        _draw(config, workers or 1)
     store = open_study_store(config)
     planned = make_plan(config, store)
     if not planned.to_run:
         typer.echo("Everything is up to date.")
     else:
         if alone is None:
+            from dlif_core.study.sharing import require_work
             from flows.cli.terminal_flow import run_cohort
 
+            require_work(planned, store)
             run_cohort(study, cluster, workers)
         else:
             alone(config, workers or 1)
         planned = make_plan(config, store)
     _print_results(config, planned, store)
+
+
+def _draw(config: StudyConfig, workers: int) -> NoReturn:
+    """Draw scans; only these count for what is printed and for the exit code."""
+    from flows.cli.serial_run import draw
+
+    draw(config, workers)
 
 
 def _run_alone(shard: str, draw: bool, cohort_only: bool, cluster: str) -> Callable[[StudyConfig, int], None] | None:
@@ -100,8 +111,6 @@ def _run_alone(shard: str, draw: bool, cohort_only: bool, cluster: str) -> Calla
         raise ConfigurationError(
             f"{' and '.join(given)} exclude each other.", where=given[0], hint=f"Leave out {given[-1]}."
         )
-    if draw:
-        return serial_run.draw
     if cohort_only:
         return serial_run.cohort
     return partial(serial_run.shard, parse_shard(shard)) if shard else None

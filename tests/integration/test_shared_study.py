@@ -124,6 +124,7 @@ def test_the_exit_code_is_that_of_the_scans_that_were_drawn(folder: Path, tmp_pa
     assert start(bad, "--draw").wait(300) == ExitCode.NOTHING_SUCCEEDED
     assert start(both, "--draw").wait(300) == ExitCode.SUCCESS, "nothing was left to draw"
     assert start(both, "--cohort-only").wait(300) == ExitCode.PARTIAL
+    assert start(both, "--draw").wait(300) == ExitCode.SUCCESS, "the study is up to date"
 
 
 BY_SCAN = {"bad": "sub-m01", "good": "sub-m02"}

@@ -8,7 +8,7 @@ import pytest
 from dlif_core.networks.bundle.folder import SHIPPED
 from dlif_core.store import open_store
 from tests.platform.s3 import S3Server
-from tests.platform.s3_study import contents, dlif, upload, write_study
+from tests.platform.s3_study import dlif, require_same, upload, write_study
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def test_a_study_in_a_bucket_gives_the_products_of_a_local_one(
     assert done.returncode == 0, done.stderr
     assert done.stderr == "" or "Unclosed" not in done.stderr
     assert "Ki against the simulated truth" in done.stdout
-    assert contents(f"{place}/results") == contents(str(local / "results"))
+    require_same(f"{place}/results", str(local / "results"))
     again = dlif("run", study, home=tmp_path)
     assert "Everything is up to date." in again.stdout
     assert f"{place}/results/cohort/report.html" in dlif("report", study, home=tmp_path).stdout

@@ -10,7 +10,7 @@ from dlif_core.phantom import write_cohort
 from dlif_core.store import Claims, Store
 from dlif_core.study.config import load_study
 from dlif_core.study.plan import make_plan, open_study_store
-from dlif_core.study.sharing import claim_name, claimed_cohort, claimed_part, drawn
+from dlif_core.study.sharing import claim_name, claimed_cohort, claimed_part, drawn, require_work
 from dlif_core.study.step import Plan
 
 SCANS = ["sub-m01", "sub-m02", "sub-m03"]
@@ -71,7 +71,10 @@ def test_the_run_that_ends_last_makes_the_cohort(study: tuple[Plan, Store], othe
 
 def test_a_study_that_another_run_has_is_refused(study: tuple[Plan, Store], other: Claims, told: list[str]) -> None:
     for scan in SCANS:
+        require_work(*study)
         other.take(claim_name(scan))
+    with pytest.raises(StoreBusyError):
+        require_work(*study)
     words = r"all scans that are left to do \(3\): .* on .* \(process"
     with pytest.raises(StoreBusyError, match=words) as caught, claimed_part(*study, told.append):
         pass
