@@ -95,7 +95,7 @@ def table(results: Iterable[Result]) -> str:
     ]
     for name, fault in FAULTS.items():
         mine = [one for one in found if one.fault == name]
-        after = "goes on" if fault.survives else "ends, is started again"
+        after = "goes on" if fault.survives else "may end, is started again"
         if not mine:
             lines.append(f"| {fault.title} | {after} | 0 | | | | | {fault.limit:.0f} |")
             continue
