@@ -46,9 +46,13 @@ def run_cohort(study: str, cluster: str, workers: int | None) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a log record tells more than the lines above the progress bars and than an error of dlif, shown once."""
+    """Whether a log record tells more than the lines above the progress bars and than an error of dlif, shown once.
+
+    That a worker needed to be killed at the end, as Dask's nanny warns on a busy machine, is no news either.
+    """
     told = record.exc_info and isinstance(record.exc_info[1], DlifError)
-    return not (told or record.name.startswith("dlif_core.study"))
+    at_the_end = record.name == "distributed.nanny" and record.levelno <= logging.WARNING
+    return not (told or at_the_end or record.name.startswith("dlif_core.study"))
 
 
 def _start_server() -> None:
