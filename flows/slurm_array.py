@@ -127,6 +127,7 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
     import jinja2
 
     _require_lines(shape)
+    _require_printable(study, folder or "")
     config = load_study(study)
     plan = make_plan(config, open_study_store(config))
     scans = len({step.scan for step in plan.to_run if step.scan})
@@ -201,6 +202,15 @@ def _environment() -> Iterator[str]:
 def _command() -> str:
     """How this installation's ``dlif`` is called on a node."""
     return f"{shlex.quote(sys.executable)} -m flows.cli"
+
+
+def _require_printable(*paths: str | Path) -> None:
+    """Refuse a path that would be more than one line of a script."""
+    for path in (joined("", str(one)) for one in paths):
+        if not path.isprintable():
+            raise ConfigurationError(
+                f"{path!r} can't stand in a script.", where="dlif deploy slurm", hint="Rename the folder or the file."
+            )
 
 
 def _require_lines(shape: TaskShape) -> None:

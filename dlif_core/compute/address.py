@@ -118,12 +118,12 @@ def _doubt(address: str) -> None:
         found = set()  # the connection will tell
     if any(each.is_global for each in found):
         raise ConfigurationError(
-            "this scheduler is in the open internet and asks for no credentials: anyone can run code on its workers.",
+            "this scheduler is in the open internet without credentials, so anyone can run code on its workers.",
             where=address,
             hint="Start it with TLS and use tls://, or reach it through a tunnel.",
         )
     _LOG.warning(
-        "%s asks for no credentials: who reaches it can run code as the owner of its workers. Use tls:// "
+        "%s asks for no credentials; who reaches it can run code as the owner of its workers. Use tls:// "
         "unless the network is yours alone.",
         address,
     )

@@ -203,7 +203,7 @@ class Claims:
         try:
             found = json.loads(self._folder.read(f"{_RUNS}/{run}"))
             return Owner(**found["owner"]), int(found["beat"])
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+        except (FileNotFoundError, ValueError, TypeError, KeyError, OverflowError):
             return None, 0
 
     def _sign_in(self) -> None:

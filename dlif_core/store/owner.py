@@ -49,6 +49,11 @@ class Owner:
     job: str = ""
     restarts: int = 0
 
+    def __post_init__(self) -> None:
+        times = [value for value in (self.started, self.since) if isinstance(value, (int, float)) and 0 <= value < 1e11]
+        if not isinstance(self.pid, int) or self.pid <= 0 or len(times) != 2:
+            raise ValueError("this is no process")
+
     @classmethod
     def current(cls) -> Owner:
         """The present process."""

@@ -22,7 +22,7 @@ from pydantic import (
 
 from dlif_core.checks import require_doubts
 from dlif_core.credentials import require_no_credentials
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import ConfigurationError, DlifError
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
 from dlif_core.input_function.learned import LearnedOptions, trusted_model
@@ -326,12 +326,25 @@ def load_study(path: str | Path) -> StudyConfig:
         an unknown key with the nearest valid one.
     """
     require_no_credentials(str(path))
-    if not is_file(path):
+    if not _is_there(path):
         raise ConfigurationError("there is no such study file.", where=path, hint="`dlif init` writes one.")
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigurationError("a study file holds keys and values.", where=path, hint="`dlif init` writes one.")
     return parse_study(content, where=path)
+
+
+def _is_there(path: str | Path) -> bool:
+    try:
+        return is_file(path)
+    except DlifError:
+        raise
+    except Exception as fault:  # each kind of filesystem has errors of its own
+        raise ConfigurationError(
+            f"it can't be opened: {fault or type(fault).__name__}.",
+            where=path,
+            hint="Correct the address of the study file, or install and set up what gives access to it.",
+        ) from fault
 
 
 def parse_study(content: Mapping[str, Any], *, where: str | Path) -> StudyConfig:

@@ -128,6 +128,6 @@ def _print_results(config: StudyConfig, planned: Plan, store: Store) -> None:
     truth = compare_with_truth(config, store, planned.files, results(planned))
     if truth is not None:
         print_rich(truth_table(truth))
-    if store.marker(COHORT) is not None:
+    if COHORT in planned.current:
         typer.echo(f"Report: {store.uri_of(COHORT)}/report.html")
     raise typer.Exit(result.exit_code)

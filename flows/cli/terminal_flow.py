@@ -32,13 +32,15 @@ def run_cohort(study: str, cluster: str, workers: int | None) -> None:
     from prefect import tags
 
     from flows.cohort import cohort
+    from flows.server import server_is_needed
 
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
     _start_server()
     for number in (signal.SIGINT, signal.SIGTERM):  # a batch system sends the second
         signal.signal(number, _interrupt)
-    with tags("dlif"):  # from the very start, because signs of life carry the tags of then
+    # tagged from the very start, because signs of life carry the tags of then
+    with tags("dlif"), server_is_needed():
         state = cohort(joined("", study), cluster=cluster, workers=workers, return_state=True)
     fault = state.result(raise_on_failure=False)
     if isinstance(fault, BaseException):

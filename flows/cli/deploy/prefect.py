@@ -65,7 +65,10 @@ def deploy_prefect(
     from dlif_core.storage import joined
     from dlif_core.study.config import load_study
     from flows.deployment import Target, deploy_study
+    from flows.server import server_is_needed
 
     target = Target(pool.value, cluster, cron, timezone, gpus, webhook, notify)
-    for line in deploy_study(joined("", study), load_study(study).name, target):
-        typer.echo(line)
+    name = load_study(study).name
+    with server_is_needed():
+        for line in deploy_study(joined("", study), name, target):
+            typer.echo(line)

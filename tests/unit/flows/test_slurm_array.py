@@ -72,6 +72,12 @@ def test_what_is_no_option_is_refused(study: Path, shape: TaskShape, where: str)
     assert caught.value.where == where
 
 
+def test_a_path_of_several_lines_is_refused(study: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="can't stand in a script"):
+        write_array(study, TaskShape(), tmp_path / "x\ntouch harm\n")
+    assert not list(tmp_path.glob("x*"))
+
+
 def test_without_slurm_nothing_is_submitted(study: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = write_array(study, TaskShape()).folder
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import subprocess
 import sys
 import time
@@ -38,3 +39,9 @@ def test_a_process_elsewhere_is_given_a_day(hours: float, alive: bool) -> None:
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"host": "a"}'])
 def test_a_cut_off_owner_is_nobody(data: bytes) -> None:
     assert Owner.from_json(data) is None
+
+
+@pytest.mark.parametrize("change", [{"pid": -5}, {"pid": "x"}, {"since": 9e99}, {"started": float("nan")}])
+def test_a_record_that_is_no_process_is_none(change: dict[str, object]) -> None:
+    record = dataclasses.asdict(Owner.current()) | change
+    assert Owner.from_json(json.dumps(record).encode()) is None

@@ -62,3 +62,9 @@ def test_faults_are_named(tmp_path: Path, data: object, expected: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_study(study_file(tmp_path, data=data))
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["foo://x/study.yaml", "ftp://nohost.invalid/study.yaml"])
+def test_a_study_file_at_an_address_that_leads_nowhere_is_told_in_a_line(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="can't be opened"):
+        load_study(address)
