@@ -73,7 +73,7 @@ def shown(value: object, words: Collection[str] = ()) -> str:
     """
     if isinstance(value, str):
         return shortened(value) if _is_technical(value, words) else f"text of {len(value)} characters"
-    if value and isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         return "an object"
     if isinstance(value, list | tuple) and not all(_is_plain(entry) for entry in value):
         return f"a list of {len(value)} values"
