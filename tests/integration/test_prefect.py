@@ -19,7 +19,7 @@ from dlif_core.study.plan import open_study_store
 from dlif_core.study.runs import last_run
 from tests.prefect_server import PrefectServer, prefect_server, running
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")

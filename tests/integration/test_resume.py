@@ -15,7 +15,7 @@ import yaml
 from dlif_core.phantom import write_cohort
 from dlif_core.store import open_store
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 KILLS = 5
 RECORDED_TIMINGS = ("created", "seconds")

@@ -15,7 +15,7 @@ from dlif_core.errors import ExitCode
 from dlif_core.phantom import write_cohort
 from dlif_core.store import Store, open_store
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 STUDY = {
     "name": "shared",
