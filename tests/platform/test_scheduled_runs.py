@@ -187,7 +187,7 @@ def test_runs_that_are_late_or_killed_or_have_failures_are_told(
 ) -> None:
     server = sqlite_server
     study = write_study(tmp_path, "told", three_scans, "sub-m01", "sub-m02")
-    block = [sys.executable, "-c", BLOCK.format(receiver.url)]
+    block = [sys.executable, "-c", BLOCK.format(receiver.url.partition("?")[0])]
     subprocess.run(block, env=os.environ | server.environment, check=True, capture_output=True)
     alarms = ["--webhook", receiver.url, "--notify", "custom-webhook/team"]
     first = dlif(server, "deploy", "prefect", str(study), *alarms)
