@@ -18,7 +18,7 @@ from dlif_core.store import Claims, Store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import Job, Outcome
 from dlif_core.study.plan import assess, make_plan, open_study_store
-from dlif_core.study.running import cohort_jobs, run_in_order, run_step, scan_jobs
+from dlif_core.study.running import cohort_jobs, committed, run_in_order, run_step, scan_jobs
 from dlif_core.study.sharing import claim_name, claimed_cohort, claimed_part, drawn
 from dlif_core.study.status import StudyStatus, status_of
 from dlif_core.study.step import Plan, State
@@ -142,13 +142,7 @@ def _run_scan(jobs: Sequence[Job], executor: Executor, still_mine: StillMine = l
         If the storage fails for minutes: no scan is to blame, and the next would not succeed either.
     """
     run = partial(_run, executor=executor, still_mine=still_mine)
-    return list(run_in_order((job for job in jobs if not _is_done(job)), run, is_retried=is_transient))
-
-
-def _is_done(job: Job) -> bool:
-    """Whether another run has done the step; the cohort's tells how all scans stand, and is done again."""
-    marker = job.store.marker(job.step.product) if job.step.scan else None
-    return marker is not None and marker.fingerprint == job.step.fingerprint.digest
+    return list(run_in_order((job for job in jobs if committed(job) is None), run, is_retried=is_transient))
 
 
 def _run(job: Job, executor: Executor, still_mine: StillMine) -> Outcome:

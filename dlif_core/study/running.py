@@ -19,7 +19,7 @@ from dlif_core.checks import Finding
 from dlif_core.checks.metadata import findings_of
 from dlif_core.errors import ClusterError, InputError, StorageError
 from dlif_core.foreign_faults import clean, without_contents
-from dlif_core.store import Staging, open_store
+from dlif_core.store import Marker, Staging, open_store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import CohortJob, CohortScan, Job, Outcome, ScanJob, on_worker
 from dlif_core.study.plan import assess, blocked_by
@@ -191,17 +191,21 @@ def _located(note: str | Finding, job: Job) -> str | Finding:
 
 
 def _settled(job: Job) -> _Result | None:
-    """What has become of a step that needs no work any more: it is blocked, or another run has committed it.
-
-    A step of the cohort is never settled: its product says how the scans stand, which no fingerprint knows.
-    """
+    """What has become of a step that needs no work any more: it is blocked, or another run has committed it."""
     blockers = blocked_by(job.step, job.store.marker)
     if blockers:
         return "blocked", "; ".join(blockers)
+    marker = committed(job)
+    return (marker.status, marker.reason) if marker else None
+
+
+def committed(job: Job) -> Marker | None:
+    """Marker of the product that a step would make, if another run has committed it meanwhile.
+
+    That of the cohort is always made again: it says how all scans stand, which no fingerprint knows.
+    """
     marker = job.store.marker(job.step.product) if job.step.scan else None
-    if marker and marker.fingerprint == job.step.fingerprint.digest:
-        return marker.status, marker.reason
-    return None
+    return marker if marker and marker.fingerprint == job.step.fingerprint.digest else None
 
 
 @contextmanager
