@@ -14,6 +14,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dlif_core.credentials import require_no_credentials
+from dlif_core.errors import ConfigurationError
 
 _S3 = ("s3", "s3a")
 
@@ -43,6 +44,15 @@ def is_file(uri: str | os.PathLike[str]) -> bool:
     """Whether a file is there."""
     fs, path = file_system(os.fspath(uri))
     return bool(fs.isfile(path))
+
+
+def unreachable(uri: object, setting: str, fault: Exception) -> ConfigurationError:
+    """The error of a place that can't be opened, and the setting that names it."""
+    return ConfigurationError(
+        f"it can't be opened: {fault or type(fault).__name__}.",
+        where=uri,
+        hint=f"Correct {setting}, or install and set up what gives access to it.",
+    )
 
 
 def file_system(uri: str) -> tuple[Any, str]:

@@ -9,14 +9,13 @@ import pandas as pd
 import xarray as xr
 
 from dlif_core.checks import Finding
-from dlif_core.curve import InputFunction
 from dlif_core.report import Comparison
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.sessions import retest_reliability, session_ratio
 from dlif_core.statistics.tables import parameter_names
 from dlif_core.store import Staging
 from dlif_core.store.layout import part_for
-from dlif_core.study.cohort_parts import put_together
+from dlif_core.study.cohort_parts import Gathered, put_together
 from dlif_core.study.config import SessionComparison
 from dlif_core.study.job import CohortJob, CohortScan
 from dlif_core.study.products import report_name
@@ -41,9 +40,9 @@ class ComparedParameter:
     comparison: Comparison
 
 
-@dataclass(frozen=True)
-class Cohort:
-    """Everything that the cohort's product is made of.
+@dataclass(frozen=True, eq=False)
+class Cohort(Gathered):
+    """Everything that the cohort's product is made of: what was read of the scans, and what follows from it.
 
     Attributes
     ----------
@@ -52,25 +51,13 @@ class Cohort:
         dose, weight.
     findings
         Scan → what checks found in its data and in its results.
-    acquisitions
-        Scan → metadata, of scans that are not excluded.
-    input_functions
-        Scan → method → curve.
-    fits
-        Name of the analysis → dataset with dims (scan, region).
     comparisons
         Comparisons of sessions, for every parameter of every analysis.
-    truth
-        Estimated and true values, from `compare_with_truth`.
     """
 
     index: pd.DataFrame
     findings: dict[str, tuple[Finding, ...]]
-    acquisitions: dict[str, Acquisition]
-    input_functions: dict[str, dict[str, InputFunction]]
-    fits: dict[str, xr.Dataset]
     comparisons: tuple[ComparedParameter, ...]
-    truth: pd.DataFrame | None
 
 
 def gather(job: CohortJob, staging: Staging) -> Cohort:
@@ -78,13 +65,10 @@ def gather(job: CohortJob, staging: Staging) -> Cohort:
     read = put_together(job.config, staging)
     index = pd.DataFrame([_index_row(scan, read.acquisitions.get(scan.state.scan)) for scan in job.scans])
     return Cohort(
+        **vars(read),
         index=index,
         findings={scan.state.scan: scan.state.findings for scan in job.scans},
-        acquisitions=read.acquisitions,
-        input_functions=read.input_functions,
-        fits=read.fits,
         comparisons=tuple(compared for one in job.config.compare for compared in _compare(one, read.fits)),
-        truth=read.truth,
     )
 
 

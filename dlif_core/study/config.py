@@ -29,7 +29,7 @@ from dlif_core.input_function.learned import LearnedOptions, trusted_model
 from dlif_core.kinetics import FitSettings, Model
 from dlif_core.kinetics.settings import RECORD_KEYS
 from dlif_core.registry import named
-from dlif_core.storage import is_file, joined
+from dlif_core.storage import is_file, joined, unreachable
 from dlif_core.store.layout import LETTERS, is_part
 from dlif_core.validation import Section, unknown_key, validated, validated_each
 from dlif_core.yaml_files import read_yaml
@@ -340,11 +340,7 @@ def _is_there(path: str | Path) -> bool:
     except DlifError:
         raise
     except Exception as fault:  # each kind of filesystem has errors of its own
-        raise ConfigurationError(
-            f"it can't be opened: {fault or type(fault).__name__}.",
-            where=path,
-            hint="Correct the address of the study file, or install and set up what gives access to it.",
-        ) from fault
+        raise unreachable(path, "the address of the study file", fault) from fault
 
 
 def parse_study(content: Mapping[str, Any], *, where: str | Path) -> StudyConfig:

@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import ConfigurationError, InputError, StoreError
+from dlif_core.storage import unreachable
 from dlif_core.store import Brief, Marker, Store, create_store
 from dlif_core.store.digests import InputDigests
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.products import stored_name
-from dlif_core.study.scans import included_scans, unreachable, with_unreadable
+from dlif_core.study.scans import included_scans, with_unreadable
 from dlif_core.study.stages import STAGES, CohortStage, ScanPlan, ScanStage
 from dlif_core.study.step import RESULT_OF, Markers, Plan, PlannedStep, State, Step
 
@@ -41,7 +42,7 @@ def open_study_store(config: StudyConfig) -> Store:
     except StoreError:
         raise
     except Exception as fault:  # each kind of filesystem has errors of its own
-        raise unreachable(config.output, "output", fault) from fault
+        raise unreachable(config.output, "`output` in the study file", fault) from fault
 
 
 def _require_outside(output: str, data: str) -> None:

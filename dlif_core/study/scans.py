@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlif_core.errors import ConfigurationError, DlifError, InputError, MissingInputError
+from dlif_core.storage import unreachable
 from dlif_core.study.config import StudyConfig
 
 if TYPE_CHECKING:
@@ -52,16 +53,7 @@ def _find(config: StudyConfig) -> list[ScanFiles]:
     except DlifError:
         raise
     except Exception as fault:  # each kind of filesystem has errors of its own
-        raise unreachable(data.uri, "data", fault) from fault
-
-
-def unreachable(uri: str, setting: str, fault: Exception) -> ConfigurationError:
-    """The error of a place that a study file names and that can't be opened."""
-    return ConfigurationError(
-        f"it can't be opened: {fault or type(fault).__name__}.",
-        where=uri,
-        hint=f"Correct `{setting}` in the study file, or install and set up what gives access to it.",
-    )
+        raise unreachable(data.uri, "`data` in the study file", fault) from fault
 
 
 def _by_name(scans: Iterable[ScanFiles]) -> dict[str, ScanFiles]:
