@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 from dask.system import CPU_COUNT
 
@@ -38,14 +39,27 @@ def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     before = dict(os.environ)
     os.environ |= {name: str(value) for name, value in WORKER_ENVIRONMENT.items()}
     try:
-        # An interrupt from the keyboard reaches the workers too: they end at once, without a traceback each.
-        quiet = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=quiet) as executor:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin) as executor:
             yield executor
     finally:
         for name in WORKER_ENVIRONMENT:
             os.environ.pop(name)
         os.environ |= {name: before[name] for name in WORKER_ENVIRONMENT if name in before}
+
+
+def _begin() -> None:
+    """Prepare a worker to end: at an interrupt, without a traceback of each; and with the program, if that is killed.
+
+    Workers of a killed program would wait for work for ever, with its output and its memory.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt from the keyboard reaches the workers too
+    threading.Thread(target=_end_with_the_program, daemon=True).start()
+
+
+def _end_with_the_program() -> None:
+    if program := parent_process():
+        program.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -5,8 +5,8 @@
 each with ``--seed`` of its own. The table is in docs/reliability.md. The exit status is 1 if a fault did harm.
 
 A repetition is good if, within the time set, the products are those of an undisturbed run (the same digests of their
-bytes), no record of a failure, no staging area and no claim is left, and no product that was committed before the fault
-was made again.
+bytes), no record of a failure, no staging area, no claim and no process is left, and no product that was committed
+before the fault was made again.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ STUDY = {
 }
 #: Runs after the fault until the study is done; more would hide that a run can't be resumed.
 TRIES = 3
+#: Time in which processes of a run that has ended must have ended too [s].
+PATIENCE_S = 60.0
 
 
 class TooLongError(Exception):
@@ -157,8 +159,20 @@ class Study:
         return {name: (one.status, one.fingerprint, one.content) for name, one in found.items()}
 
     def left_over(self) -> list[str]:
-        """Files of staging areas and claims, of which none may be left at the end."""
-        return [name for area in (".staging", ".claims") for name in self.store.folder.files(area)]
+        """Files of staging areas and claims, and processes, of which none may be left at the end."""
+        files = [name for area in (".staging", ".claims") for name in self.store.folder.files(area)]
+        _, alive = psutil.wait_procs(self.processes(), timeout=PATIENCE_S)
+        return files + [f"process {one.pid}" for one in alive]
+
+    def processes(self) -> list[psutil.Process]:
+        """Processes that the runs have started, whether or not these still live: each run has a session of its own."""
+        sessions = {run.pid for run in self.runs}
+        found = []
+        for one in psutil.process_iter():
+            with suppress(ProcessLookupError, psutil.Error):
+                if os.getsid(one.pid) in sessions and one.status() != psutil.STATUS_ZOMBIE:
+                    found.append(one)
+        return found
 
     def end(self) -> None:
         """Kill all that is left of the runs."""

@@ -100,7 +100,7 @@ def test_a_second_run_is_refused_with_the_name_of_the_first(
 def test_runs_that_draw_share_a_study_although_one_is_killed(folder: Path, expected: dict[str, str]) -> None:
     study = write_study(folder, "drawn")
     runs = [start(study, "--draw") for _ in range(3)]
-    wait_until(lambda: claimed(study))
+    wait_until(lambda: claimed(study) and bool(workers_of(runs[0].pid)))
     runs[0].send_signal(signal.SIGKILL)
     said = [run.communicate(timeout=300)[1] for run in runs]
     assert [run.returncode for run in runs] == [-signal.SIGKILL, ExitCode.SUCCESS, ExitCode.SUCCESS], said

@@ -8,6 +8,7 @@ import ctypes
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,12 +22,17 @@ def resident(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
+def peak(job: tuple[Any, ...], before_it: tuple[Any, ...]) -> int:
+    fit_block(*before_it)
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = resident("VmRSS")
+    for _ in range(2):  # a worker fits one block after the other
+        fit_block(*job)
+    return resident("VmHWM") - before
+
+
 if __name__ == "__main__":
     for small, measured in pickle.loads(Path(sys.argv[1]).read_bytes()):
-        fit_block(*small)
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        before = resident("VmRSS")
-        for _ in range(2):  # a worker fits one block after the other
-            fit_block(*measured)
-        print(resident("VmHWM") - before)
+        # What a machine short of memory took out of the libraries comes back the first time, and is none of the fit's.
+        print(min(peak(measured, small) for _ in range(2)))

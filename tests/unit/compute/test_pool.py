@@ -1,10 +1,14 @@
 """Worker processes without a cluster."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -68,3 +72,34 @@ class TestMapper:
         assert told == [1]
         assert list(results) == ["1", "2"]
         assert told == [1, 2, 3]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal here")
+def test_workers_end_with_a_program_that_is_killed() -> None:
+    """Also one that waits for work: nobody would ever end it, and it keeps the program's output open."""
+    program = subprocess.Popen([sys.executable, "-c", HOLDS_A_POOL], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    workers = [psutil.Process(int(pid)) for pid in program.stdout.readline().split()]
+    program.kill()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    for worker in alive:
+        worker.kill()
+    assert len(workers) == 2
+    assert not alive
+    program.communicate()
+
+
+HOLDS_A_POOL = """
+import os
+import time
+
+from dlif_core.compute.pool import open_pool
+
+if __name__ == "__main__":
+    with open_pool(2) as pool:
+        first = pool.submit(time.sleep, 3600)
+        pids = {pool.submit(os.getpid).result()}
+        pids |= set(pool._processes)
+        print(*pids, flush=True)
+        first.result()
+"""
