@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Show what `dlif run` would do, and why: which setting or file has changed."""
+    from dlif_core.shown import counted
     from dlif_core.study.config import load_study
     from dlif_core.study.plan import as_record, make_plan, open_study_store
 
@@ -29,7 +30,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from flows.cli.tables import plan_table
 
     print_rich(plan_table(planned))
-    typer.echo(f"{len(planned.to_run)} of {len(planned.steps)} steps to run.")
+    typer.echo(f"{len(planned.to_run)} of {counted(len(planned.steps), 'step')} to run.")
     if planned.to_run:
         _print_memory(config, planned)
         _print_time(planned, store)
