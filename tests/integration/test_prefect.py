@@ -17,7 +17,7 @@ from dlif_core.phantom import write_cohort
 from dlif_core.study.config import load_study
 from dlif_core.study.plan import open_study_store
 from dlif_core.study.runs import last_run
-from tests.prefect_server import PrefectServer, prefect_server, running
+from tests.prefect_server import PATIENCE, PrefectServer, prefect_server, running
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -44,7 +44,8 @@ def run_command(study: Path) -> list[str]:
 
 def run(server: PrefectServer, study: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | server.environment
-    return subprocess.run(run_command(study), env=environment, capture_output=True, text=True, check=False)
+    command = run_command(study)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 def runs_of(server: PrefectServer, name: str) -> list[dict[str, Any]]:
