@@ -210,7 +210,12 @@ class LocalFolder(Folder):
     def write(self, key: str, data: bytes) -> None:
         """Write and fsync a temporary file in the same folder, then rename it to its name."""
         target = Path(self._at(key))
-        _partial(target, data).replace(target)
+        partial = _partial(target, data)
+        try:
+            partial.replace(target)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         _fsync(target.parent)
 
     def create(self, key: str, data: bytes) -> bool:
