@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from dlif_core.errors import StorageError, StorageSilentError
 from dlif_core.finite import to_json
 from dlif_core.store.folder import Folder
 
@@ -31,25 +32,25 @@ def recall(folder: Folder, key: str, read: Callable[[Any], Entry]) -> dict[str, 
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as fault:
-        _tell(folder.uri(key), "read", type(fault).__name__)
+        _tell(folder.uri(key), type(fault).__name__)
         return {}
 
 
 def remember(folder: Folder, key: str, content: Mapping[str, Any]) -> None:
-    """Write a cache file at once, if that is possible.
+    """Write a cache file at once, if that is allowed and possible.
 
     Of two processes that write, the last wins, and what is lost is read again.
     """
     data = to_json(content, where=key, separators=(",", ":")).encode()
     try:
         folder.write(key, data)
-    except OSError as fault:
-        _tell(folder.uri(key), "written", fault.strerror or type(fault).__name__)
+    except StorageSilentError:
+        raise
+    except (OSError, StorageError) as fault:
+        _LOG.debug("%s can't be written: %s", folder.uri(key), fault)
 
 
 @functools.lru_cache
-def _tell(place: str, done: str, reason: str) -> None:
+def _tell(place: str, reason: str) -> None:
     """Say once in a process that a cache is of no use."""
-    _LOG.warning(
-        "%s can't be %s (%s). It only saves time: nothing is lost, and it can be deleted.", place, done, reason
-    )
+    _LOG.warning("%s can't be read (%s). It only saves time: nothing is lost, and it can be deleted.", place, reason)
