@@ -50,6 +50,17 @@ Seconds = Annotated[float, _with_unit(_TIMES, "90 s, 10 min, 2 h or 1 d"), Field
 Bytes = Annotated[float, _with_unit(_SIZES, "800 MB, 8 GB or 8 GiB"), Field(gt=0, allow_inf_nan=False)]
 
 
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number belongs here, not true or false")
+    return value
+
+
+#: A number of workers, cores or jobs in a profile; one that is not 0.
+Number = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0)]
+Count = Annotated[Number, Field(ge=1)]
+
+
 class Profile(Section):
     """Settings that every cluster has; a kind adds its own.
 
