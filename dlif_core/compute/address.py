@@ -44,7 +44,11 @@ class AddressProfile(Profile):
     @classmethod
     def _is_an_address(cls, address: str) -> str:
         parts = urlsplit(address)
-        if parts.scheme not in SCHEMES or not parts.hostname or not parts.port:
+        try:
+            port = parts.port
+        except ValueError as fault:
+            raise ValueError(f"the port of {address} is no number between 1 and 65535") from fault
+        if parts.scheme not in SCHEMES or not parts.hostname or not port:
             raise ValueError("an address is tls://host:port or tcp://host:port")
         return address
 

@@ -58,8 +58,13 @@ def test_a_name_means_ones_own_profile_before_a_kind(folder: Path) -> None:
 
 def test_an_address_is_a_cluster() -> None:
     assert chosen_cluster("tcp://127.0.0.1:8786").profile == AddressProfile(address="tcp://127.0.0.1:8786")
-    with pytest.raises(ConfigurationError, match="tls://host:port"):
-        chosen_cluster("tls://nowhere")
+    for wrong in ("tls://nowhere", "tcp://host:0", "tcp://:8786", "tcp://host:"):
+        with pytest.raises(ConfigurationError, match="tls://host:port"):
+            chosen_cluster(wrong)
+    with pytest.raises(ConfigurationError, match=r"tcp://h:abc: .*port .* is no number"):
+        chosen_cluster("tcp://h:abc")
+    with pytest.raises(ConfigurationError, match="between 1 and 65535"):
+        chosen_cluster("tcp://h:87860")
 
 
 @pytest.mark.parametrize(
