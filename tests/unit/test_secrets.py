@@ -66,11 +66,11 @@ def test_other_addresses_hold_none(address: str) -> None:
 def test_a_port_that_is_no_number_is_called_so(tmp_path: Path, address: str) -> None:
     assert not holds_credentials(address)
     for setting in ("data", "output"):
-        with pytest.raises(ConfigurationError, match="port .* is no number") as caught:
+        with pytest.raises(ConfigurationError, match=r"port .* is no number") as caught:
             load_study(study_file(tmp_path, **{setting: address}))
         assert f"{setting}" in caught.value.message
         assert "credentials" not in str(caught.value)
-    with pytest.raises(ConfigurationError, match="port .* is no number"):
+    with pytest.raises(ConfigurationError, match=r"port .* is no number"):
         open_folder(address)
 
 
