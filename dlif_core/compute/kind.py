@@ -76,6 +76,15 @@ class Profile(Section):
         """Memory of the smallest worker [bytes], as far as the profile says."""
         return None
 
+    def require_there(self) -> None:
+        """Refuse a cluster that can't be had, as far as a quick look tells; nothing is started.
+
+        Raises
+        ------
+        ConfigurationError
+            If it can't.
+        """
+
 
 def nothing_to_do(_demand: Demand) -> str:
     """Nothing is replaced and nothing said: somebody else looks after the workers."""

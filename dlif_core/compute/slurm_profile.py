@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -11,6 +12,7 @@ from pydantic import model_validator
 
 from dlif_core.compute.kind import GPU, Bytes, Count, Number, Profile, Seconds
 from dlif_core.compute.sbatch import Directive, Name, NodeFolder
+from dlif_core.errors import ConfigurationError
 from dlif_core.validation import Section
 
 #: Share of the walltime after which a worker takes no more work, and by how much that differs between workers, so that
@@ -138,3 +140,12 @@ class SlurmProfile(Profile):
     def worker_memory(self) -> int:
         """Memory of the smallest worker [bytes]."""
         return min(int(shape.memory) // shape.workers for shape in self.shapes().values())
+
+    def require_there(self) -> None:
+        """Refuse a machine from which no job can be submitted."""
+        if shutil.which("sbatch") is None:
+            raise ConfigurationError(
+                "there is no Slurm on this machine.",
+                where="sbatch",
+                hint="Run it where jobs are submitted, or load the module of Slurm.",
+            )
