@@ -86,7 +86,7 @@ def test_what_is_no_text_is_no_unit(unit: object) -> None:
 
 
 def test_what_the_caller_typed_is_shown_and_what_a_file_holds_is_not() -> None:
-    with pytest.raises(UnitError, match="^'kBq per liter' is not a known unit"):
+    with pytest.raises(UnitError, match=r"^'kBq per liter' is not a known unit"):
         factor("kBq per liter", "concentration", typed=True)
-    with pytest.raises(UnitError, match="^text of 8 characters is not"):
+    with pytest.raises(UnitError, match=r"^text of 8 characters is not"):
         factor("Jane Doe", "concentration")

@@ -69,7 +69,8 @@ class TestValidated:
             ({"text": True}, "text: a text belongs here: put it in quotes, or YAML reads it as yes or no (got True)."),
             (
                 {"text": date(2024, 5, 1)},
-                "text: a text belongs here: put it in quotes, or YAML reads it as a date (got datetime.date(2024, 5, 1)).",
+                "text: a text belongs here: put it in quotes, or YAML reads it as a date "
+                "(got datetime.date(2024, 5, 1)).",
             ),
             ({"text": ["a"]}, "text: a text belongs here (got ['a'])."),
             ({"many": [1]}, "many: at least 2 belong here (got [1])."),

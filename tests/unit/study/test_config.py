@@ -223,5 +223,5 @@ def test_a_digest_that_is_all_digits_must_be_quoted(tmp_path: Path) -> None:
             options = load_study(path).input_functions["learned"]
             assert options.model_dump()["digest"] == digest
         else:
-            with pytest.raises(ConfigurationError, match="input_functions.learned.digest: .* put it in quotes"):
+            with pytest.raises(ConfigurationError, match=r"input_functions.learned.digest: .* put it in quotes"):
                 load_study(path)
