@@ -36,9 +36,9 @@ def run_cohort(study: str, cluster: str, workers: int | None) -> None:
 
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
-    _start_server()
     for number in (signal.SIGINT, signal.SIGTERM):  # a batch system sends the second
         signal.signal(number, _interrupt)
+    _start_server()
     # tagged from the very start, because signs of life carry the tags of then
     with tags("dlif"), server_is_needed():
         state = cohort(joined("", study), cluster=cluster, workers=workers, return_state=True)
