@@ -19,6 +19,7 @@ from dlif_core.compute.memory import WORKER_BYTES
 from dlif_core.compute.profiles import chosen_cluster
 from dlif_core.compute.slurm_profile import SlurmProfile
 from dlif_core.errors import ConfigurationError, DlifError
+from dlif_core.shown import counted
 from dlif_core.storage import is_url, joined
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.memory import largest_need
@@ -154,7 +155,8 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
     for script in _SCRIPTS:
         (folder / script).write_text(environment.get_template(f"{script}.j2").render(content))
     (folder / "submit.sh").chmod(0o755)
-    said = f"{content['tasks']} tasks for {scans} scans, {needed / 1e9:.1f} GB of memory projected for each."
+    tasks = f"{counted(content['tasks'], 'task')} for {counted(scans, 'scan')}"
+    said = f"{tasks}, {needed / 1e9:.1f} GB of memory projected for each."
     return Written(folder, said)
 
 
