@@ -65,9 +65,9 @@ def run_name() -> str:
     return load_study(flow_run.parameters["study"]).name
 
 
-def page_of_run() -> str:
-    """Address of the run's page in the UI, without credentials that the address of the server may have."""
-    return masked(url_for("flow-run", flow_run.id) or "")
+def page_of(flow_run_id: UUID) -> str:
+    """Address of a run's page in the UI, without credentials that the address of the server may have."""
+    return masked(url_for("flow-run", flow_run_id) or "")
 
 
 @without_contents()
@@ -94,7 +94,7 @@ def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[J
     _tag_run(config)
     store.sweep()
     plan = make_plan(config, store)
-    record = recorded_run(store, str(flow_run.flow_name), str(flow_run.id), page_of_run())
+    record = recorded_run(store, str(flow_run.flow_name), str(flow_run.id), page_of(UUID(flow_run.id)))
     with claimed_part(plan, store, _log.warning) as part, record as end:
         jobs = [job for job in scan_jobs(config, part.plan) if wanted is None or wanted(job)]
         _log.info(
