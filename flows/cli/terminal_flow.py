@@ -61,11 +61,11 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not (told or at_the_end or record.name.startswith("dlif_core.study"))
 
 
-def _tell_page(_flow: Any, run: FlowRun, _state: Any) -> None:
+def _tell_page(flow: Any, flow_run: FlowRun, state: Any) -> None:
     """Print where the run is seen in the browser."""
     from flows.study_run import page_of
 
-    typer.echo(f"Flow run: {page_of(run.id)}")
+    typer.echo(f"Flow run: {page_of(flow_run.id)}")
 
 
 def _start_server() -> bool:
