@@ -49,6 +49,11 @@ UNIT_WORDS = frozenset(
 _NO_NUMBER = re.compile(r"\d\s*[-/]\s*\d|\d\.\d{1,2}\.(?:\d{2}){1,2}(?!\d)|\d{9}")
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, such as ``1 warning`` or ``2 warnings``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def shortened(text: object) -> str:
     """A value as Python writes it, cut to a length that fits into a message: for names of known columns."""
     return _SHORT.repr(text)
@@ -105,9 +110,9 @@ def columns_in_words(names: Iterable[str], wanted: Iterable[str]) -> str:
     known = _COLUMN | {word for name in wanted for word in _WORD.findall(name.casefold())}
     alike = [name for name in given if sought & _words(name) and _is_technical(name, known)][:8]
     others = len(given) - len(alike)
-    counted = f"{others} {'other ' if alike else ''}column{'' if others == 1 else 's'}"
+    rest = counted(others, "other column" if alike else "column")
     listed = ", ".join(map(shortened, alike))
-    return " and ".join(filter(None, (listed, counted if others or not alike else "")))
+    return " and ".join(filter(None, (listed, rest if others or not alike else "")))
 
 
 def _words(name: str) -> set[str]:

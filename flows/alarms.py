@@ -18,6 +18,9 @@ from pydantic import SecretStr
 from dlif_core.errors import ConfigurationError
 from flows.watch.states import PARTIAL_SUCCESS
 
+#: Variable of the environment with the address that alarms call. Everyone can read the options of a program.
+ALARM_WEBHOOK = "DLIF_ALARM_WEBHOOK"
+
 _WEBHOOK = "dlif-alarm"
 _TAGGED: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.tag.dlif", "prefect.resource.role": "tag"}
 
@@ -80,7 +83,7 @@ def register_alarms(
         ],
     )
     if not actions:
-        yield "runs that fail or are late: no alarm is set; give --webhook or --notify. One that is there stays."
+        yield f"runs that fail or are late: no alarm; set {ALARM_WEBHOOK} or give --notify. One that is there stays."
 
 
 def _trigger(

@@ -19,6 +19,7 @@ from dlif_core.compute.memory import WORKER_BYTES
 from dlif_core.compute.profiles import chosen_cluster
 from dlif_core.compute.slurm_profile import SlurmProfile
 from dlif_core.errors import ConfigurationError, DlifError
+from dlif_core.shown import counted
 from dlif_core.storage import is_url, joined
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.memory import largest_need
@@ -137,9 +138,10 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
     folder = (folder or work / f"{Path(name).stem}-slurm").resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     needed = _needed_memory(config, plan, shape.cpus)
+    tasks = max(1, min(shape.tasks, scans))
     content = {
         "name": slugify(f"dlif-{config.name}", max_length=60),
-        "tasks": max(1, min(shape.tasks, scans)),
+        "tasks": tasks,
         "directives": list(shape.options(needed)),
         "before": shape.before,
         "environment": list(_environment()),
@@ -154,7 +156,7 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
     for script in _SCRIPTS:
         (folder / script).write_text(environment.get_template(f"{script}.j2").render(content))
     (folder / "submit.sh").chmod(0o755)
-    said = f"{content['tasks']} tasks for {scans} scans, {needed / 1e9:.1f} GB of memory projected for each."
+    said = f"{counted(tasks, 'task')} for {counted(scans, 'scan')}, {needed / 1e9:.1f} GB of memory projected for each."
     return Written(folder, said)
 
 

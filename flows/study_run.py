@@ -28,6 +28,7 @@ from slugify import slugify
 from dlif_core.compute.cluster import open_client
 from dlif_core.foreign_faults import without_contents
 from dlif_core.masking import masked
+from dlif_core.shown import counted
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.job import Job, Outcome, ScanJob
 from dlif_core.study.memory import largest_need
@@ -64,9 +65,9 @@ def run_name() -> str:
     return load_study(flow_run.parameters["study"]).name
 
 
-def page_of_run() -> str:
-    """Address of the run's page in the UI, without credentials that the address of the server may have."""
-    return masked(url_for("flow-run", flow_run.id) or "")
+def page_of(flow_run_id: UUID) -> str:
+    """Address of a run's page in the UI, without credentials that the address of the server may have."""
+    return masked(url_for("flow-run", flow_run_id) or "")
 
 
 @without_contents()
@@ -93,10 +94,15 @@ def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[J
     _tag_run(config)
     store.sweep()
     plan = make_plan(config, store)
-    record = recorded_run(store, str(flow_run.flow_name), str(flow_run.id), page_of_run())
+    record = recorded_run(store, str(flow_run.flow_name), str(flow_run.id), page_of(UUID(flow_run.id)))
     with claimed_part(plan, store, _log.warning) as part, record as end:
         jobs = [job for job in scan_jobs(config, part.plan) if wanted is None or wanted(job)]
-        _log.info("%d of %d steps of %d scans are to be run.", len(plan.to_run), len(plan.steps), len(plan.files))
+        _log.info(
+            "%d of %s of %s to run.",
+            len(plan.to_run),
+            counted(len(plan.steps), "step"),
+            counted(len(plan.files), "scan"),
+        )
         if jobs or (plan.to_run and wanted is None):
             with open_client(cluster or config.cluster, workers, largest_need(config, plan)) as client:
                 _run_jobs(config, plan, jobs, client, part.cohort() if wanted is None else nullcontext(False))
@@ -124,7 +130,7 @@ def _run_jobs(
     cohort: AbstractContextManager[bool],
 ) -> None:
     """Run steps of scans, and the cohort's after them unless it is left to another run."""
-    _log.info("Dask cluster with %d workers, dashboard %s", len(_workers(client)), client.dashboard_link)
+    _log.info("Dask cluster with %s, dashboard %s", counted(len(_workers(client)), "worker"), client.dashboard_link)
     publish_dashboard(config, client.dashboard_link)
     with run_progress(config, jobs) as progress:
         works = [

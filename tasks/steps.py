@@ -24,6 +24,7 @@ from prefect.states import Completed, Failed
 
 from dlif_core.compute.cluster import StudyClient
 from dlif_core.compute.kind import GPU
+from dlif_core.shown import counted
 from dlif_core.storage import is_transient
 from dlif_core.study.job import Job, Outcome
 from dlif_core.study.running import run_in_order, run_step
@@ -96,7 +97,7 @@ def state_of(outcomes: Sequence[Outcome]) -> State[Any]:
             return Failed(message=reasons) if status == "failed" else Completed(name=status.title(), message=reasons)
     counts = Counter(one.status for one in outcomes)
     rest = [f", {count} {status}" for status, count in counts.items() if status != "success"]
-    return Completed(message=f"{counts['success']} steps done{''.join(rest)}")
+    return Completed(message=f"{counted(counts['success'], 'step')} done{''.join(rest)}")
 
 
 def _is_analysis(outcome: Outcome) -> bool:

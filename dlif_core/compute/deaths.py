@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import WorkerDiedError
+from dlif_core.shown import counted
 
 if TYPE_CHECKING:
     import distributed
@@ -29,7 +30,7 @@ def explained(client: distributed.Client, fault: distributed.KilledWorker, times
     wanted = _memory_at_the_end(client, worker.address)
     if wanted is None:
         return WorkerDiedError(
-            f"the worker died {times} times on this step.",
+            f"the worker died {counted(times, 'time')} on this step.",
             hint="Its log says more: that of the job, or of the machine (`dmesg` where the system ended it for its "
             "memory).",
         )

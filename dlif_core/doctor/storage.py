@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dlif_core.doctor.probe import Diagnosis, Surroundings, doubtful, faulty, sound
+from dlif_core.shown import counted
 from dlif_core.store.folder import Folder, LocalFolder
 from dlif_core.store.folders import open_folder
 
@@ -105,7 +106,7 @@ def look_at_data(surroundings: Surroundings) -> Iterator[Diagnosis]:
 
     scans = included_scans(surroundings.study)
     refused = [name for name, files in scans.items() if files.faults]
-    found = f"{len(scans)} scans at {surroundings.study.data.uri}"
+    found = f"{counted(len(scans), 'scan')} at {surroundings.study.data.uri}"
     if refused:
         listed = ", ".join(refused[:4]) + (" …" if len(refused) > 4 else "")
         yield doubtful("data", f"{found}, {len(refused)} of them can't be used ({listed})", "`dlif check` says why.")

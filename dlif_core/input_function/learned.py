@@ -44,12 +44,16 @@ class LearnedOptions(Options):
         signed is not used. A relative path is relative to the study file.
     samples
         Number of samples of the curve.
+    explain
+        Whether a run explains the curve: from where in the image, and when, it was read. It decides no curve, and is
+        the longest step of a scan.
     """
 
     model: str | None = None
     digest: Annotated[str, Field(pattern=r"^(sha256:)?[0-9a-f]{64}$")] | None = None
     signers: str | None = None
     samples: Annotated[int, Field(ge=2, le=1000)] = 64
+    explain: bool = True
 
     def relative_to(self, folder: str) -> Self:
         """The same; the file of signers counts from the folder, the path of a model too if the folder is a URL."""
@@ -59,8 +63,8 @@ class LearnedOptions(Options):
         return self.model_copy(update=update)
 
     def deciding_settings(self) -> dict[str, Any]:
-        """Settings that decide the curve; who vouches for the model does not."""
-        return self.model_dump(mode="json", exclude={"digest", "signers"})
+        """Settings that decide the curve; who vouches for the model and what else is told of it do not."""
+        return self.model_dump(mode="json", exclude={"digest", "signers", "explain"})
 
 
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: LearnedOptions) -> InputFunction:

@@ -22,7 +22,6 @@ from dlif_core.report.numbers import (
     Cell,
     Heading,
     ReportTable,
-    counted,
     decimals,
     number,
     significant,
@@ -31,6 +30,7 @@ from dlif_core.report.numbers import (
 from dlif_core.report.regions import MOST_PANELS, fit_facts
 from dlif_core.report.scan import Headline
 from dlif_core.scan import Acquisition
+from dlif_core.shown import counted
 from dlif_core.statistics.agreement import bland_altman, concordance, relative_error
 from dlif_core.statistics.curves import input_function_metrics
 from dlif_core.statistics.tables import parameter_names, parameter_summary, summarise

@@ -59,11 +59,6 @@ def significant(value: float | None, digits: int = 3) -> str:
     return f"{value:.{max(digits - 1 - size, 0)}f}".replace("-", "−")
 
 
-def counted(count: int, noun: str) -> str:
-    """A count with its noun, such as ``2 warnings``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 @dataclass(frozen=True)
 class ActivityScale:
     """Unit in which a report shows activity.

@@ -20,11 +20,12 @@ from dlif_core.report.blood import input_function_figure, input_function_table
 from dlif_core.report.findings import findings_table
 from dlif_core.report.html import render
 from dlif_core.report.learned import LearnedSection, ki_by_input_function, learned_section
-from dlif_core.report.numbers import ActivityScale, ReportTable, counted, significant
+from dlif_core.report.numbers import ActivityScale, ReportTable, significant
 from dlif_core.report.regions import count_statuses, fit_facts, parameter_table, region_figure, shown_regions
 from dlif_core.report.selection import selection_table, selection_views
 from dlif_core.report.slices import Viewport, VolumeView, busiest, map_views, status_table, view
 from dlif_core.scan import Acquisition, RegionCurves
+from dlif_core.shown import counted
 
 _UNIT_VOXEL = (1.0, 1.0, 1.0)
 _LEARNED = "learned"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import median
 
 from dlif_core.store import Marker
@@ -21,12 +22,15 @@ class ExpectedDuration:
         Time of the steps of which there are earlier ones of the same stage and variant, each taken as their median [s].
     known
         How many steps that are.
+    longest
+        The kind of these steps that takes most of the time, and how much [s]; None if there are none.
     unknown
         Number of the other steps by their kind: stage and variant.
     """
 
     seconds: float
     known: int
+    longest: tuple[str, float] | None
     unknown: Mapping[str, int]
 
 
@@ -47,8 +51,13 @@ def expected_duration(plan: Plan, markers: Mapping[str, Marker]) -> ExpectedDura
             before[_kind(planned.step)].append(marker.seconds)
     counts = Counter(_kind(step) for step in plan.to_run)
     known = {kind: count for kind, count in counts.items() if before[kind]}
-    seconds = sum(count * median(before[kind]) for kind, count in known.items())
-    return ExpectedDuration(seconds, sum(known.values()), {k: n for k, n in counts.items() if k not in known})
+    seconds = {kind: count * median(before[kind]) for kind, count in known.items()}
+    return ExpectedDuration(
+        sum(seconds.values()),
+        sum(known.values()),
+        max(seconds.items(), key=itemgetter(1), default=None),
+        {kind: count for kind, count in counts.items() if kind not in known},
+    )
 
 
 def _kind(step: Step) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlif_core.errors import ConfigurationError, DlifError, InputError, MissingInputError
+from dlif_core.shown import counted
 from dlif_core.storage import unreachable
 from dlif_core.study.config import StudyConfig
 
@@ -30,7 +31,7 @@ def included_scans(config: StudyConfig) -> dict[str, ScanFiles]:
     wanted = {name: files for name, files in found.items() if _is_wanted(files, config.scans)}
     if not wanted:
         raise ConfigurationError(
-            f"{len(found)} scans lie there, none of them is included by scans: {reprlib.repr(list(config.scans))}."
+            f"of {counted(len(found), 'scan')} there, none is included by scans: {reprlib.repr(list(config.scans))}."
             if found
             else f"no {looked_for(config.data.format)} lies there.",
             where=config.data.uri,

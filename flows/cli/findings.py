@@ -10,6 +10,7 @@ from rich.text import Text
 
 from dlif_core.checks import Level
 from dlif_core.checks.suspicion import FindingRow, by_suspicion
+from dlif_core.shown import counted
 
 if TYPE_CHECKING:
     from dlif_core.study.checking import CheckedScan
@@ -53,4 +54,4 @@ def findings_summary(scans: Sequence[CheckedScan]) -> Iterator[str]:
     """How many scans are sound, and how many are not."""
     silent = sum(not scan.findings for scan in scans)
     unusable = sum(not scan.is_usable for scan in scans)
-    yield f"Without any finding: {silent} of {len(scans)} scans. Refused or doubtful: {unusable}."
+    yield f"Without any finding: {silent} of {counted(len(scans), 'scan')}. Refused or doubtful: {unusable}."

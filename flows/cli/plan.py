@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 def plan(study: StudyFile, as_json: AsJson = False) -> None:
     """Show what `dlif run` would do, and why: which setting or file has changed."""
+    from dlif_core.shown import counted
     from dlif_core.study.config import load_study
     from dlif_core.study.plan import as_record, make_plan, open_study_store
 
@@ -29,7 +31,7 @@ def plan(study: StudyFile, as_json: AsJson = False) -> None:
     from flows.cli.tables import plan_table
 
     print_rich(plan_table(planned))
-    typer.echo(f"{len(planned.to_run)} of {len(planned.steps)} steps to run.")
+    typer.echo(f"{len(planned.to_run)} of {counted(len(planned.steps), 'step')} to run.")
     if planned.to_run:
         _print_memory(config, planned)
         _print_time(planned, store)
@@ -47,14 +49,26 @@ def _print_memory(config: StudyConfig, planned: Plan) -> None:
 
 def _print_time(planned: Plan, store: Store) -> None:
     """Say how long the steps will take, as far as earlier ones of their kinds tell."""
-    from datetime import timedelta
-
+    from dlif_core.shown import counted
     from dlif_core.study.duration import expected_duration
+    from dlif_core.study.stages.explanation import EXPLANATION
 
     expected = expected_duration(planned, store.products())
-    if expected.known:
-        time = timedelta(seconds=max(1, round(expected.seconds)))
-        typer.echo(f"About {time} for {expected.known} steps, one after the other, as such steps took before.")
+    if expected.longest:
+        steps, (kind, seconds) = counted(expected.known, "step"), expected.longest
+        typer.echo(
+            f"About {_time(expected.seconds)} for {steps}, one after the other, as such steps took before; "
+            f"{_time(seconds)} of it for {kind}. The start of Prefect and of the workers comes on top."
+        )
     if expected.unknown:
         kinds = ", ".join(f"{count} {kind}" for kind, count in expected.unknown.items())
         typer.echo(f"How long these take is not known, as none was done yet: {kinds}.")
+    if any(step.stage == EXPLANATION.name for step in planned.to_run):
+        typer.echo(
+            "The explanation of the learned input function is the longest step of most scans; "
+            "`learned: {explain: false}` in `input_functions` leaves it out, and changes no curve."
+        )
+
+
+def _time(seconds: float) -> timedelta:
+    return timedelta(seconds=max(1, round(seconds)))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Column, Table
 from rich.text import Text
 
+from dlif_core.shown import counted
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -71,7 +73,7 @@ def plan_table(plan: Plan) -> Table:
             step = f"{planned.step.stage} {planned.step.variant}"
             table.add_row(scan or "cohort", step, _coloured(planned.state), _plain(planned.reasons))
     if left_out:
-        table.caption = f"{left_out} scans with nothing to do are left out."
+        table.caption = f"Left out: {counted(left_out, 'scan')} with nothing to do."
     return table
 
 
@@ -131,7 +133,9 @@ def status_table(status: StudyStatus) -> Table:
         shown = f"[yellow]{scan.status} ![/]" if scan.needs_care else _coloured(scan.status)
         table.add_row(scan.scan, shown, _plain(scan.notes))
     if left_out:
-        table.caption = f"{left_out} scans that succeeded, without anything to say, are left out; --json lists all."
+        table.caption = (
+            f"Left out: {counted(left_out, 'scan')} that succeeded, without anything to say; --json lists all."
+        )
     return table
 
 

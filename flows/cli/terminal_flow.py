@@ -6,13 +6,16 @@ import logging
 import os
 import signal
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from dlif_core.compute.interrupts import shielded
 from dlif_core.errors import DlifError
 from dlif_core.storage import joined
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
 
 #: Settings for a run from a terminal, unless the user chose others: no analytics, only warnings in the terminal, and
 #: time for the temporary server to start on a slow machine.
@@ -38,10 +41,11 @@ def run_cohort(study: str, cluster: str, workers: int | None) -> None:
         handler.addFilter(_is_news)
     for number in (signal.SIGINT, signal.SIGTERM):  # a batch system sends the second
         signal.signal(number, _interrupt)
-    _start_server()
+    has_ui = _start_server()
     # tagged from the very start, because signs of life carry the tags of then
     with tags("dlif"), server_is_needed():
-        state = cohort(joined("", study), cluster=cluster, workers=workers, return_state=True)
+        told = cohort.with_options(on_running=[_tell_page]) if has_ui else cohort
+        state = told(joined("", study), cluster=cluster, workers=workers, return_state=True)
     fault = state.result(raise_on_failure=False)
     if isinstance(fault, BaseException):
         raise fault
@@ -57,17 +61,26 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not (told or at_the_end or record.name.startswith("dlif_core.study"))
 
 
-def _start_server() -> None:
-    """Start Prefect's temporary server, unless there is another.
+def _tell_page(_flow: Any, run: FlowRun, _state: Any) -> None:
+    """Print where the run is seen in the browser."""
+    from flows.study_run import page_of
+
+    typer.echo(f"Flow run: {page_of(run.id)}")
+
+
+def _start_server() -> bool:
+    """Start Prefect's temporary server, unless there is another; returns whether there is, with pages of its runs.
 
     It is shielded from interrupts from the keyboard, because an interrupted flow needs it to end in order.
     """
     from prefect.client.base import ServerType, determine_server_type
     from prefect.server.api.server import SubprocessASGIServer
 
-    if determine_server_type() is ServerType.EPHEMERAL:
-        with shielded():
-            SubprocessASGIServer().start()
+    if determine_server_type() is not ServerType.EPHEMERAL:
+        return True
+    with shielded():
+        SubprocessASGIServer().start()
+    return False
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

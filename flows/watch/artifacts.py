@@ -18,6 +18,7 @@ from prefect.artifacts import (
 )
 from slugify import slugify
 
+from dlif_core.shown import counted
 from dlif_core.store import Store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.products import COHORT, report_name
@@ -48,7 +49,7 @@ class ProgressArtifact:
 
     def __init__(self, config: StudyConfig, total: int) -> None:
         self._total = total
-        described = f"{config.name}: {total} steps"
+        described = f"{config.name}: {counted(total, 'step')}"
         self._id = cast(UUID, create_progress_artifact(0.0, key=_key(config, "progress"), description=described))
 
     def publish(self, done: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from dlif_core.shown import counted
 from dlif_core.study.states import ScanState, ScanStatus
 
 #: Name of the state of a run in which some scans failed; the run counts as completed, and alarms tell it.
@@ -36,7 +37,8 @@ def study_state(scans: Sequence[ScanState], touched: int, aim: frozenset[ScanSta
     """
     counts = Counter(scan.status for scan in scans)
     told = ", ".join(f"{counts[status]} {status}" for status in ScanStatus if counts[status])
-    message = f"{touched} of {len(scans)} scans worked on; now {told}."
+    worked_on = f"{touched} of {counted(len(scans), 'scan')} worked on" if touched else "Nothing to do for the scans"
+    message = f"{worked_on}; now {told}."
     if not aim & counts.keys():
         return Failed(message=message)
     if counts.keys() - aim - _RULED_OUT:

@@ -63,9 +63,12 @@ def test_a_run_leaves_named_states_its_log_and_artifacts(server: PrefectServer, 
     (tmp_path / "out" / "scans").mkdir(parents=True)
     in_the_way = tmp_path / "out" / "scans" / "sub-m03.zarr"
     in_the_way.write_text("in the way")
-    assert run(server, study).returncode == 5
+    done = run(server, study)
+    assert done.returncode == 5
 
     [flow_run] = runs_of(server, "told")
+    page = f"{server.environment['PREFECT_API_URL'].removesuffix('/api')}/runs/flow-run/{flow_run['id']}"
+    assert f"Flow run: {page}\n" in done.stdout
     assert flow_run["state_type"] == "COMPLETED"
     assert flow_run["state_name"] == "PartialSuccess"
     assert "3 of 3 scans worked on; now 1 success, 1 excluded, 1 failed" in flow_run["state"]["message"]

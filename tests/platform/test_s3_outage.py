@@ -15,7 +15,7 @@ from tests.platform.s3_study import dlif, require_same, upload, write_study
 
 pytestmark = pytest.mark.slow
 
-OUTAGE_S = 20.0
+OUTAGE_S = 60.0
 PATIENCE_S = 240.0
 
 

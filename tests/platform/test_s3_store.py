@@ -4,6 +4,7 @@ import pytest
 
 from dlif_core.errors import StoreError
 from dlif_core.store import Fingerprint, Marker, Store, create_store
+from dlif_core.store.layout import PACK_FILE
 from tests.contract.products import NEW, OLD, SOURCE, curve, files, publish_curve
 from tests.contract.test_store_commit import *  # noqa: F403  the same tests, on S3
 
@@ -63,7 +64,7 @@ def test_of_two_that_send_the_same_product_at_once_one_commits(store: Store) -> 
     staged = f".staging/{SOURCE.replace('/', '!')}/product"
     publish_curve(store, [1, 2])
     first = store.folder.read(f"{SOURCE}/commit.json")
-    store.folder.write(f"{staged}/zarr.json", store.folder.read(f"{SOURCE}/zarr.json"))
+    store.folder.write(f"{staged}/{PACK_FILE}", store.folder.read(f"{SOURCE}/{PACK_FILE}"))
     store.folder.write(f"{staged}/commit.json", first.replace(b'"seconds"', b'"Seconds"'))
     with pytest.raises(StoreError, match="another process has published this product"):
         store.folder.place(staged, SOURCE)

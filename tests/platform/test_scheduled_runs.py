@@ -72,9 +72,10 @@ def write_study(folder: Path, name: str, data: Path, *scans: str) -> Path:
     return study
 
 
-def dlif(server: PrefectServer, *arguments: str) -> str:
+def dlif(server: PrefectServer, *arguments: str, **variables: str) -> str:
     command = [sys.executable, "-m", "flows.cli", *arguments]
-    done = subprocess.run(command, env=os.environ | server.environment, capture_output=True, text=True, check=False)
+    environment = os.environ | server.environment | variables
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -189,9 +190,9 @@ def test_runs_that_are_late_or_killed_or_have_failures_are_told(
     study = write_study(tmp_path, "told", three_scans, "sub-m01", "sub-m02")
     block = [sys.executable, "-c", BLOCK.format(receiver.url.partition("?")[0])]
     subprocess.run(block, env=os.environ | server.environment, check=True, capture_output=True)
-    alarms = ["--webhook", receiver.url, "--notify", "custom-webhook/team"]
-    first = dlif(server, "deploy", "prefect", str(study), *alarms)
-    again = dlif(server, "deploy", "prefect", str(study), *alarms)
+    deploy = ["deploy", "prefect", str(study), "--notify", "custom-webhook/team"]
+    first = dlif(server, *deploy, DLIF_ALARM_WEBHOOK=receiver.url)
+    again = dlif(server, *deploy, DLIF_ALARM_WEBHOOK=receiver.url)
     assert "made" in first
     assert "made" not in again
     assert SECRET not in first + again + json.dumps(server.query("automations"))

@@ -125,15 +125,21 @@ def test_a_run_without_nodes_says_so_and_ends(
     monkeypatch.setattr("dlif_core.compute.watch._SAID_AFTER", 3.0)
     slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=DRAIN", "Reason=test")
     try:
-        with open_client(profile(give_up_after="12 s")) as client, caplog.at_level(logging.WARNING):
-            future = client.executor().submit(where)
-            with pytest.raises(ClusterError, match=r"no worker for 12 s: job .* is PENDING"):
-                future.result(60)
-            with pytest.raises(ClusterError):
-                client.executor().submit(where)
+        with caplog.at_level(logging.WARNING), pytest.raises(ClusterError, match="no worker for 12 s"):
+            _wait_for_a_worker(profile(give_up_after="12 s"))
     finally:
         slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=RESUME")
     assert any("no worker for" in record.getMessage() for record in caplog.records)
+
+
+def _wait_for_a_worker(cluster: str) -> None:
+    """Both what was given to the cluster and the block that used it end with the reason."""
+    with open_client(cluster) as client:
+        future = client.executor().submit(where)
+        with pytest.raises(ClusterError, match=r"no worker for 12 s: job .* is PENDING"):
+            future.result(60)
+        with pytest.raises(ClusterError):
+            client.executor().submit(where)
 
 
 def test_jobs_that_slurm_would_not_take_are_refused_at_once(slurm: Slurm, profile: Callable[..., str]) -> None:

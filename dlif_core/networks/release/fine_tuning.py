@@ -29,6 +29,7 @@ from dlif_core.networks.training.scan_work import in_turn
 from dlif_core.networks.training.splits import SplitManifest, animal_folds, simulated_animals
 from dlif_core.networks.training.tissue_network import Recipe, Training
 from dlif_core.phantom import TRAINING
+from dlif_core.shown import counted
 from dlif_core.validation import Section, validated
 
 # animals that train are divided into so many folds at most, and there must be two
@@ -241,7 +242,7 @@ def _facts(
     if len(division.calibration) < sum(scan.animal in division.calibration for scan in scans):
         limits.append("Several calibration scans are of one animal; the band is as sure as its animals are many.")
     if left_out:
-        limits.append(f"{left_out} scans of the study could not be used.")
+        limits.append(f"{counted(left_out, 'scan')} of the study could not be used.")
     partly = sum(bool(scan.example.whole_blood.isnan().any()) for scan in scans)
     if partly:
         limits.append(f"In {partly} own scans the blood of some frames is unknown; these frames count nowhere.")

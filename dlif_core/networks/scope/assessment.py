@@ -29,6 +29,7 @@ from dlif_core.networks.scope.orientation import Orientation, fit_orientation, r
 from dlif_core.networks.scope.verdict import Verdict, worst
 from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import Mapper, in_turn
+from dlif_core.shown import counted
 
 __all__ = ["Scope", "ScopeFeatures", "Verdict", "check_image", "fit_scope", "precheck", "scope_features", "worst"]
 
@@ -191,7 +192,8 @@ def scope_of(rows: Sequence[ScopeFeatures]) -> Scope:
     """
     if len(rows) < _FEWEST_SCANS:
         raise ConfigurationError(
-            f"the scope of a model can't be fitted to {len(rows)} scans.", hint=f"Give at least {_FEWEST_SCANS}."
+            f"the scope of a model can't be fitted to {counted(len(rows), 'scan')}.",
+            hint=f"Give at least {_FEWEST_SCANS}.",
         )
     domains = {aspect: _fitted(rows, aspect) for aspect in _ALLOWED}
     return Scope(domains, fit_orientation([row.image for row in rows]), len(rows))

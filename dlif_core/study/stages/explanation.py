@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from dlif_core.errors import InputError
+from dlif_core.input_function.learned import LearnedOptions
 from dlif_core.store import Staging
-from dlif_core.study.config import learned_model
+from dlif_core.study.config import StudyConfig, learned_model
 from dlif_core.study.job import ScanJob
 from dlif_core.study.products import explanation_name, input_function_name
 from dlif_core.study.stages.base import ScanPlan, ScanStage
@@ -23,9 +24,9 @@ class ExplanationStage(ScanStage):
     version = 2
 
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
-        """One step a scan with an image, where the study has a learned input function."""
+        """One step a scan with an image, where the study has a learned input function and does not leave this out."""
         learned = [step for step in plan.of(INPUT_FUNCTIONS) if step.variant == LEARNED]
-        if learned and plan.files.has_image:
+        if learned and plan.files.has_image and is_explained(plan.config):
             yield Step(
                 scan=plan.scan,
                 stage=self.name,
@@ -53,3 +54,9 @@ class ExplanationStage(ScanStage):
 
 
 EXPLANATION = ExplanationStage()
+
+
+def is_explained(config: StudyConfig) -> bool:
+    """Whether the study asks for explanations of its learned input function."""
+    options = config.input_functions.get(LEARNED)
+    return isinstance(options, LearnedOptions) and options.explain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import Annotated
 
@@ -41,20 +42,11 @@ def deploy_prefect(
     gpus: Annotated[
         int, typer.Option(min=1, help="Pieces of work on GPUs at once, over all runs of the server.", metavar="COUNT")
     ] = 1,
-    webhook: Annotated[
-        str,
-        typer.Option(
-            envvar="DLIF_ALARM_WEBHOOK",
-            help="Address that is called when a run fails, is late or was killed. Better given by the variable.",
-            metavar="URL",
-            show_default=False,
-            rich_help_panel=_ALARMS,
-        ),
-    ] = "",
     notify: Annotated[
         str,
         typer.Option(
-            help="Notification block of Prefect that is told the same, such as sendgrid-email/team.",
+            help="Notification block of Prefect that is told when a run fails, is late or was killed, such as "
+            "sendgrid-email/team. An address in the variable DLIF_ALARM_WEBHOOK is called, too.",
             metavar="TYPE/NAME",
             show_default=False,
             rich_help_panel=_ALARMS,
@@ -64,10 +56,11 @@ def deploy_prefect(
     """Register a study on the Prefect server of PREFECT_API_URL, and say what was done. It can be repeated."""
     from dlif_core.storage import joined
     from dlif_core.study.config import load_study
+    from flows.alarms import ALARM_WEBHOOK
     from flows.deployment import Target, deploy_study
     from flows.server import server_is_needed
 
-    target = Target(pool.value, cluster, cron, timezone, gpus, webhook, notify)
+    target = Target(pool.value, cluster, cron, timezone, gpus, os.environ.get(ALARM_WEBHOOK, ""), notify)
     name = load_study(study).name
     with server_is_needed():
         for line in deploy_study(joined("", study), name, target):

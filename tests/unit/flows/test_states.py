@@ -35,6 +35,13 @@ def test_a_run_is_named_after_its_scans(letters: str, kind: str, name: str) -> N
         assert (f"{count} {status}" in str(state.message)) == (count > 0)
 
 
+def test_a_run_that_found_nothing_to_do_says_so_and_counts_agree_with_their_nouns() -> None:
+    assert study_state(scans("s"), 0).message == "Nothing to do for the scans; now 1 success."
+    assert study_state(scans("s"), 1).message == "1 of 1 scan worked on; now 1 success."
+    assert study_state(scans("ss"), 1).message == "1 of 2 scans worked on; now 2 success."
+    assert state_of([outcome("ingest", "success")]).message == "1 step done"
+
+
 def test_scans_that_were_only_read_are_no_failures_of_an_ingest() -> None:
     assert study_state(scans("iii"), 3, READ).name == "Completed"
     assert study_state(scans("iif"), 3, READ).name == "PartialSuccess"

@@ -14,6 +14,7 @@ from dlif_core.input_function.population import PopulationOptions
 from dlif_core.kinetics import FitSettings
 from dlif_core.networks.bundle.folder import DEFAULT_MODEL, SHIPPED
 from dlif_core.study.config import StudyConfig, learned_model, load_study, parse_study
+from dlif_core.study.stages.explanation import is_explained
 from dlif_core.study.template import study_template
 
 FLAT = {"model": "1tcm", "name": "flat", "weights": "uniform"}
@@ -111,7 +112,7 @@ class TestInputFunctions:
     def test_are_written_with_all_options(self, tmp_path: Path) -> None:
         config = load_study(study_file(tmp_path, input_functions={"learned": {"samples": 32}}))
         assert config.model_dump(mode="json")["input_functions"] == {
-            "learned": {"model": None, "digest": None, "signers": None, "samples": 32}
+            "learned": {"model": None, "digest": None, "signers": None, "samples": 32, "explain": True}
         }
 
     @pytest.mark.parametrize(
@@ -126,6 +127,15 @@ class TestInputFunctions:
         self, tmp_path: Path, methods: dict[str, object], model: Path | None
     ) -> None:
         assert learned_model(load_study(study_file(tmp_path, input_functions=methods))) == model
+
+    def test_the_explanation_of_a_learned_curve_can_be_left_out_and_decides_no_curve(self, tmp_path: Path) -> None:
+        shown, hidden, other = (
+            load_study(study_file(tmp_path, input_functions=methods))
+            for methods in ({"learned": {}}, {"learned": {"explain": False}}, {"arterial": {}})
+        )
+        assert [is_explained(config) for config in (shown, hidden, other)] == [True, False, False]
+        settings = [config.input_functions["learned"].deciding_settings() for config in (shown, hidden)]
+        assert settings[0] == settings[1]
 
     def test_a_method_of_another_package_has_its_own_options(self, tmp_path: Path) -> None:
         class ToyOptions(Options):

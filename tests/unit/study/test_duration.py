@@ -27,4 +27,10 @@ def test_each_step_takes_the_median_of_those_of_its_kind_and_others_are_unknown(
     expected = expected_duration(plan, {each.product: each for each in found})
     assert expected.seconds == pytest.approx(2 * 20 + 7)
     assert expected.known == 3
+    assert expected.longest == ("maps patlak", pytest.approx(40))
     assert expected.unknown == {"maps logan": 2}
+
+
+def test_of_what_was_never_done_nothing_is_the_longest() -> None:
+    expected = expected_duration(Plan((planned("m1", "ingest", "", State.RUN),), {}), {})
+    assert expected.longest is None

@@ -208,3 +208,10 @@ def test_simulation_reports_progress_on_standard_error(monkeypatch: pytest.Monke
     assert done.exit_code == 0
     assert done.stdout.startswith("3 mice are in")
     assert "3/3" in done.stderr
+
+
+def test_the_secret_address_of_alarms_is_no_option_that_others_could_read(dlif) -> None:
+    assert "DLIF_ALARM_WEBHOOK" in dlif("deploy", "prefect", "--help")[1]
+    code, out, err = dlif("deploy", "prefect", "study.yaml", "--webhook", "http://127.0.0.1/secret")
+    assert code == ExitCode.CONFIGURATION
+    assert "No such option" in out + err
