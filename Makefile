@@ -30,7 +30,7 @@ test: $(READY)
 test-services: $(READY)
 	sh tests/platform/install.sh
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,services]'
-	DLIF_SERVICES=required $(PYTEST) $(PARALLEL) -m platform
+	DLIF_SERVICES=required $(PYTEST) -n 3 --dist loadfile -m platform  # services are waited for more than computed with
 
 test-quick: $(READY)
 	$(PYTEST) $(PARALLEL) -m "not slow and not service and not platform"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.masking import holds_credentials
+from dlif_core.masking import has_odd_port, holds_credentials
 
 _KEEP_APART = (
     "Take them out of it, and give them in the environment (for s3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
@@ -16,6 +16,8 @@ _KEEP_APART = (
 
 def require_no_credentials(content: Any, where: object = "") -> None:
     """Refuse an address that names a password, key or token: settings are kept in results and shown to many.
+
+    An address whose port is no number is refused as well, since a password may stand in its place.
 
     Parameters
     ----------
@@ -33,6 +35,12 @@ def require_no_credentials(content: Any, where: object = "") -> None:
         if holds_credentials(text):
             raise ConfigurationError(
                 f"{place}: the address holds credentials.".removeprefix(": "), where=where or text, hint=_KEEP_APART
+            )
+        if has_odd_port(text):
+            raise ConfigurationError(
+                f"{place}: the port of the address is no number.".removeprefix(": "),
+                where=where or text,
+                hint="Write it as host:8786, for instance.",
             )
 
 

@@ -20,6 +20,7 @@ _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<authority>[^\s/?#'\"<
 _MASKED = (
     # s3://key:secret@bucket, also with a slash in the secret
     (re.compile(r"(://)[^\s/@'\"]*:[^\s@'\"]*@"), rf"\1{_MASK}@"),
+    (re.compile(r"\b((?:s3a?|gs|gcs|az|abfss?|adl|oss)://)(?!arn:)[^\s/@'\"]*:[^\s/'\"]+"), rf"\1{_MASK}"),  # without @
     (re.compile(r"(https?://)[^\s/@'\"]+@"), rf"\1{_MASK}@"),
     (re.compile(rf"([?&;][\w.-]*(?:{_SECRET}|\bsig|\bkey)[\w.-]*=)[^&;\s'\"]+", re.IGNORECASE), rf"\1{_MASK}"),
     (re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|token)\s+)?)[^\s'\",]+", re.I), rf"\1{_MASK}"),
@@ -27,6 +28,11 @@ _MASKED = (
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), _MASK),
 )
 _QUERY = re.compile(rf"[?&][\w.-]*(?:{_SECRET}|\bsig|\bkey)[\w.-]*=[^&\s]", re.IGNORECASE)
+
+#: A port, or a placeholder that somebody else fills in.
+_PORT = re.compile(r"[0-9]*|.*[{$].*", re.DOTALL)
+#: Schemes of addresses without a port: those of object stores.
+_OF_BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss")
 
 _VARIABLE = re.compile(rf"(?:{_SECRET})|_KEY$", re.IGNORECASE)
 _NO_SECRET = re.compile(r"_(?:FILE|PATH|DIR)$", re.IGNORECASE)
@@ -64,15 +70,27 @@ def holds_credentials(text: str) -> bool:
     return any(_has_credentials(address) for address in _ADDRESS.finditer(text))
 
 
+def has_odd_port(text: str) -> bool:
+    """Whether what stands in an address for the port is no number; a bucket has none."""
+    return any(_odd_port(address) for address in _ADDRESS.finditer(text))
+
+
 def _has_credentials(address: re.Match[str]) -> bool:
-    """``user:password@``, a token before an ``@`` of the web, what is no port after a colon, or a secret parameter."""
-    authority = address["authority"]
+    """``user:password@``, a token before an ``@`` of the web, what is no port after a colon, or a secret parameter.
+
+    A secret may have a slash, after which the authority of the address seems to end.
+    """
+    authority, rest = address["authority"], address["rest"]
     user, at, _ = authority.rpartition("@")
     if at and (":" in user or address["scheme"].endswith(("http", "https"))):
         return True
-    port = authority.rpartition("]")[2].rpartition(":")[2] if ":" in authority else ""
-    is_port = port.isdigit() or not port or "{" in port or ":" not in authority.rpartition("]")[2]
-    return not is_port or _QUERY.search(address["rest"]) is not None
+    no_port = _odd_port(address) and ("@" in rest or address["scheme"].endswith(_OF_BUCKETS))
+    return no_port or _QUERY.search(rest) is not None
+
+
+def _odd_port(address: re.Match[str]) -> bool:
+    port = address["authority"].rpartition("]")[2].rpartition(":")[2]
+    return ":" in address["authority"].rpartition("]")[2] and not _PORT.fullmatch(port)
 
 
 def mask_logs() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from dlif_core.errors import InputError
-from dlif_core.shown import shown
+from dlif_core.shown import shortened
 
 #: Physical half-lives [s] from the Evaluated Nuclear Structure Data File (ENSDF, nndc.bnl.gov).
 HALF_LIVES = {
@@ -170,7 +170,7 @@ def half_life(name: str) -> float:
     found = HALF_LIVES.get(nuclide(str(name)))
     if found is None:
         raise InputError(
-            f"{shown(name, NUCLIDE_WORDS)} is not a radionuclide that dlif knows.",
+            f"{shortened(name)} is not a radionuclide that dlif knows.",
             where="radionuclide",
             hint=f"Use one of {', '.join(HALF_LIVES)}, or give the half-life in seconds.",
         )

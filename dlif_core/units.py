@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dlif_core.errors import UnitError
-from dlif_core.shown import UNIT_WORDS, shown
+from dlif_core.shown import UNIT_WORDS, shortened, shown
 
 Dimension = Literal["concentration", "activity", "time", "mass", "fraction"]
 
@@ -76,7 +76,7 @@ def _key(unit: str) -> str:
     return "".join(unit.lower().split()).translate(_MICRO)
 
 
-def factor(unit: str | None, dimension: Dimension, *, where: object = "") -> float:
+def factor(unit: str | None, dimension: Dimension, *, where: object = "", typed: bool = False) -> float:
     """Factor that turns a value in `unit` into dlif's canonical unit of the dimension.
 
     Parameters
@@ -87,6 +87,9 @@ def factor(unit: str | None, dimension: Dimension, *, where: object = "") -> flo
         What the value measures.
     where
         File and field that the unit came from, for the error message.
+    typed
+        Whether the caller of dlif wrote it, as an argument or in a study file: then the message shows it as it is.
+        Of a file, only words of units are shown.
 
     Raises
     ------
@@ -108,7 +111,7 @@ def factor(unit: str | None, dimension: Dimension, *, where: object = "") -> flo
     key = _key(unit) if isinstance(unit, str) else ""
     if key not in known:
         raise UnitError(
-            f"{shown(unit, UNIT_WORDS)} is not a known unit of {dimension}.",
+            f"{shortened(unit) if typed else shown(unit, UNIT_WORDS)} is not a known unit of {dimension}.",
             where=where,
             hint=f"Use for example {CANONICAL[dimension]!r}; known spellings: {', '.join(sorted(known)[:14])} …",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, TypeAdapter, ValidationError, model_validator
@@ -164,8 +165,17 @@ def _sentence(place: str, faults: list[ErrorDetails]) -> str:
 
 def _reason(fault: ErrorDetails) -> str:
     context = fault.get("ctx", {})
+    if fault["type"] == "string_type":
+        return _no_text(fault["input"])
     if fault["type"] == "too_short":
         return f"at least {context['min_length']} belong here"
     if fault["type"] == "too_long":
         return f"at most {context['max_length']} belong here"
     return _PLAIN_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, ").removesuffix("."))
+
+
+def _no_text(value: Any) -> str:
+    """What is to be done about a value that YAML did not read as a text."""
+    kinds = {bool: "yes or no", int: "a number", float: "a number", date: "a date", datetime: "a date"}
+    read = kinds.get(type(value))
+    return "a text belongs here" + (f": put it in quotes, or YAML reads it as {read}" if read else "")

@@ -14,6 +14,7 @@ from typing import Any
 
 from slugify import slugify
 
+from dlif_core.compute import sbatch
 from dlif_core.compute.memory import WORKER_BYTES
 from dlif_core.compute.profiles import chosen_cluster
 from dlif_core.compute.slurm_profile import SlurmProfile
@@ -64,7 +65,7 @@ class TaskShape:
 
     def changed(self, **given: Any) -> TaskShape:
         """The same with what is given, as far as it is."""
-        return replace(self, **{name: value for name, value in given.items() if value})
+        return replace(self, **{name: value for name, value in given.items() if value not in (None, ())})
 
     def options(self, needed: int) -> Iterator[str]:
         """Options of ``sbatch``, given the projected memory [bytes]."""
@@ -91,12 +92,12 @@ def shape_of_cluster(cluster: str) -> TaskShape:
     return TaskShape(
         tasks=jobs.jobs,
         cpus=jobs.cores,
-        memory=f"{int(jobs.memory) // 1_000_000}M",
+        memory=f"{-(-int(jobs.memory) // 1_000_000)}M",
         time=str(max(1, round(jobs.walltime / 60))),
         partition=jobs.partition,
         account=jobs.account,
         directives=jobs.directives,
-        before=(*jobs.before, *([f"export TMPDIR={jobs.scratch}"] if jobs.scratch else [])),
+        before=(*jobs.before, *([f'export TMPDIR="{jobs.scratch}"'] if jobs.scratch else [])),
     )
 
 
@@ -127,8 +128,8 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
     """
     import jinja2
 
-    _require_lines(shape)
-    _require_printable(study, folder or "")
+    _require_sound(shape)
+    _require_one_line(study, folder or "")
     config = load_study(study)
     plan = make_plan(config, open_study_store(config))
     scans = len({step.scan for step in plan.to_run if step.scan})
@@ -137,9 +138,10 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
     folder = (folder or work / f"{Path(name).stem}-slurm").resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     needed = _needed_memory(config, plan, shape.cpus)
+    tasks = max(1, min(shape.tasks, scans))
     content = {
         "name": slugify(f"dlif-{config.name}", max_length=60),
-        "tasks": max(1, min(shape.tasks, scans)),
+        "tasks": tasks,
         "directives": list(shape.options(needed)),
         "before": shape.before,
         "environment": list(_environment()),
@@ -154,8 +156,7 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
     for script in _SCRIPTS:
         (folder / script).write_text(environment.get_template(f"{script}.j2").render(content))
     (folder / "submit.sh").chmod(0o755)
-    tasks = f"{counted(content['tasks'], 'task')} for {counted(scans, 'scan')}"
-    said = f"{tasks}, {needed / 1e9:.1f} GB of memory projected for each."
+    said = f"{counted(tasks, 'task')} for {counted(scans, 'scan')}, {needed / 1e9:.1f} GB of memory projected for each."
     return Written(folder, said)
 
 
@@ -206,23 +207,28 @@ def _command() -> str:
     return f"{shlex.quote(sys.executable)} -m flows.cli"
 
 
-def _require_printable(*paths: str | Path) -> None:
+def _require_one_line(*paths: str | Path) -> None:
     """Refuse a path that would be more than one line of a script."""
     for path in (joined("", str(one)) for one in paths):
-        if not path.isprintable():
+        if not sbatch.is_line(path):
             raise ConfigurationError(
                 f"{path!r} can't stand in a script.", where="dlif deploy slurm", hint="Rename the folder or the file."
             )
 
 
-def _require_lines(shape: TaskShape) -> None:
-    """Refuse what would become more than its own line of a script, or no option at all."""
-    given = {name: getattr(shape, name) or "" for name in ("memory", "time", "partition", "account")}
-    for name, value in given.items():
-        if any(letter.isspace() for letter in value):
-            raise ConfigurationError(f"{value!r} is not one word.", where=f"--{name}", hint="Correct the option.")
-    for value in shape.directives:
-        if not value.startswith("-") or "\n" in value:
-            raise ConfigurationError(
-                f"{value!r} is no option of sbatch.", where="--directive", hint="Give it as --constraint=avx2."
-            )
+def _require_sound(shape: TaskShape) -> None:
+    """Refuse what Slurm would refuse, or take for something else."""
+    checks = {
+        "memory": sbatch.memory,
+        "time": sbatch.time_limit,
+        "partition": sbatch.name,
+        "account": sbatch.name,
+        "directive": sbatch.directive,
+    }
+    given = [(name, getattr(shape, name)) for name in ("memory", "time", "partition", "account")]
+    for name, value in [*given, *(("directive", value) for value in shape.directives)]:
+        try:
+            if value is not None:
+                checks[name](value)
+        except ValueError as fault:
+            raise ConfigurationError(f"{fault}.", where=f"--{name}") from fault

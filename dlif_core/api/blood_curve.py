@@ -88,8 +88,8 @@ def blood(
     """
     from dlif_core.input_function.arterial import METHOD, arterial_curve
 
-    of_time = factor(time_unit, "time", where="dlif.blood, time_unit")
-    of_activity = factor(units, "concentration", where="dlif.blood, units")
+    of_time = factor(time_unit, "time", where="dlif.blood, time_unit", typed=True)
+    of_activity = factor(units, "concentration", where="dlif.blood, units", typed=True)
     raw = BloodRecording("samples", True, time, whole_blood, plasma, parent_fraction, source="blood samples")  # type: ignore[arg-type]
     recording = replace(
         raw,

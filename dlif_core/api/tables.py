@@ -113,7 +113,8 @@ def agreed_factor(stated: str | None, given: str | None, dimension: Dimension, a
             where=where,
             hint=f"Give {example}, or write the unit in the column's header, as in 'name [{_EXAMPLES[dimension]}]'.",
         )
-    factors = {factor(str(unit), dimension, where=where) for unit in (stated, given) if unit is not None}
+    known = [(unit, typed) for unit, typed in ((stated, False), (given, True)) if unit is not None]
+    factors = {factor(str(unit), dimension, where=where, typed=typed) for unit, typed in known}
     if len(factors) > 1:
         raise UnitError(
             f"the data are said to be in {stated}, but {argument} is {given!r}.",

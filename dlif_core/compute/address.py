@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 SCHEMES = ("tls", "tcp")
+#: How long a scheduler may take to listen [s].
+_PATIENCE_S = 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,7 +47,11 @@ class AddressProfile(Profile):
     @classmethod
     def _is_an_address(cls, address: str) -> str:
         parts = urlsplit(address)
-        if parts.scheme not in SCHEMES or not parts.hostname or not parts.port:
+        try:
+            port = parts.port
+        except ValueError as fault:
+            raise ValueError(f"the port of {address} is no number between 1 and 65535") from fault
+        if parts.scheme not in SCHEMES or not parts.hostname or not port:
             raise ValueError("an address is tls://host:port or tcp://host:port")
         return address
 
@@ -60,6 +67,14 @@ class AddressProfile(Profile):
         """Whether the scheduler knows its clients."""
         return self.address.startswith("tls://")
 
+    def require_there(self) -> None:
+        """Refuse a scheduler without the credentials for it, or at whose address nobody listens."""
+        if self.encrypted:
+            _security(self)
+        else:
+            _require_guarded(self.address)
+        _require_listening(self.address)
+
 
 class AddressKind:
     """A scheduler whose workers somebody else looks after."""
@@ -73,7 +88,12 @@ class AddressKind:
         """Check the credentials; the client connects."""
         security = _security(profile) if profile.encrypted else None
         if security is None:
-            _doubt(profile.address)
+            _require_guarded(profile.address)
+            _LOG.warning(
+                "%s asks for no credentials; who reaches it can run code as the owner of its workers. Use tls:// "
+                "unless the network is yours alone.",
+                profile.address,
+            )
         yield Started(profile.address, security)
 
 
@@ -105,8 +125,8 @@ def _security(profile: AddressProfile) -> Security:
     )
 
 
-def _doubt(address: str) -> None:
-    """Refuse a scheduler in the open internet that asks for no credentials; elsewhere only say what that means.
+def _require_guarded(address: str) -> None:
+    """Refuse a scheduler in the open internet that asks for no credentials.
 
     Who reaches such a scheduler runs code as the owner of its workers. Whether a firewall, a namespace or a network of
     the nodes alone keeps others away can't be seen from here, so it is for the one who gives the address to know.
@@ -122,8 +142,23 @@ def _doubt(address: str) -> None:
             where=address,
             hint="Start it with TLS and use tls://, or reach it through a tunnel.",
         )
-    _LOG.warning(
-        "%s asks for no credentials; who reaches it can run code as the owner of its workers. Use tls:// "
-        "unless the network is yours alone.",
-        address,
-    )
+
+
+def _require_listening(address: str) -> None:
+    """Refuse an address at which nobody listens; one whose scheduler is just being started is waited for a moment."""
+    parts = urlsplit(address)
+    last = time.monotonic() + _PATIENCE_S
+    while True:
+        left = last - time.monotonic()
+        try:
+            socket.create_connection((parts.hostname or "", parts.port or 0), timeout=max(left, 0.1)).close()
+        except OSError as fault:
+            if left > 0 and isinstance(fault, ConnectionRefusedError):
+                time.sleep(0.2)
+                continue
+            raise ConfigurationError(
+                f"no Dask scheduler answers there: {fault.strerror or fault}.",
+                where=address,
+                hint="Start it, or correct the address.",
+            ) from fault
+        return

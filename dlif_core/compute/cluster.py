@@ -62,6 +62,25 @@ class StudyClient(distributed.Client):
         return frozenset(name for worker in workers for name, amount in worker["resources"].items() if amount)
 
 
+def require_cluster(cluster: str, workers: int | None = None, need: Need | None = None) -> Chosen:
+    """The cluster that a run is to have, as far as a quick look tells that it can be had; nothing is started.
+
+    Parameters
+    ----------
+    cluster, workers, need
+        See `open_client`.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such cluster, nobody listens at its address, or its workers are too small.
+    """
+    chosen = chosen_cluster(cluster).with_workers(workers)
+    _require_room(need, chosen.profile.worker_memory(), chosen.where)
+    chosen.profile.require_there()
+    return chosen
+
+
 @contextmanager
 def open_client(cluster: str = "local", workers: int | None = None, need: Need | None = None) -> Iterator[StudyClient]:
     """Open a client; a cluster of this run's own is started for it and stopped after it.
@@ -82,8 +101,7 @@ def open_client(cluster: str = "local", workers: int | None = None, need: Need |
     ClusterError
         At the end of the block, if the cluster was lost within it.
     """
-    chosen = chosen_cluster(cluster).with_workers(workers)
-    _require_room(need, chosen.profile.worker_memory(), chosen.where)
+    chosen = require_cluster(cluster, workers, need)
     with chosen.kind.open(chosen.profile) as started, _client(chosen, started) as client:
         if chosen.profile.worker_memory() is None:
             _require_room(need, _smallest_memory(client), chosen.where)

@@ -50,6 +50,17 @@ Seconds = Annotated[float, _with_unit(_TIMES, "90 s, 10 min, 2 h or 1 d"), Field
 Bytes = Annotated[float, _with_unit(_SIZES, "800 MB, 8 GB or 8 GiB"), Field(gt=0, allow_inf_nan=False)]
 
 
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number belongs here, not true or false")
+    return value
+
+
+#: A number of workers, cores or jobs in a profile; one that is not 0.
+Number = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0)]
+Count = Annotated[Number, Field(ge=1)]
+
+
 class Profile(Section):
     """Settings that every cluster has; a kind adds its own.
 
@@ -64,6 +75,15 @@ class Profile(Section):
     def worker_memory(self) -> int | None:
         """Memory of the smallest worker [bytes], as far as the profile says."""
         return None
+
+    def require_there(self) -> None:
+        """Refuse a cluster that can't be had, as far as a quick look tells; nothing is started.
+
+        Raises
+        ------
+        ConfigurationError
+            If it can't.
+        """
 
 
 def nothing_to_do(_demand: Demand) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from dlif_core.compute.interrupts import shielded
-from dlif_core.compute.kind import ALLOWED_DEATHS, Bytes, Demand, Profile, Started
+from dlif_core.compute.kind import ALLOWED_DEATHS, Bytes, Count, Demand, Profile, Started
 from dlif_core.compute.pool import WORKER_ENVIRONMENT
 from dlif_core.errors import ClusterError
 
@@ -32,7 +30,7 @@ class LocalProfile(Profile):
         Memory of a worker, ``8 GB``; by default an equal part of the machine's.
     """
 
-    workers: Annotated[int, Field(ge=1)] | None = None
+    workers: Count | None = None
     memory: Bytes | None = None
 
     def count(self) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Self
 
-from pydantic import Field
+from pydantic import model_validator
 
-from dlif_core.compute.kind import GPU, Bytes, Profile, Seconds
+from dlif_core.compute.kind import GPU, Bytes, Count, Number, Profile, Seconds
+from dlif_core.compute.sbatch import Directive, Name, NodeFolder
+from dlif_core.errors import ConfigurationError
 from dlif_core.validation import Section
 
 #: Share of the walltime after which a worker takes no more work, and by how much that differs between workers, so that
@@ -41,16 +44,22 @@ class CpuJobs(Section):
         Lines of shell that run in the job before its workers, such as ``module load python``.
     """
 
-    cores: Annotated[int, Field(ge=1)]
+    cores: Count
     memory: Bytes
     walltime: Seconds
-    jobs: Annotated[int, Field(ge=1)]
-    fewest: Annotated[int, Field(ge=0)] = 0
-    partition: str | None = None
-    account: str | None = None
-    scratch: str | None = None
-    directives: tuple[str, ...] = ()
+    jobs: Count
+    fewest: Number = 0
+    partition: Name | None = None
+    account: Name | None = None
+    scratch: NodeFolder | None = None
+    directives: tuple[Directive, ...] = ()
     before: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _fewest_are_not_more(self) -> Self:
+        if self.fewest > self.jobs:
+            raise ValueError(f"`fewest` ({self.fewest}) is more than `jobs` ({self.jobs}): write at most as many")
+        return self
 
     @property
     def workers(self) -> int:
@@ -88,7 +97,7 @@ class GpuJobs(CpuJobs):
         Option of ``sbatch`` that asks for one GPU.
     """
 
-    request: str = "--gres=gpu:1"
+    request: Directive = "--gres=gpu:1"
 
     @property
     def workers(self) -> int:
@@ -122,7 +131,7 @@ class SlurmProfile(Profile):
     cpu: CpuJobs
     gpu: GpuJobs | None = None
     shared: Path = Path("~/.dlif")
-    interface: str | None = None
+    interface: Name | None = None
 
     def shapes(self) -> dict[str, CpuJobs]:
         """Shapes of jobs by name."""
@@ -131,3 +140,12 @@ class SlurmProfile(Profile):
     def worker_memory(self) -> int:
         """Memory of the smallest worker [bytes]."""
         return min(int(shape.memory) // shape.workers for shape in self.shapes().values())
+
+    def require_there(self) -> None:
+        """Refuse a machine from which no job can be submitted."""
+        if shutil.which("sbatch") is None:
+            raise ConfigurationError(
+                "there is no Slurm on this machine.",
+                where="sbatch",
+                hint="Run it where jobs are submitted, or load the module of Slurm.",
+            )

@@ -17,6 +17,7 @@ from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError
 
 _S3 = ("s3", "s3a")
+_WEB = ("http", "https")
 
 #: Other processes write to the same places, so nothing may remember a listing.
 OPTIONS = {"use_listings_cache": False}
@@ -71,6 +72,8 @@ def file_system(uri: str) -> tuple[Any, str]:
     if is_s3(uri):
         fs = _s3(os.getpid())
         return fs, str(fs._strip_protocol(uri))
+    if uri.partition("://")[0] in _WEB:
+        return _http(os.getpid()), uri
     fs, path = fsspec.url_to_fs(uri, **OPTIONS)
     return fs, str(path)
 
@@ -83,6 +86,13 @@ def is_s3(uri: str) -> bool:
 def async_s3(uri: str) -> tuple[Any, str] | None:
     """S3 as another event loop than fsspec's uses it, and the path of a URL there; None for any other URL."""
     return (_async_s3(os.getpid()), file_system(uri)[1]) if is_s3(uri) else None
+
+
+@functools.cache
+def _http(_process: int) -> Any:
+    from dlif_core.storage.http import AnsweringHTTP
+
+    return AnsweringHTTP(skip_instance_cache=True, **OPTIONS)
 
 
 @functools.cache

@@ -43,10 +43,7 @@ class InputDigests:
         self._known = self._load()
 
     def _load(self) -> dict[str, _Entry]:
-        try:
-            return {uri: _Entry(**entry) for uri, entry in recall(self._folder, DIGEST_CACHE).items()}
-        except TypeError:  # another version wrote it
-            return {}
+        return recall(self._folder, DIGEST_CACHE, _recalled)
 
     def of(self, uris: Iterable[str]) -> dict[str, str | InputError]:
         """Digest of each file, or why there is none: a file that can't be read hides no other.
@@ -111,6 +108,13 @@ class InputDigests:
         # others write here too; what they know is taken along, and what is lost in a race is only read again
         self._known = self._load() | self._known | entries
         remember(self._folder, DIGEST_CACHE, {uri: entry._asdict() for uri, entry in self._known.items()})
+
+
+def _recalled(values: Any) -> _Entry:
+    entry = _Entry(**values)
+    if not all(isinstance(value, kind) for value, kind in zip(entry, (int, str, str), strict=True)):
+        raise TypeError("no entry")
+    return entry
 
 
 def _told(entry: _Entry | InputError) -> str | InputError:

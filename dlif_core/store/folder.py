@@ -14,11 +14,12 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from dlif_core.errors import StorageError
 from dlif_core.storage import AnswerLostError
 from dlif_core.store.layout import MARKER_FILE
 
@@ -33,6 +34,9 @@ _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 #: What a filesystem without hard links says.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+#: What a filesystem says where nothing may be written.
+_NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Folder:
@@ -210,36 +214,45 @@ class LocalFolder(Folder):
     def write(self, key: str, data: bytes) -> None:
         """Write and fsync a temporary file in the same folder, then rename it to its name."""
         target = Path(self._at(key))
-        _partial(target, data).replace(target)
-        _fsync(target.parent)
+        with _writing(target):
+            partial = _partial(target, data)
+            try:
+                partial.replace(target)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
+            _fsync(target.parent)
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a temporary file in the same folder, and link it to its name, which fails if the name is taken."""
         target = Path(self._at(key))
-        partial = _partial(target, data)
-        try:
-            created = _link(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-        if created:
-            _fsync(target.parent)
+        with _writing(target):
+            partial = _partial(target, data)
+            try:
+                created = _link(partial, target)
+            finally:
+                partial.unlink(missing_ok=True)
+            if created:
+                _fsync(target.parent)
         return created
 
     def move(self, source: str, target: str) -> None:
         """Rename a file or a folder to a place that is free, or a file over another."""
         place = Path(self._at(target))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Path(self._at(source)).replace(place)
+        with _writing(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Path(self._at(source)).replace(place)
 
     def remove(self, key: str, first: str = "") -> None:
         """Remove a file or a whole tree, one file of it before all others; nothing happens if it isn't there."""
         if first:
             self.remove(first)
         path = Path(self._at(key))
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        with _writing(path):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def products(self, prefix: str) -> list[str]:
         """Names of the committed products at or below a prefix; their own folders aren't searched."""
@@ -274,6 +287,27 @@ def file_digest(fs: Any, path: str) -> str:
     """sha256 of one file's bytes."""
     with fs.open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Write in a block; where that is not allowed no product is at fault, but the storage.
+
+    Raises
+    ------
+    StorageError
+        If it is not allowed.
+    """
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno not in _NO_WRITING:
+            raise
+        raise StorageError(
+            f"it can't be written: {fault.strerror}.",
+            where=path,
+            hint="Get the permission to write there, or choose another folder.",
+        ) from fault
 
 
 def _link(source: Path, target: Path) -> bool:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from dlif_core.store.cache import recall, remember
 from dlif_core.store.folder import Folder
 from dlif_core.store.layout import MARKER_CACHE, MARKER_FILE
 from dlif_core.store.marker import Marker, Status
+
+_STATUSES = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def read_briefs(folder: Folder, names: Iterable[str]) -> dict[str, Brief]:
     """
     wanted = list(names)
     stamps = folder.stamps(f"{name}/{MARKER_FILE}" for name in wanted)
-    known = _recalled(folder)
+    known = recall(folder, MARKER_CACHE, _recalled)
     found: dict[str, _Entry] = {}
     for name in wanted:
         stamp, entry = stamps.get(f"{name}/{MARKER_FILE}"), known.get(name)
@@ -78,11 +80,14 @@ def read_briefs(folder: Folder, names: Iterable[str]) -> dict[str, Brief]:
     return {name: entry.brief for name, entry in (found | fresh).items()}
 
 
-def _recalled(folder: Folder) -> dict[str, _Entry]:
-    try:
-        return {name: _Entry(*entry) for name, entry in recall(folder, MARKER_CACHE).items()}
-    except TypeError:  # another version wrote it
-        return {}
+def _recalled(values: Any) -> _Entry:
+    entry = _Entry(*values)
+    texts = (entry.stamp, entry.fingerprint, entry.reason)
+    findings: Any = entry.findings
+    listed = isinstance(findings, list) and all(isinstance(one, dict) for one in findings)
+    if not (listed and entry.status in _STATUSES and all(isinstance(text, str) for text in texts)):
+        raise TypeError("no entry")
+    return entry
 
 
 def _read(folder: Folder, names: Iterable[str], stamps: Mapping[str, str]) -> dict[str, _Entry]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -12,14 +12,15 @@ import pandas as pd
 import xarray as xr
 
 from dlif_core.curve import InputFunction
+from dlif_core.errors import ProductDamagedError, StorageError
 from dlif_core.finite import nulled
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.tables import join_region_tables, region_table
-from dlif_core.store import Staging, Store, open_store
+from dlif_core.store import Fingerprint, Staging, Store, open_store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.input_functions import read_input_function
 from dlif_core.study.job import CohortJob
-from dlif_core.study.products import fit_name, input_function_name, source_name
+from dlif_core.study.products import failure_name, fit_name, input_function_name, source_name
 from dlif_core.study.source import read_acquisition
 from dlif_core.study.truth import compare_with_truth
 
@@ -88,9 +89,45 @@ def _products(config: StudyConfig, scan: str) -> Iterator[str]:
     yield from (fit_name(scan, fit.title, kind) for fit in config.kinetics for kind in ("regions", "maps"))
 
 
-def read_part(config: StudyConfig, staging: Staging, part: PartOfCohort) -> None:
-    """Read what is sound of some scans and leave it with the staged product; runs on a worker."""
+def read_part(config: StudyConfig, staging: Staging, part: PartOfCohort) -> dict[str, str]:
+    """Read what is sound of some scans and leave it with the staged product; runs on a worker.
+
+    Returns
+    -------
+    Scan → what is damaged of it. Such a scan is left out, and its damaged products are deleted, so that a status tells
+    it and the next run makes them again.
+    """
     store = open_store(config.output)
+    try:
+        _read_part(config, store, staging, part)
+    except StorageError:
+        raise
+    except Exception:
+        damaged = _withdrawn(config, store, part)
+        if not damaged:
+            raise
+        sound = part.sound.difference(*(_products(config, scan) for scan in damaged))
+        _read_part(config, store, staging, replace(part, sound=sound))
+        return damaged
+    return {}
+
+
+def _withdrawn(config: StudyConfig, store: Store, part: PartOfCohort) -> dict[str, str]:
+    """Delete the damaged products of some scans, and record why; scan → what was damaged."""
+    found: dict[str, str] = {}
+    for scan in part.scans["scan_id"]:
+        for product in part.sound.intersection(_products(config, scan)):
+            try:
+                store.verify(product)
+            except ProductDamagedError as fault:
+                found[scan] = f"{product} was damaged ({fault.message.rstrip('.')}); the next run makes it again"
+                failed = store.stage(failure_name(product), shared=False)
+                failed.publish(Fingerprint({}), status="failed", reason=found[scan])
+                store.delete(product)
+    return found
+
+
+def _read_part(config: StudyConfig, store: Store, staging: Staging, part: PartOfCohort) -> None:
     names = part.scans["scan_id"].tolist()
     acquisitions = {name: read_acquisition(store, name) for name in names if source_name(name) in part.sound}
     truth = compare_with_truth(config, store, names, part.sound)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlif_core.errors import InputError
 from dlif_core.foreign_faults import without_contents
-from dlif_core.store import Store, open_store
+from dlif_core.store import Fingerprint, Store, open_store
 from dlif_core.study.config import Kinetics, StudyConfig
-from dlif_core.study.states import ScanState
+from dlif_core.study.states import ScanState, ScanStatus
 from dlif_core.study.step import Step
 
 if TYPE_CHECKING:
@@ -89,6 +89,24 @@ class CohortJob(Job):
 
     scans: tuple[CohortScan, ...]
     sound: frozenset[str]
+
+    def without(self, damaged: Mapping[str, str]) -> CohortJob:
+        """The same with some scans as failed; another fingerprint, so that the product is made again with them.
+
+        Parameters
+        ----------
+        damaged
+            Scan → why it is left out.
+        """
+        parts = {**self.step.fingerprint.parts, "without": ", ".join(sorted(damaged))}
+        return replace(
+            self,
+            step=replace(self.step, fingerprint=Fingerprint(parts)),
+            scans=tuple(
+                replace(one, state=ScanState(name, ScanStatus.FAILED, (damaged[name],))) if name in damaged else one
+                for one, name in ((one, one.state.scan) for one in self.scans)
+            ),
+        )
 
 
 @dataclass(frozen=True)

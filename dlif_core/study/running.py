@@ -155,8 +155,8 @@ def _run_shared(stage: Stage[Any], job: Job, executor: Executor) -> _Result:
     try:
         with job.store.stage(job.step.product) as staging:
             shares: Shares = on_worker(executor, _shares, stage, job, staging)
-            list(executor.map(shares.work, shares.items))
-            on_worker(executor, _finish_shared, stage, job, staging)
+            answers = list(executor.map(shares.work, shares.items))
+            on_worker(executor, _finish_shared, stage, stage.settled(job, answers), staging)
     except InputError as fault:
         seconds = time.perf_counter() - started
         result: _Result = executor.submit(_refuse, stage, job, fault, seconds).result()

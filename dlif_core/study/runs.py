@@ -6,6 +6,7 @@ They need no server, so that ``dlif status`` can tell at once how the last run e
 from __future__ import annotations
 
 import json
+import logging
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ from dlif_core.finite import to_json
 from dlif_core.store import Store
 from dlif_core.store.owner import Owner
 
+_LOG = logging.getLogger(__name__)
+
 _FOLDER = ".runs"
+_TEXTS = ("flow", "flow_run", "url", "state", "message")
 RUNNING = "Running"
 KILLED = "Killed"
 
@@ -132,12 +136,22 @@ def last_run(store: Store) -> RunRecord | None:
 def read_runs(store: Store) -> list[RunRecord]:
     """Every run that goes on or was killed, and the last one that ended."""
     found = store.folder.read_all(f"{_FOLDER}/{name}" for name in store.folder.files(_FOLDER) if name.endswith(".json"))
-    return [_parsed(data) for data in found.values()]
+    runs = (_parsed(store, key, data) for key, data in found.items())
+    return [run for run in runs if run is not None]
 
 
-def _parsed(data: bytes) -> RunRecord:
-    content = json.loads(data)
-    return RunRecord(**content | {"owner": Owner(**content["owner"])})
+def _parsed(store: Store, key: str, data: bytes) -> RunRecord | None:
+    """The record in a file; None if it is none, which is told."""
+    try:
+        content = json.loads(data)
+        named = {"name": key.removeprefix(f"{_FOLDER}/").removesuffix(".json"), "owner": Owner(**content["owner"])}
+        record = RunRecord(**content | named)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        record = None
+    if record is None or not all(isinstance(getattr(record, name), str) for name in _TEXTS):
+        _LOG.warning("%s is no record of a run; it is left alone, and can be deleted.", store.folder.uri(key))
+        return None
+    return record
 
 
 def _write(store: Store, record: RunRecord) -> None:

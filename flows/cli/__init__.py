@@ -79,7 +79,8 @@ def main() -> None:
             _exit(f"{error.strerror}. Make room and run the study again: finished steps are kept.", ExitCode.STORE)
         if error.filename is None:
             raise
-        _exit(f"{error.filename}: {error.strerror}.", ExitCode.UNEXPECTED)
+        code = ExitCode.STORE if error.errno == errno.EROFS else ExitCode.UNEXPECTED
+        _exit(f"{error.filename}: {error.strerror}.", code)
 
 
 def _exit(message: str, code: ExitCode) -> NoReturn:

@@ -80,14 +80,24 @@ def run(
     else:
         if alone is None:
             from dlif_core.study.sharing import require_work
-            from flows.cli.terminal_flow import run_cohort
 
             require_work(planned, store)
+            _require_cluster(cluster or config.cluster, workers, config, planned)
+            from flows.cli.terminal_flow import run_cohort
+
             run_cohort(study, cluster, workers)
         else:
             alone(config, workers or 1)
         planned = make_plan(config, store)
     _print_results(config, planned, store)
+
+
+def _require_cluster(cluster: str, workers: int | None, config: StudyConfig, planned: Plan) -> None:
+    """Refuse a cluster that can't be had at once, not after the many seconds in which Prefect starts."""
+    from dlif_core.compute.cluster import require_cluster
+    from dlif_core.study.memory import largest_need
+
+    require_cluster(cluster, workers, largest_need(config, planned))
 
 
 def _draw(config: StudyConfig, workers: int) -> NoReturn:

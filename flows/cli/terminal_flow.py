@@ -39,9 +39,9 @@ def run_cohort(study: str, cluster: str, workers: int | None) -> None:
 
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
-    has_ui = _start_server()
     for number in (signal.SIGINT, signal.SIGTERM):  # a batch system sends the second
         signal.signal(number, _interrupt)
+    has_ui = _start_server()
     # tagged from the very start, because signs of life carry the tags of then
     with tags("dlif"), server_is_needed():
         told = cohort.with_options(on_running=[_tell_page]) if has_ui else cohort
@@ -61,11 +61,11 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not (told or at_the_end or record.name.startswith("dlif_core.study"))
 
 
-def _tell_page(_flow: Any, run: FlowRun, _state: Any) -> None:
+def _tell_page(flow: Any, flow_run: FlowRun, state: Any) -> None:
     """Print where the run is seen in the browser."""
     from flows.study_run import page_of
 
-    typer.echo(f"Flow run: {page_of(run.id)}")
+    typer.echo(f"Flow run: {page_of(flow_run.id)}")
 
 
 def _start_server() -> bool:

@@ -17,7 +17,7 @@ from dlif_core.store import open_store
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(1500)]
 
-KILLS = 5
+KILLS = 3
 RECORDED_TIMINGS = ("created", "seconds")
 STUDY = {
     "name": "resume",

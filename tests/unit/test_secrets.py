@@ -24,11 +24,13 @@ WITH_CREDENTIALS = [
     f"https://host/mice?X-Amz-Signature={SECRET}",
     f"https://account.blob.core.windows.net/mice?sv=2020&sig={SECRET}",
     f"sftp://doe:{SECRET}@host/mice",
+    f"https://doe:{SECRET}/K7MDENG@host/mice",
+    f"s3://AKIDEXAMPLE:{SECRET}",
 ]
 WITHOUT = [
     *("s3://bucket/mice", "tcp://10.0.0.1:8786", "tls://[fe80::1]:8786", "sftp://doe@host/mice", "memory://mice"),
     *("abfs://container@account.dfs.core.windows.net/mice", "https://host:8080/a@b.tsv?page=2", "C:/mice", "a:b@c"),
-    *("file:///data/a:b@c", "s3://bucket/{subject}/{session}*.tsv"),
+    *("file:///data/a:b@c", "s3://bucket/{subject}/{session}*.tsv", "http://proxy:$PORT"),
 ]
 
 
@@ -55,6 +57,21 @@ def test_so_is_a_place_that_code_names(address: str) -> None:
 def test_other_addresses_hold_none(address: str) -> None:
     assert not holds_credentials(address)
     assert masked(address).replace("***@b.tsv", "host:8080/a@b.tsv") == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://h:abc", "tls://10.0.0.1:87o6", "tcp://[fe80::1]:x", "https://host:abc/mice", "sftp://host:x/mice"],
+)
+def test_a_port_that_is_no_number_is_called_so(tmp_path: Path, address: str) -> None:
+    assert not holds_credentials(address)
+    for setting in ("data", "output"):
+        with pytest.raises(ConfigurationError, match=r"port .* is no number") as caught:
+            load_study(study_file(tmp_path, **{setting: address}))
+        assert f"{setting}" in caught.value.message
+        assert "credentials" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match=r"port .* is no number"):
+        open_folder(address)
 
 
 @pytest.mark.parametrize("address", WITH_CREDENTIALS)

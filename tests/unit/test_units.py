@@ -83,3 +83,10 @@ def test_case_and_blanks_do_not_matter(unit: str, seed: int) -> None:
 def test_what_is_no_text_is_no_unit(unit: object) -> None:
     with pytest.raises(UnitError, match="is not a known unit of time"):
         factor(unit, "time")
+
+
+def test_what_the_caller_typed_is_shown_and_what_a_file_holds_is_not() -> None:
+    with pytest.raises(UnitError, match=r"^'kBq per liter' is not a known unit"):
+        factor("kBq per liter", "concentration", typed=True)
+    with pytest.raises(UnitError, match=r"^text of 8 characters is not"):
+        factor("Jane Doe", "concentration")

@@ -1,6 +1,7 @@
 """Settings as validated objects: faults are named with place and value, unknown keys with the nearest valid one."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -19,6 +20,7 @@ class Outer(Section):
     inner: tuple[Inner, ...] = ()
     by_name: dict[str, Inner] = Field(default_factory=dict)
     either: str | Inner = ""
+    text: str = ""
     pair: tuple[int, int] = (1, 2)
     many: Annotated[tuple[int, ...], Field(min_length=2)] = (1, 2)
 
@@ -51,7 +53,7 @@ class TestValidated:
         assert fault.message == "iner: unknown key 'iner'. Did you mean 'inner'?"
 
     def test_lists_the_keys_if_none_is_near(self) -> None:
-        assert fault_of({"x": 1}).message == "x: unknown key 'x'. Valid are: inner, by_name, either, pair, many."
+        assert fault_of({"x": 1}).message == "x: unknown key 'x'. Valid are: inner, by_name, either, text, pair, many."
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -62,6 +64,15 @@ class TestValidated:
             ({"inner": {"size": 1}}, "inner: a list belongs here (got {'size': 1})."),
             ({"pair": [1]}, "pair.1: it is needed."),
             ({"pair": [1, 2, 3]}, "pair: at most 2 belong here (got [1, 2, 3])."),
+            ({"text": 5}, "text: a text belongs here: put it in quotes, or YAML reads it as a number (got 5)."),
+            ({"text": 1.5}, "text: a text belongs here: put it in quotes, or YAML reads it as a number (got 1.5)."),
+            ({"text": True}, "text: a text belongs here: put it in quotes, or YAML reads it as yes or no (got True)."),
+            (
+                {"text": date(2024, 5, 1)},
+                "text: a text belongs here: put it in quotes, or YAML reads it as a date "
+                "(got datetime.date(2024, 5, 1)).",
+            ),
+            ({"text": ["a"]}, "text: a text belongs here (got ['a'])."),
             ({"many": [1]}, "many: at least 2 belong here (got [1])."),
             ({"by_name": "a"}, "by_name: keys and values belong here (got 'a')."),
             ("text", "keys and values belong here (got 'text')."),
@@ -78,7 +89,7 @@ class TestValidated:
 
     def test_leaves_out_the_kinds_from_the_place(self) -> None:
         message = fault_of({"either": {"size": "x"}}).message
-        assert message.startswith("either: Input should be a valid string (got {'size': 'x'}). either.size: ")
+        assert message.startswith("either: a text belongs here (got {'size': 'x'}). either.size: ")
 
     def test_names_all_faults_at_once(self) -> None:
         message = fault_of({"inner": [{"size": "x"}], "by_name": {"a": {}}, "outer": 1}).message

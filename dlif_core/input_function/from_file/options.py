@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dlif_core.input_function.method import Options, ScanPlace
 from dlif_core.storage import is_url, joined
-from dlif_core.units import factor
+from dlif_core.units import Dimension, factor
 
 #: What a column of a file holds.
 Quantity = Literal["time", "whole_blood", "plasma", "parent", "parent_fraction", "plasma_fraction"]
@@ -131,7 +131,8 @@ class FromFileOptions(Options):
     @classmethod
     def _known_unit(cls, unit: str | None, info: Any) -> str | None:
         if unit is not None:
-            factor(unit, "time" if info.field_name == "time_unit" else "concentration", where=info.field_name)
+            dimension: Dimension = "time" if info.field_name == "time_unit" else "concentration"
+            factor(unit, dimension, where=info.field_name, typed=True)
         return unit
 
     @model_validator(mode="after")

@@ -100,12 +100,12 @@ class Shares:
     ----------
     work
         Function that does one item, on any worker. It writes to the staging area, reads back what it wrote and returns
-        nothing: names and small records travel, never arrays.
+        nothing, or what the stage has to know in the end: names and small records travel, never arrays.
     items
         What it is called with.
     """
 
-    work: Callable[[Any], None]
+    work: Callable[[Any], Any]
     items: Sequence[Any]
 
 
@@ -164,6 +164,10 @@ class Stage(ABC, Generic[AnyJob]):
             If the input data rule the product out.
         """
         raise NotImplementedError
+
+    def settled(self, job: AnyJob, answers: Sequence[Any]) -> AnyJob:
+        """The job as it is to be finished, after what the work on its shares returned."""
+        return job
 
     def resources(self, step: Step) -> dict[str, float]:
         """What a worker should offer, by the name of a Dask resource; workers that don't will do where none does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,11 @@ class CohortTables(CohortStage):
         from dlif_core.study.cohort_parts import parts_of, read_part
 
         return Shares(partial(read_part, job.config, staging), tuple(parts_of(job)))
+
+    def settled(self, job: CohortJob, answers: Sequence[Mapping[str, str]]) -> CohortJob:
+        """The job without the scans of which a product turned out to be damaged, which are told as failed."""
+        damaged = {scan: reason for answer in answers for scan, reason in answer.items()}
+        return job.without(damaged) if damaged else job
 
     def write(self, job: CohortJob, staging: Staging) -> Sequence[str]:
         """Put everything together, and write it."""

@@ -80,7 +80,7 @@ def test_samples_that_end_early_are_refused() -> None:
     [
         ({"units": None}, UnitError, "dlif.blood, units: no unit is given"),
         ({"units": "counts"}, UnitError, "'counts' is not a known unit"),
-        ({"time_unit": "fortnight"}, UnitError, "text of 9 characters is not a known unit of time"),
+        ({"time_unit": "fortnight"}, UnitError, "'fortnight' is not a known unit of time"),
         ({"scan_end": None}, dlif.ConfigurationError, "scan_end is None"),
         ({"scan_end": np.inf}, dlif.ConfigurationError, "scan_end is inf"),
         ({"scan_end": -5}, dlif.ConfigurationError, "scan_end is -5"),

@@ -62,7 +62,7 @@ class TestUnits:
         assert 'units="kBq/mL"' in caught.value.hint
 
     def test_that_are_unknown_are_refused(self) -> None:
-        with pytest.raises(UnitError, match="column cortex: text of 7 characters is not a known unit"):
+        with pytest.raises(UnitError, match="column cortex: 'furlong' is not a known unit"):
             dlif.read_curves(plain(), units="furlong", radionuclide="F18")
         with pytest.raises(UnitError, match="column cortex: text of 7 characters is not a known unit"):
             dlif.read_curves(plain().rename(columns={"cortex": "cortex [furlong]"}), units="kBq/mL", radionuclide="F18")

@@ -195,3 +195,24 @@ def test_only_doubts_about_data_can_be_accepted(accept: Any) -> None:
     for call in calls:
         with pytest.raises(dlif.ConfigurationError, match="accept"):
             call()
+
+
+TYPED = "megawhats"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda table: dlif.blood([0, 1, 2], [0, 1, 2], units=TYPED, scan_end=60),
+        lambda table: dlif.blood([0, 1, 2], [0, 1, 2], units="kBq/mL", time_unit=TYPED, scan_end=60),
+        lambda table: dlif.read_curves(table, units=TYPED, radionuclide="F18"),
+        lambda table: dlif.read_curves(table, units="kBq/mL", time_unit=TYPED, radionuclide="F18"),
+        lambda table: dlif.read_curves(table, units="kBq/mL", radionuclide=TYPED),
+    ],
+    ids=["units of blood", "time_unit of blood", "units", "time_unit", "radionuclide"],
+)
+def test_what_was_typed_is_shown(call: Callable[[str], object], tmp_path: Path) -> None:
+    table = tmp_path / "curves.tsv"
+    table.write_text("start\tend\tcortex\n0\t60\t1\n60\t120\t2\n120\t600\t3\n")
+    with pytest.raises(dlif.DlifError, match=f"'{TYPED}' is not a"):
+        call(str(table))

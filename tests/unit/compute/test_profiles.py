@@ -58,8 +58,13 @@ def test_a_name_means_ones_own_profile_before_a_kind(folder: Path) -> None:
 
 def test_an_address_is_a_cluster() -> None:
     assert chosen_cluster("tcp://127.0.0.1:8786").profile == AddressProfile(address="tcp://127.0.0.1:8786")
-    with pytest.raises(ConfigurationError, match="tls://host:port"):
-        chosen_cluster("tls://nowhere")
+    for wrong in ("tls://nowhere", "tcp://host:0", "tcp://:8786", "tcp://host:"):
+        with pytest.raises(ConfigurationError, match="tls://host:port"):
+            chosen_cluster(wrong)
+    with pytest.raises(ConfigurationError, match=r"tcp://h:abc: .*port .* is no number"):
+        chosen_cluster("tcp://h:abc")
+    with pytest.raises(ConfigurationError, match="between 1 and 65535"):
+        chosen_cluster("tcp://h:87860")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +77,16 @@ def test_an_address_is_a_cluster() -> None:
         ({"kind": "slurm", "cpu": CPU | {"walltime": 14400}}, "cpu.walltime: give a number and its unit"),
         ({"kind": "slurm", "cpu": {"cores": 4}}, "cpu.memory: it is needed"),
         ({"kind": "address", "address": "tls://a:1", "key": "k"}, "belong together"),
+        ({"kind": "local", "workers": True}, "workers: a number belongs here, not true or false"),
+        ({"kind": "slurm", "cpu": CPU | {"cores": True}}, "cpu.cores: a number belongs here"),
+        ({"kind": "slurm", "cpu": CPU | {"jobs": 2, "fewest": 3}}, r"cpu: `fewest` \(3\) is more than `jobs` \(2\)"),
+        ({"kind": "slurm", "cpu": CPU | {"fewest": -1}}, "cpu.fewest: Input should be greater than or equal to 0"),
+        ({"kind": "slurm", "cpu": CPU | {"partition": "-x"}}, "cpu.partition: '-x' is no name"),
+        ({"kind": "slurm", "cpu": CPU | {"account": "a b"}}, "cpu.account: 'a b' is no name"),
+        ({"kind": "slurm", "cpu": CPU | {"scratch": "/a b; rm"}}, "cpu.scratch: .* is no folder of a node"),
+        ({"kind": "slurm", "cpu": CPU | {"directives": ["--output=x"]}}, "cpu.directives.0: '--output=x' can't be"),
+        ({"kind": "slurm", "cpu": CPU, "gpu": CPU | {"request": "gpu:1"}}, "gpu.request: 'gpu:1' is no option"),
+        ({"kind": "slurm", "cpu": CPU, "interface": "ib0 x"}, "interface: 'ib0 x' is no name"),
     ],
 )
 def test_a_fault_of_a_profile_is_named_with_the_file(tmp_path: Path, content: dict[str, object], expected: str) -> None:

@@ -49,11 +49,11 @@ def test_the_scripts_are_valid_shell(study: Path, script: str) -> None:
 
 def test_a_profile_says_what_tasks_ask_for(tmp_path: Path) -> None:
     profile = tmp_path / "cluster.yaml"
-    cpu = {"cores": 4, "memory": "8 GB", "walltime": "2 h", "jobs": 7, "partition": "work", "scratch": "/scratch"}
+    cpu = {"cores": 4, "memory": "8 GB", "walltime": "2 h", "jobs": 7, "partition": "work", "scratch": "/scratch/$USER"}
     profile.write_text(yaml.safe_dump({"kind": "slurm", "cpu": cpu}))
     shape = shape_of_cluster(str(profile)).changed(tasks=3, memory=None)
     assert shape == TaskShape(
-        tasks=3, cpus=4, memory="8000M", time="120", partition="work", before=("export TMPDIR=/scratch",)
+        tasks=3, cpus=4, memory="8000M", time="120", partition="work", before=('export TMPDIR="/scratch/$USER"',)
     )
     assert shape_of_cluster("local") == TaskShape()
 
@@ -62,8 +62,14 @@ def test_a_profile_says_what_tasks_ask_for(tmp_path: Path) -> None:
     ("shape", "where"),
     [
         (TaskShape(time="1:00:00\nrm"), "--time"),
+        (TaskShape(time="1d"), "--time"),
+        (TaskShape(memory="8"), "--memory"),
         (TaskShape(partition="a b"), "--partition"),
+        (TaskShape(partition="-x"), "--partition"),
+        (TaskShape(account=""), "--account"),
         (TaskShape(directives=("avx2",)), "--directive"),
+        (TaskShape(directives=("--constraint=avx2", "--output=x")), "--directive"),
+        (TaskShape(directives=("--wrap=true",)), "--directive"),
     ],
 )
 def test_what_is_no_option_is_refused(study: Path, shape: TaskShape, where: str) -> None:
@@ -76,6 +82,14 @@ def test_a_path_of_several_lines_is_refused(study: Path, tmp_path: Path) -> None
     with pytest.raises(ConfigurationError, match="can't stand in a script"):
         write_array(study, TaskShape(), tmp_path / "x\ntouch harm\n")
     assert not list(tmp_path.glob("x*"))
+
+
+def test_a_path_with_letters_of_any_kind_is_a_path(study: Path, tmp_path: Path) -> None:
+    """A no-break space, as Word and some file managers write it, and letters of Asia are no reason to refuse it."""
+    folder = write_array(study, TaskShape(), tmp_path / "a\u00a0b\u3000\u200bü").folder
+    for script in ("array.sbatch", "cohort.sbatch", "submit.sh"):
+        assert subprocess.run(["bash", "-n", folder / script]).returncode == 0
+        assert "a\u00a0b\u3000\u200bü" in (folder / script).read_text()
 
 
 def test_without_slurm_nothing_is_submitted(study: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

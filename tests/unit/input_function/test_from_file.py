@@ -355,7 +355,7 @@ def test_what_is_no_readable_file_is_refused(tmp_path: Path) -> None:
         ({"path": "a.crv"}, "state `decay_corrected_to`"),
         ({"path": "{subjet}_inputfunction.tsv"}, r"\{subjet\} stands for nothing"),
         ({"path": "a_inputfunction.tsv", "colums": {}}, "Did you mean 'columns'"),
-        ({"path": 3}, "string"),
+        ({"path": 3}, "a text belongs here"),
     ],
 )
 def test_options_that_say_too_little_are_refused(options: dict[str, Any], message: str) -> None:

@@ -222,3 +222,16 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="dlif init"):
         load_study(tmp_path / "absent.yaml")
+
+
+def test_a_digest_that_is_all_digits_must_be_quoted(tmp_path: Path) -> None:
+    digest = "12345678" * 8
+    for written, is_taken in ((digest, False), (f'"{digest}"', True)):
+        path = tmp_path / "study.yaml"
+        path.write_text(f"{{name: a, data: ., output: out, input_functions: {{learned: {{digest: {written}}}}}}}")
+        if is_taken:
+            options = load_study(path).input_functions["learned"]
+            assert options.model_dump()["digest"] == digest
+        else:
+            with pytest.raises(ConfigurationError, match=r"input_functions.learned.digest: .* put it in quotes"):
+                load_study(path)

@@ -1,5 +1,6 @@
 """Records of runs: how the last one ended, and that a process is gone that never said so."""
 
+import json
 import os
 import signal
 import subprocess
@@ -55,3 +56,50 @@ def test_a_killed_run_is_told_and_closed_once(tmp_path: Path) -> None:
     record = last_run(store)
     assert record is not None
     assert record.state == "Killed"
+
+
+STRANGE = {
+    "nothing": b"",
+    "bytes": bytes(range(256)),
+    "a list": b"[1]",
+    "a number": b"5",
+    "nested deeply": b"[" * 100_000,
+    "no owner": b'{"name": "x", "flow": "cohort"}',
+    "an owner that is none": b'{"name": "x", "flow": "a", "owner": {"host": "a", "pid": -1, "started": 0, "since": 0}}',
+    "an owner that is a text": b'{"name": "x", "flow": "a", "owner": "me"}',
+    "more keys": b'{"other": 1, "flow": "a", "owner": {"host": "a", "pid": 1, "started": 0, "since": 0}}',
+    "other types": b'{"flow": 5, "state": [], "owner": {"host": "a", "pid": 1, "started": 0, "since": 0}}',
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_strange_record_is_told_and_left_alone(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = create_store(str(tmp_path))
+    with recorded_run(store, "cohort"):
+        pass
+    strange = tmp_path / ".runs" / "9999999999.000-strange.json"
+    strange.write_bytes(STRANGE[name])
+    record = last_run(store)
+    assert record is not None
+    assert record.flow == "cohort"
+    assert close_dead_runs(store) == []
+    assert f"{strange} is no record of a run" in caplog.text
+    with recorded_run(store, "cohort"):
+        pass
+    assert len(read_runs(store)) == 1
+    assert strange.read_bytes() == STRANGE[name]
+
+
+def test_the_file_names_a_record_whatever_it_says_itself(tmp_path: Path) -> None:
+    """Records that ended are deleted by name: one that calls itself like another file must not delete that."""
+    store = create_store(str(tmp_path))
+    with recorded_run(store, "cohort"):
+        pass
+    [file] = (tmp_path / ".runs").iterdir()
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"name": "../precious"}))
+    (tmp_path / "precious.json").write_text("{}")
+    with recorded_run(store, "cohort"):
+        pass
+    assert (tmp_path / "precious.json").exists()
+    assert not file.exists()
