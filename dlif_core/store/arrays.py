@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ import xarray as xr
 import zarr
 from numpy.typing import ArrayLike, DTypeLike
 from zarr.abc.codec import BytesBytesCodec
+from zarr.abc.store import Store
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.array_spec import ArrayConfigParams
 from zarr.core.sync import sync
@@ -79,7 +80,7 @@ def create_group(uri: str) -> None:
 
 
 def write_dataset(target: str | Content, dataset: xr.Dataset, group: str) -> None:
-    """Write a dataset into a group, in addition to its arrays; text becomes UTF-8 of any length.
+    """Write a dataset into a group, in addition to its other arrays; text becomes UTF-8 of any length.
 
     Parameters
     ----------
@@ -94,9 +95,12 @@ def write_dataset(target: str | Content, dataset: xr.Dataset, group: str) -> Non
         name: {"compressors": _compressors(text=variable.dtype.kind == "O")}
         for name, variable in plain.variables.items()
     }
+    store = _zarr_store(target) if isinstance(target, str) else PackStore(target)
     with _known_warnings_silenced():
+        if isinstance(target, str):
+            _remove(store, group, plain.variables)
         plain.to_zarr(
-            _zarr_store(target) if isinstance(target, str) else PackStore(target),
+            store,
             group=group or None,
             mode="a",
             encoding=packed,
@@ -104,6 +108,13 @@ def write_dataset(target: str | Content, dataset: xr.Dataset, group: str) -> Non
             consolidated=False,
             write_empty_chunks=True,
         )
+
+
+def _remove(store: Store, group: str, names: Iterable[Hashable]) -> None:
+    """Remove arrays of a group that a killed worker has left."""
+    inside = zarr.open_group(store, path=group, mode="a", zarr_format=3)
+    for left in {str(name) for name in names}.intersection(inside.array_keys()):
+        del inside[left]
 
 
 def create_array(
@@ -118,7 +129,7 @@ def create_array(
     attrs: Mapping[str, Any],
     fill_value: float | None,
 ) -> None:
-    """Make a sharded array without values."""
+    """Make a sharded array without values, in place of one that a killed worker has left."""
     zarr.create_array(
         _zarr_store(uri),
         name=name,
@@ -131,6 +142,7 @@ def create_array(
         fill_value=fill_value,
         compressors=_compressors(),
         zarr_format=3,
+        overwrite=True,
     )
 
 

@@ -257,6 +257,20 @@ class Staging:
         self._send() if self._draft is not self._folder else _put_in_place(self._folder, self._area)
         return marker
 
+    def was_published(self, fingerprint: Fingerprint) -> bool:
+        """Whether a worker that was killed before it could say so has published the product from here.
+
+        What it had sealed and not yet put in place is put there now.
+        """
+        if self._folder.exists(f"{self._area.product}/{MARKER_FILE}"):
+            _put_in_place(self._folder, self._area)
+            return True
+        if self._folder.exists(self._area.owner):
+            return False
+        key = f"{self._area.name}/{MARKER_FILE}"
+        marker = self._folder.read_all([key]).get(key)
+        return marker is not None and Marker.from_json(marker, where=key).fingerprint == fingerprint.digest
+
     def _require_own(self) -> None:
         """Refuse to publish from an area that another process has taken over, because it took this one for dead."""
         if self._folder.read_all([self._area.owner]).get(self._area.owner) != self._owner:
@@ -308,6 +322,7 @@ def _put_in_place(folder: Folder, area: Area) -> None:
     _make_parents(folder, area, folder)
     folder.withdraw(area.name, area.replaced)
     folder.place(area.product, area.name)
+    folder.remove(area.owner)  # from now on nothing of the staging area is needed
     discard(folder, area)
 
 

@@ -171,7 +171,10 @@ def _shares(stage: Stage[Any], job: Job, staging: Staging) -> Shares:
 
 def _finish_shared(stage: Stage[Any], job: Job, staging: Staging) -> None:
     with _reading(job):
-        _finish(stage, job, staging, read_back=False)
+        if staging.was_published(job.step.fingerprint):
+            _forget_failure(job)
+        else:
+            _finish(stage, job, staging, read_back=False)
 
 
 def _finish(stage: Stage[Any], job: Job, staging: Staging, *, read_back: bool = True) -> None:

@@ -1,6 +1,8 @@
 """A product is visible as a whole or not at all."""
 
 import json
+import pickle
+from contextlib import suppress
 
 import fsspec
 import numpy as np
@@ -53,6 +55,55 @@ def test_a_new_staging_begins_empty(store: Store) -> None:
     store.stage(SOURCE).write_dataset(xr.Dataset({"leftover": 1}))
     publish_curve(store, [1, 2])
     assert list(store.open_dataset(SOURCE).data_vars) == ["plasma"]
+
+
+def table(values: list[str]) -> xr.Dataset:
+    return xr.Dataset({"region": ("row", values), "volume": ("row", np.arange(float(len(values))))})
+
+
+def test_a_worker_that_follows_a_killed_one_writes_the_same_again(store: Store) -> None:
+    """In the staging area that both share; the first may have written any part of it."""
+    staging = store.stage("cohort")
+    for values in (["liver", "brain", "heart"], ["liver", "brain"]):
+        staging.write_dataset(table(values), "regions")
+        staging.create_array("map", shape=(4,), shards=(4,), chunks=(2,), dims=("x",))
+        staging.write_text("index.tsv", "scan")
+    write_shard(staging.uri, "map", (slice(0, 4),), np.ones(4))
+    staging.publish(NEW)
+    assert store.open_dataset("cohort", "regions")["region"].values.tolist() == ["liver", "brain"]
+    assert store.open_dataset("cohort", "regions")["volume"].values.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("moment", ["before", "sealed", "withdrawn", "placed", "after"])
+def test_a_worker_that_follows_one_killed_while_it_published_ends_that(
+    store: Store, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_curve(store, [1, 2], NEW, "cohort")  # of the same fingerprint, as a cohort has that is made again
+    staging = store.stage("cohort")
+    given = pickle.dumps(staging)
+    staging.write_dataset(curve([7, 8, 9]))
+    killed = {"sealed": "withdraw", "withdrawn": "place", "placed": "remove"}
+    with monkeypatch.context() as patched, suppress(_KilledError):
+        if method := killed.get(moment):
+            patched.setattr(type(store.folder), method, _killed)
+        if moment != "before":
+            staging.publish(NEW)
+    follower = pickle.loads(given)
+    if not follower.was_published(NEW):
+        assert moment in ("before", "placed")
+        follower.write_dataset(curve([7, 8, 9]))
+        follower.publish(NEW)
+    assert store.open_dataset("cohort")["plasma"].values.tolist() == [7, 8, 9]
+    assert not [name for name in files(store.uri) if name.startswith(".staging")]
+    assert not store.stage("cohort").was_published(NEW), "a new area has published nothing"
+
+
+class _KilledError(BaseException):
+    pass
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise _KilledError
 
 
 def test_a_fault_while_writing_frees_the_staging_area(store: Store) -> None:
