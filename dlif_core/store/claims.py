@@ -134,6 +134,12 @@ class Claims:
         """Names of all parts that some run, alive or dead, has claimed."""
         return frozenset(key.partition(_NEXT)[0] for key in self._folder.files(_PARTS))
 
+    def clear_dead(self) -> None:
+        """Give back the parts of runs that are known to be dead, also those on which nothing is left to do."""
+        for name in self.taken():
+            if self.owner(name) is None and self.take(name) is None:
+                self.give_back(name)
+
     def wait_for_signs_of_life(self, names: Iterable[str]) -> None:
         """Wait until it is certain of the runs that have some parts whether they are alive; that takes `patience`."""
         runs = {chain[-1].run for name in names if (chain := self._chain(name))} - {self._run}

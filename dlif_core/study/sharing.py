@@ -93,6 +93,7 @@ def claimed_part(plan: Plan, store: Store, tell: Tell) -> Iterator[OwnPart]:
         for owner in dict.fromkeys(map(str, others.values())):
             scans = [scan for scan in others if str(others[scan]) == owner]
             tell(f"{', '.join(scans)}: left to {owner}.")
+        claims.clear_dead()
         steps = tuple(one for one in plan.steps if one.state is not State.RUN or one.step.scan not in others)
         yield OwnPart(claims, replace(plan, steps=steps), tell)
 

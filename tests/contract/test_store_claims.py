@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -68,6 +70,20 @@ def test_a_part_has_one_run(store: Store, claims: Claims) -> None:
         assert not claims.has("cohort")
         assert other.take("cohort") is None
     assert claims.taken() == frozenset()
+
+
+def test_claims_of_dead_runs_are_cleared_and_those_of_living_ones_stay(store: Store, claims: Claims) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = Claims(store.folder)
+    dead._owner = dataclasses.replace(dead._owner, pid=ended.pid)
+    with far(store) as elsewhere, Claims(store.folder) as here:
+        dead._sign_in()
+        for number, run in enumerate((dead, elsewhere, here, claims)):
+            run.take(PARTS[number])
+        claims.clear_dead()
+        assert claims.taken() == set(PARTS[1:4])
+        assert len(store.folder.files(".claims/runs")) == 3
 
 
 def test_a_run_that_ends_leaves_nothing(store: Store) -> None:
