@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 import zlib
@@ -164,13 +165,27 @@ def _run(job: Job, executor: Executor, still_mine: StillMine) -> Outcome:
                 continue
             pause = next(pauses, None)
             if pause is None:
-                raise _storage_fails(job, fault) from fault
+                raise _lasting(job, fault) from None  # with its cause it would be taken for one that passes
             _log.warning("%s: %s: %s; it is tried again", job.step.title, type(fault).__name__, fault)
             time.sleep(pause)
     return Outcome(job.step, "blocked", _TAKEN_OVER)
 
 
-def _storage_fails(job: Job, fault: Exception) -> StorageError:
+def _lasting(job: Job, fault: Exception) -> DlifError:
+    """What to say of a fault of storage that does not pass: of the scan, if its disk can't read and results are sound.
+
+    Raises
+    ------
+    OSError
+        If not even a claim can be written.
+    """
+    if isinstance(fault, OSError) and fault.errno == errno.EIO:
+        with Claims(job.store.folder):
+            return DlifError(
+                f"a file can't be read: {fault.strerror}.",
+                where=job.step.title,
+                hint="Look into the log of the system for its disk.",
+            )
     return StorageError(
         f"{job.step.title} can't be stored or read: {type(fault).__name__}: {fault}.",
         where=job.config.output,

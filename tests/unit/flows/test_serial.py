@@ -74,6 +74,15 @@ def test_storage_that_stays_full_ends_the_run_and_blames_no_scan(study: StudyCon
     assert open_study_store(study).products("failures") == {}
 
 
+def test_a_file_that_its_disk_cant_read_is_the_fault_of_its_scan_where_results_can_be_stored(
+    study: StudyConfig,
+) -> None:
+    run_shard(study, Faulty(*(OSError(errno.EIO, os.strerror(errno.EIO)) for _ in range(3))))
+    (scan,) = study_status(study).scans
+    assert str(scan.status) == "failed"
+    assert "Input/output error" in scan.reasons[0]
+
+
 def test_a_step_that_kills_its_workers_fails_with_a_reason(study: StudyConfig) -> None:
     run_shard(study, Faulty(killed(), killed(), killed()))
     (scan,) = study_status(study).scans
