@@ -3,7 +3,7 @@
 The server runs on this machine, in a process of its own that is not counted. Light fits and few voxels are the worst
 case: nearly all that is done is to read and write small files.
 
-    python benchmarks/s3_cost.py [--scans 2] [--rounds 3]
+    python -m benchmarks.s3_cost [--scans 2] [--rounds 3]
 """
 
 from __future__ import annotations
