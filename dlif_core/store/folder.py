@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import time
 import uuid
@@ -37,6 +38,9 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 #: What a filesystem says where nothing may be written.
 _NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+#: Name of a file that is being written and gets its own name when it is complete.
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}(\.partial)?$")
 
 
 class Folder:
@@ -162,6 +166,9 @@ class Folder:
     def flush(self, key: str) -> None:
         """Make sure that all files below a key survive a power failure; an object store does so by itself."""
 
+    def clear_partial(self, key: str) -> None:
+        """Remove what writers below a key left that were killed; an object store has whole files only."""
+
     def withdraw(self, key: str, aside: str) -> None:
         """Make a product invisible, marker first."""
         self.remove(key, first=f"{key}/{MARKER_FILE}")
@@ -270,6 +277,13 @@ class LocalFolder(Folder):
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(_fsync, [folder / name for folder, files in found for name in files]))
             list(pool.map(_fsync, [folder for folder, _ in found]))
+
+    def clear_partial(self, key: str) -> None:
+        """Remove temporary files that writers below a key left that were killed: this class's, and those of Zarr."""
+        for folder, _, files in os.walk(self._at(key)):
+            for name in files:
+                if _TEMPORARY.search(name):
+                    Path(folder, name).unlink(missing_ok=True)
 
     def withdraw(self, key: str, aside: str) -> None:
         """Rename a product away; it is gone at once."""

@@ -236,6 +236,7 @@ class Staging:
             write the product meanwhile; the old product stays.
         """
         require_status(status, reason, where=self.name)
+        self._draft.clear_partial(self._area.product)
         self._seal(fingerprint, read_back)
         marker = Marker(
             product=self.name,

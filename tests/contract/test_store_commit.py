@@ -3,6 +3,7 @@
 import json
 import pickle
 from contextlib import suppress
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -72,6 +73,21 @@ def test_a_worker_that_follows_a_killed_one_writes_the_same_again(store: Store) 
     staging.publish(NEW)
     assert store.open_dataset("cohort", "regions")["region"].values.tolist() == ["liver", "brain"]
     assert store.open_dataset("cohort", "regions")["volume"].values.tolist() == [0, 1]
+
+
+def test_what_a_killed_worker_had_half_written_is_no_part_of_the_product(store: Store) -> None:
+    publish_curve(store, [1, 2], name="cohort")
+    expected = store.marker("cohort").content
+    staging = store.stage("cohort")
+    staging.write_dataset(curve([1, 2]))
+    if "://" not in staging.uri:
+        for name in (
+            "zarr.json.550b402653284a58a8236c61b8aee95c.partial",
+            ".report.html.550b402653284a58a8236c61b8aee95c",
+        ):
+            Path(staging.uri, name).write_bytes(b"{")
+    staging.publish(OLD)
+    assert store.marker("cohort").content == expected
 
 
 @pytest.mark.parametrize("moment", ["before", "sealed", "withdrawn", "placed", "after"])
