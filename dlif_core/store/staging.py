@@ -8,6 +8,7 @@ first, and the new one copied marker last, from a staged product that stays comp
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -257,6 +258,18 @@ class Staging:
         self._draft.write(f"{self._area.product}/{MARKER_FILE}", marker.to_json())
         self._send() if self._draft is not self._folder else _put_in_place(self._folder, self._area)
         return marker
+
+    def alone(self) -> Staging:
+        """The same staging area for one process that writes all of the product.
+
+        What it writes stays on its machine until the product is complete, where every file that is written elsewhere
+        costs several requests. It is this object if others have written to the product.
+        """
+        if self._folder.files(self._area.product):
+            return self
+        mine = copy.copy(self)
+        mine._draft = self._folder.draft()
+        return mine
 
     def was_published(self, fingerprint: Fingerprint) -> bool:
         """Whether a worker that was killed before it could say so has published the product from here.

@@ -174,7 +174,7 @@ def _finish_shared(stage: Stage[Any], job: Job, staging: Staging) -> None:
         if staging.was_published(job.step.fingerprint):
             _forget_failure(job)
         else:
-            _finish(stage, job, staging, read_back=False)
+            _finish(stage, job, staging.alone(), read_back=False)
 
 
 def _finish(stage: Stage[Any], job: Job, staging: Staging, *, read_back: bool = True) -> None:

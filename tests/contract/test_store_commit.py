@@ -75,6 +75,24 @@ def test_a_worker_that_follows_a_killed_one_writes_the_same_again(store: Store) 
     assert store.open_dataset("cohort", "regions")["volume"].values.tolist() == [0, 1]
 
 
+def test_one_writer_of_a_shared_area_makes_the_same_product(store: Store) -> None:
+    contents = []
+    for is_alone in (False, True):
+        staging = store.stage("cohort")
+        staging.write_part(0, {"": curve([5])})
+        writer = staging.alone() if is_alone else staging
+        assert [part("")["plasma"].item() for part in writer.parts()] == [5]
+        writer.write_dataset(curve([1, 2]), "curves")
+        writer.write_text("index.tsv", "scan")
+        writer.publish(OLD)
+        contents.append(store.marker("cohort").content)
+        assert not [name for name in files(store.uri) if name.startswith(".staging")]
+    assert contents[0] == contents[1]
+    shared = store.stage("cohort")
+    shared.create_array("map", shape=(4,), shards=(4,), chunks=(2,), dims=("x",))
+    assert shared.alone() is shared
+
+
 def test_what_a_killed_worker_had_half_written_is_no_part_of_the_product(store: Store) -> None:
     publish_curve(store, [1, 2], name="cohort")
     expected = store.marker("cohort").content
