@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -147,11 +148,11 @@ def test_the_form_of_a_flow_takes_no_address_with_credentials(study: str, is_tak
     assert (validate({"study": study}, schema) == []) is is_taken
 
 
-def test_the_page_of_a_run_is_kept_without_the_password_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_of_a_run_is_kept_without_the_password_of_the_server() -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.study_run import page_of_run
+    from flows.study_run import page_of
 
-    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", "6d8fe732-b64f-4a5e-8e86-7e24fa667b9e")
+    run = UUID("6d8fe732-b64f-4a5e-8e86-7e24fa667b9e")
     with temporary_settings({PREFECT_API_URL: f"http://doe:{SECRET}@host:4200/api"}):
-        assert page_of_run() == "http://***@host:4200/runs/flow-run/6d8fe732-b64f-4a5e-8e86-7e24fa667b9e"
+        assert page_of(run) == f"http://***@host:4200/runs/flow-run/{run}"

@@ -22,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_all_is_told_and_nothing_is_wrong(folder: Path) -> None:
     done = CliRunner().invoke(app, ["doctor", str(study_file(folder))])
     assert done.exit_code == 0, done.output
-    for words in ("python", "as needed", "scans at", "created once", "not on this machine", "as they were committed"):
+    for words in ("python", "as needed", "scan at", "created once", "not on this machine", "as they were committed"):
         assert words in done.stdout
 
 
