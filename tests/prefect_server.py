@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,14 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ports import free_ports
+
 PATIENCE = 400.0
-
-
-def free_port() -> int:
-    """A port that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -86,7 +80,7 @@ class PrefectServer:
 @contextmanager
 def prefect_server(folder: Path, **settings: str) -> Iterator[PrefectServer]:
     """Start a server, with SQLite in the folder unless a setting names another database."""
-    port = free_port()
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
     environment = {
         "PREFECT_HOME": str(folder / "prefect"),

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.prefect_server import free_port
+from tests.ports import free_ports
 
 _SUPERUSER = "postgres"  # PostgreSQL does not run as root
 _START_SECONDS = 60
@@ -49,7 +49,7 @@ class Postgres:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server."""
-    programs, port = _programs(), free_port()
+    programs, (port,) = _programs(), free_ports(1)
     with tempfile.TemporaryDirectory(prefix="dlif-postgres-") as name:
         folder = Path(name)
         (folder / "password").write_text("one-password")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from urllib.request import urlopen
 
 import fsspec
 import pytest
+
+from tests.ports import free_ports
 
 BUCKET = "study"
 OWNER = ("owner-key", "owner-secret")
@@ -39,7 +40,7 @@ class S3Server:
         self.folder = folder
         self._volumes, self._volume_megabytes = volumes, volume_megabytes
         # By its own rule a port of gRPC is 10000 higher, which may be taken or not exist.
-        self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        self._ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "data").mkdir(parents=True)
         self._write_credentials()
@@ -143,17 +144,6 @@ def _identity(name: str, keys: tuple[str, str], actions: tuple[str, ...]) -> dic
 def credentials(keys: tuple[str, str]) -> dict[str, str]:
     """Credentials as the environment gives them."""
     return {"AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1], "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_ports
+
 #: What the node has, whatever the machine has: Slurm only counts them, and does not enforce memory here.
 CPUS, MEMORY_MB, GPUS = 8, 16000, ("/dev/null", "/dev/zero")
 _SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
@@ -142,7 +144,7 @@ def _started(folder: Path, stack: contextlib.ExitStack) -> Slurm:
 
 
 def _write_configuration(slurm: Slurm) -> None:
-    controller_port, node_port = _free_ports(2)
+    controller_port, node_port = free_ports(2)
     text = _CONFIGURATION.format(
         controller_port=controller_port,
         node_port=node_port,
@@ -193,14 +195,6 @@ def _is_up(slurm: Slurm) -> bool:
         return slurm.run("sinfo", "--noheader", "--format=%T").strip() in ("idle", "mixed", "allocated")
     except RuntimeError:
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def _wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:

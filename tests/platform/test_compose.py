@@ -26,7 +26,8 @@ from dlif_core.phantom import write_cohort
 from tests.platform.containers import ROOT, podman
 from tests.platform.postgres import Postgres
 from tests.platform.s3 import BUCKET, S3Server
-from tests.prefect_server import PATIENCE, free_port
+from tests.ports import free_ports
+from tests.prefect_server import PATIENCE
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -158,7 +159,7 @@ def database(folder: Path, postgres: Postgres) -> dict[str, str]:
 
 @pytest.fixture
 def server_port() -> int:
-    return free_port()
+    return free_ports(1)[0]
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def stack(image: str, folder: Path, objects: S3Server, database: dict[str, str],
     ports = {
         "4200": server_port,
         "5432": int(database["PREFECT_SERVER_DATABASE_PORT"]),
-        "8080": free_port(),
+        "8080": free_ports(1)[0],
         "8333": int(objects.endpoint.rpartition(":")[2]),
     }
     stack = Stack(image, folder, ports, database | {"PREFECT_SERVER_API_PORT": str(server_port)})

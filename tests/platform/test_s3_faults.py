@@ -1,7 +1,6 @@
 """What goes wrong with a bucket is told in one line, without a traceback and without a secret."""
 
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ import pytest
 
 from tests.platform.s3 import OWNER, READER, S3Server, credentials
 from tests.platform.s3_study import dlif, upload, write_study
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -38,12 +38,6 @@ def one_line(study: str, home: Path, *verb: str, **environment: str) -> str:
     return done.stderr
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 WRONG = {
     "wrong access key": ({"AWS_ACCESS_KEY_ID": "nobody"}, "the storage refuses these credentials"),
     "wrong secret": ({"AWS_SECRET_ACCESS_KEY": "some-secret"}, "the storage refuses these credentials"),
@@ -64,7 +58,7 @@ def test_what_is_wrong_with_the_access_is_said(kind: str, study: str, s3_server:
 
 
 def test_no_server(study: str, tmp_path: Path) -> None:
-    endpoint = f"http://127.0.0.1:{free_port()}"
+    endpoint = f"http://127.0.0.1:{free_ports(1)[0]}"
     line = one_line(study, tmp_path, AWS_ENDPOINT_URL=endpoint)
     assert endpoint in line
     assert "Check the address (AWS_ENDPOINT_URL) and the server" in line
