@@ -19,8 +19,9 @@ from dlif_core.store import Claims, Store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.job import Job, Outcome
 from dlif_core.study.plan import assess, make_plan, open_study_store
+from dlif_core.study.products import claim_name
 from dlif_core.study.running import cohort_jobs, committed, run_in_order, run_step, scan_jobs
-from dlif_core.study.sharing import claim_name, claimed_cohort, claimed_part, drawn
+from dlif_core.study.sharing import claimed_cohort, claimed_part, drawn
 from dlif_core.study.status import StudyStatus, status_of
 from dlif_core.study.step import Plan, State
 
@@ -182,8 +183,8 @@ def _lasting(job: Job, fault: Exception) -> DlifError:
     if isinstance(fault, OSError) and fault.errno == errno.EIO:
         with Claims(job.store.folder):
             return DlifError(
-                f"a file can't be read: {fault.strerror}.",
-                where=job.step.title,
+                f"a file can't be read or written: {fault.strerror}.",
+                where=fault.filename or job.step.title,
                 hint="Look into the log of the system for its disk.",
             )
     return StorageError(

@@ -23,7 +23,9 @@ class AnsweringHTTP(HTTPFileSystem):  # type: ignore[misc]
         tracing = aiohttp.TraceConfig()
         tracing.on_request_exception.append(_tell_silence)
         tracing.on_request_end.append(_tell_refusal)
-        super().__init__(client_kwargs={"trace_configs": [tracing]}, **options)
+        settings = dict(options.pop("client_kwargs", None) or {})
+        settings["trace_configs"] = [*settings.get("trace_configs", ()), tracing]
+        super().__init__(client_kwargs=settings, **options)
 
     async def _info(self, url: str, **options: Any) -> Any:
         """Facts of a file; FileNotFoundError only if the server says so."""

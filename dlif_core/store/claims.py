@@ -128,16 +128,16 @@ class Claims:
     def owner(self, name: str) -> Owner | None:
         """Who has a part, this run or another that may be alive."""
         chain = self._chain(name)
-        return self._owner_alive(chain[-1].run) if chain else None
+        return self._owner_alive(chain[-1].run) if chain and chain[-1].run else None
 
     def taken(self) -> frozenset[str]:
         """Names of all parts that some run, alive or dead, has claimed."""
         return frozenset(key.partition(_NEXT)[0] for key in self._folder.files(_PARTS))
 
-    def clear_dead(self) -> None:
-        """Give back the parts of runs that are known to be dead, also those on which nothing is left to do."""
-        for name in self.taken():
-            if self.owner(name) is None and self.take(name) is None:
+    def clear_dead(self, names: Iterable[str]) -> None:
+        """Give back some parts that runs have which are known to be dead; nobody must want them now."""
+        for name in self.taken().intersection(names).difference(self._held):
+            if self.owner(name) is None and self._chain(name) and self.take(name) is None:
                 self.give_back(name)
 
     def wait_for_signs_of_life(self, names: Iterable[str]) -> None:

@@ -64,6 +64,7 @@ class Staging:
         self._began = time.time()
         self._has_group = False
         self._pack: Content = {}
+        self._before = self._committed() if shared else None
         self._owner = Owner.current().to_json()
         folder.write(self._area.owner, self._owner)
 
@@ -279,11 +280,16 @@ class Staging:
         if self._folder.exists(f"{self._area.product}/{MARKER_FILE}"):
             _put_in_place(self._folder, self._area)
             return True
-        if self._folder.exists(self._area.owner):
+        now = self._committed()
+        if now is None or now == self._before:
             return False
+        discard(self._folder, self._area)
+        return Marker.from_json(now, where=self._folder.uri(self.name)).fingerprint == fingerprint.digest
+
+    def _committed(self) -> bytes | None:
+        """The marker in the place of the product."""
         key = f"{self._area.name}/{MARKER_FILE}"
-        marker = self._folder.read_all([key]).get(key)
-        return marker is not None and Marker.from_json(marker, where=key).fingerprint == fingerprint.digest
+        return self._folder.read_all([key]).get(key)
 
     def _require_own(self) -> None:
         """Refuse to publish from an area that another process has taken over, because it took this one for dead."""
@@ -336,7 +342,6 @@ def _put_in_place(folder: Folder, area: Area) -> None:
     _make_parents(folder, area, folder)
     folder.withdraw(area.name, area.replaced)
     folder.place(area.product, area.name)
-    folder.remove(area.owner)  # from now on nothing of the staging area is needed
     discard(folder, area)
 
 

@@ -12,15 +12,16 @@ import pandas as pd
 import xarray as xr
 
 from dlif_core.curve import InputFunction
-from dlif_core.errors import ProductDamagedError, StorageError
+from dlif_core.errors import ProductDamagedError, ProductMissingError, StorageError
 from dlif_core.finite import nulled
 from dlif_core.scan import Acquisition
 from dlif_core.statistics.tables import join_region_tables, region_table
-from dlif_core.store import Fingerprint, Staging, Store, open_store
+from dlif_core.storage import is_transient
+from dlif_core.store import Claims, Fingerprint, Staging, Store, open_store
 from dlif_core.study.config import StudyConfig
 from dlif_core.study.input_functions import read_input_function
 from dlif_core.study.job import CohortJob
-from dlif_core.study.products import failure_name, fit_name, input_function_name, source_name
+from dlif_core.study.products import claim_name, failure_name, fit_name, input_function_name, source_name
 from dlif_core.study.source import read_acquisition
 from dlif_core.study.truth import compare_with_truth
 
@@ -100,9 +101,9 @@ def read_part(config: StudyConfig, staging: Staging, part: PartOfCohort) -> dict
     store = open_store(config.output)
     try:
         _read_part(config, store, staging, part)
-    except StorageError:
-        raise
-    except Exception:
+    except Exception as fault:
+        if isinstance(fault, StorageError) or is_transient(fault):
+            raise
         damaged = _withdrawn(config, store, part)
         if not damaged:
             raise
@@ -113,18 +114,32 @@ def read_part(config: StudyConfig, staging: Staging, part: PartOfCohort) -> dict
 
 
 def _withdrawn(config: StudyConfig, store: Store, part: PartOfCohort) -> dict[str, str]:
-    """Delete the damaged products of some scans, and record why; scan → what was damaged."""
+    """Delete the damaged products of some scans, and record why; scan → what was damaged.
+
+    One that another run works on is left alone.
+    """
     found: dict[str, str] = {}
+    claims = Claims(store.folder)
     for scan in part.scans["scan_id"]:
         for product in part.sound.intersection(_products(config, scan)):
-            try:
-                store.verify(product)
-            except ProductDamagedError as fault:
-                found[scan] = f"{product} was damaged ({fault.message.rstrip('.')}); the next run makes it again"
+            what = _damage(store, product)
+            if what:
+                found[scan] = f"{product} was damaged ({what.rstrip('.')}); the next run makes it again"
+            if what and claims.owner(claim_name(scan)) is None and _damage(store, product):
                 failed = store.stage(failure_name(product), shared=False)
                 failed.publish(Fingerprint({}), status="failed", reason=found[scan])
                 store.delete(product)
     return found
+
+
+def _damage(store: Store, product: str) -> str:
+    """What is wrong with a product; nothing if it was replaced meanwhile."""
+    before = store.marker(product)
+    try:
+        store.verify(product)
+    except (ProductDamagedError, ProductMissingError) as fault:
+        return fault.message if store.marker(product) == before else ""
+    return ""
 
 
 def _read_part(config: StudyConfig, store: Store, staging: Staging, part: PartOfCohort) -> None:

@@ -76,3 +76,8 @@ def failure_name(product: str) -> str:
 
 def _scan_group(scan: str) -> str:
     return f"scans/{stored_name(scan)}.zarr"
+
+
+def claim_name(scan: str) -> str:
+    """Name of the claim of a scan; of the cohort, if the scan has no name."""
+    return f"scans/{stored_name(scan)}" if scan else COHORT

@@ -14,18 +14,13 @@ from dataclasses import replace
 from dlif_core.errors import StoreBusyError
 from dlif_core.store import Claims, Store
 from dlif_core.store.owner import Owner
-from dlif_core.study.products import COHORT, stored_name
+from dlif_core.study.products import claim_name
 from dlif_core.study.step import Plan, State
 
 #: Claims that are made at once.
 _THREADS = 8
 
 Tell = Callable[[str], None]
-
-
-def claim_name(scan: str) -> str:
-    """Name of the claim of a scan; of the cohort, if the scan has no name."""
-    return f"scans/{stored_name(scan)}" if scan else COHORT
 
 
 class OwnPart:
@@ -37,10 +32,11 @@ class OwnPart:
         The plan without the steps of scans that other runs work on.
     """
 
-    def __init__(self, claims: Claims, plan: Plan, tell: Tell) -> None:
+    def __init__(self, claims: Claims, plan: Plan, idle: Iterable[str], tell: Tell) -> None:
         self._claims = claims
         self._tell = tell
         self._scans = list(plan.files)
+        self._idle = idle  # scans with nothing to do, whoever does it
         self.plan = plan
 
     def has(self, scan: str) -> bool:
@@ -59,6 +55,7 @@ class OwnPart:
         """
         for scan in self._scans:
             self.give_back(scan)
+        self._claims.clear_dead(map(claim_name, self._idle))
         name = claim_name("")
         owner = _first_owner(self._claims, self._scans) or self._claims.take(name)
         if owner:
@@ -93,9 +90,8 @@ def claimed_part(plan: Plan, store: Store, tell: Tell) -> Iterator[OwnPart]:
         for owner in dict.fromkeys(map(str, others.values())):
             scans = [scan for scan in others if str(others[scan]) == owner]
             tell(f"{', '.join(scans)}: left to {owner}.")
-        claims.clear_dead()
         steps = tuple(one for one in plan.steps if one.state is not State.RUN or one.step.scan not in others)
-        yield OwnPart(claims, replace(plan, steps=steps), tell)
+        yield OwnPart(claims, replace(plan, steps=steps), set(plan.files).difference(wanted), tell)
 
 
 def require_work(plan: Plan, store: Store) -> None:

@@ -116,15 +116,16 @@ def test_a_worker_that_follows_one_killed_while_it_published_ends_that(
     staging = store.stage("cohort")
     given = pickle.dumps(staging)
     staging.write_dataset(curve([7, 8, 9]))
-    killed = {"sealed": "withdraw", "withdrawn": "place", "placed": "remove"}
     with monkeypatch.context() as patched, suppress(_KilledError):
-        if method := killed.get(moment):
-            patched.setattr(type(store.folder), method, _killed)
+        if moment == "placed":
+            patched.setattr("dlif_core.store.staging.discard", _killed)
+        elif moment in (killed := {"sealed": "withdraw", "withdrawn": "place"}):
+            patched.setattr(type(store.folder), killed[moment], _killed)
         if moment != "before":
             staging.publish(NEW)
     follower = pickle.loads(given)
     if not follower.was_published(NEW):
-        assert moment in ("before", "placed")
+        assert moment == "before"
         follower.write_dataset(curve([7, 8, 9]))
         follower.publish(NEW)
     assert store.open_dataset("cohort")["plasma"].values.tolist() == [7, 8, 9]

@@ -10,7 +10,8 @@ from dlif_core.phantom import write_cohort
 from dlif_core.store import Claims, Store
 from dlif_core.study.config import load_study
 from dlif_core.study.plan import make_plan, open_study_store
-from dlif_core.study.sharing import claim_name, claimed_cohort, claimed_part, drawn, require_work
+from dlif_core.study.products import claim_name
+from dlif_core.study.sharing import claimed_cohort, claimed_part, drawn, require_work
 from dlif_core.study.step import Plan
 
 SCANS = ["sub-m01", "sub-m02", "sub-m03"]
