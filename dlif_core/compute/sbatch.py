@@ -38,33 +38,31 @@ def is_line(text: str) -> bool:
 
 def time_limit(text: str) -> str:
     """A time as ``sbatch`` reads it; ValueError if it is none."""
-    if not _TIME.fullmatch(text):
-        raise ValueError(
-            f"{text!r} is no time of Slurm: write 90 (minutes), 30:00, 4:00:00, 1-12, 1-12:30 or 1-12:30:00"
-        )
-    return text
+    return _required(
+        _TIME, text, "is no time of Slurm: write 90 (minutes), 30:00, 4:00:00, 1-12, 1-12:30 or 1-12:30:00"
+    )
 
 
 def memory(text: str) -> str:
     """An amount of memory with its unit, as ``sbatch`` reads it; ValueError if it is none."""
-    if not _MEMORY.fullmatch(text):
-        raise ValueError(f"{text!r} is no memory with its unit: write 800M or 4G (0 is all that a node has)")
-    return text
+    return _required(_MEMORY, text, "is no memory with its unit: write 800M or 4G (0 is all that a node has)")
 
 
 def name(text: str) -> str:
     """Name of a partition, an account or a network; ValueError if it can't be one."""
-    if not _NAME.fullmatch(text):
-        raise ValueError(f"{text!r} is no name: write letters, digits and . , _ + @ : - without spaces, no - in front")
-    return text
+    return _required(_NAME, text, "is no name: write letters, digits and . , _ + @ : - without spaces, no - in front")
 
 
 def node_folder(text: str) -> str:
     """A folder that the shell of a node reads; ValueError if it can't be one."""
-    if not _FOLDER.fullmatch(text):
-        raise ValueError(
-            f"{text!r} is no folder of a node: write a path from / on, or a variable, such as /scratch/$USER"
-        )
+    return _required(
+        _FOLDER, text, "is no folder of a node: write a path from / on, or a variable, such as /scratch/$USER"
+    )
+
+
+def _required(pattern: re.Pattern[str], text: str, otherwise: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"{text!r} {otherwise}")
     return text
 
 
