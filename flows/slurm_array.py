@@ -146,6 +146,7 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
         "before": shape.before,
         "environment": list(_environment()),
         "folder": shlex.quote(str(folder)),
+        "logs": shlex.quote(str(folder / "logs").replace("%", "%%")),
         "work": shlex.quote(str(work)),
         "study": shlex.quote(str(study) if is_url(place) else name),
         "dlif": _command(),

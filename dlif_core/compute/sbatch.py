@@ -15,7 +15,16 @@ _NAME = re.compile(r"\w[\w.,+@:-]*")
 _FOLDER = re.compile(r"[/$][\w./${}@+:=-]*")
 
 #: Options that have a setting of their own, with the letter that means the same.
-_SETTINGS = {"time": "t", "partition": "p", "account": "A", "cpus-per-task": "c", "mem": "", "mem-per-cpu": ""}
+_SETTINGS = {
+    "time": "t",
+    "partition": "p",
+    "account": "A",
+    "cpus-per-task": "c",
+    "cpus-per-gpu": "",
+    "mem": "",
+    "mem-per-cpu": "",
+    "mem-per-gpu": "",
+}
 #: Options on which scripts and their submission rest.
 _FIXED = {
     "array": "a",

@@ -354,8 +354,12 @@ def _partial(target: Path, data: bytes) -> Path:
     """A temporary file beside the target, which survives a power failure."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    partial.write_bytes(data)
-    _fsync(partial)
+    try:
+        partial.write_bytes(data)
+        _fsync(partial)
+    except OSError:  # a full disk gets back what it has taken
+        partial.unlink(missing_ok=True)
+        raise
     return partial
 
 

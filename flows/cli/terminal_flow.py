@@ -65,7 +65,8 @@ def _tell_page(flow: Any, flow_run: FlowRun, state: Any) -> None:
     """Print where the run is seen in the browser."""
     from flows.study_run import page_of
 
-    typer.echo(f"Flow run: {page_of(flow_run.id)}")
+    if page := page_of(flow_run.id):
+        typer.echo(f"Flow run: {page}")
 
 
 def _start_server() -> bool:

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -56,6 +57,20 @@ def test_a_file_is_created_once(store: Store) -> None:
     assert not store.folder.create("place/file", b"second")
     assert store.folder.read("place/file") == b"first"
     assert store.folder.files("place") == ["file"]
+
+
+def test_a_file_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
+    folder = create_store(str(tmp_path / "results")).folder
+    before = folder.files("")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        for write in (folder.write, folder.create):
+            with pytest.raises(OSError):
+                write("place/file", bytes(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert folder.files("") == before
 
 
 def test_a_part_has_one_run(store: Store, claims: Claims) -> None:

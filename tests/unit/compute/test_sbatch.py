@@ -31,7 +31,11 @@ WRONG: list[tuple[Callable[[str], str], tuple[str, ...], str]] = [
         ("--output=x", "--outp x", "-o x", "-ox", "--wrap=rm", "-C a --wrap rm", "--array=1", "-a1", "-J x", "--wait"),
         "dlif sets",
     ),
-    (sbatch.directive, ("--time=1", "-t 1", "--mem=4G", "--mem-per-cpu=4G", "-p x", "--part=x", "-A x"), "setting"),
+    (
+        sbatch.directive,
+        ("--time=1", "-t 1", "--mem=4G", "--mem-per-cpu=4G", "--mem-per-gpu=4G", "-p x", "--part=x", "-A x"),
+        "setting",
+    ),
 ]
 
 

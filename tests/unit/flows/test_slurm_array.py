@@ -92,6 +92,11 @@ def test_a_path_with_letters_of_any_kind_is_a_path(study: Path, tmp_path: Path) 
         assert "a\u00a0b\u3000\u200bü" in (folder / script).read_text()
 
 
+def test_a_percent_sign_of_a_path_is_no_number_of_a_job(study: Path, tmp_path: Path) -> None:
+    folder = write_array(study, TaskShape(), tmp_path / "at 50%j").folder
+    assert f"--output='{tmp_path}/at 50%%j/logs'/%A_%a.log" in directives(folder / "array.sbatch")
+
+
 def test_without_slurm_nothing_is_submitted(study: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = write_array(study, TaskShape()).folder
     monkeypatch.setenv("PATH", str(tmp_path))
