@@ -66,7 +66,7 @@ def test_a_file_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
     try:
         for write in (folder.write, folder.create):
-            with pytest.raises(OSError):
+            with pytest.raises(OSError, match="File too large"):
                 write("place/file", bytes(10_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
