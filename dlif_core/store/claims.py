@@ -26,6 +26,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import NamedTuple, Self
 
+from dlif_core.errors import StorageError
 from dlif_core.store.folder import Folder
 from dlif_core.store.owner import Owner
 
@@ -33,7 +34,8 @@ from dlif_core.store.owner import Owner
 RENEWAL_S = 10.0
 PATIENCE_S = 60.0
 
-_RUNS, _PARTS = ".claims/runs", ".claims/parts"
+_FOLDER = ".claims"
+_RUNS, _PARTS = f"{_FOLDER}/runs", f"{_FOLDER}/parts"
 _NEXT = "!"
 
 
@@ -77,6 +79,8 @@ class Claims:
         self._thread = threading.Thread(target=self._keep_alive, name="claims", daemon=True)
 
     def __enter__(self) -> Self:
+        for run in self._folder.files(_RUNS):
+            self._owner_alive(run)
         self._sign_in()
         self._thread.start()
         return self
@@ -133,6 +137,13 @@ class Claims:
     def taken(self) -> frozenset[str]:
         """Names of all parts that some run, alive or dead, has claimed."""
         return frozenset(key.partition(_NEXT)[0] for key in self._folder.files(_PARTS))
+
+    @classmethod
+    def clear_traces(cls, folder: Folder) -> None:
+        """Forget runs of a store that are known to be dead, and their claims, where nobody has anything to do."""
+        if folder.files(_FOLDER):
+            with suppress(StorageError), cls(folder) as claims:  # what can't be written stays as it is
+                claims.clear_dead(claims.taken())
 
     def clear_dead(self, names: Iterable[str]) -> None:
         """Give back some parts that runs have which are known to be dead; nobody must want them now."""

@@ -66,6 +66,7 @@ def run(
     ] = False,
 ) -> None:
     """Bring a study up to date: only what is missing or has changed is computed."""
+    from dlif_core.store import Claims
     from dlif_core.study.config import load_study
     from dlif_core.study.plan import make_plan, open_study_store
 
@@ -76,6 +77,7 @@ def run(
     store = open_study_store(config)
     planned = make_plan(config, store)
     if not planned.to_run:
+        Claims.clear_traces(store.folder)
         typer.echo("Everything is up to date.")
     else:
         if alone is None:

@@ -102,6 +102,24 @@ def test_claims_of_dead_runs_are_cleared_and_those_of_living_ones_stay(store: St
         assert len(store.folder.files(".claims/runs")) == 3
 
 
+def test_a_run_killed_when_all_was_done_is_forgotten_by_the_next(store: Store) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = Claims(store.folder)
+    dead._owner = dataclasses.replace(dead._owner, pid=ended.pid)
+    for claimed in (PARTS[:2], []):
+        dead._sign_in()
+        for part in claimed:
+            dead.take(part)
+        assert store.folder.files(".claims")
+        with far(store) as living:
+            living.take(PARTS[5])
+            Claims.clear_traces(store.folder)
+            assert living.taken() == {PARTS[5]}
+            assert len(store.folder.files(".claims/runs")) == 1
+    assert store.folder.files(".claims") == []
+
+
 def test_a_run_that_ends_leaves_nothing(store: Store) -> None:
     with Claims(store.folder) as mine:
         for part in PARTS:
