@@ -25,6 +25,18 @@ OPTIONS = {"use_listings_cache": False}
 #: A file is read by one request: with more at once, s3fs first asks for its size.
 _S3_OPTIONS = {**OPTIONS, "max_concurrency": 1, "skip_instance_cache": True}
 
+#: Environment variables that decide to whom S3 speaks, and as whom.
+_S3_SETTINGS = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+)
+
 
 def is_url(uri: str) -> bool:
     """Whether a text is a URL; anything without ``://`` is a local path, whatever it holds."""
@@ -70,7 +82,7 @@ def file_system(uri: str) -> tuple[Any, str]:
         return LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
     require_no_credentials(uri)
     if is_s3(uri):
-        fs = _s3(os.getpid())
+        fs = _s3(*_here())
         return fs, str(fs._strip_protocol(uri))
     if uri.partition("://")[0] in _WEB:
         return _http(os.getpid()), uri
@@ -85,7 +97,12 @@ def is_s3(uri: str) -> bool:
 
 def async_s3(uri: str) -> tuple[Any, str] | None:
     """S3 as another event loop than fsspec's uses it, and the path of a URL there; None for any other URL."""
-    return (_async_s3(os.getpid()), file_system(uri)[1]) if is_s3(uri) else None
+    return (_async_s3(*_here()), file_system(uri)[1]) if is_s3(uri) else None
+
+
+def _here() -> tuple[int, tuple[str | None, ...]]:
+    """What a connection to S3 belongs to: a process, and what its environment says, which a notebook may change."""
+    return os.getpid(), tuple(map(os.environ.get, _S3_SETTINGS))
 
 
 @functools.cache
@@ -96,17 +113,17 @@ def _http(_process: int) -> Any:
 
 
 @functools.cache
-def _s3(_process: int) -> Any:
+def _s3(_process: int, _settings: tuple[str | None, ...]) -> Any:
     from dlif_core.storage.s3 import WaitingS3
 
     return WaitingS3(**_S3_OPTIONS)
 
 
 @functools.cache
-def _async_s3(process: int) -> Any:
+def _async_s3(process: int, settings: tuple[str | None, ...]) -> Any:
     from dlif_core.storage.s3 import WaitingS3
 
-    fs = _s3(process)
+    fs = _s3(process, settings)
     fs.connect()
     # What a session has read of its library's files need not be read again.
     return WaitingS3(asynchronous=True, session=fs.session, **_S3_OPTIONS)

@@ -11,7 +11,6 @@ import pytest
 from dlif_core.doctor.cluster import look_at_slurm, look_at_workers
 from dlif_core.doctor.probe import Health, Probe, Surroundings
 from dlif_core.doctor.storage import look_at_storage
-from dlif_core.storage import file_systems
 from dlif_core.study.config import load_study
 from tests.platform.s3 import READER, S3Server, credentials
 from tests.platform.slurm import Slurm
@@ -48,7 +47,6 @@ def test_storage_that_may_not_be_written_is_a_fault(
 ) -> None:
     for name, value in credentials(READER).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(file_systems, "_s3", file_systems._s3.__wrapped__)  # a connection with these credentials
     (found,) = Probe("storage", look_at_storage).diagnoses(
         Surroundings(load_study(study_file(tmp_path, output=s3_folder)))
     )
