@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
+from zoneinfo import available_timezones
 
 from prefect.client.base import ServerType, determine_server_type
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -21,6 +22,9 @@ from slugify import slugify
 from dlif_core.errors import ConfigurationError
 from flows.alarms import register_alarms
 from tasks.steps import GPU_LIMIT
+
+#: When studies are brought up to date unless it is said: every night at two.
+_CRON = "0 2 * * *"
 
 #: Type of the Prefect worker that serves a pool, where it has another name than the pool's template.
 _WORKERS = {"slurm": "process"}
@@ -37,7 +41,7 @@ class Target:
     cluster
         Cluster on which a run does its work; as the study says if empty.
     cron, timezone
-        When it runs.
+        When it runs; as it is registered, or at night by UTC, if empty.
     gpus
         Pieces of work on GPUs at once, over all runs.
     webhook
@@ -53,6 +57,16 @@ class Target:
     gpus: int
     webhook: str
     notify: str
+
+    def __post_init__(self) -> None:
+        if self.timezone and self.timezone not in available_timezones():
+            hint = "Give one such as Europe/Oslo or UTC."
+            raise ConfigurationError(f"{self.timezone!r} is no time zone.", where="--timezone", hint=hint)
+        try:
+            CronSchedule(cron=self.cron or _CRON)
+        except ValueError as fault:
+            hint = "Give minute, hour, day, month and weekday, such as 0 2 * * * for every night at two."
+            raise ConfigurationError(f"{self.cron!r} is no schedule of cron.", where="--cron", hint=hint) from fault
 
     @property
     def pool_name(self) -> str:
@@ -75,8 +89,10 @@ def deploy_study(study: str, name: str, target: Target) -> Iterator[str]:
     Raises
     ------
     ConfigurationError
-        If there is no server, or it refuses something.
+        If there is no server, it refuses something, or another study of that name is registered there.
     """
+    if not os.environ.get("PREFECT_API_URL", "x"):  # set, but empty: Prefect would take that for a server of its own
+        del os.environ["PREFECT_API_URL"]
     if determine_server_type() is ServerType.EPHEMERAL:
         raise ConfigurationError(
             "there is no Prefect server to deploy to.",
@@ -84,6 +100,7 @@ def deploy_study(study: str, name: str, target: Target) -> Iterator[str]:
             hint="Start one (`prefect server start`) and set the variable, for example to http://127.0.0.1:4200/api.",
         )
     with get_client(sync_client=True) as client:
+        target = _as_registered(client, study, slugify(name), target)
         yield _set_work_pool(client, target)
         client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, target.gpus)
         yield f"limit {GPU_LIMIT}: {target.gpus} at once, over all runs"
@@ -92,6 +109,31 @@ def deploy_study(study: str, name: str, target: Target) -> Iterator[str]:
         yield from register_alarms(client, target.webhook, target.notify)
     worker = _WORKERS.get(target.pool, target.pool)
     yield f"Next: prefect worker start --pool {target.pool_name} --type {worker}"
+
+
+def _as_registered(client: SyncPrefectClient, study: str, name: str, target: Target) -> Target:
+    """The target with the schedule that the study has on the server, as far as none is given.
+
+    Raises
+    ------
+    ConfigurationError
+        If a study in another place is registered by that name: its runs would become runs of this one.
+    """
+    cron, timezone = _CRON, "UTC"
+    try:
+        found = client.read_deployment_by_name(f"cohort/{name}-nightly")
+    except ObjectNotFound:
+        return replace(target, cron=target.cron or cron, timezone=target.timezone or timezone)
+    if (other := found.parameters.get("study", study)) != study:
+        raise ConfigurationError(
+            f"the server has a study of that name already: {other}.",
+            where=f"name: {name}",
+            hint="Give this one another `name` in its study file, or delete the deployments of the other first.",
+        )
+    for given in (one.schedule for one in found.schedules):
+        if isinstance(given, CronSchedule):
+            cron, timezone = given.cron, given.timezone or timezone
+    return replace(target, cron=target.cron or cron, timezone=target.timezone or timezone)
 
 
 def _set_work_pool(client: SyncPrefectClient, target: Target) -> str:

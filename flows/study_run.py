@@ -111,7 +111,7 @@ def run_study(study: str, cluster: str, workers: int | None, wanted: Callable[[J
         touched = {job.step.scan for job in jobs}
         if touched:
             publish_scans(config, store, scans, touched)
-        state = study_state(scans, len(touched), ANALYSED if wanted is None else READ)
+        state = study_state(scans, touched, ANALYSED if wanted is None else READ)
         end.tell(state.name or "", state.message or "")
     return state
 

@@ -21,6 +21,7 @@ import json
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -37,6 +38,10 @@ PATIENCE_S = 60.0
 _FOLDER = ".claims"
 _RUNS, _PARTS = f"{_FOLDER}/runs", f"{_FOLDER}/parts"
 _NEXT = "!"
+
+
+#: Who a run is of which nothing can be read.
+_STRANGER = Owner(host="a machine that can't be read of", pid=1, started=0.0, since=0.0)
 
 
 class _Claim(NamedTuple):
@@ -142,7 +147,7 @@ class Claims:
     def clear_traces(cls, folder: Folder) -> None:
         """Forget runs of a store that are known to be dead, and their claims, where nobody has anything to do."""
         if folder.files(_FOLDER):
-            with suppress(StorageError), cls(folder) as claims:  # what can't be written stays as it is
+            with suppress(StorageError, OSError), cls(folder) as claims:  # what can't be written stays as it is
                 claims.clear_dead(claims.taken())
 
     def clear_dead(self, names: Iterable[str]) -> None:
@@ -196,7 +201,7 @@ class Claims:
         owner, beat = self._read_run(run)
         if owner is None:
             return None
-        if owner.is_known_dead or (not owner.is_here and self._stands_still(run, beat)):
+        if owner.is_known_dead or (not owner.is_known_alive and self._stands_still(run, beat)):
             self._folder.remove(f"{_RUNS}/{run}")
             return None
         return owner
@@ -217,11 +222,16 @@ class Claims:
         return run not in self._watched or self._watched[run].moved
 
     def _read_run(self, run: str) -> tuple[Owner | None, int]:
+        """Who a run is, and its number; of a file that is none, somebody who may be alive as long as it changes."""
         try:
-            found = json.loads(self._folder.read(f"{_RUNS}/{run}"))
-            return Owner(**found["owner"]), int(found["beat"])
-        except (FileNotFoundError, ValueError, TypeError, KeyError, OverflowError):
+            data = self._folder.read(f"{_RUNS}/{run}")
+        except FileNotFoundError:
             return None, 0
+        try:
+            found = json.loads(data)
+            return Owner.from_record(found["owner"]), int(found["beat"])
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return _STRANGER, zlib.crc32(data)
 
     def _sign_in(self) -> None:
         """Begin as a new run, without claims."""

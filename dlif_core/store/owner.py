@@ -7,8 +7,12 @@ import json
 import os
 import socket
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -16,6 +20,9 @@ from dlif_core.finite import to_json
 
 # Whether a process on another machine is alive is not known; no product takes longer than this.
 _PATIENCE_S = 24 * 3600.0
+
+# Two processes with one pid started at least so far apart; clocks may differ by less.
+_SAME_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,8 @@ class Owner:
     host, pid
         Machine and process.
     started
-        When the process started [s since the epoch]; tells it from a later one with the same pid.
+        When the process started [s]; tells it from a later one with the same pid. It counts from the start of the
+        machine where `boot` is known, because clocks are set; else since the epoch.
     since
         When it began its work [s since the epoch].
     user
@@ -38,6 +46,8 @@ class Owner:
         Slurm job that the process belongs to, or "".
     restarts
         How often Slurm has started that job again.
+    boot
+        Start of the machine, a number that no other start and no other machine has; "" where the system gives none.
     """
 
     host: str
@@ -48,6 +58,7 @@ class Owner:
     namespace: str = ""
     job: str = ""
     restarts: int = 0
+    boot: str = ""
 
     def __post_init__(self) -> None:
         times = [value for value in (self.started, self.since) if isinstance(value, (int, float)) and 0 <= value < 1e11]
@@ -61,13 +72,26 @@ class Owner:
         return cls(
             host=socket.gethostname(),
             pid=pid,
-            started=psutil.Process(pid).create_time(),
+            started=_started(pid, _boot()),
             since=time.time(),
             user=_user(),
             namespace=_namespace(),
             job=_slurm_job(),
-            restarts=int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+            restarts=_slurm_restarts(),
+            boot=_boot(),
         )
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Owner:
+        """The owner of a record; what another version of dlif has written beside is left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the record is none.
+        """
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in dict(record).items() if name in known})
 
     def to_json(self) -> bytes:
         """The owner as stored."""
@@ -77,7 +101,7 @@ class Owner:
     def from_json(cls, data: bytes) -> Owner | None:
         """Read an owner; None if the file is incomplete, which happens only if its process was killed."""
         try:
-            return cls(**json.loads(data))
+            return cls.from_record(json.loads(data))
         except (ValueError, TypeError):
             return None
 
@@ -88,13 +112,14 @@ class Owner:
 
     @property
     def is_here(self) -> bool:
-        """Whether the owner is, or was, a process of this machine (and container)."""
-        return self.host == socket.gethostname() and self.namespace in ("", _namespace())
+        """Whether the owner is, or was, a process of this machine (and container) since it was started."""
+        is_named = self.host == socket.gethostname() and self.namespace in ("", _namespace())
+        return is_named and self.boot in ("", _boot())
 
     @property
     def is_this_process(self) -> bool:
         """Whether the owner is this very process."""
-        return self.is_here and self.pid == os.getpid() and self.may_be_alive
+        return self.pid == os.getpid() and self.is_known_alive
 
     @property
     def is_known_dead(self) -> bool:
@@ -103,25 +128,60 @@ class Owner:
         That is known of this machine's processes, and of the Slurm job that this process belongs to: Slurm starts a
         job again only when its former processes are gone.
         """
-        if self.job and self.job == _slurm_job() and self.restarts < int(os.environ.get("SLURM_RESTART_COUNT", "0")):
+        if self.job and self.job == _slurm_job() and self.restarts < _slurm_restarts():
             return True
-        return self.is_here and not _is_running(self.pid, self.started)
+        return self._runs is False
+
+    @property
+    def is_known_alive(self) -> bool:
+        """Whether it is certain that the process runs: it does on this machine, and may be looked at."""
+        return self._runs is True
 
     @property
     def may_be_alive(self) -> bool:
-        """Whether the process is alive; for one on another machine, whether it could be."""
-        if not self.is_here:
-            return time.time() - self.since < _PATIENCE_S
-        return _is_running(self.pid, self.started)
+        """Whether the process is alive; where that can't be seen, whether it could be."""
+        return time.time() - self.since < _PATIENCE_S if self._runs is None else self._runs
+
+    @property
+    def _runs(self) -> bool | None:
+        """Whether the process runs; None if it is on another machine, or hidden from this user."""
+        return _is_running(self.pid, self.started, self.boot) if self.is_here else None
 
 
-def _is_running(pid: int, started: float) -> bool:
-    """Whether a process of this machine runs; one that has ended and waits for its parent does not."""
+def _is_running(pid: int, started: float, boot: str) -> bool | None:
+    """Whether a process of this machine runs; one that has ended and waits for its parent does not. None: unknown."""
+    is_mine = True
     try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
+    except PermissionError:
+        is_mine = False
+    try:
+        return abs(_started(pid, boot) - started) < _SAME_S and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):  # it has just ended; or systems with many users hide those of others
+        return False if is_mine else None
+
+
+def _started(pid: int, boot: str) -> float:
+    """When a process started [s], from the start of the machine if that has a number, else since the epoch."""
+    if not boot:
+        return psutil.Process(pid).create_time()
+    after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    return int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _slurm_restarts() -> int:
+    text = os.environ.get("SLURM_RESTART_COUNT", "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _user() -> str:

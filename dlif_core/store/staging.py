@@ -375,7 +375,7 @@ def require_free(folder: Folder, area: Area) -> None:
         If that process is alive.
     """
     owner = owner_of(folder, area)
-    if owner and owner.is_here and not owner.is_this_process and owner.may_be_alive:
+    if owner and owner.is_known_alive and not owner.is_this_process:
         raise StoreError(
             f"process {owner.pid} is writing this product.",
             where=folder.uri(area.name),

@@ -144,7 +144,10 @@ def _parsed(store: Store, key: str, data: bytes) -> RunRecord | None:
     """The record in a file; None if it is none, which is told."""
     try:
         content = json.loads(data)
-        named = {"name": key.removeprefix(f"{_FOLDER}/").removesuffix(".json"), "owner": Owner(**content["owner"])}
+        named = {
+            "name": key.removeprefix(f"{_FOLDER}/").removesuffix(".json"),
+            "owner": Owner.from_record(content["owner"]),
+        }
         record = RunRecord(**content | named)
     except (ValueError, TypeError, KeyError, RecursionError):
         record = None

@@ -107,7 +107,7 @@ def require_work(plan: Plan, store: Store) -> None:
     others: dict[str, Owner] = {}
     for scan in _wanted(plan):
         owner = claims.owner(claim_name(scan)) if claim_name(scan) in taken else None
-        if owner is None or not owner.is_here:
+        if owner is None or not owner.is_known_alive:
             return
         others[scan] = owner
     raise _busy(store, others)
@@ -136,8 +136,8 @@ def claimed_cohort(store: Store) -> Iterator[None]:
 def _claim_all(claims: Claims, scans: Sequence[str], tell: Tell) -> dict[str, Owner]:
     """Claim scans; those that others have, and who has each."""
     others = _claim_each(claims, scans)
-    if any(not owner.is_here for owner in others.values()):
-        owner = next(owner for owner in others.values() if not owner.is_here)
+    if any(not owner.is_known_alive for owner in others.values()):
+        owner = next(owner for owner in others.values() if not owner.is_known_alive)
         tell(f"Waiting for a sign of life of {owner}, a minute at most.")
         claims.wait_for_signs_of_life(map(claim_name, others))
         others = _claim_each(claims, list(others))

@@ -120,6 +120,19 @@ def test_a_run_killed_when_all_was_done_is_forgotten_by_the_next(store: Store) -
     assert store.folder.files(".claims") == []
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"owner": {"host": "a"}, "beat": 1}', b"\xff\x00"])
+def test_a_run_of_which_nothing_can_be_read_is_given_its_time(store: Store, claims: Claims, content: bytes) -> None:
+    other = far(store)
+    with other:
+        other.take(PARTS[0])
+        stop(other)
+        store.folder.write(f".claims/runs/{other._run}", content)
+        assert claims.take(PARTS[0]) is not None, "it may be alive"
+        claims.wait_for_signs_of_life([PARTS[0]])
+        assert claims.take(PARTS[0]) is None
+        assert len(store.folder.files(".claims/runs")) == 1
+
+
 def test_a_run_that_ends_leaves_nothing(store: Store) -> None:
     with Claims(store.folder) as mine:
         for part in PARTS:

@@ -35,10 +35,22 @@ def deploy_prefect(
             show_default=False,
         ),
     ] = "",
-    cron: Annotated[str, typer.Option(help="When the study is brought up to date.", metavar="CRON")] = "0 2 * * *",
+    cron: Annotated[
+        str,
+        typer.Option(
+            help="When the study is brought up to date; if left out, as it is registered, and at first `0 2 * * *`.",
+            metavar="CRON",
+            show_default=False,
+        ),
+    ] = "",
     timezone: Annotated[
-        str, typer.Option(help="Time zone of the schedule, such as Europe/Oslo.", metavar="ZONE")
-    ] = "UTC",
+        str,
+        typer.Option(
+            help="Time zone of the schedule, such as Europe/Oslo; if left out, as it is registered, and at first UTC.",
+            metavar="ZONE",
+            show_default=False,
+        ),
+    ] = "",
     gpus: Annotated[
         int, typer.Option(min=1, help="Pieces of work on GPUs at once, over all runs of the server.", metavar="COUNT")
     ] = 1,

@@ -28,24 +28,31 @@ def scans(letters: str) -> list[ScanState]:
     ],
 )
 def test_a_run_is_named_after_its_scans(letters: str, kind: str, name: str) -> None:
-    state = study_state(scans(letters), 3)
+    state = study_state(scans(letters), ["m0"])
     assert (state.type.value, state.name) == (kind, name)
     for status in ScanStatus:
         count = letters.count(status[0])
         assert (f"{count} {status}" in str(state.message)) == (count > 0)
 
 
+def test_an_exclusion_is_told_by_the_run_that_finds_it_and_by_no_later_one() -> None:
+    """So a file that was truncated on its way alarms somebody, and only once."""
+    assert study_state(scans("se"), ["m1"]).name == "PartialSuccess"
+    assert study_state(scans("se"), ["m0"]).name == "Completed"
+    assert study_state(scans("se"), []).name == "Completed"
+
+
 def test_a_run_that_found_nothing_to_do_says_so_and_counts_agree_with_their_nouns() -> None:
-    assert study_state(scans("s"), 0).message == "Nothing to do for the scans; now 1 success."
-    assert study_state(scans("s"), 1).message == "1 of 1 scan worked on; now 1 success."
-    assert study_state(scans("ss"), 1).message == "1 of 2 scans worked on; now 2 success."
+    assert study_state(scans("s"), []).message == "Nothing to do for the scans; now 1 success."
+    assert study_state(scans("s"), ["m0"]).message == "1 of 1 scan worked on; now 1 success."
+    assert study_state(scans("ss"), ["m0"]).message == "1 of 2 scans worked on; now 2 success."
     assert state_of([outcome("ingest", "success")]).message == "1 step done"
 
 
 def test_scans_that_were_only_read_are_no_failures_of_an_ingest() -> None:
-    assert study_state(scans("iii"), 3, READ).name == "Completed"
-    assert study_state(scans("iif"), 3, READ).name == "PartialSuccess"
-    assert study_state(scans("ff"), 3, READ).name == "Failed"
+    assert study_state(scans("iii"), ["m0"], READ).name == "Completed"
+    assert study_state(scans("iif"), ["m0"], READ).name == "PartialSuccess"
+    assert study_state(scans("ff"), ["m0"], READ).name == "Failed"
 
 
 def outcome(stage: str, status: str, variant: str = "") -> Outcome:
