@@ -59,6 +59,7 @@ class Target:
     notify: str
 
     def __post_init__(self) -> None:
+        _require_plain(self.cluster, "--cluster")
         if self.timezone and self.timezone not in available_timezones():
             hint = "Give one such as Europe/Oslo or UTC."
             raise ConfigurationError(f"{self.timezone!r} is no time zone.", where="--timezone", hint=hint)
@@ -91,6 +92,10 @@ def deploy_study(study: str, name: str, target: Target) -> Iterator[str]:
     ConfigurationError
         If there is no server, it refuses something, or another study of that name is registered there.
     """
+    _require_plain(study, "study file")
+    if not slugify(name):
+        hint = "Give the study a `name` with letters or digits."
+        raise ConfigurationError(f"{name!r} gives no name of a deployment.", where="name", hint=hint)
     if not os.environ.get("PREFECT_API_URL", "x"):  # set, but empty: Prefect would take that for a server of its own
         del os.environ["PREFECT_API_URL"]
     if determine_server_type() is ServerType.EPHEMERAL:
@@ -109,6 +114,13 @@ def deploy_study(study: str, name: str, target: Target) -> Iterator[str]:
         yield from register_alarms(client, target.webhook, target.notify)
     worker = _WORKERS.get(target.pool, target.pool)
     yield f"Next: prefect worker start --pool {target.pool_name} --type {worker}"
+
+
+def _require_plain(text: str, where: str) -> None:
+    """Refuse a text that Prefect would take for a template: it puts variables of the environment in its place."""
+    if "{{" in text:
+        hint = "Prefect fills in what stands in {{ }}. Choose another name."
+        raise ConfigurationError(f"{text!r} can't be registered.", where=where, hint=hint)
 
 
 def _as_registered(client: SyncPrefectClient, study: str, name: str, target: Target) -> Target:

@@ -148,7 +148,7 @@ def write_array(study: str | Path, shape: TaskShape, folder: Path | None = None)
         "folder": shlex.quote(str(folder)),
         "logs": shlex.quote(str(folder / "logs").replace("%", "%%")),
         "work": shlex.quote(str(work)),
-        "study": shlex.quote(str(study) if is_url(place) else name),
+        "study": shlex.quote(str(study) if is_url(place) else f"./{name}"),
         "dlif": _command(),
     }
     environment = jinja2.Environment(
@@ -177,7 +177,9 @@ def submit_array(folder: Path) -> tuple[str, ...]:
     """
     if shutil.which("sbatch") is None:
         raise ConfigurationError(
-            "there is no Slurm on this machine.", where="sbatch", hint=f"Run {folder}/submit.sh where there is."
+            "there is no Slurm on this machine.",
+            where="sbatch",
+            hint=f"Run {shlex.quote(str(folder / 'submit.sh'))} where there is.",
         )
     done = subprocess.run(["sh", str(folder / "submit.sh")], capture_output=True, text=True, timeout=300)
     if done.returncode:
@@ -199,8 +201,9 @@ def _environment() -> Iterator[str]:
     """Settings of the scripts: one thread a worker, and where the program and its credentials are found."""
     yield "OMP_NUM_THREADS=1"
     for name in _KEPT:
-        if name in os.environ:
-            yield f"{name}={shlex.quote(os.environ[name])}"
+        if name in os.environ:  # the scripts run in another folder
+            places = (os.path.abspath(place) for place in os.environ[name].split(os.pathsep))
+            yield f"{name}={shlex.quote(os.pathsep.join(places))}"
 
 
 def _command() -> str:

@@ -69,11 +69,11 @@ class AddressProfile(Profile):
 
     def require_there(self) -> None:
         """Refuse a scheduler without the credentials for it, or at whose address nobody listens."""
-        if self.encrypted:
-            _security(self)
-        else:
+        security = _security(self) if self.encrypted else None
+        if security is None:
             _require_guarded(self.address)
         _require_listening(self.address)
+        _require_scheduler(self.address, security)
 
 
 class AddressKind:
@@ -142,6 +142,26 @@ def _require_guarded(address: str) -> None:
             where=address,
             hint="Start it with TLS and use tls://, or reach it through a tunnel.",
         )
+
+
+def _require_scheduler(address: str, security: Security | None) -> None:
+    """Refuse an address at which something listens that is no Dask scheduler, or does not know these credentials.
+
+    A scheduler says at once who it is; Dask's own client would wait for that without end.
+    """
+    parts = urlsplit(address)
+    context = security.get_connection_args("client").get("ssl_context") if security else None
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_PATIENCE_S) as plain:
+            talk = context.wrap_socket(plain) if context else plain
+            if not talk.recv(1):
+                raise ConnectionResetError("it ends the connection")
+    except OSError as fault:
+        raise ConfigurationError(
+            f"what listens there is no Dask scheduler that takes these credentials: {fault}.",
+            where=address,
+            hint="Correct the address, or the credentials in the profile.",
+        ) from fault
 
 
 def _require_listening(address: str) -> None:

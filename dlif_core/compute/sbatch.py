@@ -29,15 +29,21 @@ _SETTINGS = {
 _FIXED = {
     "array": "a",
     "dependency": "d",
+    "help": "h",
     "job-name": "J",
     "kill-on-invalid-dep": "",
     "open-mode": "",
     "output": "o",
     "parsable": "",
     "test-only": "",
+    "usage": "",
+    "version": "V",
     "wait": "W",
     "wrap": "",
 }
+
+#: Letters that take no value, so that another option may follow in the same word.
+_FLAGS = "HIOQksv"
 
 
 def is_line(text: str) -> bool:
@@ -96,7 +102,8 @@ def _means(word: str, options: dict[str, str]) -> bool:
     if word.startswith("--"):
         given = word[2:].partition("=")[0]
         return bool(given) and any(option.startswith(given) for option in options)
-    return word.startswith("-") and word[1:2] in {letter for letter in options.values() if letter}
+    letter = word[1:].lstrip(_FLAGS)[:1] if word.startswith("-") else ""
+    return letter in {one for one in options.values() if one}
 
 
 #: Settings of profiles.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -95,7 +96,7 @@ def deploy_slurm(
     written = write_array(study, shape, folder)
     typer.echo(f"Written: {written.folder}/array.sbatch, cohort.sbatch, submit.sh; {written.said}")
     if not submit:
-        typer.echo(f"Submit with: sh {written.folder}/submit.sh")
+        typer.echo(f"Submit with: sh {shlex.quote(str(written.folder / 'submit.sh'))}")
         return
     numbers = submit_array(written.folder)
     typer.echo(f"Submitted: array {numbers[0]}, second round {numbers[1]}, cohort {numbers[2]}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -168,3 +169,14 @@ def test_a_step_that_fits_no_worker_is_refused_before_anything_starts(tmp_path: 
     finally:
         process.terminate()
         process.wait()
+
+
+def test_what_listens_and_is_no_scheduler_is_told_within_seconds(tmp_path: Path) -> None:
+    from dlif_core.compute.cluster import require_cluster
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(ConfigurationError, match="no Dask scheduler"):
+            require_cluster(address, None, None)
+        assert time.monotonic() - began < 30.0
