@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlif_core.phantom.anatomy import Shape, draw_anatomy
-from dlif_core.phantom.injection import Blood
+from dlif_core.phantom.injection import Blood, MixedBlood
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
 from dlif_core.phantom.tracers import FDG, Tracer
 
@@ -34,7 +34,7 @@ class Mouse:
     kinetics
         One entry for each organ, in the order of `anatomy.ORGANS`.
     blood
-        Whole-blood curve [SUV].
+        Whole blood, wherever it is pooled [SUV].
     tracer
         What was injected.
     species
@@ -76,5 +76,5 @@ def draw_mouse(seed: int, *, irreversible: bool = False) -> Mouse:
         noise_level=float(animal.uniform(1.2, 2.0)),
         anatomy=draw_anatomy(anatomy, float(np.cbrt(weight / _REFERENCE_WEIGHT))),
         kinetics=draw_kinetics(kinetics, irreversible=irreversible),
-        blood=draw_input(blood),
+        blood=MixedBlood(draw_input(blood)),
     )

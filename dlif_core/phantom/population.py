@@ -11,13 +11,17 @@ import numpy as np
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 from dlif_core.phantom.anatomy import ORGANS, AnatomyRanges, Shape, draw_anatomy
+from dlif_core.phantom.circulation import CirculatingBlood, CirculationRanges
 from dlif_core.phantom.human import HUMAN_CROP, HUMAN_FRAMES, HUMAN_RANGES, draw_human
-from dlif_core.phantom.injection import InjectionRanges
+from dlif_core.phantom.injection import Blood, InjectionRanges, MixedBlood
 from dlif_core.phantom.mouse import Mouse
-from dlif_core.phantom.physiology import draw_input, draw_kinetics
+from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
 from dlif_core.phantom.scanner import CROP, MOUSE_FRAMES, NATIVE_VOXEL, Grid, Protocol, Schedule, Triple, frame_timing
 from dlif_core.phantom.span import Span
 from dlif_core.phantom.tracers import TRACERS, Tracer
+
+# Time after the injection at which plasma over whole blood is the one number that the circulation takes [s]
+_MIXED_S = 600.0
 
 # A scan of a short-lived radionuclide ends after so many half-lives
 _LONGEST = 6.0
@@ -114,6 +118,9 @@ class Population:
         Set k4 = 0 in every organ, so that irreversible models have an exact truth.
     anatomy, injection, acquisition
         Ranges of anatomy, injection and acquisition.
+    circulation
+        Ranges of the circulation, from which the curves of all pools of blood follow; None for blood that is mixed at
+        once and follows a curve of its own.
     """
 
     name: str
@@ -130,6 +137,7 @@ class Population:
     anatomy: AnatomyRanges = AnatomyRanges()
     injection: InjectionRanges = InjectionRanges()
     acquisition: AcquisitionRanges = AcquisitionRanges()
+    circulation: CirculationRanges | None = None
 
 
 class Draw(NamedTuple):
@@ -164,26 +172,41 @@ def draw(seed: int, population: Population) -> Draw:
     weight = population.body_weight.draw(animal)
     relative = weight / body.weight
     proportions = _proportions(relative, population.strain.draw(animal))
-    bolus = draw_input(blood, tracer, population.input_variation)
+    rates = draw_kinetics(
+        kinetics,
+        irreversible=population.irreversible,
+        tracer=tracer,
+        fasted_share=population.fasted_share,
+        variation=population.rate_variation,
+    )
     mouse = Mouse(
         seed=int(seeds.generate_state(1, np.uint64)[0] >> np.uint64(1)),
         body_weight=weight,
         injected_activity=population.injected_activity.draw(animal),
         noise_level=population.acquisition.noise_level.draw(scanner),
         anatomy=body.draw(anatomy, float(np.cbrt(relative)), population.anatomy, proportions),
-        kinetics=draw_kinetics(
-            kinetics,
-            irreversible=population.irreversible,
-            tracer=tracer,
-            fasted_share=population.fasted_share,
-            variation=population.rate_variation,
-        ),
-        blood=population.injection.draw(injection, bolus),
+        kinetics=rates,
+        blood=_blood(population, tracer, rates, weight, blood, injection),
         tracer=tracer,
         species=population.species,
     )
     timing = _timing(population.acquisition, tracer, frames)
     return Draw(mouse, *_acquisition(population.acquisition, tracer, timing, scanner, motion))
+
+
+def _blood(
+    population: Population,
+    tracer: Tracer,
+    kinetics: Mapping[str, OrganKinetics],
+    weight: float,
+    blood: np.random.Generator,
+    injection: np.random.Generator,
+) -> Blood:
+    given = population.injection.draw(injection)
+    if population.circulation is None:
+        return MixedBlood(draw_input(blood, tracer, population.input_variation), given)
+    ratio = float(tracer.plasma(_MIXED_S))
+    return CirculatingBlood(given, population.circulation.draw(blood), kinetics, 1000.0 * weight, ratio)
 
 
 class _Body(NamedTuple):

@@ -15,7 +15,7 @@ from dlif_core.phantom.anatomy import ORGANS
 from dlif_core.phantom.mouse import Mouse
 from dlif_core.phantom.noise import add_noise
 from dlif_core.phantom.painting import organ_fractions, organ_weights, paint
-from dlif_core.phantom.physiology import OrganKinetics, input_function, organ_curves
+from dlif_core.phantom.physiology import OrganKinetics, input_function, organ_blood, organ_curves
 from dlif_core.phantom.scanner import CROP, Grid, Protocol
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 from dlif_core.separable import separable, shift_matrices
@@ -163,8 +163,10 @@ def simulate(
 
 def true_curves(mouse: Mouse, protocol: Protocol) -> tuple[InputFunction, Array]:
     """The true input function [Bq/mL] and every organ's exact frame averages, shape (organs, frames) [SUV]."""
-    curve = input_function(mouse.blood, float(protocol.timing.end[-1]), mouse.activity_per_suv, mouse.tracer)
-    return curve, organ_curves(mouse.kinetics, curve, protocol.timing) / mouse.activity_per_suv
+    scale = mouse.activity_per_suv
+    curve = input_function(mouse.blood, float(protocol.timing.end[-1]), scale, mouse.tracer)
+    pools = organ_blood(mouse.blood, curve, scale, mouse.tracer)
+    return curve, organ_curves(mouse.kinetics, curve, protocol.timing, pools) / scale
 
 
 def noise_free(
