@@ -10,10 +10,10 @@ the injection is constant, so that no activity is lost.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -194,11 +194,15 @@ class CirculatingBlood:
     def total(self, time: ArrayLike) -> Array:
         """All activity in the body and its urine [SUV·mL]."""
         times, states = self._solution
-        return np.interp(time, times, states @ self._system.volumes)
+        return np.asarray(np.interp(np.asarray(time, float), times, states @ self._system.volumes))
+
+    def described(self) -> dict[str, Any]:
+        """Parameters of injection and circulation."""
+        return {**asdict(self.injection), **asdict(self.circulation)}
 
     def _at(self, chamber: str, time: ArrayLike) -> Array:
         times, states = self._solution
-        return np.interp(np.asarray(time, float), times, states[:, self._system.place[chamber]])
+        return np.asarray(np.interp(np.asarray(time, float), times, states[:, self._system.place[chamber]]))
 
     @cached_property
     def _system(self) -> _System:

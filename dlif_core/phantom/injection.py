@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -99,6 +99,10 @@ class Blood(Protocol):
         """Blood from which an organ's tissue takes up tracer, at given times [s], of their shape."""
         ...
 
+    def described(self) -> dict[str, Any]:
+        """What it follows from, as plain values."""
+        ...
+
 
 @dataclass(frozen=True)
 class MixedBlood:
@@ -141,6 +145,10 @@ class MixedBlood:
     def supplying(self, organ: str, time: ArrayLike) -> Array:
         """The same as `curve`, for every organ."""
         return self.curve(time)
+
+    def described(self) -> dict[str, Any]:
+        """Parameters of bolus and injection."""
+        return {**asdict(self.bolus), **asdict(self.injection)}
 
 
 def _infused(time: Array, values: Array, duration: float) -> Array:

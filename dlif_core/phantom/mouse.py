@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlif_core.phantom.anatomy import Shape, draw_anatomy
+from dlif_core.phantom.anatomy import draw_anatomy
 from dlif_core.phantom.injection import Blood, MixedBlood
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
+from dlif_core.phantom.shapes import Shape
 from dlif_core.phantom.tracers import FDG, Tracer
 
 _REFERENCE_WEIGHT = 0.022  # weight of the mouse whose sizes the anatomy states [kg]

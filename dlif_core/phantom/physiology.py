@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -176,7 +176,7 @@ def input_function(blood: Blood, end: float, scale: float, tracer: Tracer = FDG)
     time = np.arange(min(0.0, np.floor(injected)), end + 1.0)
     whole_blood = scale * blood.curve(time)
     plasma = tracer.plasma(np.clip(time - injected, 0.0, None)) * whole_blood
-    return InputFunction(time, whole_blood, plasma, "truth", provenance=asdict(blood))
+    return InputFunction(time, whole_blood, plasma, "truth", provenance=blood.described())
 
 
 class OrganBlood(NamedTuple):

@@ -24,12 +24,13 @@ from dlif_core.phantom import (
     draw,
     write_cohort,
 )
-from dlif_core.phantom.anatomy import ORGANS, Ellipsoid, organ_volume
+from dlif_core.phantom.acquisition import AcquisitionRanges
+from dlif_core.phantom.anatomy import ORGANS, organ_volume
 from dlif_core.phantom.human import HUMAN_CROP
 from dlif_core.phantom.injection import InjectionRanges
 from dlif_core.phantom.physiology import input_function
-from dlif_core.phantom.population import AcquisitionRanges
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
+from dlif_core.phantom.shapes import Ellipsoid
 
 BOLUS = FengInput(
     delay=0.6, a1=102.8, a2=1.82, a3=1.85, lambda1=-5.55, lambda2=-0.227, lambda3=-0.0333, dispersion=0.18
