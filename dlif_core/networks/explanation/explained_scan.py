@@ -13,6 +13,7 @@ from dlif_core.networks.prediction.features import Features, features
 from dlif_core.networks.prediction.fit_quality import OFFSET
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.networks.prediction.tissues import ARTERIAL
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 
@@ -53,7 +54,7 @@ class ExplainedScan:
         """Curve of every member that segments by these features and reads this image; shape (members, frames) [SUV]."""
         counting = noise_confidence(activity, self.scan.seconds)
         found = [network.segment(activity, described, counting) for network in self.networks]
-        read = [unmix(activity, one.tissues, counting * one.confidence).curves[0] for one in found]
+        read = [unmix(activity, one.tissues, counting * one.confidence).curves[ARTERIAL] for one in found]
         return self.corrected(torch.stack(read))
 
     def corrected(self, read: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from dlif_core.networks.prediction.features import Features, features
 from dlif_core.networks.prediction.fit_quality import OFFSET, Reading, describe
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.networks.prediction.tissues import ARTERIAL
 from dlif_core.networks.prediction.unmixing import frame_displacements, noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
 
@@ -111,8 +112,8 @@ def predict_aligned(network: TissueNetwork, scan: AlignedScan) -> Prediction:
     corrected = network.correction(describe(reading))
     factor = (scan.features.frames_from_windows @ corrected.logarithm).exp()
     return Prediction(
-        whole_blood=factor * (reading.unmixed.curves[0] + OFFSET) - OFFSET,
-        weight_map=reading.unmixed.weight_map[0],
+        whole_blood=factor * (reading.unmixed.curves[ARTERIAL] + OFFSET) - OFFSET,
+        weight_map=reading.unmixed.weight_map[ARTERIAL],
         displacement=scan.displacement,
         tissues=reading.tissues,
         curves=reading.unmixed.curves,
