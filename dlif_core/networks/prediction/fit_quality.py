@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
+from dlif_core.networks.prediction.arterial import ArterialReading
 from dlif_core.networks.prediction.features import WINDOWS, Features
 from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES
 from dlif_core.networks.prediction.unmixing import Unmixed, unmix
@@ -73,6 +74,8 @@ class Reading(NamedTuple):
         Segmentation by the network, shape (tissues, z, y, x).
     unmixed
         Weight maps and curves of the tissues.
+    arterial
+        Arterial blood, read from all pools.
     """
 
     activity: torch.Tensor
@@ -80,6 +83,7 @@ class Reading(NamedTuple):
     confidence: torch.Tensor
     tissues: torch.Tensor
     unmixed: Unmixed
+    arterial: ArterialReading
 
 
 def describe(reading: Reading) -> FitDescription:

@@ -14,7 +14,6 @@ from dlif_core.networks.prediction.correction import Correction
 from dlif_core.networks.prediction.features import WINDOWS
 from dlif_core.networks.prediction.fit_quality import OFFSET, FitDescription, describe
 from dlif_core.networks.prediction.predict import align, read_curves
-from dlif_core.networks.prediction.tissues import ARTERIAL
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.training.examples import Example
 from dlif_core.networks.training.run import ExampleSource
@@ -72,7 +71,7 @@ def correction_cases(networks: Sequence[TissueNetwork], example: Example) -> lis
     cases = []
     for network in networks:
         reading = read_curves(network, aligned)
-        blood = (aligned.features.windows @ reading.unmixed.curves[ARTERIAL] + OFFSET).clamp(min=0.5 * OFFSET)
+        blood = (aligned.features.windows @ reading.arterial.curve + OFFSET).clamp(min=0.5 * OFFSET)
         ratio = (truth / blood).log().where(measured, torch.nan)
         cases.append((describe(reading), ratio.double().numpy(force=True)))
     return cases
