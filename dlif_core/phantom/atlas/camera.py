@@ -79,7 +79,7 @@ class Raster:
     def samples(self, axis: int) -> Array:
         """Places of the samples along an axis, from the middle of the image [mm]."""
         count, edge = self.shape[axis] * self.steps + 2 * self.margins[axis], self.voxel[axis] / self.steps
-        return (np.arange(count) - 0.5 * (count - 1)) * edge
+        return np.asarray((np.arange(count) - 0.5 * (count - 1)) * edge, float)
 
 
 @dataclass(frozen=True)

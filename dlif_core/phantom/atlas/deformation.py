@@ -54,8 +54,8 @@ class Deformation:
     def to_atlas(self, positions: Positions) -> Positions:
         """Positions in the atlas, of the same shape (..., 3)."""
         turned = (positions - self.shift.astype(np.float32)) @ self.rotation.astype(np.float32)
-        body = turned / self.scale.astype(np.float32)
-        return self._sized(body + self._displacement(body))
+        body = np.asarray(turned / self.scale.astype(np.float32), np.float32)
+        return self._sized(np.add(body, self._displacement(body)))
 
     def growth(self) -> float:
         """Volume of the heart relative to the atlas."""
@@ -99,5 +99,5 @@ def _field(rng: np.random.Generator) -> Array:
     noise = rng.standard_normal((3, *_NODES))
     smooth = np.stack([gaussian_filter(part, _SMOOTHNESS, mode="wrap") for part in noise])
     smooth *= _BEND / smooth.std()
-    middle = tuple(n // 2 for n in _NODES)
-    return np.asarray(smooth - smooth[(slice(None), *middle)][:, None, None, None])
+    z, y, x = (n // 2 for n in _NODES)
+    return np.asarray(smooth - smooth[:, z, y, x, None, None, None])

@@ -98,7 +98,7 @@ def _frame_scale(raster: Raster, grain: Grain) -> Image:
     place = (np.arange(count) - 0.5 * (count - 1)) * edge / grain.reach
     sensitivity = 1.0 - grain.loss * np.minimum(np.abs(place), 1.0)
     alpha = grain.level**2 * NATIVE_VOLUME / float(np.prod(raster.voxel))
-    return (alpha / sensitivity)[:, None, None].astype(np.float32)
+    return np.asarray((alpha / sensitivity)[:, None, None], np.float32)
 
 
 def _correlation(count: int, sigma: float) -> Array:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.nifti1 import Nifti1Image
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, center_of_mass, distance_transform_edt, find_objects
 
@@ -103,7 +104,7 @@ class Atlas:
 
     def position(self, axis: int) -> Array:
         """Positions of the voxels along an axis [mm]."""
-        return (np.arange(self.codes.shape[axis]) - self.heart[axis]) * self.spacing
+        return np.asarray((np.arange(self.codes.shape[axis]) - self.heart[axis]) * self.spacing, float)
 
 
 def load_atlas(path: str | Path) -> Atlas:
@@ -138,9 +139,9 @@ def _turned(path: Path) -> tuple[Labels, float]:
     if not path.is_file():
         raise ConfigurationError("the label atlas is not there.", where=path, hint="Give the path of its NIfTI file.")
     try:
-        image = nib.load(path)
+        image = Nifti1Image.from_filename(path)
         labels = np.asarray(image.dataobj)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as error:
+    except (ImageFileError, OSError, EOFError) as error:
         raise ConfigurationError("this is no readable image.", where=path, hint="Restore the file.") from error
     if labels.shape != _SHAPE:
         _refuse(path, f"the label atlas has shape {labels.shape}, expected {_SHAPE}.")

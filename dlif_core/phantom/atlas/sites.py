@@ -125,7 +125,7 @@ def atlas_site(number: int) -> AtlasSite:
         grain=_grain(camera),
         voxel=(edge * float(view.uniform(1.0, 1.25)), edge, edge),
         view=_choice(_VIEWS, view),
-        width=(float(view.uniform(24.0, 28.0)), float(view.uniform(25.0, 32.0))),
+        width=(float(view.uniform(24.0, 28.0)), float(view.uniform(27.0, 33.0))),
         schedule=ATLAS_SCHEDULES[int(protocol.integers(len(ATLAS_SCHEDULES)))],
         injection=float(protocol.choice([0.0, protocol.uniform(5.0, 60.0)])),
         infusion=float(np.exp(protocol.uniform(np.log(3.0), np.log(60.0)))),
