@@ -35,7 +35,7 @@ ATLAS_SCHEDULES: tuple[Schedule, ...] = (
 )
 
 # field of view along the body from the centre of the heart, tail to head [mm], and how often
-_VIEWS = (((-37.0, 36.0), 0.5), ((-23.0, 36.0), 0.2), ((-37.0, 14.0), 0.15), ((-22.0, 18.0), 0.15))
+_VIEWS = (((-37.0, 36.0), 0.5), ((-23.0, 36.0), 0.2), ((-37.0, 14.0), 0.15), ((-25.0, 19.0), 0.15))
 _VEINS: tuple[tuple[Vein, float], ...] = (("tail", 0.7), ("retro-orbital", 0.2), ("jugular", 0.1))
 _LAWS: tuple[tuple[Law, float], ...] = (("log-normal", 0.6), ("gamma", 0.4))
 
