@@ -73,7 +73,9 @@ class Animal:
 
 def draw_habits(rng: np.random.Generator, variation: float = 0.15) -> dict[str, Array]:
     """Factors on the rates of every part that all animals of a laboratory share: strain, anaesthesia, warmth."""
-    return {name: np.exp(rng.normal(0.0, variation, 5)) for name in PARTS}
+    habits = {name: np.exp(rng.normal(0.0, variation, 5)) for name in PARTS}
+    habits["brown_fat"][2] *= rng.uniform(0.1, 1.0)  # the warmer the animal, the less brown fat takes up
+    return habits
 
 
 def draw_rates(

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from dlif_core.phantom.atlas.deformation import Deformation
 from dlif_core.phantom.atlas.heart import HeartSize, carve_heart
-from dlif_core.phantom.atlas.labels import CAVITY, CODE, Atlas, Labels
+from dlif_core.phantom.atlas.labels import CAVITY, CODE, DEEPEST, Atlas, Labels
 from dlif_core.phantom.atlas.vessels import draw_vessels, paint_vessel
 
 Array = NDArray[np.float64]
@@ -19,7 +19,7 @@ Box = tuple[slice, slice, slice]
 
 _LOOP_WIDTH = 1.1  # standard deviation of the smooth field whose high parts are loops of the gut [mm]
 _FIELD_STEP = 3  # voxels of the atlas to one of that field
-_BROWN_FAT = ((8.2, -6.0, 0.4), (3.2, 1.8, 3.4))  # centre and semi-axes, z, y, x [mm]
+_BROWN_FAT = (((8.0, -6.2, -1.6), (3.0, 1.4, 2.0)), ((8.0, -6.2, 2.4), (3.0, 1.4, 2.0)))  # centre, semi-axes [mm]
 _TUMOUR_Z = (-24.0, 14.0)  # [mm]
 _TUMOUR_DEPTH = 0.5  # of its centre below the skin, relative to its radius
 _RIM = 1.3  # a large tumour takes up tracer only in its rim [mm]
@@ -75,7 +75,12 @@ def paint_body(atlas: Atlas, plan: BodyPlan, deformation: Deformation, rng: np.r
     _paint_brown_fat(codes, atlas)
     if plan.tumour:
         _paint_tumour(codes, atlas, plan.tumour / length, rng)
-    size = HeartSize(plan.cavity / growth, plan.wall / length, float(rng.uniform(0.85, 1.15)))
+    size = HeartSize(
+        cavity=plan.cavity / growth,
+        wall=plan.wall / length,
+        right=float(rng.uniform(0.7, 1.0)) * plan.cavity / growth,
+        atria=float(rng.uniform(0.85, 1.15)),
+    )
     carve_heart(codes, atlas, size)
     for vessel in draw_vessels(rng, {name: radius / length for name, radius in plan.radii.items()}, size):
         paint_vessel(codes, atlas, vessel)
@@ -94,16 +99,16 @@ def _paint_gut(codes: Labels, atlas: Atlas, share: float, rng: np.random.Generat
 
 def _paint_brown_fat(codes: Labels, atlas: Atlas) -> None:
     """Make brown fat of the fat and muscle between the shoulders."""
-    centre, semi_axes = (np.array(numbers) for numbers in _BROWN_FAT)
-    box, distance = _around(atlas, centre, semi_axes)
-    inside = (distance <= 1.0) & np.isin(codes[box], [CODE["fat"], CODE["muscle"]])
-    codes[box][inside & (atlas.depth[box] * atlas.spacing > 0.6)] = CODE["brown_fat"]
+    for centre, semi_axes in _BROWN_FAT:
+        box, distance = _around(atlas, np.array(centre), np.array(semi_axes))
+        inside = (distance <= 1.0) & np.isin(codes[box], [CODE["fat"], CODE["muscle"]])
+        codes[box][inside & (atlas.depth[box] * atlas.spacing > 0.6)] = CODE["brown_fat"]
 
 
 def _paint_tumour(codes: Labels, atlas: Atlas, radius: float, rng: np.random.Generator) -> None:
     """Paint a tumour anywhere below the skin of the trunk, which it lifts."""
     low, high = (int(at / atlas.spacing + atlas.heart[0]) for at in _TUMOUR_Z)
-    depth = int(_TUMOUR_DEPTH * radius / atlas.spacing)
+    depth = min(int(_TUMOUR_DEPTH * radius / atlas.spacing), DEEPEST - 1)
     places = np.argwhere(atlas.depth[low:high] == depth)
     index = places[rng.integers(len(places))] + [low, 0, 0]
     box, distance = _around(atlas, (index - atlas.heart) * atlas.spacing, radius * rng.uniform(0.85, 1.15, 3))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.special import ndtr
 
-from dlif_core.phantom.atlas.deformation import Deformation, Positions
+from dlif_core.phantom.atlas.deformation import Deformation
 from dlif_core.phantom.atlas.labels import CODE, LAYERS, PAINTED, PARTS, Atlas, Labels
 from dlif_core.separable import FWHM, separable
 
@@ -32,6 +32,7 @@ MIXED = (
 
 _BEATING = ("right_ventricle", "myocardium", "left_ventricle", "right_atrium", "left_atrium")
 _SAMPLE = 0.3  # parts are sampled at least this finely [mm]
+_NODE_SPACING = 1.2  # of the points whose place in the atlas is computed [mm]
 _MARGIN = 3.6  # what lies this far outside the image still shines into it [mm]
 _EDGE_RADIUS = 14.0  # distance from the axis at which the resolution is stated [mm]
 _SURROUND = 1.8  # width of the kernel that overshooting takes away, relative to that of the resolution
@@ -112,26 +113,43 @@ class Camera:
 
 def sample_body(codes: Labels, atlas: Atlas, deformation: Deformation, raster: Raster) -> Labels:
     """Painted codes at the samples of a raster, shape (z, y, x) of the samples."""
-    axes = [raster.samples(axis) + raster.middle[axis] for axis in range(3)]
-    found = np.zeros([len(axis) for axis in axes], np.uint8)
-    for number, z in enumerate(axes[0]):  # plane by plane, to be small
-        positions: Positions = np.stack(np.meshgrid([z], *axes[1:], indexing="ij"), axis=-1).astype(np.float32)
-        index = np.rint(deformation.to_atlas(positions) / atlas.spacing + atlas.heart.astype(np.float32)).astype(int)
-        inside = ((index >= 0) & (index < codes.shape)).all(axis=-1)
-        clipped = np.clip(index, 0, np.array(codes.shape) - 1)
-        found[number] = np.where(inside, codes[tuple(np.moveaxis(clipped, -1, 0))], 0)[0]
-    return found
+    places = _places(deformation, raster) / atlas.spacing + atlas.heart.astype(np.float32)[:, None, None, None]
+    index = np.rint(places).astype(np.int32)
+    inside = np.ones(index.shape[1:], bool)
+    flat = np.zeros(index.shape[1:], np.int32)
+    for numbers, count in zip(index, codes.shape, strict=True):
+        inside &= (numbers >= 0) & (numbers < count)
+        flat = flat * np.int32(count) + np.clip(numbers, 0, count - 1)
+    return np.where(inside, codes.ravel()[flat], np.uint8(0))
+
+
+def _places(deformation: Deformation, raster: Raster) -> Image:
+    """Where the samples lie in the atlas, shape (3, z, y, x) [mm]; exact at nodes, and linear between them."""
+    axes = [raster.samples(axis) for axis in range(3)]
+    nodes = [np.linspace(at[0], at[-1], int(np.ptp(at) / _NODE_SPACING) + 2) for at in axes]
+    shifted = [at + middle for at, middle in zip(nodes, raster.middle, strict=True)]
+    found = deformation.to_atlas(np.stack(np.meshgrid(*shifted, indexing="ij"), axis=-1).astype(np.float32))
+    between = [_linear(node, at) for node, at in zip(nodes, axes, strict=True)]
+    return np.asarray(separable(torch.from_numpy(np.moveaxis(found, -1, 0).copy()), between).numpy())
+
+
+def _linear(nodes: Array, at: Array) -> Array:
+    """Matrix of linear interpolation between evenly spaced nodes, shape (points, nodes)."""
+    distance = np.abs(at[:, None] - nodes) / (nodes[1] - nodes[0])
+    return np.asarray(np.clip(1.0 - distance, 0.0, None))
 
 
 def voxel_labels(samples: Labels, raster: Raster) -> NDArray[np.int32]:
     """Label of the part that fills most of each voxel, as in `PARTS`; 0 outside the body."""
     inner = samples[tuple(slice(margin, -margin) for margin in raster.margins)]
     merged = np.where(np.isin(inner, [CODE[layer] for layer in LAYERS]), np.uint8(CODE["bladder"]), inner)
-    best, most = np.zeros(raster.shape, np.int32), _filled(merged == 0, raster)
+    best, most = np.zeros(raster.shape, np.int32), _filled(merged == 0, raster.steps)
     for label in np.unique(merged[merged > 0]):
-        filled = _filled(merged == label, raster)
-        best[filled > most] = label
-        most = np.maximum(filled, most)
+        box = _voxels(_enclosing(merged == label), raster.steps)
+        columns = tuple(slice(side.start * raster.steps, side.stop * raster.steps) for side in box)
+        filled = _filled(merged[columns] == label, raster.steps)
+        best[box][filled > most[box]] = label
+        most[box] = np.maximum(filled, most[box])
     return best
 
 
@@ -254,10 +272,19 @@ def _voxel_blur(raster: Raster, widths: list[float]) -> list[Array]:
     return found
 
 
-def _filled(mask: NDArray[np.bool_], raster: Raster) -> NDArray[np.int64]:
+def _filled(mask: NDArray[np.bool_], steps: int) -> Labels:
     """Number of samples within each voxel."""
-    (z, y, x), n = raster.shape, raster.steps
-    return np.asarray(mask.reshape(z, n, y, n, x, n).sum(axis=(1, 3, 5)))
+    z, y, x = (count // steps for count in mask.shape)
+    along = mask.reshape(z, steps, -1).sum(axis=1, dtype=np.uint8)
+    across = along.reshape(z, y, steps, -1).sum(axis=2, dtype=np.uint8)
+    return np.asarray(across.reshape(z, y, x, steps).sum(axis=3, dtype=np.uint8))
+
+
+def _voxels(box: Box | None, steps: int) -> Box:
+    """The voxels that hold a box of samples."""
+    assert box is not None, "the part was found"
+    z, y, x = (slice(side.start // steps, -(-side.stop // steps)) for side in box)
+    return z, y, x
 
 
 def _enclosing(mask: NDArray[np.bool_]) -> Box | None:

@@ -38,12 +38,15 @@ class HeartSize:
         Volume of the left ventricle [mm³].
     wall
         Thickness of its wall [mm].
+    right
+        Largest volume of the right ventricle [mm³]; it is less where the heart has no room for it.
     atria
         Linear size of the atria relative to the usual one.
     """
 
     cavity: float = 35.0
     wall: float = 1.0
+    right: float = 30.0
     atria: float = 1.0
 
     @property
@@ -85,32 +88,39 @@ def carve_heart(codes: Labels, atlas: Atlas, size: HeartSize) -> None:
         Sizes.
     """
     box = _box(atlas)
-    x, y, z = (grid.astype(float) for grid in _positions(atlas, box))
+    x, y, z = _positions(atlas, box)
     outline, view = atlas.codes[box] == CODE["myocardium"], codes[box]
-    wall = _ventricle(x, y, z, size, size.wall)
+    wall = _from_left(x, y, z, size, size.wall)
     for name, centre in _ATRIA.items():
         semi_axes = size.atria * np.array(_ATRIUM_SEMI_AXES)
-        view[_ellipsoid(x, y, z, np.array(centre), semi_axes) & ~wall] = CODE[name]
-    view[wall] = CODE["myocardium"]
-    view[_beside(x, y, z, outline, wall, atlas.spacing)] = CODE["right_ventricle"]
-    view[_ventricle(x, y, z, size, 0.0)] = CODE["left_ventricle"]
+        view[_ellipsoid(x, y, z, np.array(centre), semi_axes) & (wall > 1.0)] = CODE[name]
+    view[wall <= 1.0] = CODE["myocardium"]
+    beside = _beside(x, y, z, outline, atlas.spacing) & (wall > 1.0)
+    view[_nearest(beside, wall, size.right / atlas.spacing**3)] = CODE["right_ventricle"]
+    view[_from_left(x, y, z, size, 0.0) <= 1.0] = CODE["left_ventricle"]
 
 
-def _beside(x: Array, y: Array, z: Array, outline: Mask, wall: Mask, spacing: float) -> Mask:
-    """The crescent of the heart on the right of the left ventricle's wall, under the valve."""
+def _beside(x: Array, y: Array, z: Array, outline: Mask, spacing: float) -> Mask:
+    """The heart within its free wall, on the right of the left ventricle and under the valve."""
     within = distance_transform_edt(outline) * spacing > _FREE_WALL
     height = np.tensordot(_unit(_AXIS), np.stack([x, y, z]), 1)
-    return np.asarray(within & ~wall & (x > _LEFT_CENTRE[0] + 0.25 * height) & (height < _RIGHT_BASE))
+    return np.asarray(within & (x > _LEFT_CENTRE[0] + 0.25 * height) & (height < _RIGHT_BASE))
 
 
-def _ventricle(x: Array, y: Array, z: Array, size: HeartSize, grown: float) -> Mask:
-    """The left ventricle's cavity, grown by the thickness of its wall."""
+def _nearest(region: Mask, distance: Array, count: float) -> Mask:
+    """The voxels of a region that are nearest, up to a number of them."""
+    share = min(1.0, count / max(int(region.sum()), 1))
+    return np.asarray(region & (distance <= np.quantile(distance[region], share)))
+
+
+def _from_left(x: Array, y: Array, z: Array, size: HeartSize, grown: float) -> Array:
+    """Distance from the left ventricle's centre relative to its cavity's surface, grown by a thickness [mm]."""
     centre, axis = left_centre(), _unit(_AXIS)
     offset = np.stack([x - centre[0], y - centre[1], z - centre[2]])
     along = np.tensordot(axis, offset, 1)
     across = (offset**2).sum(axis=0) - along**2
     short, long = size.short_axis + grown, size.long_axis + grown
-    return np.asarray(across / short**2 + along**2 / long**2 <= 1.0)
+    return np.asarray(np.sqrt(across / short**2 + along**2 / long**2))
 
 
 def _ellipsoid(x: Array, y: Array, z: Array, centre: Array, semi_axes: Array) -> Mask:

@@ -43,6 +43,9 @@ CODE = {name: number for number, name in enumerate(PAINTED, start=1)}
 #: Code of the abdominal cavity outside its organs, which gut and fat share.
 CAVITY = len(PAINTED) + 1
 
+#: Depth below the skin up to which it is known [voxels].
+DEEPEST = 15
+
 #: Body weight of the animal of the atlas [g].
 ATLAS_WEIGHT = 28.0
 
@@ -70,6 +73,7 @@ _PART_OF = {
     21: "lung",
 }
 
+_SLAB = 40  # planes
 _KEPT = (-46.0, 36.0)  # the tail is left out [mm]
 _FAT_DEPTH = 1.1  # skin and what lies below it [mm]
 _COMPACT_BONE = 2  # its thickness [voxels]
@@ -86,7 +90,7 @@ class Atlas:
     codes
         Painted part of every voxel, shape (z, y, x), as in `CODE`; 0 outside the body.
     depth
-        Distance from the skin [voxels], 0 outside the body, at most 255.
+        Distance from the skin, 0 outside the body, at most `DEEPEST` [voxels].
     spacing
         Edge length of a voxel [mm].
     heart
@@ -124,11 +128,9 @@ def load_atlas(path: str | Path) -> Atlas:
     heart = np.array(center_of_mass(labels == _HEART))
     first, last = (heart[0] + np.array(_KEPT) / spacing).round().astype(int)
     labels, heart = labels[first:last], heart - [first, 0, 0]
-    depth = distance_transform_edt(labels > 0)
-    codes = _table()[labels]
-    atlas = Atlas(codes, np.minimum(depth, 255).astype(np.uint8), spacing, heart)
+    atlas = Atlas(_table()[labels], _depth(labels > 0), spacing, heart)
     _divide_bone(atlas)
-    _divide_soft_tissue(atlas, depth)
+    _divide_soft_tissue(atlas)
     _divide_kidneys(atlas)
     _divide_bladder(atlas)
     return atlas
@@ -167,14 +169,25 @@ def _divide_bone(atlas: Atlas) -> None:
     atlas.codes[inside] = CODE["marrow"]
 
 
-def _divide_soft_tissue(atlas: Atlas, depth: Array) -> None:
+def _depth(body: Mask) -> Labels:
+    """Distance of every voxel from the skin, up to `DEEPEST`; slab by slab, to be small [voxels]."""
+    depth = np.zeros(body.shape, np.uint8)
+    for start in range(0, len(body), _SLAB):
+        first = max(start - DEEPEST, 0)
+        found = distance_transform_edt(body[first : start + _SLAB + DEEPEST])[start - first :][:_SLAB]
+        depth[start : start + _SLAB] = np.minimum(found, DEEPEST).round()
+    return depth
+
+
+def _divide_soft_tissue(atlas: Atlas) -> None:
     """Make fat of what lies below the skin, and find the abdominal cavity."""
+    depth = atlas.depth * atlas.spacing
     soft = atlas.codes == CODE["muscle"]
     z, y = atlas.position(0)[:, None, None], atlas.position(1)[:, None]
     low, high = _CAVITY_Z
-    within = soft & (depth * atlas.spacing > _CAVITY_DEPTH) & (z > low) & (z < high) & (y > _CAVITY_Y)
+    within = soft & (depth > _CAVITY_DEPTH) & (z > low) & (z < high) & (y > _CAVITY_Y)
     atlas.codes[within] = CAVITY
-    atlas.codes[soft & (depth * atlas.spacing <= _FAT_DEPTH)] = CODE["fat"]
+    atlas.codes[soft & (depth <= _FAT_DEPTH)] = CODE["fat"]
 
 
 def _divide_kidneys(atlas: Atlas) -> None:
