@@ -123,7 +123,7 @@ def part_curves(animal: Animal, curve: InputFunction, timing: FrameTiming) -> Ar
     animal
         What was scanned.
     curve
-        Its arterial input function [Bq/mL].
+        Arterial input function of the animal [Bq/mL].
     timing
         Frames.
 

@@ -79,7 +79,7 @@ def paint_body(atlas: Atlas, plan: BodyPlan, deformation: Deformation, rng: np.r
         cavity=plan.cavity / growth,
         wall=plan.wall / length,
         right=float(rng.uniform(0.7, 1.0)) * plan.cavity / growth,
-        atria=float(rng.uniform(0.85, 1.15)),
+        atria=float(rng.uniform(0.85, 1.15)) / length,
     )
     carve_heart(codes, atlas, size)
     for vessel in draw_vessels(rng, {name: radius / length for name, radius in plan.radii.items()}, size):

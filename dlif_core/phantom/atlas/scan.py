@@ -120,7 +120,7 @@ def _animal(site: AtlasSite, rng: np.random.Generator, kinetics: np.random.Gener
     rates = draw_rates(kinetics, FDG, site.habits, site.fasted)
     given = Injection(
         shift=max(0.0, site.injection + float(rng.normal(0.0, 2.0))) if site.injection else 0.0,
-        infusion=site.infusion * _near(rng, 0.1),
+        infusion=float(np.clip(site.infusion * _near(rng, 0.1), 3.0, 60.0)),
         vein=site.vein,
     )
     empty = float(rng.uniform(0.25, 0.7))

@@ -65,7 +65,7 @@ class AtlasSite:
     infusion
         Usual duration of the infusion [s].
     vein
-        Into which it is given.
+        Vein into which it is given.
     fasted
         Whether animals are fasted.
     body_weight
