@@ -57,7 +57,7 @@ class AcquisitionRanges:
     finest_sample
         Organs are sampled at least this finely [mm].
     grain, overshoot, scatter, calibration
-        As in `Protocol`.
+        What the attributes of `Protocol` of these names are drawn from.
     log_normal
         Probability that noise is log-normal.
     """

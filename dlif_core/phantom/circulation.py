@@ -105,7 +105,7 @@ class Circulation:
     Attributes
     ----------
     cardiac_output
-        Of an animal of 22 g [mL·min⁻¹].
+        Flow through the heart of an animal of 22 g [mL·min⁻¹].
     blood_volume
         Per body weight [mL·g⁻¹].
     caval_share

@@ -79,7 +79,7 @@ class Injection:
         return given - self.paravenous * held
 
 
-class Blood(Protocol):
+class BloodPools(Protocol):
     """Whole blood of an animal after an injection [SUV]."""
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlif_core.phantom.anatomy import draw_anatomy
-from dlif_core.phantom.injection import Blood, MixedBlood
+from dlif_core.phantom.injection import BloodPools, MixedBlood
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
 from dlif_core.phantom.shapes import Shape
 from dlif_core.phantom.tracers import FDG, Tracer
@@ -48,7 +48,7 @@ class Mouse:
     noise_level: float
     anatomy: tuple[Shape, ...]
     kinetics: Mapping[str, OrganKinetics]
-    blood: Blood
+    blood: BloodPools
     tracer: Tracer = FDG
     species: str = "mouse"
 

@@ -14,7 +14,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.phantom.anatomy import ORGANS, URINE
-from dlif_core.phantom.injection import Blood
+from dlif_core.phantom.injection import BloodPools
 from dlif_core.phantom.tracers import FDG, Tracer
 
 Array = NDArray[np.float64]
@@ -158,7 +158,7 @@ def full_width_half_maximum(time: ArrayLike, values: ArrayLike) -> float:
     return float(fall - rise)
 
 
-def input_function(blood: Blood, end: float, scale: float, tracer: Tracer = FDG) -> InputFunction:
+def input_function(blood: BloodPools, end: float, scale: float, tracer: Tracer = FDG) -> InputFunction:
     """The true input function at 1 s sampling.
 
     Parameters
@@ -185,16 +185,16 @@ class OrganBlood(NamedTuple):
     Attributes
     ----------
     whole_blood
-        In the organ's vessels.
+        Blood in the organ's vessels.
     plasma
-        From which its tissue takes up tracer.
+        Plasma from which its tissue takes up tracer.
     """
 
     whole_blood: Array
     plasma: Array
 
 
-def organ_blood(blood: Blood, curve: InputFunction, scale: float, tracer: Tracer = FDG) -> dict[str, OrganBlood]:
+def organ_blood(blood: BloodPools, curve: InputFunction, scale: float, tracer: Tracer = FDG) -> dict[str, OrganBlood]:
     """Blood of every organ; arguments as those of `input_function`, which gives `curve`."""
     ratio = scale * tracer.plasma(np.clip(curve.time - blood.injection.shift, 0.0, None))
     return {

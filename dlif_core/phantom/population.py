@@ -20,7 +20,7 @@ from dlif_core.phantom.acquisition import (
 from dlif_core.phantom.anatomy import ORGANS, AnatomyRanges, draw_anatomy
 from dlif_core.phantom.circulation import CirculatingBlood, CirculationRanges
 from dlif_core.phantom.human import HUMAN_CROP, HUMAN_FRAMES, HUMAN_RANGES, draw_human
-from dlif_core.phantom.injection import Blood, InjectionRanges, MixedBlood
+from dlif_core.phantom.injection import BloodPools, InjectionRanges, MixedBlood
 from dlif_core.phantom.mouse import Mouse
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
 from dlif_core.phantom.scanner import Grid, Protocol
@@ -171,7 +171,7 @@ def _blood(
     weight: float,
     blood: np.random.Generator,
     injection: np.random.Generator,
-) -> Blood:
+) -> BloodPools:
     given = population.injection.draw(injection)
     if population.circulation is None:
         return MixedBlood(draw_input(blood, tracer, population.input_variation), given)

@@ -81,7 +81,7 @@ def draw_site(rng: np.random.Generator, name: str, stream: int, tracer: str = "F
     rng
         Source of randomness.
     name, stream, tracer
-        As in `Population`.
+        What the attributes of `Population` of these names are to be.
     """
     hand = _Hand(rng)
     weight = hand.number(0.018, 0.034)

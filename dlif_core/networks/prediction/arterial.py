@@ -51,7 +51,7 @@ def read_arterial(
     Parameters
     ----------
     activity, tissues, confidence
-        As for `unmixing.unmix`, which gave `unmixed`.
+        Image, segmentation and weights of the voxels with which `unmixing.unmix` gave `unmixed`.
     unmixed
         Weight maps and curves.
     since

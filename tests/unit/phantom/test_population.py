@@ -25,7 +25,7 @@ from dlif_core.phantom import (
     write_cohort,
 )
 from dlif_core.phantom.acquisition import AcquisitionRanges
-from dlif_core.phantom.anatomy import ORGANS, organ_volume
+from dlif_core.phantom.anatomy import BLOOD_POOLS, ORGANS, organ_volume
 from dlif_core.phantom.human import HUMAN_CROP
 from dlif_core.phantom.injection import InjectionRanges
 from dlif_core.phantom.physiology import input_function
@@ -247,7 +247,7 @@ def test_tracers_have_their_half_life_and_kinetics(name: str, half_life: float, 
 
 @pytest.mark.parametrize("name", sorted(TRACERS))
 def test_tracers_cover_all_tissue(name: str) -> None:
-    pools = {"vena_cava", "aorta", "right_ventricle", "left_ventricle", "renal_pelvis", "bladder"}
+    pools = {*BLOOD_POOLS, "renal_pelvis", "bladder"}
     assert set(TRACERS[name].tissue) == set(ORGANS) - pools
 
 
