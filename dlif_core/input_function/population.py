@@ -65,8 +65,8 @@ class PopulationShape:
         return replace(self, feng=replace(self.feng, delay=self.feng.delay + (time - risen) / 60.0))
 
 
-# blood, or the image, has begun to rise at this share of the most that it shows soon after
-_RISEN = 0.1
+# blood has begun to rise at this share of its peak, and the image, which goes on rising, at this of the most soon after
+_RISEN, _TAKEN_UP = 0.1, 0.05
 # so soon [s]; and an arrival within a longer frame is not seen [s]
 _EARLY, _LONGEST_FRAME = 300.0, 60.0
 
@@ -136,7 +136,7 @@ def arrival(scan: DynamicScan) -> float | None:
 
     Returns
     -------
-    Time at which the mean of the regions first shows a tenth of the most that it shows in the next five minutes. None
+    Time at which the mean of the regions first shows a twentieth of the most that it shows in the next five minutes. None
     where that isn't seen: the scan began later, or its frames are too long.
     """
     timing, regions = scan.timing, scan.regions
@@ -147,7 +147,7 @@ def arrival(scan: DynamicScan) -> float | None:
     early = timing.mid < timing.begin + _EARLY
     if not early.any() or not mean[early].max() > 0.0:
         return None
-    level = _RISEN * float(mean[early].max())
+    level = _TAKEN_UP * float(mean[early].max())
     first = int(np.argmax(mean >= level))
     if first == 0 or timing.duration[first] > _LONGEST_FRAME:
         return None

@@ -86,7 +86,7 @@ def test_no_population_means_unavailable(tracer: str, species: str) -> None:
 
 @pytest.mark.parametrize("given", [0.0, 30.0, 75.0])
 def test_the_curve_begins_when_activity_arrives(given: float) -> None:
-    """Blood of an animal, whenever it was injected; regions take it up within seconds."""
+    """The least that a region shows: it has no blood of its own, and keeps all that it takes up."""
     seconds = np.arange(0.0, 2700.0, 5.0)
     timing = FrameTiming(seconds, np.full(len(seconds), 5.0))
     uptake = 5e3 * np.cumsum(FDG_SHAPES["mouse"].feng.curve(timing.mid - given + 30.0))
@@ -98,7 +98,7 @@ def test_the_curve_begins_when_activity_arrives(given: float) -> None:
     )
     truth = FDG_SHAPES["mouse"].feng.curve(np.arange(0.0, 300.0, 0.5))
     expected = 0.5 * np.argmax(truth > 0.5 * truth.max()) - 30.0 + given
-    assert rise == pytest.approx(expected, abs=12.0)
+    assert rise == pytest.approx(expected, abs=15.0)
     assert found.provenance["arrival of the bolus [s]"] != "not seen, taken as in the source"
 
 
