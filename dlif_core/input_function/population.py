@@ -136,8 +136,8 @@ def arrival(scan: DynamicScan) -> float | None:
 
     Returns
     -------
-    Time at which the mean of the regions first shows a twentieth of the most that it shows in the next five minutes. None
-    where that isn't seen: the scan began later, or its frames are too long.
+    Time at which the mean of the regions first shows a twentieth of the most that it shows in the next five minutes.
+    None where that isn't seen: the scan began later, or its frames are too long.
     """
     timing, regions = scan.timing, scan.regions
     if not len(regions.names):
