@@ -154,5 +154,5 @@ def _traits(simulated: SimulatedScan, scan: DynamicScan) -> dict[str, float | st
         "noise": mouse.noise_level,
         "tumour": volumes.get("tumour", 0.0),
         "myocardium_ki": mouse.kinetics["myocardium"].Ki,
-        "shift": getattr(mouse.blood, "shift", 0.0),
+        "shift": mouse.blood.injection.shift,
     }

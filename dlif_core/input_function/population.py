@@ -1,4 +1,8 @@
-"""Population input function: a fixed shape, scaled by dose and weight or by one arterial sample."""
+"""Population input function: a fixed shape, scaled by dose and weight or by one arterial sample.
+
+It begins when activity arrives in the image: injections are rarely given at the very second that is stated, or stated
+to be zero.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +57,18 @@ class PopulationShape:
     quantity: Quantity
     source: str
 
+    def arriving(self, time: float) -> PopulationShape:
+        """The same, but rising at another time [s]."""
+        seconds = np.arange(0.0, 600.0, 0.1)
+        curve = self.feng.curve(seconds)
+        risen = float(seconds[np.argmax(curve >= _RISEN * curve.max())])
+        return replace(self, feng=replace(self.feng, delay=self.feng.delay + (time - risen) / 60.0))
+
+
+# blood has begun to rise at this share of its peak, and the image, which goes on rising, at this of the most soon after
+_RISEN, _TAKEN_UP = 0.1, 0.05
+# so soon [s]; and an arrival within a longer frame is not seen [s]
+_EARLY, _LONGEST_FRAME = 300.0, 60.0
 
 #: Feng parameters of a human FDG plasma curve in the arbitrary unit of their source
 _HUMAN_FDG = FengInput(0.0, 851.1, 21.88, 20.81, -4.134, -0.1191, -0.0104)
@@ -90,6 +106,9 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: P
         If the scaling sample is not there.
     """
     shape = population_shape(scan.acquisition)
+    arrived = arrival(scan)
+    if arrived is not None:
+        shape = shape.arriving(arrived)
     time = time_grid(float(scan.timing.end[-1]), np.array([60.0 * shape.feng.delay]))
     curves, ratio, warnings = _suv_curves(shape, time, scan.acquisition)
     if options.scale_sample is None:
@@ -104,11 +123,37 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: P
         provenance={
             "options": options.model_dump(),
             "shape": {**vars(shape.feng), "quantity": shape.quantity, "source": shape.source},
+            "arrival of the bolus [s]": "not seen, taken as in the source" if arrived is None else round(arrived, 1),
             "scaling": scaling,
             "plasma to whole blood": ratio,
         },
         warnings=("the curve is a population's, not this subject's: its shape is fixed.", *warnings),
     )
+
+
+def arrival(scan: DynamicScan) -> float | None:
+    """When activity arrives in the image [s].
+
+    Returns
+    -------
+    Time at which the mean of the regions first shows a twentieth of the most that it shows in the next five minutes.
+    None where that isn't seen: the scan began later, or its frames are too long.
+    """
+    timing, regions = scan.timing, scan.regions
+    if not len(regions.names):
+        return None
+    volume = np.where(np.isfinite(regions.volume), regions.volume, 1.0)
+    mean = volume @ regions.activity / volume.sum()
+    early = timing.mid < timing.begin + _EARLY
+    if not early.any() or not mean[early].max() > 0.0:
+        return None
+    level = _TAKEN_UP * float(mean[early].max())
+    first = int(np.argmax(mean >= level))
+    if first == 0 or timing.duration[first] > _LONGEST_FRAME:
+        return None
+    before, after = mean[first - 1 : first + 1]
+    share = float((level - before) / (after - before))
+    return float(timing.mid[first - 1] + share * (timing.mid[first] - timing.mid[first - 1]))
 
 
 def population_shape(acquisition: Acquisition) -> PopulationShape:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from dlif_core.lazy import lazy_attribute
 
 if TYPE_CHECKING:
+    from dlif_core.phantom.circulation import CirculatingBlood, Circulation, CirculationRanges
     from dlif_core.phantom.coarse import CoarseScan, simulate_coarse
     from dlif_core.phantom.cohort import read_truth, write_cohort
     from dlif_core.phantom.faults import FAULTS, simulate_fault, simulate_fault_coarse
-    from dlif_core.phantom.injection import Injection
+    from dlif_core.phantom.injection import Injection, MixedBlood
     from dlif_core.phantom.mouse import Mouse, draw_mouse
     from dlif_core.phantom.population import HELD_OUT, HUMAN, TRAINING, Draw, Population, draw
     from dlif_core.phantom.scanner import Grid, Protocol
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from dlif_core.phantom.tracers import TRACERS, Tracer
 
 _HOME = {
+    "CirculatingBlood": "circulation",
+    "Circulation": "circulation",
+    "CirculationRanges": "circulation",
     "CoarseScan": "coarse",
     "Draw": "population",
     "FAULTS": "faults",
@@ -26,6 +30,7 @@ _HOME = {
     "HELD_OUT": "population",
     "HUMAN": "population",
     "Injection": "injection",
+    "MixedBlood": "injection",
     "Mouse": "mouse",
     "Population": "population",
     "Protocol": "scanner",
@@ -51,10 +56,14 @@ __all__ = [
     "HUMAN",
     "TRACERS",
     "TRAINING",
+    "CirculatingBlood",
+    "Circulation",
+    "CirculationRanges",
     "CoarseScan",
     "Draw",
     "Grid",
     "Injection",
+    "MixedBlood",
     "Mouse",
     "Population",
     "Protocol",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from dlif_core.phantom.shapes import Ellipsoid, Shape, ellipsoid, pair, tube
 from dlif_core.phantom.span import Span
 
 Array = NDArray[np.float64]
@@ -39,13 +39,14 @@ ORGANS = (
     "right_ventricle",
     "myocardium",
     "left_ventricle",
+    "cranial_vena_cava",
 )
 
 #: Organs that move with the heart beat.
 HEART = ("right_ventricle", "myocardium", "left_ventricle")
 
 #: Organs that hold nothing but blood.
-BLOOD_POOLS = ("vena_cava", "aorta", "right_ventricle", "left_ventricle")
+BLOOD_POOLS = ("vena_cava", "aorta", "right_ventricle", "left_ventricle", "cranial_vena_cava")
 
 #: Organs that hold nothing but urine.
 URINE = ("renal_pelvis", "bladder")
@@ -54,7 +55,7 @@ URINE = ("renal_pelvis", "bladder")
 _COMPANIONS = {"renal_pelvis": "kidney", "right_ventricle": "left_ventricle", "myocardium": "left_ventricle"}
 
 # The trunk and what runs along it stay where they are
-_FIXED = ("muscle", "marrow", "vena_cava", "aorta")
+_FIXED = ("muscle", "marrow", "vena_cava", "aorta", "cranial_vena_cava")
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,18 @@ class AnatomyRanges:
         Rotation of the heart's axis within the body, about x and y [degrees].
     position
         Displacement of each organ within the body along each axis [mm].
+    heart
+        Linear size of the heart relative to its usual one.
+    right_wall
+        Thickness of the right-ventricular wall [mm]; 0 for none.
+    atria
+        Linear size of the atria relative to their usual one; 0 for none.
+    cranial_vena_cava
+        Radius of the vein from the neck to the heart [mm]; 0 for none.
+    carotid
+        Radius of the arteries of the neck [mm]; 0 for none.
+    tumour_place
+        Where below the skin a tumour lies: angle about the body [degrees] and height [mm]; None for a shoulder.
     """
 
     size: Span = Span((0.9, 1.1))
@@ -91,111 +104,16 @@ class AnatomyRanges:
     shift: Span = Span((-2.0, 2.0))
     tilt: Span = Span((0.0, 0.0))
     position: Span = Span((0.0, 0.0))
+    heart: Span = Span((1.0, 1.0))
+    right_wall: Span = Span((0.0, 0.0))
+    atria: Span = Span((0.0, 0.0))
+    cranial_vena_cava: Span = Span((0.0, 0.0))
+    carotid: Span = Span((0.0, 0.0))
+    tumour_place: tuple[Span, Span] | None = None
 
 
 #: Organ sizes ±10 %, pose ±2 mm and ±8°.
 STANDARD = AnatomyRanges()
-
-
-@dataclass(frozen=True, eq=False)
-class Ellipsoid:
-    """A rotated ellipsoid.
-
-    Attributes
-    ----------
-    organ
-        One of `ORGANS`.
-    centre, semi_axes
-        Shape (3,), x, y, z [mm]; the semi-axes before rotation.
-    rotation
-        Shape (3, 3); its columns are the directions of the semi-axes.
-    """
-
-    organ: str
-    centre: Array
-    semi_axes: Array
-    rotation: Array
-
-    @property
-    def volume(self) -> float:
-        """Volume [mm³]."""
-        return float(4.0 / 3.0 * np.pi * np.prod(self.semi_axes))
-
-    @property
-    def bounds(self) -> tuple[Array, Array]:
-        """Lower and upper corner of the box that encloses it [mm]."""
-        reach = np.linalg.norm(self.rotation * self.semi_axes, axis=1)
-        return self.centre - reach, self.centre + reach
-
-    def contains(self, x: Any, y: Any, z: Any) -> Any:
-        """Whether points are inside; x, y and z are broadcast against each other [mm]."""
-        dx, dy, dz = (axis - float(c) for axis, c in zip((x, y, z), self.centre, strict=True))
-        directions = self.rotation.T / self.semi_axes[:, None]
-        return sum((float(a) * dx + float(b) * dy + float(c) * dz) ** 2 for a, b, c in directions) <= 1.0
-
-    def placed(self, scale: float, rotation: Array, shift: Array) -> Ellipsoid:
-        """The same shape scaled about the origin, then rotated, then shifted."""
-        return replace(
-            self,
-            centre=rotation @ (scale * self.centre) + shift,
-            semi_axes=scale * self.semi_axes,
-            rotation=rotation @ self.rotation,
-        )
-
-    def varied(self, factor: float, offset: Array) -> Ellipsoid:
-        """The same shape grown about its own centre and displaced [mm]."""
-        return replace(self, centre=self.centre + offset, semi_axes=factor * self.semi_axes)
-
-
-@dataclass(frozen=True, eq=False)
-class Tube:
-    """A straight cylinder between two points.
-
-    Attributes
-    ----------
-    organ
-        One of `ORGANS`.
-    start, end
-        Ends of its axis, shape (3,), x, y, z [mm].
-    radius
-        Radius [mm].
-    """
-
-    organ: str
-    start: Array
-    end: Array
-    radius: float
-
-    @property
-    def volume(self) -> float:
-        """Volume [mm³]."""
-        return float(np.pi * self.radius**2 * np.linalg.norm(self.end - self.start))
-
-    @property
-    def bounds(self) -> tuple[Array, Array]:
-        """Lower and upper corner of a box that encloses it [mm]."""
-        return np.minimum(self.start, self.end) - self.radius, np.maximum(self.start, self.end) + self.radius
-
-    def contains(self, x: Any, y: Any, z: Any) -> Any:
-        """Whether points are inside; x, y and z are broadcast against each other [mm]."""
-        length = float(np.linalg.norm(self.end - self.start))
-        axis = (self.end - self.start) / length
-        dx, dy, dz = (value - float(s) for value, s in zip((x, y, z), self.start, strict=True))
-        along = float(axis[0]) * dx + float(axis[1]) * dy + float(axis[2]) * dz
-        inside = dx**2 + dy**2 + dz**2 - along**2 <= self.radius**2
-        return inside & (along >= 0.0) & (along <= length)
-
-    def placed(self, scale: float, rotation: Array, shift: Array) -> Tube:
-        """The same shape scaled about the origin, then rotated, then shifted."""
-        start, end = (rotation @ (scale * point) + shift for point in (self.start, self.end))
-        return replace(self, start=start, end=end, radius=scale * self.radius)
-
-    def varied(self, factor: float, offset: Array) -> Tube:
-        """The same shape made thicker and displaced [mm]."""
-        return replace(self, start=self.start + offset, end=self.end + offset, radius=factor * self.radius)
-
-
-Shape = Ellipsoid | Tube
 
 
 def draw_anatomy(
@@ -222,13 +140,15 @@ def draw_anatomy(
     Shapes in painting order [mm].
     """
     placement = rng.spawn(1)[0]
+    further = rng.spawn(1)[0]
     shapes = (
         *_trunk(rng, ranges),
         *_abdomen(rng, ranges),
         *_head(rng, ranges),
-        *_tumour(rng, ranges),
+        *_tumour(rng, further, ranges),
         *_vessels(rng, ranges),
-        *_heart(rng, placement, ranges),
+        *_neck(further, ranges),
+        *_heart(rng, placement, further, ranges),
     )
     return posed(displaced(shapes, placement, ranges, proportions or {}), rng, scale, ranges)
 
@@ -257,22 +177,6 @@ def posed(
 def organ_volume(shapes: tuple[Shape, ...], organ: str) -> float:
     """Volume of an organ's shapes [mm³], not counting what later shapes cover."""
     return sum(shape.volume for shape in shapes if shape.organ == organ)
-
-
-def ellipsoid(organ: str, centre: ArrayLike, semi_axes: ArrayLike, size: float = 1.0) -> Ellipsoid:
-    """An ellipsoid along the body axes, its semi-axes multiplied by `size` [mm]."""
-    return Ellipsoid(organ, np.array(centre, float), size * np.array(semi_axes, float), np.eye(3))
-
-
-def tube(organ: str, start: ArrayLike, end: ArrayLike, radius: float) -> Tube:
-    """A cylinder between two points [mm]."""
-    return Tube(organ, np.array(start, float), np.array(end, float), radius)
-
-
-def pair(organ: str, centre: ArrayLike, semi_axes: ArrayLike, size: float) -> tuple[Ellipsoid, Ellipsoid]:
-    """The organ on both sides of the body; `centre` is that of the right one."""
-    mirrored = np.array(centre, float) * [-1, 1, 1]
-    return ellipsoid(organ, centre, semi_axes, size), ellipsoid(organ, mirrored, semi_axes, size)
 
 
 def heart(centre: ArrayLike, cavity: ArrayLike, wall: float, size: float, tilt: Array) -> tuple[Shape, ...]:
@@ -341,11 +245,15 @@ def _head(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
     )
 
 
-def _tumour(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
-    """Draw a tumour below the skin of one shoulder, or none."""
+def _tumour(rng: np.random.Generator, further: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+    """Draw a tumour below the skin of one shoulder or anywhere, or none."""
     side = rng.choice([-1.0, 1.0])
     radius = ranges.tumour.draw(rng)
-    return (ellipsoid("tumour", (7.5 * side, -1, 10), (1, 1, 1), radius),) if radius > 0 else ()
+    place = (7.5 * side, -1.0, 10.0)
+    if ranges.tumour_place is not None:
+        angle, height = (span.draw(further) for span in ranges.tumour_place)
+        place = (8.5 * np.cos(np.radians(angle)), 8.5 * np.sin(np.radians(angle)), height)
+    return (ellipsoid("tumour", place, (1, 1, 1), radius),) if radius > 0 else ()
 
 
 def _vessels(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
@@ -357,7 +265,34 @@ def _vessels(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ..
     )
 
 
-def _heart(rng: np.random.Generator, placement: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+def _neck(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+    """Vessels between neck and heart, where they are wanted."""
+    vein, artery = ranges.cranial_vena_cava.draw(rng), ranges.carotid.draw(rng)
+    veins = (tube("cranial_vena_cava", (1.4, -0.2, 3), (1.0, 0.4, 13), vein),) if vein > 0 else ()
+    arteries = tuple(tube("aorta", (side * 0.6, -0.6, 4), (side * 1.6, 0.2, 13), artery) for side in (-1, 1))
+    return (*veins, *(arteries if artery > 0 else ()))
+
+
+def _heart(
+    rng: np.random.Generator, placement: np.random.Generator, further: np.random.Generator, ranges: AnatomyRanges
+) -> tuple[Shape, ...]:
     size = ranges.size.draw(rng)
     wall, axis = ranges.wall.draw(placement), heart_axis(placement, ranges)
-    return heart((-0.8, 1.8, -0.5), (1.8, 1.8, 2.9), wall, size, axis)
+    grown, right_wall, atria = (span.draw(further) for span in (ranges.heart, ranges.right_wall, ranges.atria))
+    centre = np.array((-0.8, 1.8, -0.5))
+    shapes = heart(centre, (1.8, 1.8, 2.9), wall, size * grown, axis)
+    if right_wall:
+        right = shapes[0]
+        assert isinstance(right, Ellipsoid)
+        outside = replace(right, organ="myocardium", semi_axes=right.semi_axes + right_wall)
+        shapes = (outside, *shapes)
+    return shapes if not atria else (*_atria(centre, atria * size * grown, axis), *shapes)
+
+
+def _atria(centre: Array, size: float, axis: Array) -> tuple[Shape, ...]:
+    """Both atria at the base of the heart, behind its ventricles."""
+    left, right = (centre + axis @ (size * np.array(place)) for place in ((0.3, -0.8, -3.6), (2.4, -0.4, -3.0)))
+    return (
+        Ellipsoid("right_ventricle", right, size * np.array([1.2, 1.2, 1.3]), axis),
+        Ellipsoid("left_ventricle", left, size * np.array([1.0, 1.0, 0.9]), axis),
+    )

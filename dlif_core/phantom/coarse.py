@@ -9,7 +9,7 @@ import torch
 from dlif_core.curve import InputFunction
 from dlif_core.phantom.mouse import Mouse
 from dlif_core.phantom.noise import add_averaged_noise
-from dlif_core.phantom.painting import organ_fractions, organ_weights, paint
+from dlif_core.phantom.painting import organ_fractions, organ_weights, paint, reconstructed
 from dlif_core.phantom.scanner import CROP, Array, Grid, Protocol, Triple
 from dlif_core.phantom.simulation import noise_free, true_curves, usable_device
 from dlif_core.separable import separable
@@ -99,7 +99,7 @@ def simulate_coarse(
     painted = paint(mouse.anatomy, working, where)
     weights = organ_weights(painted, protocol, generator)
     curve, curves = true_curves(mouse, protocol)
-    image = noise_free(weights, curves, protocol, working, coarse)
+    image = noise_free(reconstructed(weights, protocol, working), curves, protocol, working, coarse)
     if noise:
         add_averaged_noise(image, grid, coarse, protocol, mouse.noise_level, generator)
     averages = working.averaging_onto(coarse)

@@ -10,19 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dlif_core.phantom.anatomy import (
-    AnatomyRanges,
-    Array,
-    Shape,
-    displaced,
-    ellipsoid,
-    heart,
-    heart_axis,
-    pair,
-    posed,
-    tube,
-)
+from dlif_core.phantom.anatomy import AnatomyRanges, displaced, heart, heart_axis, posed
 from dlif_core.phantom.scanner import Grid, Schedule
+from dlif_core.phantom.shapes import Array, Shape, ellipsoid, pair, tube
 from dlif_core.phantom.span import Span
 
 #: Field of view from liver to vertex, voxels of 4 mm.

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlif_core.phantom.anatomy import Shape, draw_anatomy
-from dlif_core.phantom.injection import Blood
+from dlif_core.phantom.anatomy import draw_anatomy
+from dlif_core.phantom.injection import BloodPools, MixedBlood
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
+from dlif_core.phantom.shapes import Shape
 from dlif_core.phantom.tracers import FDG, Tracer
 
 _REFERENCE_WEIGHT = 0.022  # weight of the mouse whose sizes the anatomy states [kg]
@@ -34,7 +35,7 @@ class Mouse:
     kinetics
         One entry for each organ, in the order of `anatomy.ORGANS`.
     blood
-        Whole-blood curve [SUV].
+        Whole blood, wherever it is pooled [SUV].
     tracer
         What was injected.
     species
@@ -47,7 +48,7 @@ class Mouse:
     noise_level: float
     anatomy: tuple[Shape, ...]
     kinetics: Mapping[str, OrganKinetics]
-    blood: Blood
+    blood: BloodPools
     tracer: Tracer = FDG
     species: str = "mouse"
 
@@ -76,5 +77,5 @@ def draw_mouse(seed: int, *, irreversible: bool = False) -> Mouse:
         noise_level=float(animal.uniform(1.2, 2.0)),
         anatomy=draw_anatomy(anatomy, float(np.cbrt(weight / _REFERENCE_WEIGHT))),
         kinetics=draw_kinetics(kinetics, irreversible=irreversible),
-        blood=draw_input(blood),
+        blood=MixedBlood(draw_input(blood)),
     )

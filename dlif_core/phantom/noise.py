@@ -1,8 +1,8 @@
-"""Noise of the simulated scanner: σ = α·√(C/(Δt·e^(−λt))), correlated over about one native voxel, never below zero.
+"""Noise of the simulated scanner: σ = α·√(C/(Δt·e^(−λt))), correlated over one or two native voxels, never below zero.
 
 Clipping Gaussian noise at zero would raise the mean where counts are low, which emission tomography by expectation
 maximisation does not: it keeps the counts. So the Gaussian is placed and scaled such that, once clipped, it has mean C
-and standard deviation σ.
+and standard deviation σ. Log-normal noise has both by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from dlif_core.separable import FWHM, blur_matrix, separable, unit_variance
 
 Array = NDArray[np.float64]
 
-_CORRELATION_WIDTH = 1.2  # FWHM of the kernel that correlates the noise [native voxels]
+# log-normal noise is no stronger than this, as a ratio of mean to standard deviation
+_LOWEST_RATIO = 0.3
 
 _LOWEST_POSITION = -2.0
 _TABLE_END = 8.0
@@ -46,7 +47,11 @@ def add_noise(image: torch.Tensor, grid: Grid, protocol: Protocol, level: float,
     table = _clipped_gaussian()[:2].to(image)
     for frame, seconds in zip(image, protocol.counting_time, strict=True):
         normal = separable(torch.randn(grid.shape, generator=generator, device=generator.device), correlate)
-        _clip_into(frame, normal, (frame * float(seconds)).sqrt() / alpha, table)
+        ratio = (frame * float(seconds)).sqrt() / alpha
+        if protocol.log_normal:
+            _multiply_into(frame, normal, ratio)
+        else:
+            _clip_into(frame, normal, ratio, table)
 
 
 def add_averaged_noise(
@@ -76,6 +81,9 @@ def add_averaged_noise(
     for frame, seconds in zip(image, protocol.counting_time, strict=True):
         normal = separable(torch.randn(coarse.shape, generator=generator, device=generator.device), averaged.factors)
         ratio = (frame * float(seconds)).sqrt() / alpha
+        if protocol.log_normal:
+            _multiply_into(frame, normal, ratio / first.sqrt())
+            continue
         linear, quadratic = _look_up(ratio, table[2:])
         variance = third + linear * (first - third) + quadratic * (second - third)
         _clip_into(frame, normal, ratio / variance.sqrt(), table[:2])
@@ -107,7 +115,7 @@ def _alpha(level: float, grid: Grid, protocol: Protocol) -> float:
 
 
 def _correlation_kernels(grid: Grid, protocol: Protocol) -> list[Array]:
-    widths = _CORRELATION_WIDTH * np.divide(protocol.native_voxel, grid.voxel_size)
+    widths = protocol.grain * np.divide(protocol.native_voxel, grid.voxel_size)
     return [unit_variance(blur_matrix(n, width / FWHM)) for n, width in zip(grid.shape, widths, strict=True)]
 
 
@@ -117,6 +125,12 @@ def _clip_into(frame: torch.Tensor, normal: torch.Tensor, ratio: torch.Tensor, t
     beyond = ratio >= _TABLE_END  # where nothing is ever clipped
     position, scale = torch.where(beyond, ratio, position), torch.where(beyond, 1.0 / ratio, scale)
     frame.mul_((normal + position).clamp_(min=0.0).mul_(scale))
+
+
+def _multiply_into(frame: torch.Tensor, normal: torch.Tensor, ratio: torch.Tensor) -> None:
+    """Replace a frame by itself with log-normal noise of the same mean, given its ratio of mean to deviation."""
+    spread = torch.log1p(ratio.clamp(min=_LOWEST_RATIO).square().reciprocal())
+    frame.mul_(torch.exp(spread.sqrt() * normal - 0.5 * spread))
 
 
 def _clipped_gaussian() -> torch.Tensor:

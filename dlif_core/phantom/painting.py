@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlif_core.phantom.anatomy import BLOOD_POOLS, HEART, ORGANS, Shape
+from dlif_core.phantom.anatomy import BLOOD_POOLS, HEART, ORGANS
 from dlif_core.phantom.scanner import Grid, Protocol, centres
+from dlif_core.phantom.shapes import Shape
 from dlif_core.separable import FWHM, blur_matrix, separable, unit_variance
 
 Array = NDArray[np.float64]
 Box = tuple[slice, slice, slice]
 
+_SCATTER_WIDTH = 18.0  # FWHM of what scattered photons show [mm]
 _TEXTURE_SPACING = 1 / 3  # distance of the random numbers that make the texture, relative to its width
 
 
@@ -134,6 +136,18 @@ def organ_weights(painted: Painted, protocol: Protocol, generator: torch.Generat
         if moving.numel():
             weight[near] = torch.lerp(weight[near], separable(seen, _windows(beating, near, columns)), moving)
     return weights
+
+
+def reconstructed(weights: torch.Tensor, protocol: Protocol, grid: Grid) -> torch.Tensor:
+    """The weights as a reconstruction leaves them: with scatter, enhanced edges and a calibration of its own."""
+    if protocol.scatter:
+        wide = _blur_matrices(grid, [_SCATTER_WIDTH] * 3)
+        weights = torch.lerp(weights, separable(weights, wide), protocol.scatter)
+    if protocol.overshoot:
+        weights = weights + protocol.overshoot * (
+            weights - separable(weights, _blur_matrices(grid, protocol.resolution))
+        )
+    return weights if protocol.calibration == 1.0 else protocol.calibration * weights
 
 
 def _moving(painted: Painted, beating: Sequence[Array]) -> tuple[Box, torch.Tensor]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +14,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.phantom.anatomy import ORGANS, URINE
-from dlif_core.phantom.injection import Blood, begin
+from dlif_core.phantom.injection import BloodPools
 from dlif_core.phantom.tracers import FDG, Tracer
 
 Array = NDArray[np.float64]
@@ -157,7 +158,7 @@ def full_width_half_maximum(time: ArrayLike, values: ArrayLike) -> float:
     return float(fall - rise)
 
 
-def input_function(blood: Blood, end: float, scale: float, tracer: Tracer = FDG) -> InputFunction:
+def input_function(blood: BloodPools, end: float, scale: float, tracer: Tracer = FDG) -> InputFunction:
     """The true input function at 1 s sampling.
 
     Parameters
@@ -171,28 +172,73 @@ def input_function(blood: Blood, end: float, scale: float, tracer: Tracer = FDG)
     tracer
         Gives the parent plasma.
     """
-    injected = begin(blood)
+    injected = blood.injection.shift
     time = np.arange(min(0.0, np.floor(injected)), end + 1.0)
     whole_blood = scale * blood.curve(time)
     plasma = tracer.plasma(np.clip(time - injected, 0.0, None)) * whole_blood
-    return InputFunction(time, whole_blood, plasma, "truth", provenance=asdict(blood))
+    return InputFunction(time, whole_blood, plasma, "truth", provenance=blood.described())
 
 
-def organ_curves(kinetics: Mapping[str, OrganKinetics], curve: InputFunction, timing: FrameTiming) -> Array:
+class OrganBlood(NamedTuple):
+    """Blood of one organ at the times of an input function, in its unit.
+
+    Attributes
+    ----------
+    whole_blood
+        Blood in the organ's vessels.
+    plasma
+        Plasma from which its tissue takes up tracer.
+    """
+
+    whole_blood: Array
+    plasma: Array
+
+
+def organ_blood(blood: BloodPools, curve: InputFunction, scale: float, tracer: Tracer = FDG) -> dict[str, OrganBlood]:
+    """Blood of every organ; arguments as those of `input_function`, which gives `curve`."""
+    ratio = scale * tracer.plasma(np.clip(curve.time - blood.injection.shift, 0.0, None))
+    return {
+        organ: OrganBlood(scale * blood.within(organ, curve.time), ratio * blood.supplying(organ, curve.time))
+        for organ in ORGANS
+    }
+
+
+def organ_curves(
+    kinetics: Mapping[str, OrganKinetics],
+    curve: InputFunction,
+    timing: FrameTiming,
+    blood: Mapping[str, OrganBlood] | None = None,
+) -> Array:
     """Exact frame averages of every organ's activity.
+
+    Parameters
+    ----------
+    kinetics
+        Kinetics of each organ.
+    curve
+        Arterial input function.
+    timing
+        Frames.
+    blood
+        Blood of each organ; left out, it is arterial everywhere.
 
     Returns
     -------
     Shape (organs, frames) in the order of `kinetics`, in the unit of the input function.
     """
-    plasma = FrameConvolution(curve.time, curve.plasma, timing)
-    whole_blood, _ = curve.frame_average(timing)
-    tissue = []
-    for organ in kinetics.values():
+    everywhere = OrganBlood(curve.whole_blood, curve.plasma)
+    taken: dict[bytes, FrameConvolution] = {}  # most organs share their supply
+    found = []
+    for name, organ in kinetics.items():
+        whole_blood, plasma = everywhere if blood is None else blood[name]
+        supply = plasma.tobytes()
+        if supply not in taken:
+            taken[supply] = FrameConvolution(curve.time, plasma, timing)
         amplitudes, rates = organ.impulse_response
-        tissue.append(amplitudes @ plasma.exponential(rates))
-    blood_volume = np.array([organ.vB for organ in kinetics.values()])[:, None]
-    return (1.0 - blood_volume) * np.stack(tissue) + blood_volume * whole_blood
+        tissue = amplitudes @ taken[supply].exponential(rates)
+        pool, _ = replace(curve, whole_blood=whole_blood).frame_average(timing)
+        found.append((1.0 - organ.vB) * tissue + organ.vB * pool)
+    return np.stack(found)
 
 
 def _lognormal(rng: np.random.Generator, variation: float) -> float:

@@ -2,88 +2,37 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.frames import FrameTiming
-from dlif_core.phantom.anatomy import ORGANS, AnatomyRanges, Shape, draw_anatomy
+from dlif_core.phantom.acquisition import (
+    SCHEDULES,
+    AcquisitionRanges,
+    draw_acquisition,
+    draw_timing,
+    exactly,
+)
+from dlif_core.phantom.anatomy import ORGANS, AnatomyRanges, draw_anatomy
+from dlif_core.phantom.circulation import CirculatingBlood, CirculationRanges
 from dlif_core.phantom.human import HUMAN_CROP, HUMAN_FRAMES, HUMAN_RANGES, draw_human
-from dlif_core.phantom.injection import InjectionRanges
+from dlif_core.phantom.injection import BloodPools, InjectionRanges, MixedBlood
 from dlif_core.phantom.mouse import Mouse
-from dlif_core.phantom.physiology import draw_input, draw_kinetics
-from dlif_core.phantom.scanner import CROP, MOUSE_FRAMES, NATIVE_VOXEL, Grid, Protocol, Schedule, Triple, frame_timing
+from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
+from dlif_core.phantom.scanner import Grid, Protocol
+from dlif_core.phantom.shapes import Shape
 from dlif_core.phantom.span import Span
 from dlif_core.phantom.tracers import TRACERS, Tracer
 
-# A scan of a short-lived radionuclide ends after so many half-lives
-_LONGEST = 6.0
+# Time after the injection at which plasma over whole blood is the one number that the circulation takes [s]
+_MIXED_S = 600.0
 
 # Linear size of organs ~ body weight to this power; of the others to one third, as of the body
 _ALLOMETRY = {"brain": 0.05, "harderian_gland": 0.1}
-
-
-def _exactly(grid: Grid) -> tuple[Span, Span, Span]:
-    z, y, x = (Span((length, length)) for length in grid.extent)
-    return z, y, x
-
-
-@dataclass(frozen=True)
-class AcquisitionRanges:
-    """Ranges from which scanners, protocols and fields of view are drawn at random.
-
-    Attributes
-    ----------
-    resolution
-        FWHM of the point spread function across the body [mm].
-    axial_ratio
-        FWHM along the body relative to that.
-    heart_resolution
-        FWHM in the heart [mm].
-    noise_level
-        α [SUV^½·s^½ per native voxel].
-    texture, texture_width
-        Relative heterogeneity within organs, and its FWHM [mm].
-    motion
-        Median displacement of a scan's frames relative to that of a usual scan; 0 for a body at rest.
-    usual_motion, motion_spread, largest_motion
-        Displacement of a frame in a usual scan: median [mm], standard deviation of its logarithm, largest [mm].
-    schedules
-        Frame schedules, one of which is taken.
-    end
-        Time after which no frame is complete; infinite for whole schedules [s].
-    voxel_size
-        Edge length across the body [mm].
-    slice_ratio
-        Edge length along the body relative to that.
-    field_of_view
-        Lengths along z, y, x [mm].
-    native_voxel
-        Voxel to which the noise level refers, along z, y, x [mm].
-    finest_sample
-        Organs are sampled at least this finely [mm].
-    """
-
-    resolution: Span = Span((0.865, 0.865))
-    axial_ratio: Span = Span((1.14, 1.14))
-    heart_resolution: Span = Span((2.0, 2.0))
-    noise_level: Span = Span((1.2, 2.0))
-    texture: Span = Span((0.15, 0.15))
-    texture_width: Span = Span((3.0, 3.0))
-    motion: Span = Span((0.5, 1.65))
-    usual_motion: float = 0.27
-    motion_spread: float = 0.6
-    largest_motion: float = 4.7
-    schedules: tuple[Schedule, ...] = (MOUSE_FRAMES,)
-    end: Span = Span((np.inf, np.inf), share=0.0, otherwise=np.inf)
-    voxel_size: Span = Span((NATIVE_VOXEL[2], NATIVE_VOXEL[2]))
-    slice_ratio: Span = Span((NATIVE_VOXEL[0] / NATIVE_VOXEL[2],) * 2)
-    field_of_view: tuple[Span, Span, Span] = _exactly(CROP)
-    native_voxel: Triple = NATIVE_VOXEL
-    finest_sample: float = CROP.finest_sample
 
 
 @dataclass(frozen=True)
@@ -108,12 +57,17 @@ class Population:
         Linear size of all organs relative to the body: strains of one weight differ in how much of it is fat.
     fasted_share
         Probability that an animal is fasted.
+    uptake
+        Factors on K1 and k3 of organs, such as of brown fat in the cold; 1 for organs that are not named.
     rate_variation, input_variation
         Coefficients of variation of rate constants and of Feng parameters between animals.
     irreversible
         Set k4 = 0 in every organ, so that irreversible models have an exact truth.
     anatomy, injection, acquisition
         Ranges of anatomy, injection and acquisition.
+    circulation
+        Ranges of the circulation, from which the curves of all pools of blood follow; None for blood that is mixed at
+        once and follows a curve of its own.
     """
 
     name: str
@@ -124,12 +78,18 @@ class Population:
     injected_activity: Span = Span((6e6, 1e7))
     strain: Span = Span((0.94, 1.06))
     fasted_share: float = 0.2
+    uptake: Mapping[str, Span] = field(default_factory=dict)
     rate_variation: float = 0.25
     input_variation: float = 0.22
     irreversible: bool = False
     anatomy: AnatomyRanges = AnatomyRanges()
     injection: InjectionRanges = InjectionRanges()
-    acquisition: AcquisitionRanges = AcquisitionRanges()
+    acquisition: AcquisitionRanges = field(default_factory=AcquisitionRanges)
+    circulation: CirculationRanges | None = None
+
+    def of(self, seed: int) -> Population:
+        """The population to which a seed belongs: this one, whatever the seed."""
+        return self
 
 
 class Draw(NamedTuple):
@@ -140,7 +100,20 @@ class Draw(NamedTuple):
     protocol: Protocol
 
 
-def draw(seed: int, population: Population) -> Draw:
+class Source(typing.Protocol):
+    """What scans are drawn from by their seeds: a population, or several, such as laboratories."""
+
+    @property
+    def name(self) -> str:
+        """Name in reports and manifests."""
+        ...
+
+    def of(self, seed: int) -> Population:
+        """The population to which a seed belongs."""
+        ...
+
+
+def draw(seed: int, population: Source) -> Draw:
     """Draw an animal, its injection and its scan.
 
     Anatomy, kinetics, input function, injection, scanner, frames and motion have their own random numbers: a
@@ -151,39 +124,59 @@ def draw(seed: int, population: Population) -> Draw:
     seed
         Zero or positive; the same seed and population give the same scan.
     population
-        The domain.
+        The domain, or several.
 
     Raises
     ------
     ConfigurationError
         If the population states a tracer or species that does not exist, or a scan without frames.
     """
-    tracer, body = _tracer(population), _body(population)
-    seeds = np.random.SeedSequence([population.stream, seed])
-    animal, anatomy, kinetics, blood, injection, scanner, frames, motion = map(np.random.default_rng, seeds.spawn(8))
-    weight = population.body_weight.draw(animal)
+    domain = population.of(seed)
+    tracer, body = _tracer(domain), _body(domain)
+    seeds = np.random.SeedSequence([domain.stream, seed])
+    streams = map(np.random.default_rng, seeds.spawn(9))
+    animal, anatomy, kinetics, blood, injection, scanner, frames, motion, further = streams
+    weight = domain.body_weight.draw(animal)
     relative = weight / body.weight
-    proportions = _proportions(relative, population.strain.draw(animal))
-    bolus = draw_input(blood, tracer, population.input_variation)
+    proportions = _proportions(relative, domain.strain.draw(animal))
+    rates = draw_kinetics(
+        kinetics,
+        irreversible=domain.irreversible,
+        tracer=tracer,
+        fasted_share=domain.fasted_share,
+        variation=domain.rate_variation,
+    )
+    for organ, factor in domain.uptake.items():
+        factors = factor.draw(further)
+        rates[organ] = replace(rates[organ], K1=factors * rates[organ].K1, k3=factors * rates[organ].k3)
     mouse = Mouse(
         seed=int(seeds.generate_state(1, np.uint64)[0] >> np.uint64(1)),
         body_weight=weight,
-        injected_activity=population.injected_activity.draw(animal),
-        noise_level=population.acquisition.noise_level.draw(scanner),
-        anatomy=body.draw(anatomy, float(np.cbrt(relative)), population.anatomy, proportions),
-        kinetics=draw_kinetics(
-            kinetics,
-            irreversible=population.irreversible,
-            tracer=tracer,
-            fasted_share=population.fasted_share,
-            variation=population.rate_variation,
-        ),
-        blood=population.injection.draw(injection, bolus),
+        injected_activity=domain.injected_activity.draw(animal),
+        noise_level=domain.acquisition.noise_level.draw(scanner),
+        anatomy=body.draw(anatomy, float(np.cbrt(relative)), domain.anatomy, proportions),
+        kinetics=rates,
+        blood=_blood(domain, tracer, rates, weight, blood, injection),
         tracer=tracer,
-        species=population.species,
+        species=domain.species,
     )
-    timing = _timing(population.acquisition, tracer, frames)
-    return Draw(mouse, *_acquisition(population.acquisition, tracer, timing, scanner, motion))
+    timing = draw_timing(domain.acquisition, tracer, frames)
+    return Draw(mouse, *draw_acquisition(domain.acquisition, tracer, timing, scanner, motion))
+
+
+def _blood(
+    population: Population,
+    tracer: Tracer,
+    kinetics: Mapping[str, OrganKinetics],
+    weight: float,
+    blood: np.random.Generator,
+    injection: np.random.Generator,
+) -> BloodPools:
+    given = population.injection.draw(injection)
+    if population.circulation is None:
+        return MixedBlood(draw_input(blood, tracer, population.input_variation), given)
+    ratio = float(tracer.plasma(_MIXED_S))
+    return CirculatingBlood(given, population.circulation.draw(blood), kinetics, 1000.0 * weight, ratio)
 
 
 class _Body(NamedTuple):
@@ -211,64 +204,6 @@ def _proportions(relative_weight: float, strain: float) -> dict[str, float]:
     sizes = {organ: strain for organ in ORGANS if organ != "muscle"}
     return sizes | {organ: strain * relative_weight ** (power - 1 / 3) for organ, power in _ALLOMETRY.items()}
 
-
-def _timing(ranges: AcquisitionRanges, tracer: Tracer, rng: np.random.Generator) -> FrameTiming:
-    schedule = ranges.schedules[int(rng.random() * len(ranges.schedules))]
-    return frame_timing(schedule, min(ranges.end.draw(rng), _LONGEST * tracer.half_life))
-
-
-def _acquisition(
-    ranges: AcquisitionRanges,
-    tracer: Tracer,
-    timing: FrameTiming,
-    scanner: np.random.Generator,
-    motion: np.random.Generator,
-) -> tuple[Grid, Protocol]:
-    across, along = ranges.resolution.draw(scanner), ranges.axial_ratio.draw(scanner)
-    heart, texture, width = (
-        span.draw(scanner) for span in (ranges.heart_resolution, ranges.texture, ranges.texture_width)
-    )
-    protocol = Protocol(
-        timing=timing,
-        half_life=tracer.half_life,
-        resolution=(along * across, across, across),
-        heart_resolution=heart,
-        texture=texture,
-        texture_width=width,
-        native_voxel=ranges.native_voxel,
-        motion=_motion(ranges, len(timing), motion),
-    )
-    return _grid(ranges, scanner), protocol
-
-
-def _grid(ranges: AcquisitionRanges, rng: np.random.Generator) -> Grid:
-    size = ranges.voxel_size.draw(rng)
-    voxel = (size * ranges.slice_ratio.draw(rng), size, size)
-    z, y, x = (max(1, round(span.draw(rng) / edge)) for span, edge in zip(ranges.field_of_view, voxel, strict=True))
-    return Grid((z, y, x), voxel, ranges.finest_sample)
-
-
-def _motion(ranges: AcquisitionRanges, frames: int, rng: np.random.Generator) -> tuple[Triple, ...]:
-    """Displacement of each frame: any direction, log-normal length."""
-    usual = ranges.usual_motion * ranges.motion.draw(rng)
-    if usual == 0.0:
-        return ()
-    length = usual * np.exp(ranges.motion_spread * rng.standard_normal(frames))
-    direction = rng.standard_normal((frames, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    moved = np.minimum(length, ranges.largest_motion)[:, None] * direction
-    return tuple((float(z), float(y), float(x)) for z, y, x in moved)
-
-
-#: 29 to 48 frames in 40 to 55 min.
-SCHEDULES: tuple[Schedule, ...] = (
-    MOUSE_FRAMES,
-    ((24, 5.0), (9, 20.0), (10, 300.0)),
-    ((30, 2.0), (6, 10.0), (6, 30.0), (5, 300.0), (1, 600.0)),
-    ((12, 10.0), (6, 30.0), (5, 60.0), (4, 300.0), (2, 600.0)),
-    ((18, 10.0), (6, 20.0), (5, 60.0), (12, 180.0)),
-    ((10, 3.0), (12, 5.0), (9, 10.0), (6, 30.0), (4, 60.0), (7, 300.0)),
-)
 
 #: Population on which networks are trained.
 TRAINING = Population(
@@ -349,7 +284,7 @@ HUMAN = Population(
         schedules=(HUMAN_FRAMES,),
         voxel_size=Span((4.0, 4.0)),
         slice_ratio=Span((1.0, 1.0)),
-        field_of_view=_exactly(HUMAN_CROP),
+        field_of_view=exactly(HUMAN_CROP),
         native_voxel=HUMAN_CROP.voxel_size,
         finest_sample=HUMAN_CROP.finest_sample,
     ),

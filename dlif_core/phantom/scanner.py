@@ -130,6 +130,17 @@ class Protocol:
         Voxel to which the noise level refers, along z, y, x [mm]; noise is correlated over about one such voxel.
     motion
         Displacement of the body in each frame along z, y, x [mm]; empty for a body at rest.
+    grain
+        FWHM of the kernel that correlates the noise [native voxels].
+    log_normal
+        Whether noise is log-normal, as after reconstruction by expectation maximisation, or a clipped Gaussian.
+    overshoot
+        How much edges are enhanced, as by a reconstruction with resolution recovery: what a blur of the width of the
+        resolution takes off is added again by so much.
+    scatter
+        Share of the activity that is seen spread over a wide range.
+    calibration
+        Factor on the image, as of a scanner that is calibrated wrongly.
 
     Raises
     ------
@@ -146,6 +157,11 @@ class Protocol:
     texture_width: float = 3.0
     native_voxel: Triple = NATIVE_VOXEL
     motion: tuple[Triple, ...] = ()
+    grain: float = 1.2
+    log_normal: bool = False
+    overshoot: float = 0.0
+    scatter: float = 0.0
+    calibration: float = 1.0
 
     def __post_init__(self) -> None:
         if self.motion and len(self.motion) != len(self.timing):

@@ -14,8 +14,8 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.phantom.anatomy import ORGANS
 from dlif_core.phantom.mouse import Mouse
 from dlif_core.phantom.noise import add_noise
-from dlif_core.phantom.painting import organ_fractions, organ_weights, paint
-from dlif_core.phantom.physiology import OrganKinetics, input_function, organ_curves
+from dlif_core.phantom.painting import organ_fractions, organ_weights, paint, reconstructed
+from dlif_core.phantom.physiology import OrganKinetics, input_function, organ_blood, organ_curves
 from dlif_core.phantom.scanner import CROP, Grid, Protocol
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 from dlif_core.separable import separable, shift_matrices
@@ -148,7 +148,7 @@ def simulate(
     painted = paint(mouse.anatomy, grid, where)
     weights = organ_weights(painted, protocol, generator)
     curve, curves = true_curves(mouse, protocol)
-    image = noise_free(weights, curves, protocol, grid)
+    image = noise_free(reconstructed(weights, protocol, grid), curves, protocol, grid)
     if noise:
         add_noise(image, grid, protocol, mouse.noise_level, generator)
     truth = Truth(
@@ -163,8 +163,10 @@ def simulate(
 
 def true_curves(mouse: Mouse, protocol: Protocol) -> tuple[InputFunction, Array]:
     """The true input function [Bq/mL] and every organ's exact frame averages, shape (organs, frames) [SUV]."""
-    curve = input_function(mouse.blood, float(protocol.timing.end[-1]), mouse.activity_per_suv, mouse.tracer)
-    return curve, organ_curves(mouse.kinetics, curve, protocol.timing) / mouse.activity_per_suv
+    scale = mouse.activity_per_suv
+    curve = input_function(mouse.blood, float(protocol.timing.end[-1]), scale, mouse.tracer)
+    pools = organ_blood(mouse.blood, curve, scale, mouse.tracer)
+    return curve, organ_curves(mouse.kinetics, curve, protocol.timing, pools) / scale
 
 
 def noise_free(
@@ -192,14 +194,14 @@ def noise_free(
         weights = separable(weights, averages)
     image = torch.einsum("of,ozyx->fzyx", torch.from_numpy(curves).to(weights), weights)
     if not protocol.motion:
-        return image
+        return image.clamp_(min=0.0) if protocol.overshoot else image
     moves = [
         shift_matrices(n, shifts / size)
         for n, size, shifts in zip(grid.shape, grid.voxel_size, np.transpose(protocol.motion), strict=True)
     ]
     if averages:
         moves = [average @ move for average, move in zip(averages, moves, strict=True)]
-    # interpolation may undershoot a little where an organ ends
+    # interpolation and enhanced edges may undershoot a little where an organ ends
     return torch.stack([separable(*each) for each in zip(image, zip(*moves, strict=True), strict=True)]).clamp_(min=0.0)
 
 

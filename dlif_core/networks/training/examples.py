@@ -15,7 +15,8 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.tissues import tissue_parts
-from dlif_core.phantom import Population, draw, simulate_coarse
+from dlif_core.phantom import draw, simulate_coarse
+from dlif_core.phantom.population import Source
 
 # parts of tissues are kept as bytes; texture makes some exceed 1
 _PART_STEP = 1 / 160
@@ -50,7 +51,7 @@ class Example:
         )
 
 
-def make_example(seed: int, population: Population) -> Example:
+def make_example(seed: int, population: Source) -> Example:
     """Simulate a scan in about .2 s of one core; the same arguments give the same example."""
     scan = simulate_coarse(*draw(seed, population), voxel_size=(NETWORK_VOXEL,) * 3)
     frames = len(scan.protocol.timing)
@@ -111,7 +112,7 @@ class Examples:
         If there are no seeds.
     """
 
-    def __init__(self, folder: Path, population: Population, seeds: Sequence[int]) -> None:
+    def __init__(self, folder: Path, population: Source, seeds: Sequence[int]) -> None:
         if not seeds:
             raise ConfigurationError("a network can't learn from no examples.", hint="Give at least one seed.")
         self.folder, self.population, self.seeds = Path(folder), population, seeds

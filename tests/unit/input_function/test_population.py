@@ -7,7 +7,7 @@ from dlif_core.blood_samples import BloodRecording
 from dlif_core.errors import BloodError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function import estimate
-from dlif_core.input_function.population import PopulationOptions
+from dlif_core.input_function.population import FDG_SHAPES, PopulationOptions
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 TIMING = FrameTiming(np.arange(0, 2400, 60.0), np.full(40, 60.0))
@@ -82,3 +82,26 @@ def test_a_sample_far_from_the_asked_time_is_refused(time: float) -> None:
 def test_no_population_means_unavailable(tracer: str, species: str) -> None:
     with pytest.raises(InputError, match="no population curve for"):
         estimate("population", scan(Acquisition(tracer, 6586.2, 1e7, 0.02, species=species)), ())
+
+
+@pytest.mark.parametrize("given", [0.0, 30.0, 75.0])
+def test_the_curve_begins_when_activity_arrives(given: float) -> None:
+    """The least that a region shows: it has no blood of its own, and keeps all that it takes up."""
+    seconds = np.arange(0.0, 2700.0, 5.0)
+    timing = FrameTiming(seconds, np.full(len(seconds), 5.0))
+    uptake = 5e3 * np.cumsum(FDG_SHAPES["mouse"].feng.curve(timing.mid - given + 30.0))
+    found = estimate("population", DynamicScan(timing, MOUSE, RegionCurves(("a",), uptake[None], np.ones(1))), ())
+    rise = np.interp(
+        0.5 * found.whole_blood.max(),
+        found.whole_blood[: found.whole_blood.argmax()],
+        found.time[: found.whole_blood.argmax()],
+    )
+    truth = FDG_SHAPES["mouse"].feng.curve(np.arange(0.0, 300.0, 0.5))
+    expected = 0.5 * np.argmax(truth > 0.5 * truth.max()) - 30.0 + given
+    assert rise == pytest.approx(expected, abs=15.0)
+    assert found.provenance["arrival of the bolus [s]"] != "not seen, taken as in the source"
+
+
+def test_an_arrival_that_is_not_seen_is_taken_as_in_the_source() -> None:
+    found = estimate("population", scan(MOUSE), ())
+    assert found.provenance["arrival of the bolus [s]"] == "not seen, taken as in the source"

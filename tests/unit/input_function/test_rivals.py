@@ -25,7 +25,7 @@ from dlif_core.input_function.simultaneous import SimultaneousOptions, fit_joint
 from dlif_core.input_function.voxel_curves import voxel_curves
 from dlif_core.kinetics.convolution import FrameConvolution
 from dlif_core.phantom import TRAINING, draw, simulate
-from dlif_core.phantom.population import SCHEDULES
+from dlif_core.phantom.acquisition import SCHEDULES
 from dlif_core.phantom.scanner import frame_timing
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 

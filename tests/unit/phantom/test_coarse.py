@@ -25,10 +25,11 @@ from dlif_core.phantom import (
     simulate_fault,
     simulate_fault_coarse,
 )
-from dlif_core.phantom.anatomy import ORGANS, Ellipsoid
+from dlif_core.phantom.anatomy import ORGANS
 from dlif_core.phantom.faults import draw_fault
 from dlif_core.phantom.noise import add_averaged_noise, add_noise
 from dlif_core.phantom.scanner import CROP, frame_timing
+from dlif_core.phantom.shapes import Ellipsoid
 from dlif_core.separable import averaging_matrix, separable, shift_matrices
 
 SMALL = Grid((40, 24, 24))

@@ -11,13 +11,26 @@ from scipy.integrate import solve_ivp
 
 from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError
-from dlif_core.phantom import HELD_OUT, HUMAN, TRACERS, TRAINING, Draw, Injection, Population, Span, draw, write_cohort
-from dlif_core.phantom.anatomy import ORGANS, Ellipsoid, organ_volume
+from dlif_core.phantom import (
+    HELD_OUT,
+    HUMAN,
+    TRACERS,
+    TRAINING,
+    Draw,
+    Injection,
+    MixedBlood,
+    Population,
+    Span,
+    draw,
+    write_cohort,
+)
+from dlif_core.phantom.acquisition import AcquisitionRanges
+from dlif_core.phantom.anatomy import BLOOD_POOLS, ORGANS, organ_volume
 from dlif_core.phantom.human import HUMAN_CROP
 from dlif_core.phantom.injection import InjectionRanges
 from dlif_core.phantom.physiology import input_function
-from dlif_core.phantom.population import AcquisitionRanges
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
+from dlif_core.phantom.shapes import Ellipsoid
 
 BOLUS = FengInput(
     delay=0.6, a1=102.8, a2=1.82, a3=1.85, lambda1=-5.55, lambda2=-0.227, lambda3=-0.0333, dispersion=0.18
@@ -92,14 +105,13 @@ def test_draws_stay_within_their_ranges(trained: list[Draw]) -> None:
         assert ranges.heart_resolution.holds(protocol.heart_resolution)
         assert ranges.voxel_size.holds(grid.voxel_size[1])
         assert np.abs(grid.extent - [55, 25, 25]).max() < 10
-        injection = mouse.blood
-        assert isinstance(injection, Injection)
+        injection = mouse.blood.injection
         for name in ("shift", "infusion", "repeat", "gap", "paravenous", "release"):
             assert getattr(TRAINING.injection, name).holds(getattr(injection, name))
 
 
 def test_training_holds_every_kind_of_scan(trained: list[Draw]) -> None:
-    injections = [drawn.mouse.blood for drawn in trained]
+    injections = [drawn.mouse.blood.injection for drawn in trained]
     assert {len(drawn.protocol.timing) for drawn in trained} >= {29, 41, 42, 43, 48}
     for name in ("shift", "infusion", "repeat", "paravenous"):
         used = np.mean([getattr(injection, name) != 0 for injection in injections])
@@ -174,11 +186,11 @@ def test_truncation_leaves_the_frames_that_are_complete() -> None:
 
 def test_plain_injection_is_the_bolus() -> None:
     # between its samples of a quarter second, an injection is piecewise linear
-    np.testing.assert_allclose(Injection(BOLUS).curve(TIME), BOLUS.curve(TIME), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(MixedBlood(BOLUS).curve(TIME), BOLUS.curve(TIME), rtol=1e-3, atol=1e-3)
 
 
 def test_infusion_and_depot_equal_the_ode() -> None:
-    injection = Injection(BOLUS, infusion=40.0, paravenous=0.4, release=0.05)
+    injection = MixedBlood(BOLUS, Injection(infusion=40.0, paravenous=0.4, release=0.05))
 
     def flow(t: float, state: np.ndarray) -> list[float]:
         """The depot takes in its share of the infused curve and releases it."""
@@ -198,25 +210,25 @@ def test_all_that_is_injected_arrives_however_it_is_given() -> None:
     time = np.arange(0.0, 30000.0)
     area = np.trapezoid(bolus.curve(time), time)
     for injection in (
-        Injection(bolus, infusion=60.0),
-        Injection(bolus, repeat=0.4, gap=90.0),
-        Injection(bolus, paravenous=0.8, release=0.05),
+        MixedBlood(bolus, Injection(infusion=60.0)),
+        MixedBlood(bolus, Injection(repeat=0.4, gap=90.0)),
+        MixedBlood(bolus, Injection(paravenous=0.8, release=0.05)),
     ):
         assert np.trapezoid(injection.curve(time), time) == pytest.approx(area, rel=1e-3)
 
 
 def test_slow_injections_lower_the_peak_and_two_make_two() -> None:
     peak = BOLUS.curve(TIME).max()
-    assert Injection(BOLUS, infusion=60.0).curve(TIME).max() < 0.8 * peak
-    assert Injection(BOLUS, paravenous=0.5).curve(TIME).max() < 0.6 * peak
-    twice = Injection(BOLUS, repeat=0.5, gap=120.0).curve(TIME)
+    assert MixedBlood(BOLUS, Injection(infusion=60.0)).curve(TIME).max() < 0.8 * peak
+    assert MixedBlood(BOLUS, Injection(paravenous=0.5)).curve(TIME).max() < 0.6 * peak
+    twice = MixedBlood(BOLUS, Injection(repeat=0.5, gap=120.0)).curve(TIME)
     tops = [t for t, (a, b, c) in enumerate(zip(twice, twice[1:], twice[2:], strict=False)) if a < b > c]
     assert np.diff(tops) == pytest.approx([120], abs=3)
 
 
 def test_impossible_injection_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="injection is impossible"):
-        Injection(BOLUS, paravenous=1.5)
+        MixedBlood(BOLUS, Injection(paravenous=1.5))
 
 
 @pytest.mark.parametrize(
@@ -235,12 +247,12 @@ def test_tracers_have_their_half_life_and_kinetics(name: str, half_life: float, 
 
 @pytest.mark.parametrize("name", sorted(TRACERS))
 def test_tracers_cover_all_tissue(name: str) -> None:
-    pools = {"vena_cava", "aorta", "right_ventricle", "left_ventricle", "renal_pelvis", "bladder"}
+    pools = {*BLOOD_POOLS, "renal_pelvis", "bladder"}
     assert set(TRACERS[name].tissue) == set(ORGANS) - pools
 
 
 def test_parent_plasma_of_a_metabolised_tracer_falls() -> None:
-    curve = input_function(BOLUS, 3600.0, 1.0, TRACERS["FDOPA"])
+    curve = input_function(MixedBlood(BOLUS), 3600.0, 1.0, TRACERS["FDOPA"])
     ratio = curve.plasma[1:] / np.maximum(curve.whole_blood[1:], 1e-12)
     assert ratio[600] == pytest.approx(1.1 * (0.2 + 0.8 * np.exp(-0.05 * 601 / 60)), rel=1e-9)
 

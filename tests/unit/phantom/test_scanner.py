@@ -9,10 +9,11 @@ import torch
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.phantom import Grid, Protocol, draw_mouse, simulate
-from dlif_core.phantom.anatomy import ORGANS, Ellipsoid, Shape, organ_volume
+from dlif_core.phantom.anatomy import ORGANS, organ_volume
 from dlif_core.phantom.noise import add_noise
 from dlif_core.phantom.painting import organ_fractions, organ_weights, paint
 from dlif_core.phantom.scanner import CROP
+from dlif_core.phantom.shapes import Ellipsoid, Shape
 from dlif_core.separable import FWHM
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ import pytest
 from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError, MissingInputError
 from dlif_core.frames import FrameTiming
-from dlif_core.phantom import Protocol, SimulatedScan, draw_mouse, read_truth, simulate, write_cohort
+from dlif_core.phantom import MixedBlood, Protocol, SimulatedScan, draw_mouse, read_truth, simulate, write_cohort
 from dlif_core.phantom.anatomy import ORGANS
 from dlif_core.phantom.scanner import CROP
 
@@ -64,7 +64,7 @@ def test_left_ventricle_shows_blood_and_myocardium(fed_mice: list[SimulatedScan]
 def test_true_influx_is_the_slope_under_constant_input() -> None:
     """With constant plasma a voxel ends up rising by (1 − vB)·Ki·C_p, whatever organs it mixes."""
     hours = FrameTiming([180000.0, 190000.0], [1000.0, 1000.0])
-    mouse = replace(draw_mouse(4, irreversible=True), blood=STEP)
+    mouse = replace(draw_mouse(4, irreversible=True), blood=MixedBlood(STEP))
     scan = simulate(mouse, COARSE, Protocol(timing=hours), noise=False)
     early, late = scan.activity.astype(float) / mouse.activity_per_suv
     slope = (late - early) / (10000 / 60) / 1.165
@@ -75,7 +75,7 @@ def test_true_influx_is_the_slope_under_constant_input() -> None:
 
 def test_true_volume_is_the_ratio_at_equilibrium() -> None:
     days = FrameTiming([4e5], [1000.0])
-    mouse = replace(draw_mouse(4), blood=STEP)
+    mouse = replace(draw_mouse(4), blood=MixedBlood(STEP))
     scan = simulate(mouse, CROP.resampled((3.0, 3.0, 3.0)), Protocol(timing=days, half_life=1e9), noise=False)
     truth = scan.truth.maps
     tissue = scan.activity[0] / mouse.activity_per_suv - truth["vB"]
@@ -89,7 +89,7 @@ def test_true_volume_is_the_ratio_at_equilibrium() -> None:
 
 def test_true_delivery_is_the_initial_slope() -> None:
     start = FrameTiming([1.0, 2.0], [1.0, 1.0])
-    mouse = replace(draw_mouse(4), blood=STEP)
+    mouse = replace(draw_mouse(4), blood=MixedBlood(STEP))
     scan = simulate(mouse, COARSE, Protocol(timing=start), noise=False)
     first, second = scan.activity.astype(float) / mouse.activity_per_suv
     truth = scan.truth.maps

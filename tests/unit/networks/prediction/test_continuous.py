@@ -8,7 +8,7 @@ from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.continuous import continuous_curve
 from dlif_core.phantom import HELD_OUT, TRAINING, draw
-from dlif_core.phantom.injection import Injection
+from dlif_core.phantom.injection import Injection, MixedBlood
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 from dlif_core.statistics.curves import curve_metrics
 
@@ -43,20 +43,20 @@ class TestExactAverages:
 
     @pytest.mark.parametrize("infusion", [20.0, 60.0])
     def test_slow_infusion(self, infusion):
-        peak, width, area = metrics(Injection(USUAL, infusion=infusion), TIMING)
+        peak, width, area = metrics(MixedBlood(USUAL, Injection(infusion=infusion)), TIMING)
         assert peak == pytest.approx(1.0, abs=0.03)
         assert width < 0.05
         assert area == pytest.approx(1.0, abs=0.003)
 
     def test_second_bolus_is_kept(self):
-        blood = Injection(USUAL, repeat=0.4, gap=90.0)
+        blood = MixedBlood(USUAL, Injection(repeat=0.4, gap=90.0))
         time, values, averages = truth(blood, TIMING)
         curve = continuous_curve(TIMING, averages, np.zeros(len(averages)))
         found = np.interp([125.0, 155.0], curve.time, curve.values)  # the valley and the second peak
         np.testing.assert_allclose(found, np.interp([125.0, 155.0], time, values), rtol=0.1)
 
     def test_begins_before_the_scan_if_the_bolus_came_first(self):
-        blood = Injection(USUAL, shift=-50.0)
+        blood = MixedBlood(USUAL, Injection(shift=-50.0))
         averages = truth(blood, TIMING)[2]
         curve = continuous_curve(TIMING, averages, np.zeros(len(averages)))
         assert curve.time[0] <= curve.arrival < 0

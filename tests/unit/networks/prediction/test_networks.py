@@ -21,7 +21,7 @@ from dlif_core.networks.prediction.weights import load_network, save_network
 from dlif_core.networks.training.examples import Examples, load_example, make_example, save_example
 from dlif_core.networks.training.tissue_network import Recipe, Training, curve_loss, example_loss, segmentation_loss
 from dlif_core.phantom import TRAINING, Population, draw, simulate, simulate_coarse
-from dlif_core.phantom.population import AcquisitionRanges
+from dlif_core.phantom.acquisition import AcquisitionRanges
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 from dlif_core.phantom.span import Span
 

@@ -1,0 +1,196 @@
+"""Laboratories: each with a scanner, a protocol, a colony and hands of its own, among which its animals vary little.
+
+What differs between animals of one laboratory is small beside what differs between laboratories. So a method is tested
+on laboratories that it has not seen, not on further animals of those that it has; and networks learn from scans of
+which each is of another laboratory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlif_core.phantom.acquisition import SCHEDULES, AcquisitionRanges
+from dlif_core.phantom.anatomy import AnatomyRanges
+from dlif_core.phantom.circulation import CirculationRanges
+from dlif_core.phantom.injection import InjectionRanges, Vein
+from dlif_core.phantom.population import Population
+from dlif_core.phantom.scanner import Schedule
+from dlif_core.phantom.span import Span
+
+#: Share of sites that give tracer into each vein.
+VEINS: dict[Vein, float] = {"tail": 0.8, "retro-orbital": 0.1, "jugular": 0.1}
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Laboratories by number, of which each is a population.
+
+    Attributes
+    ----------
+    name
+        Name of their populations in reports and manifests.
+    stream
+        Number that keeps the seeds of these sites apart from those of others.
+    animals
+        Animals of each site: seed 0 to `animals` - 1 are of the first one, and so on.
+    tracer
+        One of `tracers.TRACERS`.
+    """
+
+    name: str
+    stream: int
+    animals: int = 1
+    tracer: str = "FDG"
+
+    def site(self, number: int) -> Population:
+        """The population of a laboratory; the same number always gives the same."""
+        rng = np.random.default_rng(np.random.SeedSequence([self.stream, number, 0x517E]))
+        return draw_site(rng, self.name, self.stream, self.tracer)
+
+    def of(self, seed: int) -> Population:
+        """The population of the laboratory to which an animal belongs."""
+        return self.site(seed // self.animals)
+
+
+@dataclass(frozen=True)
+class _Hand:
+    """Draws what a site is like: narrow ranges somewhere within wide ones."""
+
+    rng: np.random.Generator
+
+    def number(self, low: float, high: float) -> float:
+        return float(self.rng.uniform(low, high))
+
+    def near(self, low: float, high: float, variation: float = 0.1) -> Span:
+        """A range of some width, relative to the wide one, about a value within it."""
+        middle, reach = self.number(low, high), 0.5 * variation * (high - low)
+        return Span((middle - reach, middle + reach))
+
+    def sometimes(self, share: float, span: Span) -> Span:
+        """A range that counts at a share of the sites."""
+        return span if self.rng.random() < share else Span((0.0, 0.0))
+
+
+def draw_site(rng: np.random.Generator, name: str, stream: int, tracer: str = "FDG") -> Population:
+    """Draw a laboratory.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    name, stream, tracer
+        What the attributes of `Population` of these names are to be.
+    """
+    hand = _Hand(rng)
+    weight = hand.number(0.018, 0.034)
+    return Population(
+        name=name,
+        stream=stream,
+        tracer=tracer,
+        body_weight=Span((0.9 * weight, 1.1 * weight)),
+        injected_activity=hand.near(4e6, 1.5e7, 0.2),
+        strain=hand.near(0.93, 1.07, 0.2),
+        fasted_share=float(rng.choice([0.0, 1.0, 0.5], p=[0.5, 0.35, 0.15])),
+        uptake=_uptake(hand),
+        rate_variation=hand.number(0.1, 0.25),
+        anatomy=_anatomy(hand),
+        injection=_injection(hand),
+        acquisition=_acquisition(hand),
+        circulation=CirculationRanges(
+            cardiac_output=hand.near(8.0, 22.0, 0.25),
+            blood_volume=hand.near(0.065, 0.09, 0.25),
+            caval_share=hand.near(0.2, 0.42, 0.25),
+            lung_transit=hand.near(0.9, 2.4, 0.25),
+            clearance=hand.near(0.05, 0.3, 0.3),
+        ),
+    )
+
+
+def _uptake(hand: _Hand) -> dict[str, Span]:
+    """Room temperature, anaesthesia and strain: some organs take up more or less than usual."""
+    cold = hand.near(1.0, 3.0, 0.3) if hand.rng.random() < 0.3 else hand.near(0.3, 1.2, 0.3)
+    factors = {"brown_fat": cold}
+    for organ, spread in (("myocardium", 0.4), ("muscle", 0.35), ("brain", 0.2), ("liver", 0.25), ("gut", 0.4)):
+        middle = float(np.exp(spread * hand.rng.standard_normal()))
+        factors[organ] = Span((0.9 * middle, 1.1 * middle))
+    return factors
+
+
+def _anatomy(hand: _Hand) -> AnatomyRanges:
+    size, shift, tilt = hand.number(0.92, 1.08), hand.number(-3.0, 3.0), hand.number(-12.0, 12.0)
+    return AnatomyRanges(
+        size=Span((size - 0.06, size + 0.06)),
+        trunk=hand.near(10.5, 13.0, 0.3),
+        tumour=Span((1.5, 4.5), share=float(hand.rng.choice([0.0, 0.5, 1.0]))),
+        vena_cava=hand.near(0.5, 0.95, 0.3),
+        aorta=hand.near(0.35, 0.58, 0.3),
+        wall=hand.near(0.75, 1.25, 0.3),
+        rotation=Span((-10.0, 10.0)),
+        shift=Span((shift - 1.5, shift + 1.5)),
+        tilt=Span((tilt - 5.0, tilt + 5.0)),
+        position=Span((-0.8, 0.8)),
+        heart=hand.near(0.86, 1.14, 0.3),
+        right_wall=hand.sometimes(0.8, hand.near(0.3, 0.6, 0.3)),
+        atria=hand.sometimes(0.8, hand.near(0.7, 1.3, 0.3)),
+        cranial_vena_cava=hand.sometimes(0.8, hand.near(0.4, 0.7, 0.3)),
+        carotid=hand.sometimes(0.6, hand.near(0.2, 0.35, 0.3)),
+        tumour_place=(Span((-180.0, 180.0)), Span((-25.0, 14.0))),
+    )
+
+
+def _injection(hand: _Hand) -> InjectionRanges:
+    vein = list(VEINS)[int(hand.rng.choice(len(VEINS), p=list(VEINS.values())))]
+    begin, duration = hand.number(0.0, 60.0), float(np.exp(hand.number(np.log(3.0), np.log(60.0))))
+    return InjectionRanges(
+        shift=Span((begin, begin + hand.number(1.0, 15.0))),
+        infusion=Span((0.8 * duration, 1.25 * duration)),
+        repeat=Span((0.1, 0.4), share=0.04),
+        paravenous=Span((0.01, 0.12), share=0.1),
+        vein=vein,
+    )
+
+
+def _acquisition(hand: _Hand) -> AcquisitionRanges:
+    rng = hand.rng
+    across, along = hand.number(24.0, 34.0), hand.number(46.0, 90.0)
+    level = float(np.exp(hand.number(np.log(0.8), np.log(2.6))))
+    width = Span((across - 1.0, across + 1.0))
+    overshoot, scatter, factor = hand.number(0.0, 0.2), hand.number(0.0, 0.06), 1.0 + 0.02 * rng.standard_normal()
+    return AcquisitionRanges(
+        resolution=hand.near(0.7, 1.5, 0.05),
+        axial_ratio=hand.near(0.95, 1.3, 0.05),
+        heart_resolution=hand.near(1.3, 2.8, 0.2),
+        noise_level=Span((0.85 * level, 1.15 * level)),
+        texture=hand.near(0.05, 0.25, 0.2),
+        texture_width=hand.near(2.0, 5.0, 0.2),
+        motion=hand.near(0.0, 1.8, 0.5),
+        schedules=(draw_schedule(rng),),
+        end=Span((1200.0, 2700.0), share=0.1, otherwise=np.inf),
+        voxel_size=hand.near(0.4, 0.95, 0.01),
+        slice_ratio=hand.near(0.9, 1.5, 0.01),
+        field_of_view=(Span((along - 1.0, along + 1.0)), width, width),
+        grain=hand.near(1.1, 2.4, 0.1),
+        log_normal=float(rng.random() < 0.5),
+        overshoot=Span((overshoot, overshoot)),
+        scatter=Span((scatter, scatter)),
+        calibration=Span((factor, factor)),
+    )
+
+
+def draw_schedule(rng: np.random.Generator) -> Schedule:
+    """A known schedule, or frames that grow from seconds to minutes over 40 to 60 min."""
+    if rng.random() < 0.3:
+        return SCHEDULES[int(rng.integers(len(SCHEDULES)))]
+    first, last = float(rng.choice([2.0, 3.0, 5.0, 10.0])), float(rng.choice([180.0, 300.0, 600.0]))
+    early = min(float(rng.choice([90.0, 120.0, 180.0])), 40 * first)
+    end = 60.0 * float(rng.choice([40.0, 45.0, 50.0, 60.0]))
+    parts = [(round(early / first), first)]
+    done = parts[0][0] * first
+    for length, until in ((10.0, 240.0), (30.0, 480.0), (60.0, 900.0), (last, end)):
+        count = int((until - done) // length)
+        if count > 0 and length > parts[-1][1]:
+            parts.append((count, length))
+            done += count * length
+    return tuple(parts)
