@@ -85,7 +85,8 @@ class Claims:
 
     def __enter__(self) -> Self:
         for run in self._folder.files(_RUNS):
-            self._owner_alive(run)
+            if not run.startswith("."):  # such a file is being written
+                self._owner_alive(run)
         self._sign_in()
         self._thread.start()
         return self
@@ -141,7 +142,8 @@ class Claims:
 
     def taken(self) -> frozenset[str]:
         """Names of all parts that some run, alive or dead, has claimed."""
-        return frozenset(key.partition(_NEXT)[0] for key in self._folder.files(_PARTS))
+        names = (key.partition(_NEXT)[0] for key in self._folder.files(_PARTS))
+        return frozenset(name for name in names if not name.rpartition("/")[2].startswith("."))
 
     @classmethod
     def clear_traces(cls, folder: Folder) -> None:

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -42,6 +43,25 @@ def silent() -> Iterator[str]:
 
 
 @pytest.fixture
+def endless() -> Iterator[str]:
+    """Address at which somebody begins to speak and never ends, so that a client waits."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        heard: list[socket.socket] = []
+
+        def begin() -> None:
+            with suppress(OSError):
+                while True:
+                    heard.append(listener.accept()[0])
+                    heard[-1].send(b"x")
+
+        threading.Thread(target=begin, daemon=True).start()
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        for each in heard:
+            each.close()
+
+
+@pytest.fixture
 def nobody() -> str:
     """Address at which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -58,6 +78,10 @@ def refused(study: Path, *options: str) -> str:
 
 def test_nobody_listens(study: Path, nobody: str) -> None:
     assert f"{nobody}: no Dask scheduler answers there: Connection refused" in refused(study, "--cluster", nobody)
+
+
+def test_what_listens_is_no_scheduler(study: Path, silent: str) -> None:
+    assert f"{silent}: what listens there is no Dask scheduler" in refused(study, "--cluster", silent)
 
 
 def test_the_host_is_unknown(study: Path) -> None:
@@ -87,12 +111,12 @@ def test_slurm_is_not_there(study: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["the server starts", "the client connects"])
 def test_an_interrupt_ends_the_wait_and_leaves_no_server(
-    study: Path, silent: str, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: Path, endless: str, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is left keeps the output open, so that who reads it waits for ever."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    command = [sys.executable, "-m", "flows.cli", "run", str(study), "--cluster", silent]
+    command = [sys.executable, "-m", "flows.cli", "run", str(study), "--cluster", endless]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
         server = server_of(running)
         if moment == "the client connects":

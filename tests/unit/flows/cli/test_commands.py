@@ -193,7 +193,12 @@ def test_an_interrupt_is_no_traceback(dlif, monkeypatch: pytest.MonkeyPatch) -> 
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("dlif_core.phantom.write_cohort", interrupted)
-    code, _, said = dlif("simulate", "bids")
+    # a shell that starts tests in the background has them ignore interrupts
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, _, said = dlif("simulate", "bids")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == 130
     assert "Traceback" not in said
 
