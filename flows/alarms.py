@@ -83,7 +83,7 @@ def register_alarms(
         ],
     )
     if not actions:
-        yield f"runs that fail or are late: no alarm; set {ALARM_WEBHOOK} or give --notify. One that is there stays."
+        yield f"runs that fail or are late: no alarm; set {ALARM_WEBHOOK} or give --notify. An earlier alarm stays."
 
 
 def _trigger(

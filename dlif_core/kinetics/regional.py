@@ -154,7 +154,7 @@ def _input_variables(fits: list[RegionFit], prepared: Preparation) -> dict[str, 
     for parameter in prepared.settings.kinetic_model.all_input_parameters:
         common = prepared.found.get(parameter.name, parameter.neutral), math.nan
         numbers = np.array([fit.inputs.get(parameter.name, common) for fit in fits], float).reshape(-1, 2)
-        of_error = {"units": parameter.units, "long_name": f"standard error of {parameter.name}"}
+        of_error = {"units": parameter.units, "long_name": f"standard error of {parameter.name} from noise"}
         variables[parameter.name] = (
             "region",
             numbers[:, 0],

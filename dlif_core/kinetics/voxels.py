@@ -32,7 +32,7 @@ def fit_variables(settings: FitSettings) -> dict[str, dict[str, Any]]:
         p.name: {"units": p.units, "long_name": p.long_name} for p in model.parameters
     }
     for p in model.parameters:
-        variables[f"{p.name}_se"] = {"units": p.units, "long_name": f"standard error of {p.name}"}
+        variables[f"{p.name}_se"] = {"units": p.units, "long_name": f"standard error of {p.name} from noise"}
     variables["status"] = {
         "units": "1",
         "long_name": "status of the fit",

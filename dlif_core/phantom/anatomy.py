@@ -90,6 +90,8 @@ class AnatomyRanges:
         Radius of the vein from the neck to the heart [mm]; 0 for none.
     carotid
         Radius of the arteries of the neck [mm]; 0 for none.
+    deformation
+        Root mean square of a smooth deformation of the whole body [mm]; 0 for none.
     tumour_place
         Where below the skin a tumour lies: angle about the body [degrees] and height [mm]; None for a shoulder.
     """
@@ -109,6 +111,7 @@ class AnatomyRanges:
     atria: Span = Span((0.0, 0.0))
     cranial_vena_cava: Span = Span((0.0, 0.0))
     carotid: Span = Span((0.0, 0.0))
+    deformation: Span = Span((0.0, 0.0))
     tumour_place: tuple[Span, Span] | None = None
 
 

@@ -96,7 +96,7 @@ def simulate_coarse(
     generator = torch.Generator(where).manual_seed(mouse.seed)
     coarse = grid.resampled(voxel_size)
     working = grid.resampled([max(edge, _WORKING_VOXEL) for edge in grid.voxel_size])
-    painted = paint(mouse.anatomy, working, where)
+    painted = paint(mouse.anatomy, working, where, mouse.deformation)
     weights = organ_weights(painted, protocol, generator)
     curve, curves = true_curves(mouse, protocol)
     image = noise_free(reconstructed(weights, protocol, working), curves, protocol, working, coarse)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlif_core.phantom.anatomy import draw_anatomy
+from dlif_core.phantom.deformation import Deformation
 from dlif_core.phantom.injection import BloodPools, MixedBlood
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
 from dlif_core.phantom.shapes import Shape
@@ -40,6 +41,8 @@ class Mouse:
         What was injected.
     species
         ``"mouse"`` or ``"human"``.
+    deformation
+        How the body is bent; None for a straight one.
     """
 
     seed: int
@@ -51,6 +54,7 @@ class Mouse:
     blood: BloodPools
     tracer: Tracer = FDG
     species: str = "mouse"
+    deformation: Deformation | None = None
 
     @property
     def activity_per_suv(self) -> float:

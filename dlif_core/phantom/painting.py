@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from dlif_core.phantom.anatomy import BLOOD_POOLS, HEART, ORGANS
+from dlif_core.phantom.deformation import Deformation
 from dlif_core.phantom.scanner import Grid, Protocol, centres
 from dlif_core.phantom.shapes import Shape
 from dlif_core.separable import FWHM, blur_matrix, separable, unit_variance
@@ -55,7 +56,7 @@ class Painted:
         return z, y, x
 
 
-def paint(shapes: Sequence[Shape], grid: Grid, device: torch.device) -> Painted:
+def paint(shapes: Sequence[Shape], grid: Grid, device: torch.device, deformation: Deformation | None = None) -> Painted:
     """Sample an anatomy.
 
     Parameters
@@ -66,6 +67,8 @@ def paint(shapes: Sequence[Shape], grid: Grid, device: torch.device) -> Painted:
         Sampled `grid.supersampling` times along each voxel edge.
     device
         Device that computes.
+    deformation
+        How the body is bent; None for a straight one.
     """
     steps = grid.supersampling
     axes = [
@@ -74,11 +77,12 @@ def paint(shapes: Sequence[Shape], grid: Grid, device: torch.device) -> Painted:
     labels = torch.zeros([len(axis) for axis in axes], dtype=torch.uint8, device=device)
     boxes: dict[str, Box] = {}
     for shape in shapes:
-        box = _enclosing(shape, axes)
+        box = _enclosing(shape, axes, np.zeros(3) if deformation is None else deformation.reach)
         z, y, x = (axis[part].to(device, torch.float32) for axis, part in zip(axes, box, strict=True))
         if min(len(z), len(y), len(x)) == 0:
             continue
-        inside = shape.contains(x, y[:, None], z[:, None, None])
+        place = (x, y[:, None], z[:, None, None])
+        inside = shape.contains(*(place if deformation is None else deformation.straightened(*place)))
         labels[box].masked_fill_(inside, ORGANS.index(shape.organ) + 1)
         voxels = _voxels(box, steps)
         boxes[shape.organ] = _union(boxes.get(shape.organ, voxels), voxels)
@@ -165,9 +169,9 @@ def _moving(painted: Painted, beating: Sequence[Array]) -> tuple[Box, torch.Tens
     return near, (100.0 * separable(heart, _windows(beating, near, columns))).clamp_(max=1.0)
 
 
-def _enclosing(shape: Shape, axes: Sequence[torch.Tensor]) -> Box:
-    """The samples within the box around a shape."""
-    lower, upper = (corner[::-1] for corner in shape.bounds)
+def _enclosing(shape: Shape, axes: Sequence[torch.Tensor], reach: Array) -> Box:
+    """The samples within the box around a shape, and so far around it [mm]."""
+    lower, upper = (corner[::-1] for corner in (shape.bounds[0] - reach, shape.bounds[1] + reach))
     z, y, x = (
         slice(*torch.searchsorted(axis, torch.tensor([low, high], dtype=torch.float64)).tolist())
         for axis, low, high in zip(axes, lower, upper, strict=True)

@@ -145,7 +145,7 @@ def simulate(
     protocol = protocol or Protocol()
     where = usable_device(device)
     generator = torch.Generator(where).manual_seed(mouse.seed)
-    painted = paint(mouse.anatomy, grid, where)
+    painted = paint(mouse.anatomy, grid, where, mouse.deformation)
     weights = organ_weights(painted, protocol, generator)
     curve, curves = true_curves(mouse, protocol)
     image = noise_free(reconstructed(weights, protocol, grid), curves, protocol, grid)

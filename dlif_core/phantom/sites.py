@@ -135,6 +135,7 @@ def _anatomy(hand: _Hand) -> AnatomyRanges:
         right_wall=hand.sometimes(0.8, hand.near(0.3, 0.6, 0.3)),
         atria=hand.sometimes(0.8, hand.near(0.7, 1.3, 0.3)),
         cranial_vena_cava=hand.sometimes(0.8, hand.near(0.4, 0.7, 0.3)),
+        deformation=hand.near(0.2, 1.6, 0.5),
         carotid=hand.sometimes(0.6, hand.near(0.2, 0.35, 0.3)),
         tumour_place=(Span((-180.0, 180.0)), Span((-25.0, 14.0))),
     )

@@ -27,7 +27,7 @@ from dlif_core.report.numbers import (
     significant,
     unit_text,
 )
-from dlif_core.report.regions import MOST_PANELS, fit_facts
+from dlif_core.report.regions import fit_facts
 from dlif_core.report.scan import Headline
 from dlif_core.scan import Acquisition
 from dlif_core.shown import counted
@@ -40,6 +40,9 @@ STATUSES = {"success": "good", "incomplete": "warn", "unavailable": "warn", "exc
 
 #: The outcome of a model, in order of preference, where a study names no parameter.
 _OUTCOMES = ("Ki", "VT", "BPND", "K1")
+
+#: Regions of which a figure has a column each.
+_MOST_COLUMNS = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +122,7 @@ class _FitSection:
     parameter: str
     facts: tuple[tuple[str, str], ...]
     figure: Markup
+    caption: str
     summaries: tuple[tuple[str, ReportTable], ...]
 
 
@@ -209,9 +213,18 @@ def _fit_section(report: CohortReport, name: str, table: xr.Dataset) -> _FitSect
         name,
         parameter,
         fit_facts(table),
-        parameter_figure(table, parameter, regions[:MOST_PANELS]),
+        parameter_figure(table, parameter, regions[:_MOST_COLUMNS]),
+        _caption(table, parameter, len(regions)),
         tuple((other, summary_table(table, other)) for other in (parameter, *others)),
     )
+
+
+def _caption(table: xr.Dataset, parameter: str, regions: int) -> str:
+    parts = [f"{parameter} in every scan; bars are means"]
+    if len(set(table["session"].to_numpy().tolist())) > 1:
+        parts.append("grey lines join the scans of a subject")
+    left_out = f" Shown: {_MOST_COLUMNS} of {regions} regions; the table has all." if regions > _MOST_COLUMNS else ""
+    return f"{', '.join(parts)}.{left_out}"
 
 
 def summary_table(table: xr.Dataset, parameter: str) -> ReportTable:

@@ -220,7 +220,7 @@ class SessionComparison(Section):
 
 
 def _default_input_functions() -> dict[str, SerializeAsAny[Options]]:
-    return {name: METHODS[name].options() for name in ("learned", "arterial", "image-derived", "population")}
+    return {name: METHODS[name].options() for name in ("arterial", "learned", "image-derived", "population")}
 
 
 def _default_kinetics() -> tuple[Kinetics, ...]:

@@ -32,12 +32,12 @@ regions:
 
 # Methods that give the arterial input function, best first, each with its options.
 # A scan that can't give the first falls back to the next, and its report says so.
-# The learned one serves FDG in mice and refuses other scans; put arterial first to prefer blood samples where there are
-# any. Its explanation is the longest step of a scan; learned: {{explain: false}} leaves it out.
+# Blood samples come first where there are any. The learned one serves FDG in mice and refuses other scans; its
+# explanation is the longest step of a scan, and learned: {{explain: false}} leaves it out.
 # Others: gaussian-process, factor-analysis, simultaneous, and from-file for curves of bloodstream or PMOD.
 input_functions:
-  learned: {{}}
   arterial: {{}}
+  learned: {{}}
   image-derived: {{}}
   population: {{}}
 

@@ -145,6 +145,9 @@ def truth_table(comparison: pd.DataFrame) -> Table:
 
     title = Text("Ki against the simulated truth, median over scans [mL/cm³/min]")
     table = Table("analysis", "organ", "true", "estimated", "error", "scans", title=title)
+    table.caption = (
+        "A Patlak plot is compared with its slope, (1 − vB)·Ki. The error is the median of the scans' errors."
+    )
     for column in table.columns[2:]:
         column.justify = "right"
     for row in summarise_truth(comparison).to_dict("records"):

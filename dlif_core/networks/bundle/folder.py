@@ -328,12 +328,21 @@ def require_pinned(folder: Path, digest: str) -> None:
     ConfigurationError
         If it has another digest.
     """
-    if digest.removeprefix("sha256:") != pin_of(folder):
+    stated, pin = digest.removeprefix("sha256:"), pin_of(folder)
+    if stated == pin:
+        return
+    of_networks = read_part(folder / MANIFEST)
+    if isinstance(of_networks, dict) and stated == of_networks.get("digest"):
         raise ConfigurationError(
-            f"the model is not the one that is pinned: its digest is {pin_of(folder)}, the study says {digest}.",
+            "the digest in the study is that of the networks alone, which card and reports state.",
             where=folder,
-            hint="Restore the model; or, if you trust it as it is now, correct `digest` in the study file.",
+            hint=f"To pin the model with its card, as `dlif model show` says at its end, write {pin}.",
         )
+    raise ConfigurationError(
+        f"the model is not the one that is pinned: its digest is {pin}, the study says {digest}.",
+        where=folder,
+        hint="Restore the model; or, if you trust it as it is now, correct `digest` in the study file.",
+    )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.calibration.cases import CalibrationCase, calibration_case, predicted_curve
-from dlif_core.networks.calibration.conformal import conformal_quantile, refusal
+from dlif_core.networks.calibration.conformal import conformal_quantile, group_weights, refusal
 from dlif_core.networks.calibration.error_scale import ErrorScale, fit_scale
 from dlif_core.networks.calibration.metrics import KI_TISSUES, SCORES, area_and_peak, influx_ratios
 from dlif_core.networks.prediction.continuous import ContinuousCurve, continuous_curve
@@ -102,6 +102,8 @@ class Calibration:
         Conformal scores of the calibration scans, by one of `metrics.SCORES`.
     population
         Description of the calibration scans.
+    weights
+        Weight of each score, see `conformal.group_weights`; metrics that aren't named have scores of equal weight.
     """
 
     scale: ErrorScale
@@ -110,6 +112,7 @@ class Calibration:
     inflation: float
     scores: Mapping[str, Array]
     population: str
+    weights: Mapping[str, Array] = field(default_factory=dict)
 
     def curve(
         self, prediction: EnsemblePrediction, samples: int = 64, level: float = LEVEL, seed: int = 0
@@ -132,7 +135,7 @@ class Calibration:
         lower = upper = None
         refused = self.refusal("band", level)
         if not refused:
-            half = conformal_quantile(self.scores["band"], level) * scale
+            half = self._quantile("band", level) * scale
             lower, upper = np.maximum(curve.values - half, 0.0), curve.values + half
         errors = self.inflation * self._sampled_errors(curve, samples, np.random.default_rng(seed))
         return CalibratedCurve(
@@ -149,9 +152,15 @@ class Calibration:
 
     def refusal(self, metric: str, level: float) -> str:
         """Reason why there is no band or interval of a metric at a level; empty if there is one."""
-        return refusal(len(self.scores.get(metric, ())), level)
+        scores = self.scores.get(metric, np.empty(0))
+        return refusal(round(self.weights.get(metric, np.ones(len(scores))).sum()), level)
 
-    def recalibrated(self, cases: Sequence[CalibrationCase], population: str) -> Calibration:
+    def _quantile(self, metric: str, level: float) -> float:
+        return conformal_quantile(self.scores[metric], level, self.weights.get(metric))
+
+    def recalibrated(
+        self, cases: Sequence[CalibrationCase], population: str, groups: Sequence[object] | None = None
+    ) -> Calibration:
         """Keep the scale and the correlation of errors and take the scores of other scans, of which a few are enough.
 
         Parameters
@@ -160,17 +169,25 @@ class Calibration:
             Scans on which no network was trained or tuned.
         population
             Description of these scans.
+        groups
+            Animal or laboratory of each scan, which counts as one however many scans it has; left out, each scan does.
         """
-        scored = [_score(self, case) for case in cases]
-        scores = {name: np.sort([score[name] for score in scored if np.isfinite(score[name])]) for name in SCORES}
-        found = replace(self, scores=scores, population=population, inflation=1.0)
+        owners = range(len(cases)) if groups is None else groups
+        scored = [(_score(self, case), owner) for case, owner in zip(cases, owners, strict=True)]
+        scores, weights = {}, {}
+        for name in SCORES:
+            known = sorted((score[name], place) for place, (score, _) in enumerate(scored) if np.isfinite(score[name]))
+            scores[name] = np.array([value for value, _ in known])
+            if groups is not None:
+                weights[name] = group_weights([owners[place] for _, place in known])
+        found = replace(self, scores=scores, weights=weights, population=population, inflation=1.0)
         return replace(found, inflation=_inflation(found, cases))
 
     def _intervals(self, curve: ContinuousCurve, scale: Array, level: float) -> dict[str, tuple[float, float]]:
         centres, sizes = area_and_peak(curve), _relative_sizes(self, curve, scale)
         found = {}
         for name in (name for name in sizes if not self.refusal(name, level)):
-            reach, centre = math.exp(conformal_quantile(self.scores[name], level) * sizes[name]), centres.get(name, 1.0)
+            reach, centre = math.exp(self._quantile(name, level) * sizes[name]), centres.get(name, 1.0)
             found[name] = (centre / reach, centre * reach)
         return found
 
@@ -190,6 +207,7 @@ class Calibration:
             "inflation": self.inflation,
             "scores": {name: scores.tolist() for name, scores in self.scores.items()},
             "population": self.population,
+            **({"weights": {name: each.tolist() for name, each in self.weights.items()}} if self.weights else {}),
         }
 
     @classmethod
@@ -217,6 +235,7 @@ class Calibration:
             inflation=float(kept["inflation"]),
             scores={name: np.array(scores, dtype=float) for name, scores in kept["scores"].items()},
             population=kept["population"],
+            weights={name: np.array(each, dtype=float) for name, each in kept.get("weights", {}).items()},
         )
 
 
@@ -226,6 +245,7 @@ def calibrate(
     population: str,
     base: Calibration | None = None,
     mapper: Mapper = in_turn,
+    groups: Sequence[object] | None = None,
 ) -> Calibration:
     """Calibrate an ensemble on scans with known blood.
 
@@ -241,6 +261,8 @@ def calibrate(
         A calibration whose scale is kept; without one, a scale is fitted to two fifths of the scans.
     mapper
         Runs the work on each scan.
+    groups
+        Animal or laboratory of each scan, see `Calibration.recalibrated`.
 
     Raises
     ------
@@ -248,10 +270,14 @@ def calibrate(
         If there are too few scans to fit a scale.
     """
     cases = list(mapper(partial(calibration_case, networks, examples), len(examples)))
-    return base.recalibrated(cases, population) if base else fit_calibration(cases, population)
+    if base is not None:
+        return base.recalibrated(cases, population, groups)
+    return fit_calibration(cases, population, groups)
 
 
-def fit_calibration(cases: Sequence[CalibrationCase], population: str) -> Calibration:
+def fit_calibration(
+    cases: Sequence[CalibrationCase], population: str, groups: Sequence[object] | None = None
+) -> Calibration:
     """Calibrate an ensemble by predictions that were made already; see `calibrate`.
 
     Raises
@@ -270,7 +296,7 @@ def fit_calibration(cases: Sequence[CalibrationCase], population: str) -> Calibr
     scale = fit_scale([one.prediction for one in first], [one.curve for one in first], [one.errors for one in first])
     residuals = np.stack([_at_nodes(one, scale) for one in first])
     shape = Calibration(scale, *_factored(residuals), 1.0, {}, population)
-    return shape.recalibrated(cases[fitted:], population)
+    return shape.recalibrated(cases[fitted:], population, None if groups is None else groups[fitted:])
 
 
 def _at_nodes(case: CalibrationCase, scale: ErrorScale) -> Array:
@@ -343,4 +369,4 @@ def _inflation(calibration: Calibration, cases: Sequence[CalibrationCase]) -> fl
         errors = timing.average(curve.time, scale * calibration._sampled_errors(curve, _SAMPLES, rng))
         largest.append(np.nanmax(np.abs(_relative(errors, timing, curve, scale)), axis=1))
     limit = float(np.quantile(np.concatenate(largest), LEVEL))
-    return conformal_quantile(calibration.scores["band"], LEVEL) / limit
+    return calibration._quantile("band", LEVEL) / limit

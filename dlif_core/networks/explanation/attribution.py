@@ -3,7 +3,8 @@
 The curve is read as the sum over voxels of signed weights times activity, Σ A(v)·C(v, t), so the weight map A is a
 complete account of the reading; a smooth factor near 1 then corrects it over time, and is taken as fixed for this scan.
 How the segmentation, from which A follows, depends on the image is explained by relevance and by occlusion. All of it
-is computed on the image corrected for motion, by every member of the ensemble.
+is computed on the image corrected for motion, by every member of the ensemble; occlusion, which takes longest, by the
+first one.
 """
 
 from __future__ import annotations
@@ -77,12 +78,20 @@ def explain(
             "relevance_sd": (voxels, _stacked([_spread(one.voxels) for one in found])),
             "relevance_frames": (frames, _stacked([one.frames.mean(axis=0) for one in found])),
             "relevance_frames_sd": (frames, _stacked([_spread(one.frames) for one in found])),
-            "occlusion_window": (("target", "window"), _stacked([occluded_windows(seen, one) for one in targets])),
+            "occlusion_window": (
+                ("target", "window"),
+                _stacked([occluded_windows(_hiding(seen, one), one) for one in targets]),
+            ),
         },
         coords=_coordinates(seen, targets),
         attrs={"members": len(seen.networks), "steps": steps},
     )
     return explained.merge(_by_region(seen, targets, found, regions)) if regions else explained
+
+
+def _hiding(seen: ExplainedScan, target: Target) -> ExplainedScan:
+    """The scan as the networks see it from which something is hidden: the first alone, but for metrics of several."""
+    return seen if target.of_ensemble else seen.member(0)
 
 
 def _by_region(
@@ -92,7 +101,11 @@ def _by_region(
 
     parts = torch.stack(list(regions.values())).double().numpy(force=True)
     shares = [np.einsum("rzyx,zyx->r", parts, one.voxels.mean(axis=0)) for one in found]
-    changes = [np.array([occluded_region(seen, target, part) for part in regions.values()]) for target in targets]
+    hiding = [_hiding(seen, target) for target in targets]
+    changes = [
+        np.array([occluded_region(by, target, part) for part in regions.values()])
+        for by, target in zip(hiding, targets, strict=True)
+    ]
     dimensions = ("target", "region")
     return xr.Dataset(
         {"relevance_region": (dimensions, _stacked(shares)), "occlusion_region": (dimensions, _stacked(changes))},

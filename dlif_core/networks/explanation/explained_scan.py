@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
@@ -44,6 +45,12 @@ class ExplainedScan:
     def timing(self) -> FrameTiming:
         """Start and duration of the frames."""
         return self.scan.timing
+
+    @cached_property
+    def own_curves(self) -> torch.Tensor:
+        """Curve of every member for the image as it is, shape (members, frames) [SUV]."""
+        with torch.no_grad():
+            return self.curves(self.activity)
 
     def curves(self, activity: torch.Tensor) -> torch.Tensor:
         """Curve of every member for another image, shape (frames, z, y, x) to (members, frames) [SUV]."""

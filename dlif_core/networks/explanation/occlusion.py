@@ -30,7 +30,7 @@ def occluded_region(seen: ExplainedScan, target: Target, region: torch.Tensor) -
     region
         Part of each voxel that belongs to the region, shape (z, y, x).
     """
-    whole = float(target.value(seen.curves(seen.activity)))
+    whole = float(target.value(seen.own_curves))
     body = seen.activity.mean(dim=0) > _BODY
     average = seen.activity[:, body].mean(dim=1)[:, None, None, None]
     # a voxel that lies in the region shows exactly the average: unmixing may enlarge rounding a thousand times
@@ -45,7 +45,7 @@ def occluded_windows(seen: ExplainedScan, target: Target) -> Array:
     They see the mean of the windows before and after instead, and read the curve from all frames. The change is a part
     of the metric, as in `occluded_region`; NaN for windows that the scan lacks.
     """
-    whole = float(target.value(seen.curves(seen.activity)))
+    whole = float(target.value(seen.own_curves))
     described = features(seen.scan)
     measured = torch.nonzero(described.constants[:WINDOWS] > 0).flatten().tolist()
     changes = np.full(WINDOWS, np.nan)

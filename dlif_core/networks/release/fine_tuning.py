@@ -212,10 +212,11 @@ def train_further(
         for number, network in enumerate(base.networks, start=1)
     ]
     networks = [training.best_network() for training in trainings]
-    apart = [scan.example for scan in scans if scan.animal in division.calibration]
+    kept = [scan for scan in scans if scan.animal in division.calibration]
+    apart, animals = [scan.example for scan in kept], [scan.animal for scan in kept]
     population = f"{len(apart)} own scans of {len(division.calibration)} animals"
     shown = reported(in_turn, report, "calibration")
-    calibration = calibrate(networks, apart, population, base=base.calibration, mapper=shown)
+    calibration = calibrate(networks, apart, population, base=base.calibration, mapper=shown, groups=animals)
     trained = Trained(
         networks=networks,
         recipe={**recipe.model_dump(mode="json"), "from": dict(base.manifest.recipe)},
@@ -240,7 +241,7 @@ def _facts(
     refused = calibration.refusal("band", LEVEL)
     limits = ["The scope is that of the model it was begun from.", *([refused] if refused else [])]
     if len(division.calibration) < sum(scan.animal in division.calibration for scan in scans):
-        limits.append("Several calibration scans are of one animal; the band is as sure as its animals are many.")
+        limits.append("Several calibration scans are of one animal, which counts as one for the band.")
     if left_out:
         limits.append(f"{counted(left_out, 'scan')} of the study could not be used.")
     partly = sum(bool(scan.example.whole_blood.isnan().any()) for scan in scans)

@@ -106,7 +106,7 @@ class TestInputFunctions:
 
     def test_are_four_by_default(self, tmp_path: Path) -> None:
         options = load_study(study_file(tmp_path)).input_functions
-        assert list(options) == ["learned", "arterial", "image-derived", "population"]
+        assert list(options) == ["arterial", "learned", "image-derived", "population"]
         assert all(options[method] == METHODS[method].options() for method in options)
 
     def test_are_written_with_all_options(self, tmp_path: Path) -> None:

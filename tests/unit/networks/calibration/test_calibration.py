@@ -11,7 +11,7 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.calibration.calibration import Calibration, fit_calibration
 from dlif_core.networks.calibration.cases import CalibrationCase
-from dlif_core.networks.calibration.conformal import conformal_quantile, fewest_scores
+from dlif_core.networks.calibration.conformal import conformal_quantile, fewest_scores, group_weights
 from dlif_core.networks.prediction.continuous import ContinuousCurve
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction
 from dlif_core.networks.prediction.predict import Prediction
@@ -80,6 +80,38 @@ class TestConformalQuantile:
             conformal_quantile(np.arange(8), 0.9)
         with pytest.raises(ConfigurationError, match="not a level"):
             conformal_quantile(np.arange(9), 1.0)
+
+
+class TestGroups:
+    """Scans of an animal, or animals of a laboratory, are alike."""
+
+    def test_a_band_holds_in_a_new_group(self):
+        """Within groups scores differ little, between them much, and groups are of different sizes."""
+        rng, held = np.random.default_rng(5), []
+        for _ in range(1500):
+            sizes = rng.integers(1, 6, 20)
+            scores = [np.abs(rng.normal(0, 3) + rng.normal(0, 0.3, size)) for size in sizes]
+            groups = np.repeat(np.arange(20), sizes)
+            limit = conformal_quantile(np.concatenate(scores), 0.9, group_weights(list(groups)))
+            held.append(abs(rng.normal(0, 3) + rng.normal(0, 0.3)) <= limit)
+        assert 0.88 <= np.mean(held) <= 0.97
+
+    def test_a_group_counts_as_one(self):
+        scores = np.arange(20.0)
+        with pytest.raises(ConfigurationError, match="2 calibration scans are too few"):
+            conformal_quantile(scores, 0.9, group_weights(["a"] * 10 + ["b"] * 10))
+
+    def test_groups_of_one_are_no_groups(self):
+        scores = np.random.default_rng(0).normal(size=40)
+        for level in (0.5, 0.8, 0.9):
+            assert conformal_quantile(scores, level, group_weights(range(40))) == conformal_quantile(scores, level)
+
+    def test_a_calibration_keeps_its_groups(self, calibration, fresh):
+        grouped = calibration.recalibrated(fresh[:60], "animals with three scans", [k // 3 for k in range(60)])
+        again = Calibration.from_dict(json.loads(json.dumps(grouped.to_dict())))
+        assert again.refusal("band", 0.95) == ""
+        assert "20 calibration scans are too few for 99 %" in again.refusal("band", 0.99)
+        np.testing.assert_allclose(again.curve(fresh[0].prediction).upper, grouped.curve(fresh[0].prediction).upper)
 
 
 class TestBand:
