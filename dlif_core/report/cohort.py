@@ -13,7 +13,14 @@ from markupsafe import Markup
 
 from dlif_core.checks import Finding
 from dlif_core.curve import InputFunction
-from dlif_core.report.cohort_figures import common_unit, curves_figure, parameter_figure, truth_figure
+from dlif_core.report.cohort_figures import (
+    MOST_COLUMNS,
+    common_unit,
+    curves_figure,
+    parameter_caption,
+    parameter_figure,
+    truth_figure,
+)
 from dlif_core.report.findings import findings_table
 from dlif_core.report.html import render
 from dlif_core.report.numbers import (
@@ -40,9 +47,6 @@ STATUSES = {"success": "good", "incomplete": "warn", "unavailable": "warn", "exc
 
 #: The outcome of a model, in order of preference, where a study names no parameter.
 _OUTCOMES = ("Ki", "VT", "BPND", "K1")
-
-#: Regions of which a figure has a column each.
-_MOST_COLUMNS = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,18 +217,10 @@ def _fit_section(report: CohortReport, name: str, table: xr.Dataset) -> _FitSect
         name,
         parameter,
         fit_facts(table),
-        parameter_figure(table, parameter, regions[:_MOST_COLUMNS]),
-        _caption(table, parameter, len(regions)),
+        parameter_figure(table, parameter, regions[:MOST_COLUMNS]),
+        parameter_caption(table, parameter, len(regions)),
         tuple((other, summary_table(table, other)) for other in (parameter, *others)),
     )
-
-
-def _caption(table: xr.Dataset, parameter: str, regions: int) -> str:
-    parts = [f"{parameter} in every scan; bars are means"]
-    if len(set(table["session"].to_numpy().tolist())) > 1:
-        parts.append("grey lines join the scans of a subject")
-    left_out = f" Shown: {_MOST_COLUMNS} of {regions} regions; the table has all." if regions > _MOST_COLUMNS else ""
-    return f"{', '.join(parts)}.{left_out}"
 
 
 def summary_table(table: xr.Dataset, parameter: str) -> ReportTable:

@@ -19,6 +19,9 @@ from dlif_core.statistics.tables import usable
 
 Curves = Mapping[str, Mapping[str, InputFunction]]
 
+#: Regions of which a figure has a column each.
+MOST_COLUMNS = 24
+
 #: Width that the sessions of one region take of the space of a region.
 _SPREAD = 0.56
 
@@ -47,6 +50,15 @@ def parameter_figure(table: xr.Dataset, parameter: str, regions: Sequence[str]) 
             legend_above(figure, axes)
 
     return draw(11.6, 3.6, paint, f"{parameter} of each region in every scan")
+
+
+def parameter_caption(table: xr.Dataset, parameter: str, regions: int) -> str:
+    """What `parameter_figure` shows of so many regions, in words."""
+    parts = [f"{parameter} in every scan; bars are means"]
+    if len(set(table["session"].to_numpy().tolist())) > 1:
+        parts.append("grey lines join the scans of a subject")
+    left_out = f" Shown: {MOST_COLUMNS} of {regions} regions; the table has all." if regions > MOST_COLUMNS else ""
+    return f"{', '.join(parts)}.{left_out}"
 
 
 def _strip(axes: Axes, place: int, values: xr.DataArray, sessions: list[str]) -> None:
