@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlif_core.phantom.anatomy import draw_anatomy
-from dlif_core.phantom.deformation import Deformation
+from dlif_core.phantom.bending import Bending
 from dlif_core.phantom.injection import BloodPools, MixedBlood
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
 from dlif_core.phantom.shapes import Shape
@@ -54,7 +54,7 @@ class Mouse:
     blood: BloodPools
     tracer: Tracer = FDG
     species: str = "mouse"
-    deformation: Deformation | None = None
+    deformation: Bending | None = None
 
     @property
     def activity_per_suv(self) -> float:

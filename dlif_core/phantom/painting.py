@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from dlif_core.phantom.anatomy import BLOOD_POOLS, HEART, ORGANS
-from dlif_core.phantom.deformation import Deformation
+from dlif_core.phantom.bending import Bending
 from dlif_core.phantom.scanner import Grid, Protocol, centres
 from dlif_core.phantom.shapes import Shape
 from dlif_core.separable import FWHM, blur_matrix, separable, unit_variance
@@ -56,7 +56,7 @@ class Painted:
         return z, y, x
 
 
-def paint(shapes: Sequence[Shape], grid: Grid, device: torch.device, deformation: Deformation | None = None) -> Painted:
+def paint(shapes: Sequence[Shape], grid: Grid, device: torch.device, deformation: Bending | None = None) -> Painted:
     """Sample an anatomy.
 
     Parameters

@@ -18,8 +18,8 @@ from dlif_core.phantom.acquisition import (
     exactly,
 )
 from dlif_core.phantom.anatomy import ORGANS, AnatomyRanges, draw_anatomy
+from dlif_core.phantom.bending import draw_bending
 from dlif_core.phantom.circulation import CirculatingBlood, CirculationRanges
-from dlif_core.phantom.deformation import draw_deformation
 from dlif_core.phantom.human import HUMAN_CROP, HUMAN_FRAMES, HUMAN_RANGES, draw_human
 from dlif_core.phantom.injection import BloodPools, InjectionRanges, MixedBlood
 from dlif_core.phantom.mouse import Mouse
@@ -160,7 +160,7 @@ def draw(seed: int, population: Source) -> Draw:
         blood=_blood(domain, tracer, rates, weight, blood, injection),
         tracer=tracer,
         species=domain.species,
-        deformation=draw_deformation(further, domain.anatomy.deformation.draw(further)),
+        deformation=draw_bending(further, domain.anatomy.deformation.draw(further)),
     )
     timing = draw_timing(domain.acquisition, tracer, frames)
     return Draw(mouse, *draw_acquisition(domain.acquisition, tracer, timing, scanner, motion))

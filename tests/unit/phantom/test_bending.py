@@ -8,7 +8,7 @@ import torch
 
 from dlif_core.phantom import draw
 from dlif_core.phantom.anatomy import ORGANS
-from dlif_core.phantom.deformation import draw_deformation
+from dlif_core.phantom.bending import draw_bending
 from dlif_core.phantom.painting import organ_fractions, paint
 from dlif_core.phantom.sites import Sites
 
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 def test_displacement_has_the_size_asked_for(size: float) -> None:
     found = []
     for seed in range(8):
-        bent = draw_deformation(np.random.default_rng(seed), size)
+        bent = draw_bending(np.random.default_rng(seed), size)
         assert bent is not None
         points = torch.from_numpy(np.random.default_rng(9).uniform(-60.0, 60.0, (3, 4000)))
         moved = torch.stack(bent.straightened(points[0], points[1], points[2])) - points
@@ -29,7 +29,7 @@ def test_displacement_has_the_size_asked_for(size: float) -> None:
 
 
 def test_without_size_there_is_none() -> None:
-    assert draw_deformation(np.random.default_rng(0), 0.0) is None
+    assert draw_bending(np.random.default_rng(0), 0.0) is None
 
 
 def test_a_bent_body_is_painted_whole_and_keeps_its_volumes() -> None:

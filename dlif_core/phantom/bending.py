@@ -19,7 +19,7 @@ _WAVES, _LENGTHS = 5, (14.0, 45.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Deformation:
+class Bending:
     """A sum of waves.
 
     Attributes
@@ -52,7 +52,7 @@ class Deformation:
         return moved[0], moved[1], moved[2]
 
 
-def draw_deformation(rng: np.random.Generator, size: float) -> Deformation | None:
+def draw_bending(rng: np.random.Generator, size: float) -> Bending | None:
     """Draw a deformation.
 
     Parameters
@@ -70,4 +70,4 @@ def draw_deformation(rng: np.random.Generator, size: float) -> Deformation | Non
     length = np.exp(rng.uniform(shortest, longest, _WAVES))
     amplitudes = rng.standard_normal((_WAVES, 3))
     amplitudes *= size * np.sqrt(2.0) / np.linalg.norm(amplitudes)
-    return Deformation(2.0 * np.pi / length[:, None] * direction, amplitudes, rng.uniform(0.0, 2.0 * np.pi, _WAVES))
+    return Bending(2.0 * np.pi / length[:, None] * direction, amplitudes, rng.uniform(0.0, 2.0 * np.pi, _WAVES))
