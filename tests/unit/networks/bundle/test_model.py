@@ -262,8 +262,10 @@ class TestFurther:
 
         seen = []
 
-        def calibrate(networks, apart, population, base, mapper):
+        def calibrate(networks, apart, population, base, mapper, groups):
             seen.extend(apart)
+            owners = {id(scan.example): scan.animal for scan in scans}
+            assert groups == [owners[id(example)] for example in apart]
             return base.recalibrated(apart, population)
 
         monkeypatch.setattr(fine_tuning, "calibrate", calibrate)
