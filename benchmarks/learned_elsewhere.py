@@ -113,11 +113,12 @@ def show(world: str, rows: pd.DataFrame) -> None:
             continue
         means = made.groupby("site")["rmse"].median().to_numpy()
         low, high = bootstrap_interval((means,), np.median)
+        band = "" if made["band"].isna().all() else f", band holds {100 * made['band'].mean():.0f} %"
         print(
             f"{method:16} RMSE {made['rmse'].median():.2f} SUV ({low:.2f}-{high:.2f}), peak ratio "
             f"{made['peak'].median():.2f}, area ratio {made['area'].median():.2f}, tail tilts by "
-            f"{100 * made['tilt'].median():.0f} %, band holds {100 * made['band'].mean():.0f} %, "
-            f"without curve {refused} of {len(own)}, doubtful {(own['verdict'] == 'doubtful').sum()}"
+            f"{100 * made['tilt'].median():.0f} %{band}, without curve {refused} of {len(own)}, "
+            f"doubtful {(own['verdict'] == 'doubtful').sum()}"
         )
 
 
