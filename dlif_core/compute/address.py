@@ -72,8 +72,8 @@ class AddressProfile(Profile):
         security = _security(self) if self.encrypted else None
         if security is None:
             _require_guarded(self.address)
-        _require_listening(self.address)
-        _require_scheduler(self.address, security)
+        with _connected(self.address) as listener:
+            _require_scheduler(self.address, listener, security)
 
 
 class AddressKind:
@@ -144,16 +144,15 @@ def _require_guarded(address: str) -> None:
         )
 
 
-def _require_scheduler(address: str, security: Security | None) -> None:
+def _require_scheduler(address: str, listener: socket.socket, security: Security | None) -> None:
     """Refuse an address at which something listens that is no Dask scheduler, or does not know these credentials.
 
     A scheduler says at once who it is; Dask's own client would wait for that without end.
     """
-    parts = urlsplit(address)
     context = security.get_connection_args("client").get("ssl_context") if security else None
+    listener.settimeout(_PATIENCE_S)
     try:
-        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_PATIENCE_S) as plain:
-            talk = context.wrap_socket(plain) if context else plain
+        with context.wrap_socket(listener) if context else listener as talk:
             if not talk.recv(1):
                 raise ConnectionResetError("it ends the connection")
     except OSError as fault:
@@ -164,14 +163,20 @@ def _require_scheduler(address: str, security: Security | None) -> None:
         ) from fault
 
 
-def _require_listening(address: str) -> None:
-    """Refuse an address at which nobody listens; one whose scheduler is just being started is waited for a moment."""
+def _connected(address: str) -> socket.socket:
+    """A connection to an address; one whose scheduler is just being started is waited for a moment.
+
+    Raises
+    ------
+    ConfigurationError
+        If nobody listens there.
+    """
     parts = urlsplit(address)
     last = time.monotonic() + _PATIENCE_S
     while True:
         left = last - time.monotonic()
         try:
-            socket.create_connection((parts.hostname or "", parts.port or 0), timeout=max(left, 0.1)).close()
+            return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=max(left, 0.1))
         except OSError as fault:
             if left > 0 and isinstance(fault, ConnectionRefusedError):
                 time.sleep(0.2)
@@ -181,4 +186,3 @@ def _require_listening(address: str) -> None:
                 where=address,
                 hint="Start it, or correct the address.",
             ) from fault
-        return

@@ -140,7 +140,8 @@ class Owner:
     @property
     def may_be_alive(self) -> bool:
         """Whether the process is alive; where that can't be seen, whether it could be."""
-        return time.time() - self.since < _PATIENCE_S if self._runs is None else self._runs
+        runs = self._runs
+        return time.time() - self.since < _PATIENCE_S if runs is None else runs
 
     @property
     def _runs(self) -> bool | None:
