@@ -7,12 +7,13 @@ Shapes are painted in order, so a later one covers an earlier one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from dlif_core.phantom.filling import fat_below_skin, pieces, skeleton, skull
 from dlif_core.phantom.shapes import Ellipsoid, Shape, ellipsoid, pair, tube
 from dlif_core.phantom.span import Span
 
@@ -40,6 +41,8 @@ ORGANS = (
     "myocardium",
     "left_ventricle",
     "cranial_vena_cava",
+    "fat",
+    "bone",
 )
 
 #: Organs that move with the heart beat.
@@ -55,7 +58,7 @@ URINE = ("renal_pelvis", "bladder")
 _COMPANIONS = {"renal_pelvis": "kidney", "right_ventricle": "left_ventricle", "myocardium": "left_ventricle"}
 
 # The trunk and what runs along it stay where they are
-_FIXED = ("muscle", "marrow", "vena_cava", "aorta", "cranial_vena_cava")
+_FIXED = ("muscle", "marrow", "vena_cava", "aorta", "cranial_vena_cava", "fat", "bone")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ class AnatomyRanges:
         Displacement of each organ within the body along each axis [mm].
     heart
         Linear size of the heart relative to its usual one.
+    right
+        Linear size of the right ventricle relative to its usual one.
     right_wall
         Thickness of the right-ventricular wall [mm]; 0 for none.
     atria
@@ -92,6 +97,16 @@ class AnatomyRanges:
         Radius of the arteries of the neck [mm]; 0 for none.
     deformation
         Root mean square of a smooth deformation of the whole body [mm]; 0 for none.
+    organs
+        Linear size of single organs relative to their usual one.
+    fat
+        Thickness of the fat below the skin [mm]; 0 for an animal without fat.
+    bone
+        Radius of long bones [mm]; 0 for an animal without bones.
+    pieces
+        Number of pieces of any tissue that lie anywhere in the trunk.
+    course
+        Displacement of the ends of every vessel along each axis [mm].
     tumour_place
         Where below the skin a tumour lies: angle about the body [degrees] and height [mm]; None for a shoulder.
     """
@@ -107,11 +122,17 @@ class AnatomyRanges:
     tilt: Span = Span((0.0, 0.0))
     position: Span = Span((0.0, 0.0))
     heart: Span = Span((1.0, 1.0))
+    right: Span = Span((1.0, 1.0))
     right_wall: Span = Span((0.0, 0.0))
     atria: Span = Span((0.0, 0.0))
     cranial_vena_cava: Span = Span((0.0, 0.0))
     carotid: Span = Span((0.0, 0.0))
     deformation: Span = Span((0.0, 0.0))
+    organs: Mapping[str, Span] = field(default_factory=dict)
+    fat: Span = Span((0.0, 0.0))
+    bone: Span = Span((0.0, 0.0))
+    pieces: Span = Span((0.0, 0.0))
+    course: Span = Span((0.0, 0.0))
     tumour_place: tuple[Span, Span] | None = None
 
 
@@ -144,16 +165,22 @@ def draw_anatomy(
     """
     placement = rng.spawn(1)[0]
     further = rng.spawn(1)[0]
+    filling = rng.spawn(1)[0]
+    bone = ranges.bone.draw(filling)
     shapes = (
-        *_trunk(rng, ranges),
+        *_trunk(rng, ranges, ranges.fat.draw(filling), bone),
         *_abdomen(rng, ranges),
-        *_head(rng, ranges),
+        *_head(rng, ranges, bone),
+        *pieces(filling, ranges.pieces.draw(filling)),
         *_tumour(rng, further, ranges),
-        *_vessels(rng, ranges),
+        *_vessels(rng, filling, ranges),
         *_neck(further, ranges),
         *_heart(rng, placement, further, ranges),
     )
-    return posed(displaced(shapes, placement, ranges, proportions or {}), rng, scale, ranges)
+    sizes = dict(proportions or {})
+    for organ, span in ranges.organs.items():
+        sizes[organ] = span.draw(filling) * sizes.get(organ, 1.0)
+    return posed(displaced(shapes, placement, ranges, sizes), rng, scale, ranges)
 
 
 def displaced(
@@ -218,10 +245,11 @@ def _triple(span: Span, rng: np.random.Generator) -> Array:
     return np.array([span.draw(rng) for _ in range(3)])
 
 
-def _trunk(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+def _trunk(rng: np.random.Generator, ranges: AnatomyRanges, fat: float, bone: float) -> tuple[Shape, ...]:
     across = ranges.trunk.draw(rng)
     return (
-        ellipsoid("muscle", (0, 0, -3), (across, across, 40)),
+        *fat_below_skin(ellipsoid("muscle", (0, 0, -3), (across, across, 40)), fat),
+        *skeleton(bone),
         tube("marrow", (0, -7.5, -30), (0, -6.5, 12), 0.9 * ranges.size.draw(rng)),
         *pair("lung", (4.6, -0.5, 0.5), (3.5, 4, 6), ranges.size.draw(rng)),
         ellipsoid("brown_fat", (0, -8.6, 6.5), (3.5, 1.3, 2.5), ranges.size.draw(rng)),
@@ -241,9 +269,11 @@ def _abdomen(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ..
     )
 
 
-def _head(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+def _head(rng: np.random.Generator, ranges: AnatomyRanges, bone: float) -> tuple[Shape, ...]:
+    brain = ellipsoid("brain", (0, -1.5, 20), (5, 4, 7), ranges.size.draw(rng))
     return (
-        ellipsoid("brain", (0, -1.5, 20), (5, 4, 7), ranges.size.draw(rng)),
+        *skull(brain, bone),
+        brain,
         *pair("harderian_gland", (4.0, 1.0, 26.5), (1.2, 1.2, 1.2), ranges.size.draw(rng)),
     )
 
@@ -259,12 +289,14 @@ def _tumour(rng: np.random.Generator, further: np.random.Generator, ranges: Anat
     return (ellipsoid("tumour", place, (1, 1, 1), radius),) if radius > 0 else ()
 
 
-def _vessels(rng: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
-    aorta = ranges.aorta.draw(rng)
+def _vessels(rng: np.random.Generator, filling: np.random.Generator, ranges: AnatomyRanges) -> tuple[Shape, ...]:
+    aorta, vein = ranges.aorta.draw(rng), ranges.vena_cava.draw(rng)
+    tail, arch = (np.add(point, _triple(ranges.course, filling)) for point in ((-0.7, -4.6, -28), (-0.7, -4.6, 4)))
+    low, high = (np.add(point, _triple(ranges.course, filling)) for point in ((1.2, -4.2, -28), (1.6, -0.6, 2)))
     return (
-        tube("vena_cava", (1.2, -4.2, -28), (1.6, -0.6, 2), ranges.vena_cava.draw(rng)),
-        tube("aorta", (-0.7, -4.6, -28), (-0.7, -4.6, 4), aorta),
-        tube("aorta", (-0.7, -4.6, 4), (-0.2, 0.5, 4), aorta),
+        tube("vena_cava", low, high, vein),
+        tube("aorta", tail, arch, aorta),
+        tube("aorta", arch, (-0.2, 0.5, 4), aorta),
     )
 
 
@@ -282,11 +314,13 @@ def _heart(
     size = ranges.size.draw(rng)
     wall, axis = ranges.wall.draw(placement), heart_axis(placement, ranges)
     grown, right_wall, atria = (span.draw(further) for span in (ranges.heart, ranges.right_wall, ranges.atria))
+    right_size = ranges.right.draw(further)
     centre = np.array((-0.8, 1.8, -0.5))
-    shapes = heart(centre, (1.8, 1.8, 2.9), wall, size * grown, axis)
+    right, *left = heart(centre, (1.8, 1.8, 2.9), wall, size * grown, axis)
+    assert isinstance(right, Ellipsoid)
+    right = replace(right, semi_axes=right_size * right.semi_axes)
+    shapes = (right, *left)
     if right_wall:
-        right = shapes[0]
-        assert isinstance(right, Ellipsoid)
         outside = replace(right, organ="myocardium", semi_axes=right.semi_axes + right_wall)
         shapes = (outside, *shapes)
     return shapes if not atria else (*_atria(centre, atria * size * grown, axis), *shapes)

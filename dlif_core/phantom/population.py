@@ -49,7 +49,7 @@ class Population:
     species
         ``"mouse"`` or ``"human"``.
     tracer
-        One of `tracers.TRACERS`.
+        One of `tracers.TRACERS`, or a tracer of its own.
     body_weight
         [kg].
     injected_activity
@@ -74,7 +74,7 @@ class Population:
     name: str
     stream: int
     species: str = "mouse"
-    tracer: str = "FDG"
+    tracer: str | Tracer = "FDG"
     body_weight: Span = Span((0.018, 0.035))
     injected_activity: Span = Span((6e6, 1e7))
     strain: Span = Span((0.94, 1.06))
@@ -190,6 +190,8 @@ _BODIES = {"mouse": _Body(draw_anatomy, 0.022), "human": _Body(draw_human, 70.0)
 
 
 def _tracer(population: Population) -> Tracer:
+    if isinstance(population.tracer, Tracer):
+        return population.tracer
     if population.tracer not in TRACERS:
         raise ConfigurationError(f"there is no tracer {population.tracer!r}.", hint=f"Use one of {', '.join(TRACERS)}.")
     return TRACERS[population.tracer]

@@ -18,6 +18,7 @@ from dlif_core.phantom.injection import InjectionRanges, Vein
 from dlif_core.phantom.population import Population
 from dlif_core.phantom.scanner import Schedule
 from dlif_core.phantom.span import Span
+from dlif_core.phantom.tracers import Tracer, random_tracer
 
 #: Share of sites that give tracer into each vein.
 VEINS: dict[Vein, float] = {"tail": 0.8, "retro-orbital": 0.1, "jugular": 0.1}
@@ -37,17 +38,22 @@ class Sites:
         Animals of each site: seed 0 to `animals` - 1 are of the first one, and so on.
     tracer
         One of `tracers.TRACERS`.
+    other_tracers
+        Share of the sites that use a tracer which exists nowhere, see `tracers.random_tracer`.
     """
 
     name: str
     stream: int
     animals: int = 1
     tracer: str = "FDG"
+    other_tracers: float = 0.0
 
     def site(self, number: int) -> Population:
         """The population of a laboratory; the same number always gives the same."""
         rng = np.random.default_rng(np.random.SeedSequence([self.stream, number, 0x517E]))
-        return draw_site(rng, self.name, self.stream, self.tracer)
+        other = rng.spawn(1)[0]
+        tracer = random_tracer(other) if other.random() < self.other_tracers else self.tracer
+        return draw_site(rng, self.name, self.stream, tracer)
 
     def of(self, seed: int) -> Population:
         """The population of the laboratory to which an animal belongs."""
@@ -73,7 +79,7 @@ class _Hand:
         return span if self.rng.random() < share else Span((0.0, 0.0))
 
 
-def draw_site(rng: np.random.Generator, name: str, stream: int, tracer: str = "FDG") -> Population:
+def draw_site(rng: np.random.Generator, name: str, stream: int, tracer: str | Tracer = "FDG") -> Population:
     """Draw a laboratory.
 
     Parameters
@@ -112,32 +118,69 @@ def _uptake(hand: _Hand) -> dict[str, Span]:
     """Room temperature, anaesthesia and strain: some organs take up more or less than usual."""
     cold = hand.near(1.0, 3.0, 0.3) if hand.rng.random() < 0.3 else hand.near(0.3, 1.2, 0.3)
     factors = {"brown_fat": cold}
-    for organ, spread in (("myocardium", 0.4), ("muscle", 0.35), ("brain", 0.2), ("liver", 0.25), ("gut", 0.4)):
+    for organ, spread in _UPTAKE_SPREADS.items():
         middle = float(np.exp(spread * hand.rng.standard_normal()))
         factors[organ] = Span((0.9 * middle, 1.1 * middle))
     return factors
 
 
+# spread of the logarithm of uptake among sites
+_UPTAKE_SPREADS = {
+    "myocardium": 0.45,
+    "muscle": 0.45,
+    "brain": 0.25,
+    "liver": 0.3,
+    "gut": 0.4,
+    "lung": 0.3,
+    "kidney": 0.3,
+    "spleen": 0.3,
+    "stomach": 0.4,
+    "marrow": 0.4,
+    "tumour": 0.4,
+    "fat": 0.6,
+    "bone": 0.6,
+}
+
+# smallest and largest linear size among sites, relative to the usual one
+_ORGAN_SIZES = {
+    "lung": (0.72, 1.1),
+    "liver": (0.85, 1.2),
+    "gut": (0.8, 1.2),
+    "stomach": (0.7, 1.3),
+    "kidney": (0.85, 1.15),
+    "spleen": (0.8, 1.2),
+    "brain": (0.88, 1.08),
+    "bladder": (0.5, 1.5),
+}
+
+
 def _anatomy(hand: _Hand) -> AnatomyRanges:
-    size, shift, tilt = hand.number(0.92, 1.08), hand.number(-3.0, 3.0), hand.number(-12.0, 12.0)
+    size, shift, tilt = hand.number(0.92, 1.08), hand.number(-3.0, 3.0), hand.number(-15.0, 15.0)
+    place, course = hand.number(0.3, 2.0), hand.number(0.0, 1.2)
     return AnatomyRanges(
         size=Span((size - 0.06, size + 0.06)),
-        trunk=hand.near(10.5, 13.0, 0.3),
+        trunk=hand.near(9.5, 13.0, 0.3),
         tumour=Span((1.5, 4.5), share=float(hand.rng.choice([0.0, 0.5, 1.0]))),
-        vena_cava=hand.near(0.5, 0.95, 0.3),
-        aorta=hand.near(0.35, 0.58, 0.3),
-        wall=hand.near(0.75, 1.25, 0.3),
+        vena_cava=hand.near(0.45, 0.95, 0.3),
+        aorta=hand.near(0.33, 0.6, 0.3),
+        wall=hand.near(0.7, 1.35, 0.3),
         rotation=Span((-10.0, 10.0)),
         shift=Span((shift - 1.5, shift + 1.5)),
         tilt=Span((tilt - 5.0, tilt + 5.0)),
-        position=Span((-0.8, 0.8)),
-        heart=hand.near(0.86, 1.14, 0.3),
-        right_wall=hand.sometimes(0.8, hand.near(0.3, 0.6, 0.3)),
-        atria=hand.sometimes(0.8, hand.near(0.7, 1.3, 0.3)),
-        cranial_vena_cava=hand.sometimes(0.8, hand.near(0.4, 0.7, 0.3)),
-        deformation=hand.near(0.2, 1.6, 0.5),
+        position=Span((-place, place)),
+        heart=hand.near(0.86, 1.2, 0.3),
+        right=hand.near(0.9, 1.35, 0.3),
+        right_wall=hand.sometimes(0.8, hand.near(0.3, 0.7, 0.3)),
+        atria=hand.sometimes(0.8, hand.near(0.5, 1.3, 0.3)),
+        cranial_vena_cava=hand.sometimes(0.8, hand.near(0.35, 0.7, 0.3)),
+        deformation=hand.near(0.2, 1.8, 0.5),
         carotid=hand.sometimes(0.6, hand.near(0.2, 0.35, 0.3)),
         tumour_place=(Span((-180.0, 180.0)), Span((-25.0, 14.0))),
+        organs={organ: hand.near(*sizes, 0.3) for organ, sizes in _ORGAN_SIZES.items()},
+        fat=hand.sometimes(0.75, hand.near(0.5, 4.0, 0.3)),
+        bone=hand.sometimes(0.8, hand.near(0.4, 1.2, 0.3)),
+        pieces=hand.sometimes(0.6, hand.near(0.0, 20.0, 0.3)),
+        course=Span((-course, course)),
     )
 
 

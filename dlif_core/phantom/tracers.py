@@ -76,7 +76,7 @@ class Tracer:
     urine: Mapping[str, float] = field(default_factory=dict)
 
 
-_F18, _C11, _O15 = 6586.2, 1221.8, 122.24
+_F18, _C11, _O15, _GA68, _CU64 = 6586.2, 1221.8, 122.24, 4062.6, 45721.0
 
 _FDG: dict[str, Rates] = {
     "muscle": (0.05, 0.25, 0.02, 0.005, 0.02),
@@ -92,6 +92,8 @@ _FDG: dict[str, Rates] = {
     "brown_fat": (0.30, 0.55, 0.17, 0.005, 0.10),
     "tumour": (0.15, 0.35, 0.07, 0.005, 0.05),
     "myocardium": (0.90, 0.65, 0.45, 0.01, 0.20),
+    "fat": (0.02, 0.20, 0.01, 0.005, 0.01),
+    "bone": (0.08, 0.40, 0.02, 0.01, 0.04),
 }
 _URINE = {"renal_pelvis": 0.35, "bladder": 0.8}
 _FENG_NAMES = ("a1", "a2", "a3", "lambda1", "lambda2", "lambda3")
@@ -190,6 +192,23 @@ FDOPA = Tracer(
     urine=_URINE,
 )
 
+#: [68Ga]PSMA-11: trapped in kidneys and tumours, hardly taken up by anything else, cleared fast.
+PSMA = Tracer(
+    name="[68Ga]PSMA-11",
+    radionuclide="Ga68",
+    half_life=_GA68,
+    tissue={organ: (0.25 * K1, 0.25 * K1 / 0.35, 0.0, 0.0, vB) for organ, (K1, _, _, _, vB) in _FDG.items()}
+    | {
+        "brain": (0.003, 0.05, 0.0, 0.0, 0.04),
+        "kidney": (1.20, 0.60, 0.40, 0.005, 0.25),
+        "spleen": (0.20, 0.50, 0.05, 0.01, 0.20),
+        "tumour": (0.10, 0.25, 0.12, 0.005, 0.05),
+    },
+    bolus=_feng(85.0, 2.4, 1.2, -4.6, -0.13, -0.03),
+    plasma=ParentPlasma(floor=0.9, rate=0.02, ratio=1.6),
+    urine={"renal_pelvis": 0.6, "bladder": 1.2},
+)
+
 #: Tracers by the names that a population states.
 TRACERS: Mapping[str, Tracer] = {
     "FDG": FDG,
@@ -198,4 +217,38 @@ TRACERS: Mapping[str, Tracer] = {
     "water": WATER,
     "FLT": FLT,
     "FDOPA": FDOPA,
+    "PSMA": PSMA,
 }
+
+_HALF_LIVES = {"F18": _F18, "C11": _C11, "Ga68": _GA68, "Cu64": _CU64}
+
+
+def random_tracer(rng: np.random.Generator) -> Tracer:
+    """A tracer that nobody made: any uptake in any organ, trapped or not, in plasma more or less than in cells.
+
+    What reads blood from images of many such tracers can't rely on what a tracer does in tissue.
+    """
+    volume, trapping, release = (float(np.exp(rng.uniform(*np.log(span)))) for span in _KINDS)
+    trapped, released = rng.random() < _TRAPPED, rng.random() < _RELEASED
+    tissue = {}
+    for organ, (K1, _, _, _, vB) in _FDG.items():
+        flow, space, bound, freed, blood = np.exp(_ORGAN_SPREAD * rng.standard_normal(5))
+        taken = flow * K1
+        k3, k4 = trapped * trapping * bound, trapped * released * release * freed
+        tissue[organ] = (taken, taken / (volume * space), k3, k4, min(vB * blood**0.4, 0.6))
+    radionuclide = str(rng.choice(list(_HALF_LIVES)))
+    return Tracer(
+        name="random",
+        radionuclide=radionuclide,
+        half_life=_HALF_LIVES[radionuclide],
+        tissue={organ: tuple(map(float, rates)) for organ, rates in tissue.items()},  # type: ignore[misc]
+        bolus=FDG.bolus,
+        plasma=ParentPlasma(rng.uniform(0.05, 1.0), rng.uniform(0.0, 0.2), rng.uniform(0.9, 1.7)),
+        urine={organ: float(flow * np.exp(0.5 * rng.standard_normal())) for organ, flow in _URINE.items()},
+    )
+
+
+# of a random tracer: distribution volume of free tracer [mL·cm⁻³], k3 and k4 [min⁻¹], from … to
+_KINDS = ((0.15, 4.0), (0.005, 0.25), (0.005, 0.1))
+# how often it is trapped at all, and then released again; spread of its rates among organs (logarithms)
+_TRAPPED, _RELEASED, _ORGAN_SPREAD = 0.75, 0.7, 0.5

@@ -45,7 +45,7 @@ def calibration_case(networks: Sequence[TissueNetwork], examples: ExampleSource,
     example = examples[index]
     prediction = predict_ensemble(networks, example.scan)
     members = (
-        member._replace(tissues=member.tissues[:, :0].clone(), weight_map=member.weight_map.clone())
+        member._replace(tissues=member.tissues[:, :0].clone(), weight_maps=member.weight_maps.clone())
         for member in prediction.members
     )
     kept = replace(prediction, members=tuple(members))

@@ -20,6 +20,7 @@ from dlif_core.networks.explanation.explained_scan import ExplainedScan, explain
 from dlif_core.networks.explanation.occlusion import frame_matrix, occluded_region, occluded_windows
 from dlif_core.networks.explanation.relevance import STEPS, Relevance, relevance
 from dlif_core.networks.explanation.targets import Target, make_target
+from dlif_core.networks.prediction.ensemble import time_mean
 from dlif_core.networks.prediction.features import WINDOW_EDGES
 from dlif_core.networks.prediction.resampling import network_affine, to_network_grid
 from dlif_core.networks.prediction.scan import network_scan
@@ -170,12 +171,12 @@ def _regions(scan: DynamicScan) -> dict[str, torch.Tensor] | None:
 
 def _images(seen: ExplainedScan) -> dict[str, tuple[tuple[str, ...], Array]]:
     space = ("z", "y", "x")
-    weights = torch.stack([member.weight_map for member in seen.prediction.members]).numpy(force=True)
-    share = torch.tensor(seen.timing.duration / seen.timing.duration.sum()).to(seen.activity)
+    members = [time_mean(member.frame_weights, seen.timing) for member in seen.prediction.members]
+    weights = torch.stack(members).numpy(force=True)
     return {
         "weight_map": (space, _single(seen.prediction.weight_map.numpy(force=True))),
         "weight_map_sd": (space, _single(_spread(weights))),
-        "mean_activity": (space, _single(torch.einsum("f,fzyx->zyx", share, seen.activity).numpy(force=True))),
+        "mean_activity": (space, _single(time_mean(seen.activity, seen.timing).numpy(force=True))),
     }
 
 

@@ -102,7 +102,7 @@ def explanation_metrics(
 
 def read_shares(seen: ExplainedScan, target: Target) -> Array:
     """Shares of the voxels in a metric of the curve that the weight map reads, to first order; shape (z, y, x)."""
-    read = seen.prediction.weight_map * seen.activity
+    read = seen.prediction.frame_weights * seen.activity
     curve = read.sum(dim=(1, 2, 3)).requires_grad_()
     (slope,) = torch.autograd.grad(target.value(curve[None]), curve)
     return np.asarray(torch.einsum("f,fzyx->zyx", slope, read).double().numpy(force=True))
@@ -153,7 +153,7 @@ def _remainders(order: NDArray[np.intp], shape: tuple[int, ...], left: Callable[
 
 def _reading(seen: ExplainedScan, target: Target) -> Callable[[torch.Tensor], float]:
     """Part of a metric that remains when the weight map of the whole scan is applied to fewer voxels."""
-    read = seen.prediction.weight_map * seen.activity
+    read = seen.prediction.frame_weights * seen.activity
     whole = float(target.value(read.sum(dim=(1, 2, 3))[None]))
     return lambda mask: float(target.value((mask * read).sum(dim=(1, 2, 3))[None])) / whole
 

@@ -12,9 +12,10 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.prediction.features import Features, features
 from dlif_core.networks.prediction.fit_quality import OFFSET
+from dlif_core.networks.prediction.predict import AlignedScan, read_curves
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.scan import NetworkScan
-from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
+from dlif_core.networks.prediction.unmixing import noise_confidence
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 
 
@@ -59,9 +60,8 @@ class ExplainedScan:
     def curves_from(self, described: Features, activity: torch.Tensor) -> torch.Tensor:
         """Curve of every member that segments by these features and reads this image; shape (members, frames) [SUV]."""
         counting = noise_confidence(activity, self.scan.seconds)
-        found = [network.segment(activity, described, counting) for network in self.networks]
-        read = [unmix(activity, one.tissues, counting * one.confidence).curves[0] for one in found]
-        return self.corrected(torch.stack(read))
+        seen = AlignedScan(activity, described, counting, self.prediction.displacement)
+        return self.corrected(torch.stack([read_curves(network, seen).arterial.curve for network in self.networks]))
 
     def corrected(self, read: torch.Tensor) -> torch.Tensor:
         """Curves with the members' corrections for this scan, shape (members, frames) [SUV]."""

@@ -74,9 +74,14 @@ class EnsemblePrediction:
         return curves.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros(curves.shape[1])
 
     @property
+    def frame_weights(self) -> torch.Tensor:
+        """Mean of the members' signed weights in every frame, shape (frames, z, y, x)."""
+        return torch.stack([member.frame_weights for member in self.members]).mean(dim=0)
+
+    @property
     def weight_map(self) -> torch.Tensor:
-        """Mean of the members' signed weights, shape (z, y, x)."""
-        return torch.stack([member.weight_map for member in self.members]).mean(dim=0)
+        """Mean of the signed weights over members and time, shape (z, y, x)."""
+        return time_mean(self.frame_weights, self.timing)
 
     @property
     def factor(self) -> Array:
@@ -105,6 +110,12 @@ class EnsemblePrediction:
 
     def _curves(self) -> Array:
         return torch.stack([member.whole_blood for member in self.members]).double().numpy(force=True)
+
+
+def time_mean(images: torch.Tensor, timing: FrameTiming) -> torch.Tensor:
+    """Mean over time of images, shape (frames, z, y, x) to (z, y, x)."""
+    share = torch.tensor(timing.duration / timing.duration.sum()).to(images)
+    return torch.einsum("f,fzyx->zyx", share, images)
 
 
 @torch.no_grad()
@@ -177,7 +188,7 @@ def curve_noise(prediction: EnsemblePrediction, aligned: torch.Tensor) -> Array:
     change = change.clamp(-largest, largest)
     correlation = [_correlation(change, inside, axis) for axis in _AXES]
     level = _noise_level(change, inside, correlation, prediction.timing, usable.numpy(force=True))
-    weighted = prediction.weight_map * variance.sqrt()
+    weighted = prediction.frame_weights * variance.sqrt()
     neighbours = _with_neighbours(weighted, correlation)
     own = (weighted * neighbours).sum(dim=_AXES).clamp(min=0.0).double().numpy(force=True)
     return np.asarray(prediction.factor * np.sqrt(level * own))

@@ -52,12 +52,15 @@ class Features:
         Weights of the frames in every window, shape (windows, frames).
     frames_from_windows
         Weights of the windows in every frame where values in windows are interpolated in time, shape (frames, windows).
+    since
+        Middle of every frame after the arrival of the bolus, shape (frames,) [s].
     """
 
     image: torch.Tensor
     constants: torch.Tensor
     windows: torch.Tensor
     frames_from_windows: torch.Tensor
+    since: torch.Tensor
 
 
 def arrival(timing: FrameTiming, total: Array) -> float:
@@ -145,6 +148,7 @@ def features(scan: NetworkScan) -> Features:
         torch.from_numpy(constants).to(activity),
         windows,
         torch.from_numpy(between).to(activity),
+        torch.from_numpy(timing.mid - arrived).to(activity),
     )
 
 

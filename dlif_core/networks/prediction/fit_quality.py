@@ -14,14 +14,15 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
+from dlif_core.networks.prediction.arterial import ArterialReading
 from dlif_core.networks.prediction.features import WINDOWS, Features
-from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES
 from dlif_core.networks.prediction.unmixing import Unmixed, unmix
 
 #: Added to activities before the logarithm of their ratio is taken: small values don't count by their ratio [SUV].
 OFFSET = 0.15
 
-_BLOOD, _MYOCARDIUM = TISSUES.index("blood"), TISSUES.index("myocardium")
+_BLOOD, _MYOCARDIUM = ARTERIAL, TISSUES.index("myocardium")
 # the heart is where the mean of this many voxels along each axis holds so much myocardium
 _NEIGHBOURS, _HEART = 5, 0.05
 # windows in which misfits are estimated together: the bolus, the minutes after it, the rest
@@ -73,6 +74,8 @@ class Reading(NamedTuple):
         Segmentation by the network, shape (tissues, z, y, x).
     unmixed
         Weight maps and curves of the tissues.
+    arterial
+        Arterial blood, read from all pools.
     """
 
     activity: torch.Tensor
@@ -80,6 +83,7 @@ class Reading(NamedTuple):
     confidence: torch.Tensor
     tissues: torch.Tensor
     unmixed: Unmixed
+    arterial: ArterialReading
 
 
 def describe(reading: Reading) -> FitDescription:

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import torch
 
+from dlif_core.networks.prediction.arterial import read_arterial
 from dlif_core.networks.prediction.features import Features, features
 from dlif_core.networks.prediction.fit_quality import OFFSET, Reading, describe
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.networks.prediction.tissues import ARTERIAL, VENOUS
 from dlif_core.networks.prediction.unmixing import frame_displacements, noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
 
@@ -21,10 +23,12 @@ class Prediction(NamedTuple):
     Attributes
     ----------
     whole_blood
-        Frame averages of arterial whole blood, shape (frames,) [SUV]: the sum over voxels of `weight_map` times the
+        Frame averages of arterial whole blood, shape (frames,) [SUV]: the sum over voxels of `frame_weights` times the
         activity displaced by `displacement`, corrected by `factor`.
-    weight_map
-        Signed weights, shape (z, y, x).
+    weight_maps
+        Signed weights that read arterial and venous pools, shape (2, z, y, x).
+    shares
+        Weights of the two readings in every frame, shape (2, frames).
     displacement
         Displacement of the body in every frame, along z, y, x, shape (frames, 3) [voxels of 1 mm].
     tissues
@@ -39,12 +43,18 @@ class Prediction(NamedTuple):
     """
 
     whole_blood: torch.Tensor
-    weight_map: torch.Tensor
+    weight_maps: torch.Tensor
+    shares: torch.Tensor
     displacement: torch.Tensor
     tissues: torch.Tensor
     curves: torch.Tensor
     factor: torch.Tensor
     expected_log_error: torch.Tensor
+
+    @property
+    def frame_weights(self) -> torch.Tensor:
+        """Signed weights of the voxels in every frame, shape (frames, z, y, x)."""
+        return torch.einsum("pf,pzyx->fzyx", self.shares, self.weight_maps)
 
 
 class AlignedScan(NamedTuple):
@@ -101,8 +111,10 @@ def align(networks: Sequence[TissueNetwork], scan: NetworkScan) -> AlignedScan:
 def read_curves(network: TissueNetwork, scan: AlignedScan) -> Reading:
     """Segmentation of an aligned scan by a network, and the curves that are read with it, not yet corrected."""
     found = network.segment(scan.activity, scan.features, scan.confidence)
-    unmixed = unmix(scan.activity, found.tissues, scan.confidence * found.confidence)
-    return Reading(scan.activity, scan.features, scan.confidence, found.tissues, unmixed)
+    confidence = scan.confidence * found.confidence
+    unmixed = unmix(scan.activity, found.tissues, confidence)
+    arterial = read_arterial(scan.activity, found.tissues, confidence, unmixed, scan.features.since)
+    return Reading(scan.activity, scan.features, scan.confidence, found.tissues, unmixed, arterial)
 
 
 def predict_aligned(network: TissueNetwork, scan: AlignedScan) -> Prediction:
@@ -111,8 +123,9 @@ def predict_aligned(network: TissueNetwork, scan: AlignedScan) -> Prediction:
     corrected = network.correction(describe(reading))
     factor = (scan.features.frames_from_windows @ corrected.logarithm).exp()
     return Prediction(
-        whole_blood=factor * (reading.unmixed.curves[0] + OFFSET) - OFFSET,
-        weight_map=reading.unmixed.weight_map[0],
+        whole_blood=factor * (reading.arterial.curve + OFFSET) - OFFSET,
+        weight_maps=reading.unmixed.weight_map[[ARTERIAL, VENOUS]],
+        shares=reading.arterial.shares,
         displacement=scan.displacement,
         tissues=reading.tissues,
         curves=reading.unmixed.curves,

@@ -6,13 +6,18 @@ import torch
 
 from dlif_core.phantom.anatomy import BLOOD_POOLS, ORGANS
 
-_BLOOD = [ORGANS.index(organ) for organ in BLOOD_POOLS]
-_OTHERS = [index for index in range(len(ORGANS)) if index not in _BLOOD]
+_ARTERIAL = [ORGANS.index(organ) for organ in ("aorta", "left_ventricle")]
+_VENOUS = [ORGANS.index(organ) for organ in ("vena_cava", "right_ventricle", "cranial_vena_cava")]
+_OTHERS = [index for index, organ in enumerate(ORGANS) if organ not in BLOOD_POOLS]
 
-#: Arterial blood, wherever it is pooled, and every other organ.
-TISSUES = ("blood", *(ORGANS[index] for index in _OTHERS))
+#: Arterial and venous blood, wherever they are pooled, and every other organ.
+TISSUES = ("arterial_blood", "venous_blood", *(ORGANS[index] for index in _OTHERS))
+
+#: Their places among the tissues.
+ARTERIAL, VENOUS = 0, 1
 
 
 def tissue_parts(weights: torch.Tensor) -> torch.Tensor:
     """Parts of the tissues from those of the organs, shape (organs, z, y, x) to (tissues, z, y, x)."""
-    return torch.cat([weights[_BLOOD].sum(dim=0, keepdim=True), weights[_OTHERS]])
+    pools = [weights[pool].sum(dim=0, keepdim=True) for pool in (_ARTERIAL, _VENOUS)]
+    return torch.cat([*pools, weights[_OTHERS]])

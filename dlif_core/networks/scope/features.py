@@ -21,7 +21,7 @@ from dlif_core.networks.prediction.ensemble import EnsemblePrediction
 from dlif_core.networks.prediction.features import arrival
 from dlif_core.networks.prediction.predict import Prediction
 from dlif_core.networks.prediction.scan import NetworkScan
-from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES
 from dlif_core.networks.scope.orientation import body_mask
 
 Array = NDArray[np.float64]
@@ -148,7 +148,7 @@ def paravenous_features(seen: PredictedScan) -> Iterator[dict[str, float]]:
 
 def _blood_read(seen: PredictedScan) -> Array:
     """Blood before the correction, which is fitted to FDG and might hide another tracer; shape (frames,) [SUV]."""
-    return np.asarray(_array(seen.prediction.curves)[TISSUES.index("blood")], float)
+    return np.asarray(_array(seen.prediction.curves)[ARTERIAL], float)
 
 
 def _blood(windows: Array, blood: Array) -> Iterator[tuple[str, float]]:

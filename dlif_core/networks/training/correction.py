@@ -71,7 +71,7 @@ def correction_cases(networks: Sequence[TissueNetwork], example: Example) -> lis
     cases = []
     for network in networks:
         reading = read_curves(network, aligned)
-        blood = (aligned.features.windows @ reading.unmixed.curves[0] + OFFSET).clamp(min=0.5 * OFFSET)
+        blood = (aligned.features.windows @ reading.arterial.curve + OFFSET).clamp(min=0.5 * OFFSET)
         ratio = (truth / blood).log().where(measured, torch.nan)
         cases.append((describe(reading), ratio.double().numpy(force=True)))
     return cases

@@ -12,10 +12,11 @@ import torch
 from pydantic import Field
 
 from dlif_core.frames import FrameTiming
+from dlif_core.networks.prediction.arterial import read_arterial
 from dlif_core.networks.prediction.features import features
 from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.prediction.refinement import tissue_network
-from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES, VENOUS
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.training.arithmetic import Arithmetic, convolving
@@ -24,7 +25,7 @@ from dlif_core.networks.training.examples import Example
 from dlif_core.networks.training.run import TrainingRun
 
 # blood and myocardium, of which spill-over is made, count so many times more than other tissues
-_BLOOD, _MYOCARDIUM, _EMPHASIS = TISSUES.index("blood"), TISSUES.index("myocardium"), 4.0
+_EMPHASISED, _EMPHASIS = [1 + ARTERIAL, 1 + VENOUS, 1 + TISSUES.index("myocardium")], 4.0
 # tissues much smaller than this count less [voxels]
 _SMALL = 30.0
 # start of the tail after the injection or a later start of the scan [s]; offset [SUV] of its relative errors; weight
@@ -116,15 +117,19 @@ def example_loss(
     counting = noise_confidence(activity, example.scan.seconds)
     # a gradient goes through the last refinement alone, so each of them is the last in some updates
     revisions = int(rng.integers(1, network.revisions + 1)) if network.revisions else 0
+    described = features(example.scan)
     with convolving(arithmetic, activity.device):
-        found = network.segment(activity, features(example.scan), counting, revisions)
+        found = network.segment(activity, described, counting, revisions)
     if not recipe.fit:
         return segmentation_loss(found.logits, example.tissues)
     unmixed = unmix(activity, found.tissues, counting * found.confidence)
-    fit = curve_loss(unmixed.curves[0], example.whole_blood, timing)
+    with torch.no_grad():  # how much each pool counts is not learned, or noise could be hidden from its estimate
+        read = read_arterial(activity, found.tissues, counting * found.confidence, unmixed, described.since)
+    curve = (read.shares * unmixed.curves[[ARTERIAL, VENOUS]]).sum(dim=0)
+    fit = curve_loss(curve, example.whole_blood, timing)
     if not len(example.tissues):
         return fit
-    bias = leakage(unmixed.weight_map[0], example, counting, rng)
+    bias = leakage(unmixed.weight_map[ARTERIAL], example, counting, rng)
     biased = curve_loss(example.whole_blood + bias, example.whole_blood, timing)
     segmentation = segmentation_loss(found.logits, example.tissues)
     return recipe.fit * fit + recipe.bias * biased + recipe.drawing * segmentation
@@ -154,11 +159,11 @@ def leakage(
     Error of the curve, shape (frames,) [SUV].
     """
     passed = example.tissues.flatten(1) @ weight_map.flatten()
-    passed = passed - torch.eye(len(TISSUES))[_BLOOD].to(passed)
+    passed = passed - torch.eye(len(TISSUES))[ARTERIAL].to(passed)
     curves = unmix(example.scan.activity, example.tissues, counting).curves
-    curves[_BLOOD] = example.whole_blood
+    curves[ARTERIAL] = example.whole_blood
     factor = torch.from_numpy(np.exp(_KINETICS * rng.standard_normal(len(TISSUES)))).to(curves)
-    factor[_BLOOD] = 1.0
+    factor[ARTERIAL] = 1.0
     return (passed * factor) @ curves
 
 
@@ -195,7 +200,7 @@ def segmentation_loss(logits: torch.Tensor, tissues: torch.Tensor) -> torch.Tens
     entropy = torch.special.xlogy(truth, truth).sum(dim=0) - (truth * logits.log_softmax(dim=0)).sum(dim=0)
     volume = truth.sum(dim=(1, 2, 3))
     worth = 1.0 / (volume + _SMALL)
-    worth[[1 + _BLOOD, 1 + _MYOCARDIUM]] *= _EMPHASIS
+    worth[_EMPHASISED] *= _EMPHASIS
     weight = torch.einsum("k,kzyx->zyx", worth, truth)
     loss: torch.Tensor = (weight * entropy).sum() / (worth * volume).sum()
     return loss

@@ -23,7 +23,7 @@ Labels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 #: Parts that the ellipsoid phantom does not have; their labels follow those of the organs.
-EXTRA = ("bone", "fat", "portal_vein", "right_atrium", "left_atrium")
+EXTRA = ("portal_vein", "right_atrium", "left_atrium")
 
 #: All parts in the order of their labels, which start at 1; 0 is outside the body.
 PARTS = (*ORGANS, *EXTRA)
