@@ -125,7 +125,7 @@ def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePredicti
     _require_in_scope(worst(known, check_image(image)), model)
     networks = [network.to(image.activity.device) for network in model.networks]
     prediction = predict_ensemble(networks, image)
-    verdict = worst(known, model.scope.check(prediction, image))
+    verdict = worst(known, model.scope.check(prediction, image, scan.acquisition.tracer))
     _require_in_scope(verdict, model)
     return prediction, verdict
 

@@ -87,8 +87,7 @@ def own_scans(config: StudyConfig, base: LearnedModel, report: Report = silent) 
     left_out: dict[str, str] = {}
     for done, name in enumerate(files, start=1):
         try:
-            example = _example(store, name)
-            _require_in_scope(base, example.scan)
+            example = _example(base, store, name)
             scans.append(OwnScan(f"{config.name}:{files[name].subject}", name, example))
         except InputError as fault:
             left_out[name] = str(fault)
@@ -103,8 +102,8 @@ def own_scans(config: StudyConfig, base: LearnedModel, report: Report = silent) 
     return OwnScans(tuple(scans), left_out)
 
 
-def _example(store: Store, name: str) -> Example:
-    """The scan on the networks' grid, without tissues.
+def _example(base: LearnedModel, store: Store, name: str) -> Example:
+    """The scan on the networks' grid, without tissues, if it is in the model's scope.
 
     Raises
     ------
@@ -118,6 +117,7 @@ def _example(store: Store, name: str) -> Example:
     image, factor = network_scan(scan), scan.acquisition.suv_factor
     assert factor is not None, "network_scan refuses scans without dose or weight"
     blood = measured_average(read_input_function(store, name, _ARTERIAL), recordings, scan.timing)
+    _require_in_scope(base, image, scan.acquisition.tracer)
     return Example(
         scan=image,
         tissues=image.activity.new_zeros(0, *image.activity.shape[1:]),
@@ -180,7 +180,7 @@ def measured_average(curve: InputFunction, recordings: Sequence[BloodRecording],
     return np.where(unknown, np.nan, curve.frame_average(timing)[0])
 
 
-def _require_in_scope(base: LearnedModel, scan: NetworkScan) -> None:
+def _require_in_scope(base: LearnedModel, scan: NetworkScan, tracer: str) -> None:
     """Refuse a scan for which the model gives no curve.
 
     Raises
@@ -190,7 +190,7 @@ def _require_in_scope(base: LearnedModel, scan: NetworkScan) -> None:
     """
     prediction = predict_ensemble(base.networks, scan)
     predicted_curve(prediction)
-    _require(base.scope.check(prediction, scan))
+    _require(base.scope.check(prediction, scan, tracer))
 
 
 def _require(verdict: Verdict) -> None:

@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_study(root, "study", input_functions={"arterial": {"max_extrapolation": 0.9}})
     (root / "tuning.yaml").write_text(yaml.safe_dump(TUNING))
     make_input_functions(root / "study.yaml")
-    shipped = load_model("mouse-fdg")
+    shipped = load_model("mouse")
     facts = {key: value for key, value in shipped.manifest.training.items() if key != "torch"}
     member = {key: value for key, value in facts["members"][0].items() if key != "file"}
     trained = Trained(shipped.networks[:1], {}, {**facts, "members": [member]}, "", shipped.splits)

@@ -59,13 +59,11 @@ def test_a_study_file_is_begun_in_a_bucket_and_not_overwritten(s3_folder: str, t
 
 
 def test_a_model_in_a_bucket_is_used_from_a_copy(s3_folder: str, tmp_path: Path) -> None:
-    place = f"{s3_folder}/models/mouse-fdg"
-    upload(SHIPPED / "mouse-fdg", place)
+    place = f"{s3_folder}/models/mouse"
+    upload(SHIPPED / "mouse", place)
     shown = dlif("model", "show", place, "--json", home=tmp_path)
     assert shown.returncode == 0, shown.stderr
-    assert (
-        json.loads(shown.stdout)["digest"] == json.loads((SHIPPED / "mouse-fdg" / "model.json").read_text())["digest"]
-    )
+    assert json.loads(shown.stdout)["digest"] == json.loads((SHIPPED / "mouse" / "model.json").read_text())["digest"]
     used = dlif("model", "use", place, home=tmp_path, DLIF_MODELS=str(tmp_path / "models"))
     assert used.returncode == 0, used.stderr
     missing = dlif("model", "show", f"{s3_folder}/none", home=tmp_path)

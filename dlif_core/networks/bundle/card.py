@@ -15,16 +15,17 @@ _ABSENT = "–"
 
 _INTENDED: Mapping[Kind, str] = {
     "weight-map": "Prediction of the arterial whole-blood curve of a mouse from its dynamic PET image, with a band and "
-    "a verdict on whether the scan is of a kind that the model was made for. It takes the place of arterial blood "
+    "a verdict on whether blood can be read from the scan. It takes the place of arterial blood "
     "samples where none can be taken, in research only.",
     "fc-dlif": "Comparison: this is FC-DLIF (Salomonsen, Luppino et al., EJNMMI Res 2026;16:65) with the published "
     "layers and loss, trained anew on simulated scans. It states neither band nor scope, and is not for analyses.",
 }
 _LIMITS: Mapping[Kind, tuple[str, ...]] = {
     "weight-map": (
-        "The curve is whole blood. Plasma is derived from it by a formula for the species and tracer.",
+        "The curve is whole blood. Plasma follows by a formula for FDG. With any other tracer plasma is taken as "
+        "equal to whole blood and metabolites are not taken off; a warning says so.",
         "Bands and intervals hold on average over animals like those of the calibration set, not for a single animal.",
-        "A scan without the heart in its field of view, of another species or of another tracer is out of scope.",
+        "A scan without the heart in its field of view or of another species is out of scope.",
         "Scans are taken to be decay-corrected, with injected activity and body weight known.",
     ),
     "fc-dlif": (

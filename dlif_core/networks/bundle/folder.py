@@ -37,7 +37,7 @@ Kind = Literal["weight-map", "fc-dlif"]
 #: Version of the layout; a folder of another version is refused.
 FORMAT = 1
 #: The model of a fresh installation.
-DEFAULT_MODEL = "mouse-fdg"
+DEFAULT_MODEL = "mouse"
 MANIFEST, CARD = "model.json", "CARD.md"
 EVALUATION, EVALUATION_TABLE = "evaluation.json", "evaluation.tsv"
 CALIBRATION, SCOPE, SPLITS, LOG = "calibration.json", "scope.json", "splits.json", "training.tsv"

@@ -13,7 +13,7 @@ import torch
 
 from dlif_core.networks.release.recipe import POPULATIONS, Seeds
 from dlif_core.networks.training.run import TrainingRun
-from dlif_core.phantom import Population
+from dlif_core.phantom.sites import Sites
 from dlif_core.phantom.span import Span
 
 
@@ -51,25 +51,18 @@ def hardware() -> str:
 
 def population_text(parts: Sequence[Seeds]) -> str:
     """Describe the populations of the training scans in a few sentences."""
-    return " ".join([_first_population(POPULATIONS[parts[0].population]), *map(_further_population, parts[1:])])
+    return " ".join(map(_described, parts))
 
 
-def _further_population(part: Seeds) -> str:
-    populations = "dlif_core.networks.training.populations"
-    return f"A further {part.count} scans are of the population `{part.population}` of {populations}."
-
-
-def _first_population(population: Population) -> str:
-    low, high = (1000.0 * edge for edge in _ends(population.body_weight))
-    scans = population.acquisition
-    frames = sorted(sum(count for count, _ in schedule) for schedule in scans.schedules)
-    fwhm, voxel = _ends(scans.resolution), _ends(scans.voxel_size)
-    return (
-        f"Simulated scans of the population `{population.name}` of dlif_core.phantom: {population.species}, "
-        f"{population.tracer}, {low:g}-{high:g} g, {population.fasted_share:.0%} fasted, "
-        f"{frames[0]} to {frames[-1]} frames by {len(frames)} schedules, {scans.end.share:.0%} of scans cut short, "
-        f"resolution {fwhm[0]:g}-{fwhm[1]:g} mm, voxels {voxel[0]:g}-{voxel[1]:g} mm, motion between frames."
-    )
+def _described(part: Seeds) -> str:
+    population = POPULATIONS[part.population]
+    scans = f"{part.count} simulated scans of the population `{part.population}`"
+    if isinstance(population, Sites):
+        each = "each" if population.animals == 1 else f"{population.animals} of each"
+        others = f"{population.other_tracers:.0%} of the laboratories a tracer with random rates"
+        return f"{scans}, {each} of another laboratory (dlif_core.phantom.sites), {population.tracer}; at {others}."
+    low, high = (1000.0 * edge for edge in _ends(population.of(part.first).body_weight))
+    return f"{scans} (dlif_core.phantom.population): {population.of(part.first).tracer}, {low:g}-{high:g} g."
 
 
 def _ends(span: Span) -> tuple[float, float]:

@@ -13,10 +13,11 @@ from pydantic import Field
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.training.fc_dlif import PublishedRecipe
-from dlif_core.networks.training.populations import CALIBRATION, EDGES
+from dlif_core.networks.training.populations import CALIBRATION, LABORATORIES, SOUND
 from dlif_core.networks.training.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training.tissue_network import Recipe
-from dlif_core.phantom import TRAINING, Population
+from dlif_core.phantom import TRAINING
+from dlif_core.phantom.population import Source
 from dlif_core.validation import Section, validated
 from dlif_core.yaml_files import read_yaml
 
@@ -28,17 +29,18 @@ RecipeKind = TypeVar("RecipeKind", Recipe, PublishedRecipe)
 
 #: Name of a model: it is the name of a folder too.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PopulationName = Literal["training", "edges", "calibration"]
+PopulationName = Literal["training", "laboratories", "calibration-laboratories", "sound-laboratories"]
 
 _CORRECT = "Correct the recipe."
 # settings of a run that limit its length
 _LENGTHS = ("steps", "stop")
 
 #: Populations that a recipe may name.
-POPULATIONS: Mapping[PopulationName, Population] = {
+POPULATIONS: Mapping[PopulationName, Source] = {
     "training": TRAINING,
-    "edges": EDGES,
-    "calibration": CALIBRATION,
+    "laboratories": LABORATORIES,
+    "calibration-laboratories": CALIBRATION,
+    "sound-laboratories": SOUND,
 }
 
 
@@ -53,7 +55,7 @@ class Seeds(Section):
         The seeds are `first`, `first` + 1 … of which there are `count`.
     """
 
-    population: PopulationName = "training"
+    population: PopulationName = "laboratories"
     first: Annotated[int, Field(ge=0)]
     count: Annotated[int, Field(ge=1)]
 
@@ -140,8 +142,8 @@ class ModelRecipe(Section):
     name: Name
     examples: Parts = (Seeds(first=10_000, count=3500),)
     validation: Parts = (Seeds(first=0, count=24),)
-    calibration: Seeds = Seeds(population="calibration", first=2000, count=160)
-    scope: Seeds = Seeds(first=2300, count=180)
+    calibration: Seeds = Seeds(population="calibration-laboratories", first=0, count=240)
+    scope: Seeds = Seeds(population="sound-laboratories", first=0, count=160)
     correction: Annotated[int, Field(ge=2)] = 1000
     training: dict[str, Any] = Field(default_factory=dict)
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(default_factory=lambda: plain_runs(5))
@@ -232,8 +234,8 @@ class PublishedModelRecipe(Section):
 
     kind: Literal["fc-dlif"]
     name: Name = "fc-dlif"
-    examples: Parts = (Seeds(first=10_000, count=3500),)
-    validation: Parts = (Seeds(first=0, count=200),)
+    examples: Parts = (Seeds(population="training", first=10_000, count=3500),)
+    validation: Parts = (Seeds(population="training", first=0, count=200),)
     training: dict[str, Any] = Field(default_factory=dict)
     stop: Annotated[int, Field(ge=1)] | None = None
     limits: tuple[str, ...] = ()

@@ -1,10 +1,13 @@
 """The scope of a trained model: whether a scan is in scope, doubtful or out of scope, with reasons.
 
-Metadata, units, voxels and frames are checked against fixed limits (`precheck`, `check_image`). After the prediction,
-features of image, blood curve, tissues and fit are compared with those of sound scans of the population that the
-networks were trained on, aspect by aspect (`domains`). The orientation of the animal is judged by `orientation`. Limits
-are quantiles of distances that were measured by cross-validation, for some aspects with a margin. Only sound scans are
-needed to fit a scope: the effect of a paravenous injection or of exchanged axes is computed from them.
+The question is whether blood can be read from the scan, not whether it was made in a known laboratory. Metadata, units,
+voxels and frames are checked against fixed limits (`precheck`, `check_image`). After the prediction, the pools of blood
+that the networks found and the fit of the image are compared with those of sound scans of many laboratories, aspect by
+aspect (`domains`). A scan of FDG is also compared with FDG: a blood curve unlike that of FDG, or one of which part was
+given beside the vein, is out of scope when it is far off. Uptake and distribution unlike FDG only make a scan doubtful:
+the curve can be read then, but the tracer may be another one. The orientation of the animal is judged by `orientation`.
+Limits are quantiles of distances that were measured by cross-validation, for some aspects with a margin. Only sound
+scans are needed to fit a scope: the effect of a paravenous injection or of exchanged axes is computed from them.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from dlif_core.networks.scope.orientation import Orientation, fit_orientation, r
 from dlif_core.networks.scope.verdict import Verdict, worst
 from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import Mapper, in_turn
+from dlif_core.scan import is_fdg
 from dlif_core.shown import counted
 
 __all__ = ["Scope", "ScopeFeatures", "Verdict", "check_image", "fit_scope", "precheck", "scope_features", "worst"]
@@ -49,8 +53,13 @@ _ALLOWED = {
     "blood": (0.99, 1.0),
     "tissues": (0.98, 1.25),
     "distribution": (0.98, 1.3),
+    "pools": (0.99, 1.3),
     "fit": (0.98, 1.3),
 }
+
+# aspects that only FDG has, and those of which no distance puts a scan out of scope
+_OF_FDG = ("injection", "blood", "tissues", "distribution")
+_NEVER_REFUSES = ("tissues", "distribution")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +106,7 @@ class Scope:
     orientation: Orientation
     scans: int
 
-    def check(self, prediction: Prediction | EnsemblePrediction, scan: NetworkScan) -> Verdict:
+    def check(self, prediction: Prediction | EnsemblePrediction, scan: NetworkScan, tracer: str = "FDG") -> Verdict:
         """Judge a scan by its image and by the networks' prediction.
 
         Parameters
@@ -106,15 +115,17 @@ class Scope:
             Prediction of the networks with which the scope was fitted.
         scan
             The scan on the networks' grid.
+        tracer
+            Name of the tracer. Only FDG has a known blood curve and distribution.
         """
         image = check_image(scan)
         if image.state == "out of scope":
             return image
-        return worst(image, self.judge(scope_features(prediction, scan)))
+        return worst(image, self.judge(scope_features(prediction, scan), tracer))
 
-    def judge(self, scan: ScopeFeatures) -> Verdict:
+    def judge(self, scan: ScopeFeatures, tracer: str = "FDG") -> Verdict:
         """Judge a scan by its features."""
-        return worst(self._lies(scan.image), *self._verdicts(scan.features))
+        return worst(self._lies(scan.image), *self._verdicts(scan.features, is_fdg(tracer)))
 
     def distances(self, scan: ScopeFeatures) -> dict[str, float]:
         """Distance of a scan from sound ones in units of the limit, by aspect; above 1 it is doubtful."""
@@ -124,10 +135,12 @@ class Scope:
             for aspect, domain in self.domains.items()
         }
 
-    def _verdicts(self, features: Mapping[str, FeatureValues]) -> Iterator[Verdict]:
+    def _verdicts(self, features: Mapping[str, FeatureValues], fdg: bool) -> Iterator[Verdict]:
         for aspect, domain in self.domains.items():
-            shown = features[_SHOWN_BY.get(aspect, aspect)]
-            yield _graded(domain.distance(shown), _WORDS[aspect].format(_described(domain, shown)))
+            if fdg or aspect not in _OF_FDG:
+                shown = features[_SHOWN_BY.get(aspect, aspect)]
+                reason = _WORDS[aspect].format(_described(domain, shown))
+                yield _graded(domain.distance(shown), reason, refuses=aspect not in _NEVER_REFUSES)
 
     def _lies(self, image: Array) -> Verdict:
         margin, exchange = self.orientation.margin(image)
@@ -211,10 +224,10 @@ def _turned(margin: float) -> float:
     return max(0.0, 1.0 + (_FAR - 1.0) * (doubtful - margin) / (doubtful - far))
 
 
-def _graded(distance: float, reason: str) -> Verdict:
+def _graded(distance: float, reason: str, *, refuses: bool = True) -> Verdict:
     if distance <= 1.0:
         return Verdict(score=distance)
-    return Verdict("out of scope" if distance > _FAR else "doubtful", (reason,), distance)
+    return Verdict("out of scope" if refuses and distance > _FAR else "doubtful", (reason,), distance)
 
 
 def _described(domain: Domain, features: FeatureValues) -> str:
@@ -235,5 +248,6 @@ _WORDS = {
     "blood": "the blood curve is unlike that of FDG in a mouse ({}): are tracer, dose and weight right?",
     "tissues": "the tissues take up tracer unlike FDG ({}): is the tracer FDG?",
     "distribution": "activity is distributed unlike FDG in a mouse ({}): is the tracer FDG?",
+    "pools": "the networks find other pools of blood than in a mouse ({}): are heart and large vessels in view?",
     "fit": "the networks explain the image badly ({}).",
 }

@@ -21,7 +21,7 @@ from dlif_core.networks.prediction.ensemble import EnsemblePrediction
 from dlif_core.networks.prediction.features import arrival
 from dlif_core.networks.prediction.predict import Prediction
 from dlif_core.networks.prediction.scan import NetworkScan
-from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES
+from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES, VENOUS
 from dlif_core.networks.scope.orientation import body_mask
 
 Array = NDArray[np.float64]
@@ -53,6 +53,8 @@ _UPTAKE = ("muscle", "brain", "myocardium")
 # part of a dose in a depot, and rate at which it empties [min⁻¹]
 _DEPOTS = tuple((part, rate) for part in (0.45, 0.7) for rate in (0.02, 0.07))
 _LEAST_VOLUME = 40.0  # of a tissue that has a curve [mm³]
+# added before logarithms of the volume and of the activity of pools are taken [mm³, SUV]
+_TINY_POOL, _FAINT_POOL = 5.0, 0.2
 
 
 class PredictedScan(NamedTuple):
@@ -84,6 +86,7 @@ def scan_features(seen: PredictedScan) -> dict[Aspect, dict[str, float]]:
         "distribution": dict(_distribution(seen.scan, windows)),
         "blood": dict(_blood(windows, blood)),
         "tissues": dict(_tissues(seen, windows, blood)),
+        "pools": dict(_pools(seen, windows)),
         "fit": dict(_fit(seen, windows)),
     }
 
@@ -155,6 +158,17 @@ def _blood(windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
     for name, value in zip(_NAMES, windows @ blood, strict=True):
         yield f"blood at {name}", _log(float(value))
     yield "the peak of the blood", _log(float(blood.max()))
+
+
+def _pools(seen: PredictedScan, windows: Array) -> Iterator[tuple[str, float]]:
+    """Size of the pools of blood, and what venous blood is of arterial: more while it arrives, the same once mixed."""
+    volumes = torch.as_tensor(seen.prediction.tissues).sum(dim=(1, 2, 3)).tolist()
+    curves = windows @ np.asarray(_array(seen.prediction.curves), float).T
+    yield "the volume of arterial pools", _log(volumes[ARTERIAL], _TINY_POOL)
+    yield "the volume of venous pools", _log(volumes[VENOUS], _TINY_POOL)
+    for index in (2, 3, 4, 5):
+        arterial, venous = (_log(float(curves[index, pool]), _FAINT_POOL) for pool in (ARTERIAL, VENOUS))
+        yield f"venous over arterial blood at {_NAMES[index]}", venous - arterial
 
 
 def _tissues(seen: PredictedScan, windows: Array, blood: Array) -> Iterator[tuple[str, float]]:

@@ -18,7 +18,8 @@ from dlif_core.networks.prediction.fc_dlif import FCDLIF, padded, predict_curve,
 from dlif_core.networks.training.arithmetic import convolving
 from dlif_core.networks.training.examples import Example
 from dlif_core.networks.training.run import TrainingRun
-from dlif_core.phantom import Population, draw
+from dlif_core.phantom import draw
+from dlif_core.phantom.population import Source
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 
 
@@ -78,7 +79,7 @@ class PublishedTraining(TrainingRun[PublishedRecipe, FCDLIF]):
         return float((predict_curve(network, scan.scan.activity) - scan.whole_blood).square().mean().sqrt())
 
 
-def complete_scans(seeds: Iterable[int], population: Population) -> list[int]:
+def complete_scans(seeds: Iterable[int], population: Source) -> list[int]:
     """Select the seeds whose scan has all the 42 frames that the network is made for, in some 4 ms a seed."""
     frames = frame_timing(MOUSE_FRAMES, np.inf)
     return [seed for seed in seeds if draw(seed, population).protocol.timing == frames]

@@ -14,7 +14,7 @@ from tests.unit.report.examples import TIMING
 from tests.unit.report.test_learned import SHAPE, explanation
 
 AFFINE = np.array([[0.0, -1.0, 0.0, 30.0], [1.0, 0.0, 0.0, -12.5], [0.0, 0.0, 1.0, 4.0], [0.0, 0.0, 0.0, 1.0]])
-ABOUT = {"scan": "sub-01", "model": "mouse-fdg"}
+ABOUT = {"scan": "sub-01", "model": "mouse"}
 
 
 def complete() -> xr.Dataset:

@@ -63,7 +63,7 @@ def explanation() -> xr.Dataset:
 
 def learned(state: str = "doubtful") -> InputFunction:
     provenance = {
-        "model": {"name": "mouse-fdg", "digest": "0123456789abcdef" * 4},
+        "model": {"name": "mouse", "digest": "0123456789abcdef" * 4},
         "scope": {"state": state, "reasons": ["the <dose> is unusual."] if state == "doubtful" else []},
         "level": 0.9,
         "intervals": {"auc": [40.0, 44.0], "Ki brain": [0.9, 1.1]},
@@ -80,7 +80,7 @@ def page(state: str = "doubtful", **changes) -> Page:
 def test_shows_scope_model_and_explanation():
     found = page(explanation=explanation())
     assert "learned" in found.ids
-    for text in ("doubtful", "the <dose> is unusual.", "mouse-fdg", "0123456789ab", "40.0 to 44.0"):
+    for text in ("doubtful", "the <dose> is unusual.", "mouse", "0123456789ab", "40.0 to 44.0"):
         assert text in found.text
     assert "AUC [SUV·min], 90 % interval" in found.text
     assert "Ki brain over that by the true curve, 90 % interval" in found.text

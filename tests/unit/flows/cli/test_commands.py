@@ -102,7 +102,7 @@ def test_version(dlif) -> None:
         (("run", "study.yaml", "--shard", "5/4"), "--shard"),
         (("run", "study.yaml", "--shard", "1/4", "--cluster", "tcp://host:8786"), "Leave out --cluster."),
         (("train", "out", "--study", "study.yaml"), "Give --from and --study."),
-        (("train", "out", "--from", "mouse-fdg", "--study", "study.yaml", "--scans", "5"), "--scans can't be given"),
+        (("train", "out", "--from", "mouse", "--study", "study.yaml", "--scans", "5"), "--scans can't be given"),
         (("init", "missing/study.yaml"), "the folder of the study file does not exist"),
     ],
 )

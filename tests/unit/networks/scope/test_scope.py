@@ -11,7 +11,7 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.predict import Prediction
 from dlif_core.networks.prediction.scan import NetworkScan
-from dlif_core.networks.prediction.tissues import tissue_parts
+from dlif_core.networks.prediction.tissues import ARTERIAL, VENOUS, tissue_parts
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.scope.assessment import (
@@ -60,7 +60,9 @@ def true_prediction(scan):
     duration = torch.tensor(scan.protocol.timing.duration)
     weight_map, curves = unmix(scan.activity, tissues, noise_confidence(scan.activity, duration))
     displacement, factor = torch.zeros(len(duration), 3), torch.ones(len(duration))
-    return Prediction(curves[0], weight_map[0], displacement, tissues, curves, factor, torch.zeros(()))
+    shares = torch.stack([torch.ones(len(duration)), torch.zeros(len(duration))])
+    maps = weight_map[[ARTERIAL, VENOUS]]
+    return Prediction(curves[ARTERIAL], maps, shares, displacement, tissues, curves, factor, torch.zeros(()))
 
 
 def arguments(scan):
@@ -116,7 +118,8 @@ class TestPrecheck:
         [
             ({"species": "human"}, "out of scope", "knows mice only"),
             ({"species": ""}, "doubtful", "species is not stated"),
-            ({"tracer": "[18F]FLT"}, "out of scope", "knows FDG only"),
+            ({"tracer": "[18F]FLT"}, "in scope", ""),
+            ({"tracer": "[11C]raclopride", "half_life": 1221.8}, "in scope", ""),
             ({"half_life": 1221.8}, "out of scope", "half-life is 1222 s"),
             ({"decay_corrected": False}, "out of scope", "not decay-corrected"),
             ({"injected_activity": None}, "out of scope", "no SUV"),
@@ -238,8 +241,9 @@ class TestFeatures:
         """A plateau of 1 SUV from 40 s on: (1 - f) + f (1 - e^(-rt)), r = 0.02 and 0.07 /min, f = 0.45 and 0.7."""
         blood = torch.from_numpy((TIMING.start >= 40.0).astype(np.float32))
         activity = blood[:, None, None, None] * torch.ones(len(TIMING), 4, 4, 4)
-        nothing = torch.zeros(1, 4, 4, 4)
-        prediction = Prediction(blood, nothing[0], blood, nothing, blood[None], blood, blood[0])
+        nothing = torch.zeros(2, 4, 4, 4)
+        both = torch.stack([blood, blood])
+        prediction = Prediction(blood, nothing, both, blood, nothing, both, blood, blood[0])
         seen = PredictedScan(prediction, NetworkScan(activity, TIMING, 0.02))
         found = [np.exp(row["blood at 20-38 min"]) - 0.03 for row in paravenous_features(seen)]
         minutes = np.linspace(20.0, 38.0, 200)
@@ -299,6 +303,18 @@ class TestScope:
         flagged = [verdict for verdict in verdicts if verdict.state != "in scope"]
         assert len(flagged) >= len(verdicts) - 1
         assert any("beside the vein" in reason for verdict in flagged for reason in verdict.reasons)
+
+    def test_a_tracer_that_is_named_is_not_compared_with_fdg(self, scope):
+        scans = [scan for name, scan in faulty("tracer", 6) if "human" not in name]
+        verdicts = [scope.check(*arguments(scan), "[18F]FLT") for scan in scans]
+        assert not any("FDG" in reason for verdict in verdicts for reason in verdict.reasons)
+        assert [verdict.state for verdict in verdicts].count("in scope") >= len(verdicts) - 1
+
+    def test_uptake_unlike_fdg_is_doubtful_at_most(self, scope, sound):
+        strange = {name: value + 5.0 for name, value in sound[0].features["tissues"].items()}
+        verdict = scope.judge(replace(sound[0], features={**sound[0].features, "tissues": strange}))
+        assert verdict.state == "doubtful"
+        assert "is the tracer FDG?" in verdict.reasons[0]
 
     def test_a_truncated_scan_is_judged_by_what_it_shows(self, scope, judged):
         prediction, scan = arguments(judged[0])
