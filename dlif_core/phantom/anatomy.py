@@ -57,6 +57,9 @@ URINE = ("renal_pelvis", "bladder")
 # Organs that are displaced together with another
 _COMPANIONS = {"renal_pelvis": "kidney", "right_ventricle": "left_ventricle", "myocardium": "left_ventricle"}
 
+# Organs that lie the nearer to the heart the more crowded they are, and the height from which this counts [mm]
+_ABDOMEN, _DIAPHRAGM = ("liver", "stomach", "spleen", "gut", "kidney", "renal_pelvis", "bladder"), -4.0
+
 # The trunk and what runs along it stay where they are
 _FIXED = ("muscle", "marrow", "vena_cava", "aorta", "cranial_vena_cava", "fat", "bone")
 
@@ -103,6 +106,8 @@ class AnatomyRanges:
         Thickness of the fat below the skin [mm]; 0 for an animal without fat.
     bone
         Radius of long bones [mm]; 0 for an animal without bones.
+    crowding
+        Distance of the organs of the abdomen from the heart along the body, relative to the usual one.
     pieces
         Number of pieces of any tissue that lie anywhere in the trunk.
     course
@@ -131,6 +136,7 @@ class AnatomyRanges:
     organs: Mapping[str, Span] = field(default_factory=dict)
     fat: Span = Span((0.0, 0.0))
     bone: Span = Span((0.0, 0.0))
+    crowding: Span = Span((1.0, 1.0))
     pieces: Span = Span((0.0, 0.0))
     course: Span = Span((0.0, 0.0))
     tumour_place: tuple[Span, Span] | None = None
@@ -169,7 +175,7 @@ def draw_anatomy(
     bone = ranges.bone.draw(filling)
     shapes = (
         *_trunk(rng, ranges, ranges.fat.draw(filling), bone),
-        *_abdomen(rng, ranges),
+        *crowded(_abdomen(rng, ranges), ranges.crowding.draw(filling)),
         *_head(rng, ranges, bone),
         *pieces(filling, ranges.pieces.draw(filling)),
         *_tumour(rng, further, ranges),
@@ -191,6 +197,16 @@ def displaced(
     offsets |= {organ: np.zeros(3) for organ in _FIXED}
     return tuple(
         shape.varied(proportions.get(shape.organ, 1.0), offsets[_COMPANIONS.get(shape.organ, shape.organ)])
+        for shape in shapes
+    )
+
+
+def crowded(shapes: tuple[Shape, ...], factor: float) -> tuple[Shape, ...]:
+    """The organs of the abdomen at so many times their distance from the diaphragm; others stay where they are."""
+    return tuple(
+        shape.varied(1.0, np.array([0.0, 0.0, (factor - 1.0) * (float(np.mean(shape.bounds, axis=0)[2]) - _DIAPHRAGM)]))
+        if shape.organ in _ABDOMEN
+        else shape
         for shape in shapes
     )
 

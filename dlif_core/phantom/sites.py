@@ -143,10 +143,10 @@ _UPTAKE_SPREADS = {
 
 # smallest and largest linear size among sites, relative to the usual one
 _ORGAN_SIZES = {
-    "lung": (0.72, 1.1),
-    "liver": (0.85, 1.2),
-    "gut": (0.8, 1.2),
-    "stomach": (0.7, 1.3),
+    "lung": (0.68, 1.08),
+    "liver": (0.85, 1.3),
+    "gut": (0.85, 1.5),
+    "stomach": (0.7, 1.4),
     "kidney": (0.85, 1.15),
     "spleen": (0.8, 1.2),
     "brain": (0.88, 1.08),
@@ -163,12 +163,12 @@ def _anatomy(hand: _Hand) -> AnatomyRanges:
         tumour=Span((1.5, 4.5), share=float(hand.rng.choice([0.0, 0.5, 1.0]))),
         vena_cava=hand.near(0.45, 0.95, 0.3),
         aorta=hand.near(0.33, 0.6, 0.3),
-        wall=hand.near(0.7, 1.35, 0.3),
+        wall=hand.near(0.7, 1.5, 0.3),
         rotation=Span((-10.0, 10.0)),
         shift=Span((shift - 1.5, shift + 1.5)),
         tilt=Span((tilt - 5.0, tilt + 5.0)),
         position=Span((-place, place)),
-        heart=hand.near(0.86, 1.2, 0.3),
+        heart=hand.near(0.86, 1.25, 0.3),
         right=hand.near(0.9, 1.35, 0.3),
         right_wall=hand.sometimes(0.8, hand.near(0.3, 0.7, 0.3)),
         atria=hand.sometimes(0.8, hand.near(0.5, 1.3, 0.3)),
@@ -179,6 +179,7 @@ def _anatomy(hand: _Hand) -> AnatomyRanges:
         organs={organ: hand.near(*sizes, 0.3) for organ, sizes in _ORGAN_SIZES.items()},
         fat=hand.sometimes(0.75, hand.near(0.5, 4.0, 0.3)),
         bone=hand.sometimes(0.8, hand.near(0.4, 1.2, 0.3)),
+        crowding=hand.near(0.55, 1.05, 0.3),
         pieces=hand.sometimes(0.6, hand.near(0.0, 20.0, 0.3)),
         course=Span((-course, course)),
     )
