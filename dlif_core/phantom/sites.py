@@ -116,7 +116,7 @@ def draw_site(
     name, stream, tracer
         What the attributes of `Population` of these names are to be.
     margin
-        As that of `Sites`.
+        How much wider every range is on either side, relative to its width; see `Sites`.
     """
     hand = _Hand(rng, margin)
     weight = hand.number(0.018, 0.034)
