@@ -95,6 +95,7 @@ def pieces(rng: np.random.Generator, count: float) -> tuple[Shape, ...]:
 def _piece(rng: np.random.Generator) -> Shape:
     away, angle = _PIECE_RADIUS_MM * np.sqrt(rng.random()), rng.uniform(0.0, 2.0 * np.pi)
     centre = np.array([away * np.cos(angle), away * np.sin(angle), rng.uniform(*_PIECE_HEIGHT_MM)])
-    semi_axes = np.exp(rng.uniform(*np.log(_PIECE_MM), 3))
+    shortest, longest = np.log(_PIECE_MM)
+    semi_axes = np.exp(rng.uniform(shortest, longest, 3))
     tissue = PIECES[int(rng.integers(len(PIECES)))]
     return Ellipsoid(tissue, centre, semi_axes, Rotation.random(random_state=rng).as_matrix())

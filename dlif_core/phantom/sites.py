@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlif_core.errors import ConfigurationError
 from dlif_core.phantom.acquisition import SCHEDULES, AcquisitionRanges
 from dlif_core.phantom.anatomy import AnatomyRanges
 from dlif_core.phantom.circulation import CirculationRanges
@@ -22,6 +23,9 @@ from dlif_core.phantom.tracers import Tracer, random_tracer
 
 #: Share of sites that give tracer into each vein.
 VEINS: dict[Vein, float] = {"tail": 0.8, "retro-orbital": 0.1, "jugular": 0.1}
+
+# beyond it, sizes come near zero
+_LARGEST_MARGIN = 0.25
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,14 @@ class Sites:
         One of `tracers.TRACERS`.
     other_tracers
         Share of the sites that use a tracer which exists nowhere, see `tracers.random_tracer`.
+    margin
+        How much wider on either side every range is from which a site's properties are drawn, relative to its width, at
+        most a quarter; shares and choices stay as they are.
+
+    Raises
+    ------
+    ConfigurationError
+        If the margin is negative or more than a quarter.
     """
 
     name: str
@@ -47,13 +59,21 @@ class Sites:
     animals: int = 1
     tracer: str = "FDG"
     other_tracers: float = 0.0
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.margin <= _LARGEST_MARGIN:
+            raise ConfigurationError(
+                f"ranges of laboratories can't have a margin of {self.margin}.",
+                hint=f"Give a number from 0 to {_LARGEST_MARGIN}.",
+            )
 
     def site(self, number: int) -> Population:
         """The population of a laboratory; the same number always gives the same."""
         rng = np.random.default_rng(np.random.SeedSequence([self.stream, number, 0x517E]))
         other = rng.spawn(1)[0]
         tracer = random_tracer(other) if other.random() < self.other_tracers else self.tracer
-        return draw_site(rng, self.name, self.stream, tracer)
+        return draw_site(rng, self.name, self.stream, tracer, self.margin)
 
     def of(self, seed: int) -> Population:
         """The population of the laboratory to which an animal belongs."""
@@ -65,21 +85,28 @@ class _Hand:
     """Draws what a site is like: narrow ranges somewhere within wide ones."""
 
     rng: np.random.Generator
+    margin: float = 0.0
 
     def number(self, low: float, high: float) -> float:
-        return float(self.rng.uniform(low, high))
+        """A number from a range with its margins, which never reach below zero where the range does not."""
+        reach = self.margin * (high - low)
+        lowest = low - reach
+        return float(self.rng.uniform(lowest if low < 0.0 else max(lowest, 0.0), high + reach))
 
     def near(self, low: float, high: float, variation: float = 0.1) -> Span:
         """A range of some width, relative to the wide one, about a value within it."""
         middle, reach = self.number(low, high), 0.5 * variation * (high - low)
-        return Span((middle - reach, middle + reach))
+        lowest = -np.inf if low < 0.0 else min(low - reach, 0.0)
+        return Span((max(middle - reach, lowest), middle + reach))
 
     def sometimes(self, share: float, span: Span) -> Span:
         """A range that counts at a share of the sites."""
         return span if self.rng.random() < share else Span((0.0, 0.0))
 
 
-def draw_site(rng: np.random.Generator, name: str, stream: int, tracer: str | Tracer = "FDG") -> Population:
+def draw_site(
+    rng: np.random.Generator, name: str, stream: int, tracer: str | Tracer = "FDG", margin: float = 0.0
+) -> Population:
     """Draw a laboratory.
 
     Parameters
@@ -88,8 +115,10 @@ def draw_site(rng: np.random.Generator, name: str, stream: int, tracer: str | Tr
         Source of randomness.
     name, stream, tracer
         What the attributes of `Population` of these names are to be.
+    margin
+        How much wider every range is on either side, relative to its width; see `Sites`.
     """
-    hand = _Hand(rng)
+    hand = _Hand(rng, margin)
     weight = hand.number(0.018, 0.034)
     return Population(
         name=name,

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
-from dlif_core.phantom.anatomy import URINE
-from dlif_core.phantom.atlas.labels import LAYER_LEVELS, PARTS
+from dlif_core.phantom.anatomy import ORGANS, URINE
+from dlif_core.phantom.atlas.labels import EXTRA, LAYER_LEVELS, PARTS
 from dlif_core.phantom.circulation import CirculatingBlood
 from dlif_core.phantom.physiology import OrganBlood, OrganKinetics, organ_curves
 from dlif_core.phantom.tracers import FDG, Rates, Tracer
 
 Array = NDArray[np.float64]
 
-#: Rates of tissue that the tracer's own table does not hold.
+#: Rates of tissue for which the atlas does not take those of the tracer's own table.
 _EXTRA: Mapping[str, Rates] = {
     "bone": (0.05, 0.35, 0.025, 0.01, 0.03),
     "fat": (0.025, 0.2, 0.015, 0.01, 0.015),
@@ -33,6 +33,9 @@ _BLOOD_OF = {
     "left_atrium": "left_ventricle",
     "portal_vein": "liver",
 }
+
+# parts in the order in which their rates are drawn; it makes no difference but to which animal a seed gives
+_DRAWN = (*(name for name in ORGANS if name not in _EXTRA), *_EXTRA, *EXTRA)
 
 _URINE_TRANSIT = 0.25  # [min⁻¹]
 _COMMON = 0.4  # share of the variance that all organs of an animal have in common
@@ -73,7 +76,7 @@ class Animal:
 
 def draw_habits(rng: np.random.Generator, variation: float = 0.15) -> dict[str, Array]:
     """Factors on the rates of every part that all animals of a laboratory share: strain, anaesthesia, warmth."""
-    habits = {name: np.exp(rng.normal(0.0, variation, 5)) for name in PARTS}
+    habits = {name: np.exp(rng.normal(0.0, variation, 5)) for name in _DRAWN}
     habits["brown_fat"][2] *= rng.uniform(0.1, 1.0)  # the warmer the animal, the less brown fat takes up
     return habits
 
@@ -103,7 +106,7 @@ def draw_rates(
     centres = {**tracer.tissue, **_EXTRA, **(tracer.fasted if fasted else {})}
     common = rng.standard_normal(5)
     rates = {}
-    for name in PARTS:
+    for name in _DRAWN:
         own = rng.standard_normal(5)
         factor = habits[name] * np.exp(variation * (np.sqrt(_COMMON) * common + np.sqrt(1.0 - _COMMON) * own))
         if name in centres:
@@ -112,7 +115,7 @@ def draw_rates(
             rates[name] = OrganKinetics(transfer=tracer.urine[name] * float(factor[0]), k2=_URINE_TRANSIT)
         else:
             rates[name] = OrganKinetics(vB=1.0)
-    return rates
+    return {name: rates[name] for name in PARTS}
 
 
 def part_curves(animal: Animal, curve: InputFunction, timing: FrameTiming) -> Array:
