@@ -40,7 +40,8 @@ def make_case(rng, known=True):
     members = tuple(
         Prediction(
             whole_blood=middle + k * deviation,
-            weight_map=torch.ones(1, 1, 1),
+            weight_maps=torch.ones(2, 1, 1, 1),
+            shares=torch.full((2, len(middle)), 0.5),
             displacement=torch.zeros(len(middle), 3),
             tissues=torch.empty(0),
             curves=curves,

@@ -22,7 +22,7 @@ from dlif_core.networks.explanation.relevance import relevance
 from dlif_core.networks.explanation.targets import Target, curve_target, make_target
 from dlif_core.networks.prediction.features import WINDOWS
 from dlif_core.networks.prediction.resampling import network_affine
-from dlif_core.networks.prediction.tissues import TISSUES, tissue_parts
+from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES, tissue_parts
 from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
 from dlif_core.phantom import TRAINING, Population, draw, simulate, simulate_coarse
 
@@ -107,7 +107,7 @@ class TestRelevance:
         one = explained_scan((constant,), seen.scan)
         found = relevance(one, curve_target("auc", seen.timing))
         minutes = torch.from_numpy(seen.timing.duration / 60).float()
-        read = torch.einsum("f,fzyx->zyx", minutes, one.activity) * one.prediction.weight_map
+        read = torch.einsum("f,fzyx->zyx", minutes, one.activity * one.prediction.frame_weights)
         np.testing.assert_allclose(found.voxels[0], read.numpy(), rtol=1e-3, atol=1e-4 * float(read.abs().max()))
 
     def test_of_a_metric_that_is_zero_there_is_none(self, seen, network):
@@ -265,7 +265,7 @@ class ReadsTheCorner(TissueNetwork):
         tissues = torch.zeros(len(TISSUES), *features.image.shape[1:])
         tissues[TISSUES.index("muscle")] = features.image[-1] / (1.0 + features.image[-1])
         tissues[:, *CUE] = 0.0
-        tissues[TISSUES.index("blood"), *CUE] = bright / (1.0 + bright)
+        tissues[ARTERIAL, *CUE] = bright / (1.0 + bright)
         return Segmentation(tissues, torch.ones(tissues.shape[1:]), tissues.clamp(min=1e-6).log())
 
 

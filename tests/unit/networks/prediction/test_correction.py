@@ -9,10 +9,11 @@ from scipy.ndimage import gaussian_filter
 
 from dlif_core.compute.pool import open_mapper
 from dlif_core.networks.prediction.correction import Correction
+from dlif_core.networks.prediction.arterial import read_arterial
 from dlif_core.networks.prediction.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Features, features, frame_matrix
 from dlif_core.networks.prediction.fit_quality import DESCRIPTION, OFFSET, FitDescription, Reading, describe
 from dlif_core.networks.prediction.predict import predict
-from dlif_core.networks.prediction.tissues import TISSUES
+from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.training.correction import correction_cases, with_corrections
@@ -37,7 +38,7 @@ def network():
 
 def read_too_low(network, example):
     """The example, were its blood such that the network reads it too low by a factor."""
-    read = predict(network, example.scan).curves[0]
+    read = predict(network, example.scan).whole_blood
     return replace(example, whole_blood=ERROR * (read.clamp(min=0.0) + OFFSET) - OFFSET)
 
 
@@ -45,11 +46,16 @@ def described(network, example):
     seen = features(example.scan)
     found = network(seen)
     confidence = noise_confidence(example.scan.activity, example.scan.seconds)
-    unmixed = unmix(example.scan.activity, found.tissues, confidence)
-    return describe(Reading(example.scan.activity, seen, confidence, found.tissues, unmixed))
+    return describe(reading(example.scan.activity, seen, confidence, found.tissues))
 
 
-BLOOD, MYOCARDIUM = TISSUES.index("blood"), TISSUES.index("myocardium")
+def reading(activity, seen, confidence, tissues):
+    unmixed = unmix(activity, tissues, confidence)
+    arterial = read_arterial(activity, tissues, confidence, unmixed, seen.since)
+    return Reading(activity, seen, confidence, tissues, unmixed, arterial)
+
+
+BLOOD, MYOCARDIUM = ARTERIAL, TISSUES.index("myocardium")
 CURVES = torch.ones(len(TISSUES), WINDOWS)
 CURVES[BLOOD] = torch.linspace(8.0, 0.5, WINDOWS)
 CURVES[MYOCARDIUM] = torch.linspace(1.0, 6.0, WINDOWS)
@@ -78,9 +84,8 @@ def read_of(shown, drawn):
     """A scan with a frame in each window whose tissues look otherwise than they are drawn."""
     activity = torch.einsum("kw,kzyx->wzyx", CURVES, shown)
     windows = torch.eye(WINDOWS)
-    seen = Features(activity.sqrt(), torch.ones(CONSTANTS), windows, windows)
-    confidence = torch.ones_like(activity[0])
-    return Reading(activity, seen, confidence, drawn, unmix(activity, drawn, confidence))
+    seen = Features(activity.sqrt(), torch.ones(CONSTANTS), windows, windows, torch.zeros(WINDOWS))
+    return reading(activity, seen, torch.ones_like(activity[0]), drawn)
 
 
 class TestFrameMatrix:

@@ -9,7 +9,7 @@ from dlif_core.networks.prediction.ensemble import EnsemblePrediction, curve_noi
 from dlif_core.networks.prediction.predict import Prediction, predict
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.scan import NetworkScan
-from dlif_core.networks.prediction.tissues import tissue_parts
+from dlif_core.networks.prediction.tissues import ARTERIAL, VENOUS, tissue_parts
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.phantom import HELD_OUT, draw, simulate_coarse
@@ -38,13 +38,13 @@ class TestEnsemble:
         alone = predict(networks[0], inputs(scan))
         ensemble = predict_ensemble(networks[:1], inputs(scan))
         np.testing.assert_allclose(ensemble.whole_blood, alone.whole_blood.double(), rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(ensemble.weight_map, alone.weight_map)
+        torch.testing.assert_close(ensemble.frame_weights, alone.frame_weights)
         assert (ensemble.spread == 0).all()
 
-    def test_mean_curve_is_the_mean_weight_map_times_the_image(self, scan, networks):
+    def test_mean_curve_is_the_mean_of_the_weights_times_the_image(self, scan, networks):
         ensemble = predict_ensemble(networks, inputs(scan))
         aligned = displaced(scan.activity[:, CHEST], ensemble.displacement)
-        by_hand = torch.einsum("zyx,fzyx->f", ensemble.weight_map.double(), aligned.double())
+        by_hand = torch.einsum("fzyx,fzyx->f", ensemble.frame_weights.double(), aligned.double())
         np.testing.assert_allclose(ensemble.whole_blood, by_hand, atol=1e-3)
         first, second = (member.whole_blood.double().numpy() for member in ensemble.members)
         np.testing.assert_allclose(ensemble.spread, np.abs(first - second) / np.sqrt(2))
@@ -76,10 +76,13 @@ class TestNoise:
         aligned = noisy()
         unmixed = unmix(aligned, tissues, noise_confidence(aligned, torch.tensor(protocol.timing.duration)))
         curves, factor = unmixed.curves, torch.ones(len(aligned))
-        member = Prediction(curves[0], unmixed.weight_map[0], displacement, tissues, curves, factor, torch.zeros(()))
+        maps = unmixed.weight_map[[ARTERIAL, VENOUS]]
+        shares = torch.tensor([[0.4], [0.6]]).expand(-1, len(aligned))
+        blood = (shares * curves[[ARTERIAL, VENOUS]]).sum(dim=0)
+        member = Prediction(blood, maps, shares, displacement, tissues, curves, factor, torch.zeros(()))
         prediction = EnsemblePrediction(protocol.timing, mouse.body_weight, (member,), np.zeros(len(aligned)))
         found = curve_noise(prediction, aligned)
-        repeated = torch.stack([torch.einsum("zyx,fzyx->f", member.weight_map, noisy()) for _ in range(25)])
+        repeated = torch.stack([(member.frame_weights * noisy()).sum(dim=(1, 2, 3)) for _ in range(25)])
         expected = repeated.std(dim=0).numpy()
         shown, short = clean.whole_blood > 0.2, protocol.timing.duration <= 20.0
         ratio = found[shown] / expected[shown]

@@ -209,10 +209,10 @@ class TestUnmixing:
 
 
 class TestPrediction:
-    def test_weight_map_explains_the_whole_curve(self, scan, network):
+    def test_weights_explain_the_whole_curve(self, scan, network):
         found = predict(network, NetworkScan(scan.activity, scan.protocol.timing, scan.mouse.body_weight))
         aligned = displaced(scan.activity, found.displacement)
-        explained = (found.weight_map * aligned).sum(dim=(1, 2, 3))
+        explained = (found.frame_weights * aligned).sum(dim=(1, 2, 3))
         torch.testing.assert_close(found.whole_blood, explained, rtol=1e-4, atol=1e-4)
 
     def test_curve_in_activity_is_in_proportion_to_the_dose(self, network):
@@ -240,7 +240,7 @@ class TestPrediction:
     def test_any_size_of_image(self, network):
         for shape in ((5, 6, 7), (9, 4, 12)):
             activity = torch.rand(len(TIMING), *shape)
-            assert predict(network, NetworkScan(activity, TIMING, 0.02)).weight_map.shape == shape
+            assert predict(network, NetworkScan(activity, TIMING, 0.02)).weight_maps.shape == (2, *shape)
 
     def test_file_keeps_the_network(self, network, scan, tmp_path):
         save_network(tmp_path / "n.safetensors", network)
