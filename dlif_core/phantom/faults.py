@@ -94,9 +94,7 @@ def simulate_fault(seed: int, population: Source, kind: str, *, device: str = "c
     return fault.name, replace(scan, mouse=mouse, grid=grid, activity=activity, truth=truth)
 
 
-def simulate_fault_coarse(
-    seed: int, population: Source, kind: str, *, device: str = "cpu"
-) -> tuple[str, CoarseScan]:
+def simulate_fault_coarse(seed: int, population: Source, kind: str, *, device: str = "cpu") -> tuple[str, CoarseScan]:
     """Do the same as `simulate_fault`, on the coarse grid."""
     drawn, fault = draw_fault(seed, population, kind)
     scan = simulate_coarse(*drawn, device=device)

@@ -85,9 +85,7 @@ def _of_animals(data: tuple[Array, ...], statistic: Callable[..., Any], vectoriz
     return np.asarray(found.bootstrap_distribution)
 
 
-def _of_groups(
-    data: tuple[Array, ...], statistic: Callable[..., Any], vectorized: bool, groups: NDArray[Any]
-) -> Array:
+def _of_groups(data: tuple[Array, ...], statistic: Callable[..., Any], vectorized: bool, groups: NDArray[Any]) -> Array:
     """The statistic of cohorts whose groups were drawn with replacement; empty for fewer than two groups.
 
     Cohorts with the same number of animals are computed together.

@@ -27,10 +27,10 @@ from dlif_core.phantom import (
 )
 from dlif_core.phantom.anatomy import ORGANS
 from dlif_core.phantom.faults import draw_fault
-from dlif_core.phantom.sites import Sites
 from dlif_core.phantom.noise import add_averaged_noise, add_noise
 from dlif_core.phantom.scanner import CROP, frame_timing
 from dlif_core.phantom.shapes import Ellipsoid
+from dlif_core.phantom.sites import Sites
 from dlif_core.separable import averaging_matrix, separable, shift_matrices
 
 SMALL = Grid((40, 24, 24))
