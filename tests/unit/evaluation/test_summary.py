@@ -18,7 +18,8 @@ ERRORS = np.linspace(0.1, 0.65, SCANS)
 
 
 def record(method, seed, condition="standard", **figures):
-    traits = {"site": f"site {seed // 2}", "body_weight": 0.02 + 0.001 * seed, "tumour": 5.0 * (seed % 2), "noise": 0.9 if seed < 4 else 2.1,
+    traits = {"site": f"site {seed // 2}",
+              "body_weight": 0.02 + 0.001 * seed, "tumour": 5.0 * (seed % 2), "noise": 0.9 if seed < 4 else 2.1,
               "myocardium_ki": 0.03 if seed < 3 else 0.2, "shift": 0.0, "fault": ""}  # fmt: skip
     return {"condition": condition, "seed": seed, "method": method, **traits, "outcome": "made", "reason": ""} | figures
 
@@ -27,7 +28,8 @@ def sound(seed):
     """The better method: bands that widen with the error, two of twelve scans flagged."""
     return record(
         "good", seed, rmse=ERRORS[seed], early_rmse=2 * ERRORS[seed], auc_ratio=1.0 + 0.01 * seed, peak_ratio=0.9,
-        fwhm_error=0.04 * (-1) ** seed, tilt=0.01 * seed, ki_brain_error=float(seed - 6), k1_brain_error=-20.0, seconds=1.5,
+        fwhm_error=0.04 * (-1) ** seed, tilt=0.01 * seed,
+        ki_brain_error=float(seed - 6), k1_brain_error=-20.0, seconds=1.5,
         band_covers=float(seed != 5), band_width=1.0 + ERRORS[seed], auc_covered=1.0,
         verdict="doubtful" if seed > 9 else "in scope", score=float(seed),
     )  # fmt: skip
