@@ -1,8 +1,8 @@
 """Hybrid input function: peak from the left ventricle, tail from the liver.
 
 The mean of the ventricle is a mixture of blood and wall, so that blood is B = T + (M − T)/r, with M the ventricle, T
-its wall and r the recovery of the ventricle, which is the same for all scans. It shows the peak; later the wall of a fed
-heart is so much hotter than blood that any error of r decides. The liver of a mouse takes up FDG and gives it back
+its wall and r the recovery of the ventricle, which is the same for all scans. It shows the peak; later the wall of a
+fed heart is so much hotter than blood that any error of r decides. The liver of a mouse takes up FDG and gives it back
 within minutes, and its curve then runs parallel to that of blood, or nearly so. It is scaled by one number to the
 corrected ventricle over some minutes after the bolus. Until the curves cross there, the ventricle is taken, and the
 liver from there on. The idea is that of Tantawy and Peterson (Mol Imaging 2010;9:76-86), who scale the liver by one
