@@ -189,15 +189,15 @@ def _reached_table(found: Results) -> Table:
 
     first = found.about["methods"][0]
     left_out = {*HELD_OUT_LABORATORIES} - {*shown_parts(found)}
-    table = Table("condition", "metric", "scans", "value (95 % interval)", "required", "", title=first["title"])
+    table = Table("metric", "scans", "value (95 % interval)", "required", "", title=first["title"])
     marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
-    for row in found.metrics[found.metrics["method"] == first["name"]].to_dict("records"):
-        if row["condition"] in left_out and row["figure"] != "flagged":
-            continue
-        metric = Text(with_unit(row["title"], row["unit"]))
-        table.add_row(
-            row["condition"], metric, str(row["n"]), with_interval(row), row["required"], marks[row["reached"]]
-        )
+    metrics = found.metrics[(found.metrics["method"] == first["name"]) & ~found.metrics["condition"].isin(left_out)]
+    for condition, rows in groupby(metrics.to_dict("records"), key=lambda row: str(row["condition"])):
+        table.add_section()
+        table.add_row(Text(condition, "bold"))
+        for row in rows:
+            metric = Text(with_unit(row["title"], row["unit"]))
+            table.add_row(metric, str(row["n"]), with_interval(row), row["required"], marks[row["reached"]])
     return table
 
 
