@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -125,7 +126,7 @@ def conditions(scans: int, atlas: str | None = None) -> tuple[Condition, ...]:
     Raises
     ------
     ConfigurationError
-        If there are no scans, or more than held-out animals.
+        If there are no scans, or more than held-out animals, or no such file.
     """
     most = _END_HOME - _FIRST_HOME
     if not 1 <= scans <= most:
@@ -150,6 +151,8 @@ def conditions(scans: int, atlas: str | None = None) -> tuple[Condition, ...]:
 
 
 def _on_atlas(path: str, sites: int, animals: int) -> Condition:
+    if not Path(path).is_file():
+        raise ConfigurationError("there is no label atlas here.", where=path, hint="Name the NIfTI file of the labels.")
     title = "mice of another anatomy, camera and noise"
     return Condition(ATLAS, title, _seeds(sites, animals, FIRST_ATLAS_SITE), AtlasSites(str(path)))
 

@@ -136,7 +136,7 @@ def show(source: Source | AtlasSites, seed: int) -> Shown:
 def shown(simulated: SimulatedScan) -> Shown:
     """A scan of the project's own simulator."""
     mouse, scan = simulated.mouse, simulated.scan
-    traits = {
+    traits: dict[str, float | str] = {
         "body_weight": mouse.body_weight,
         "noise": mouse.noise_level,
         "tumour": _volume(scan, "tumour"),
@@ -150,7 +150,7 @@ def shown(simulated: SimulatedScan) -> Shown:
 def shown_atlas(made: AtlasScan) -> Shown:
     """A scan of an atlas mouse."""
     animal = made.animal
-    traits = {
+    traits: dict[str, float | str] = {
         "body_weight": animal.body_weight,
         "noise": made.site.grain.level,
         "tumour": _volume(made.scan, "tumour"),
@@ -162,4 +162,4 @@ def shown_atlas(made: AtlasScan) -> Shown:
 
 
 def _volume(scan: DynamicScan, region: str) -> float:
-    return dict(zip(scan.regions.names, scan.regions.volume.tolist(), strict=True)).get(region, 0.0)
+    return float(dict(zip(scan.regions.names, scan.regions.volume, strict=True)).get(region, 0.0))

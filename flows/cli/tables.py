@@ -237,7 +237,7 @@ def _metrics_table(found: Results) -> Table:
         "Medians. AUC, peak: ratios; tail: tilt. Size of the errors of FWHM [min], Ki of brain, heart and tumour, "
         "K1 of brain [%]. Processor time [s]."
     )
-    table = Table("method", *_SIDE_BY_SIDE, caption=caption)
+    table = Table(Column("method", overflow="fold"), *_SIDE_BY_SIDE, caption=caption, padding=0)
     for method, metrics in _by_method(found).items():
         values = [number(metrics[name]["value"]) if name in metrics else "" for name in _SIDE_BY_SIDE.values()]
         table.add_row(method, *values)

@@ -41,7 +41,7 @@ def method(function, name="test", digest="1", **more):
 
 class TestConditions:
     def test_sixty_four_scans_are_eight_animals_of_eight_laboratories(self):
-        found = shown(64, "labels.nii.gz")
+        found = shown(64, __file__)
         assert list(found["standard"].seeds) == list(found["truncated"].seeds) == list(range(64))
         assert list(found["atlas"].seeds) == list(range(16000, 16032))
         assert list(found["home"].seeds) == list(range(3300, 3364))
@@ -58,7 +58,7 @@ class TestConditions:
         assert "atlas" not in found
 
     def test_no_animal_has_two_laboratories_and_names_differ_between_them(self):
-        found = shown(64, "labels.nii.gz")
+        found = shown(64, __file__)
         assert found["standard"].site(15) == "held-out-laboratories 1"
         assert found["atlas"].site(16009) == "atlas-laboratories 2001"
         assert (found["home"].site(3300), found["home"].site(3301)) == ("held-out 3300", "held-out 3301")
@@ -122,6 +122,10 @@ class TestConditions:
     def test_impossible_numbers_are_refused(self, scans):
         with pytest.raises(ConfigurationError, match="can't be evaluated"):
             conditions(scans)
+
+    def test_a_missing_atlas_is_refused_before_anything_is_simulated(self):
+        with pytest.raises(ConfigurationError, match="no label atlas here"):
+            conditions(4, "nowhere/labels.nii.gz")
 
 
 class TestMeasure:

@@ -212,7 +212,7 @@ def test_page_names_figures_comparisons_and_failures(found):
 def test_page_has_both_kinds_of_laboratories_where_there_are_two(table):
     rows = [record("good", 16000 + seed, "atlas", rmse=0.5) for seed in range(4)]
     both = pd.concat([table, pd.DataFrame(rows)], ignore_index=True)
-    found = results(both, [Candidate("good", "Good", "1", print)], conditions(SCANS, "labels.nii.gz"))
+    found = results(both, [Candidate("good", "Good", "1", print)], conditions(SCANS, __file__))
     page = markdown(found)
     assert "## Held-out cohort: mice of another anatomy, camera and noise" in page
     assert (
