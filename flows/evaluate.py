@@ -25,9 +25,12 @@ def evaluate(
     methods: Annotated[
         tuple[str, ...], described("Methods to compare, such as learned and population; all if there is none.")
     ] = (),
-    scans: Annotated[Count, described("Scans of the held-out cohort.")] = 60,
+    scans: Annotated[Count, described("Scans of the standard cohort, rounded to whole laboratories.")] = 64,
+    atlas: Annotated[
+        str | None, described("NIfTI file of the Digimouse labels, as the worker sees it; left out, no atlas mice.")
+    ] = None,
 ) -> dict[str, Any]:
-    """Compare the methods for the input function on held-out simulated mice.
+    """Compare the methods for the input function on simulated mice of held-out laboratories.
 
     Returns
     -------
@@ -35,7 +38,7 @@ def evaluate(
     """
     import pandas as pd
 
-    chosen, shown, folder = candidates(methods, model), conditions(scans), Path(output)
+    chosen, shown, folder = candidates(methods, model), conditions(scans, atlas), Path(output)
     require_unseen(chosen, shown)
     rows: list[dict[str, Any]] = []
     for condition in shown:

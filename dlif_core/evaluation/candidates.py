@@ -32,7 +32,7 @@ PUBLISHED = "fc-dlif"
 _REFERENCE = "arterial"
 _SAMPLE = "+sample"
 # rooms on which a curve or its metrics may depend
-_ROOMS = ("evaluation", "statistics", "input_function", "networks", "phantom", "blood", "kinetics")
+_ROOMS = ("evaluation", "statistics", "input_function", "networks", "phantom", "blood_samples", "kinetics")
 _DECISIVE = (".py", ".json", ".safetensors")
 # trained models have digests of their own
 _MODELS = "networks/models/"

@@ -1,32 +1,49 @@
-"""Scans of an evaluation: a held-out cohort, the same scans truncated or injected at another time, and faulty scans.
+"""Scans of an evaluation: mice of held-out laboratories, cut short, injected at another time, of other tracers, faulty.
 
-Consecutive seeds of the held-out population make the cohort; faults have seeds of their own. Nothing that is trained,
-calibrated, tuned or chosen may use these scans.
+Nothing that is trained, calibrated, tuned or chosen may use these scans.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import ConfigurationError
+from dlif_core.evaluation.laboratories import (
+    ANIMALS,
+    FIRST_ATLAS_SITE,
+    OTHER_TRACERS,
+    SITES,
+    AtlasSites,
+    ShiftedSites,
+    show,
+    shown,
+)
 from dlif_core.networks.training.splits import simulated_animals
-from dlif_core.phantom import FAULTS, HELD_OUT, Population, SimulatedScan, Span, draw, simulate, simulate_fault
+from dlif_core.phantom import FAULTS, HELD_OUT, Population, simulate_fault
+from dlif_core.phantom.population import Source
 from dlif_core.scan import DynamicScan, RegionCurves
 
 #: A truncated scan has the frames that end by then [s].
 SHORT_END = 1200.0
 
-#: Name of the condition that all others are compared with.
-STANDARD = "standard"
+#: Names of the conditions that make the held-out cohort: laboratories of the own simulator, and on the atlas.
+STANDARD, ATLAS = "standard", "atlas"
+HELD_OUT_LABORATORIES = (STANDARD, ATLAS)
+#: Names of the conditions of other tracers, and of the population that was held out while there was but one.
+TRACERS, HOME = "tracers", "home"
+#: Conditions in which parameters are fitted as well.
+FITTED = (*HELD_OUT_LABORATORIES, HOME)
 
-# first seeds of the cohort and of the scans with faults; those below were used while methods were developed
-_COHORT_SEED, _FAULT_SEED = 3300, 4300
+#: Laboratories whose scans get faults count from here, and animals of `HOME` up to there; those of `HOME` below its
+#: first were used while methods were developed.
+_FIRST_FAULTY_SITE, _FIRST_HOME, _END_HOME = 1000, 3300, 4300
 # scans without fault for each scan of one kind of fault, so that there are about as many sound as faulty scans
 _FAULT_SHARE = len(FAULTS)
 # one arterial sample is taken then, or a minute before the end of a shorter scan [s]
@@ -44,7 +61,7 @@ class Condition:
     seeds
         One seed for each scan.
     population
-        Population from which animals and scans are drawn.
+        Laboratories or population from which animals and scans are drawn.
     end
         Frames that end later are left out [s].
     fault
@@ -53,8 +70,8 @@ class Condition:
 
     name: str
     title: str
-    seeds: range
-    population: Population = HELD_OUT
+    seeds: Sequence[int]
+    population: Source | AtlasSites = SITES
     end: float = math.inf
     fault: str = ""
 
@@ -62,6 +79,11 @@ class Condition:
     def animals(self) -> tuple[str, ...]:
         """Names of the animals, as in the split manifests of models."""
         return simulated_animals(self.population.name, self.seeds)
+
+    def site(self, seed: int) -> str:
+        """The laboratory of an animal; where there is but one, its animals stand for themselves."""
+        number = seed if isinstance(self.population, Population) else seed // ANIMALS
+        return f"{self.population.name} {number}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +101,7 @@ class EvaluationCase:
     blood
         One exact arterial whole-blood sample late in the scan, for methods that scale with one.
     traits
-        Traits of animal and scan by name: ``body_weight`` [kg], ``noise`` (α), ``tumour`` (volume, mm³),
-        ``myocardium_ki`` (true), ``shift`` of the injection [s], ``fault``.
+        Traits of animal and scan by name: those of `laboratories.Shown`, ``site`` and ``fault``.
     """
 
     condition: Condition
@@ -91,39 +112,67 @@ class EvaluationCase:
     traits: Mapping[str, float | str]
 
 
-def conditions(scans: int) -> tuple[Condition, ...]:
-    """All conditions, with `scans` scans in each and a quarter as many of every kind of fault.
+def conditions(scans: int, atlas: str | None = None) -> tuple[Condition, ...]:
+    """All conditions.
+
+    Parameters
+    ----------
+    scans
+        Scans of the standard cohort, rounded to whole laboratories: as many animals of each as there are laboratories,
+        up to eight. Sixty-four are eight animals of eight laboratories, four are two of two.
+    atlas
+        NIfTI file of the Digimouse labels, on which half as many laboratories are built; None leaves them out.
 
     Raises
     ------
     ConfigurationError
-        If there are no scans, or so many that the seeds of the cohort reach those of the faults.
+        If there are no scans, or more than held-out animals, or no such file.
     """
-    most = _FAULT_SEED - _COHORT_SEED
+    most = _END_HOME - _FIRST_HOME
     if not 1 <= scans <= most:
         raise ConfigurationError(
             f"{scans} scans can't be evaluated.", where="scans", hint=f"Give a number from 1 to {most}."
         )
-    cohort = range(_COHORT_SEED, _COHORT_SEED + scans)
-    shifted = replace(HELD_OUT, injection=replace(HELD_OUT.injection, shift=Span((-60.0, 60.0))))
-    faulty = range(_FAULT_SEED, _FAULT_SEED + math.ceil(scans / _FAULT_SHARE))
+    animals = max(1, min(ANIMALS, round(math.sqrt(scans))))
+    sites = max(1, round(scans / animals))
+    cohort, others = _seeds(sites, animals), _seeds(sites, math.ceil(animals / 2))
+    home = range(_FIRST_HOME, min(_FIRST_HOME + sites * animals, _END_HOME))
+    faulty = _seeds(math.ceil(sites * animals / _FAULT_SHARE), 1, _FIRST_FAULTY_SITE)
     return (
-        Condition(STANDARD, "held-out mice", cohort),
-        Condition("truncated", f"the same scans, cut after {SHORT_END / 60:g} min", cohort, end=SHORT_END),
-        Condition("shifted", "the same mice, injected up to 60 s earlier or later", cohort, shifted),
+        Condition(STANDARD, "mice of held-out laboratories", cohort),
+        *([_on_atlas(atlas, math.ceil(sites / 2), animals)] if atlas else []),
+        Condition("truncated", f"the standard scans, cut after {SHORT_END / 60:g} min", cohort, end=SHORT_END),
+        Condition("shifted", "the standard mice, injected up to 60 s before or after the start", cohort,
+                  ShiftedSites(SITES)),
+        Condition(TRACERS, "FDOPA, PSMA-11 and tracers that exist nowhere", others, OTHER_TRACERS),
+        Condition(HOME, "mice whose blood follows one curve, beside the ranges of training", home, HELD_OUT),
         *(Condition(f"fault-{kind}", f"fault: {kind}", faulty, fault=kind) for kind in FAULTS),
-    )
+    )  # fmt: skip
+
+
+def _on_atlas(path: str, sites: int, animals: int) -> Condition:
+    if not Path(path).is_file():
+        raise ConfigurationError("there is no label atlas here.", where=path, hint="Name the NIfTI file of the labels.")
+    title = "mice of another anatomy, camera and noise"
+    return Condition(ATLAS, title, _seeds(sites, animals, FIRST_ATLAS_SITE), AtlasSites(str(path)))
+
+
+def _seeds(sites: int, animals: int, first: int = 0) -> tuple[int, ...]:
+    """Seeds of the first animals of consecutive laboratories."""
+    return tuple(ANIMALS * site + animal for site in range(first, first + sites) for animal in range(animals))
 
 
 def make_case(condition: Condition, seed: int) -> EvaluationCase:
-    """Simulate a scan in the scanner's own voxels, in about half a second; the same arguments give the same scan."""
-    if condition.fault:
-        fault, simulated = simulate_fault(seed, condition.population, condition.fault)
+    """Simulate a scan in the scanner's own voxels, in about a second; the same arguments give the same scan."""
+    fault, source = "", condition.population
+    if condition.fault and not isinstance(source, AtlasSites):
+        fault, simulated = simulate_fault(seed, source, condition.fault)
+        made = shown(simulated)
     else:
-        fault, simulated = "", simulate(*draw(seed, condition.population))
-    scan, truth = cut(simulated.scan, condition.end), simulated.truth.input_function
-    traits = _traits(simulated, scan) | {"fault": fault}
-    return EvaluationCase(condition, seed, scan, truth, (_late_sample(scan, truth),), traits)
+        made = show(source, seed)
+    scan = cut(made.scan, condition.end)
+    traits = {**made.traits, "site": condition.site(seed), "fault": fault}
+    return EvaluationCase(condition, seed, scan, made.truth, (_late_sample(scan, made.truth),), traits)
 
 
 def cut(scan: DynamicScan, end: float) -> DynamicScan:
@@ -144,15 +193,3 @@ def _late_sample(scan: DynamicScan, truth: InputFunction) -> BloodRecording:
     time = np.array([min(_SAMPLE_TIME, float(scan.timing.end[-1]) - _BEFORE_END)])
     drawn = np.interp(time, truth.time, truth.whole_blood)
     return BloodRecording("manual", True, time, whole_blood=drawn, source="phantom")
-
-
-def _traits(simulated: SimulatedScan, scan: DynamicScan) -> dict[str, float | str]:
-    volumes = dict(zip(scan.regions.names, scan.regions.volume.tolist(), strict=True))
-    mouse = simulated.mouse
-    return {
-        "body_weight": mouse.body_weight,
-        "noise": mouse.noise_level,
-        "tumour": volumes.get("tumour", 0.0),
-        "myocardium_ki": mouse.kinetics["myocardium"].Ki,
-        "shift": mouse.blood.injection.shift,
-    }

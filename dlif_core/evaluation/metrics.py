@@ -33,6 +33,10 @@ FITS = {
 #: Metrics of the curve with an interval in its provenance, and organs whose Ki has one.
 INTERVALS, KI_INTERVALS = ("auc", "peak"), ("brain", "myocardium")
 
+# a curve tilts if its ratio to the true one differs between these times after the arrival of the bolus [s], which is
+# when blood passes this part of its peak
+_MIDDLE, _TAIL, _ARRIVED = (300.0, 900.0), (1980.0, 2700.0), 0.1
+
 # rounding of a band that touches the truth [SUV]
 _TOUCHING = 1e-9
 
@@ -53,7 +57,7 @@ def curve_errors(curve: InputFunction, truth: InputFunction, timing: FrameTiming
     -------
     ``rmse`` and ``bias`` of the frame averages [SUV], each frame counting once; ``early_rmse`` over the frames of the
     first 20 min; ``auc_ratio`` up to the end of the scan and ``peak_ratio``, estimated over true; ``fwhm_error``,
-    estimated less true [min].
+    estimated less true [min]; ``tilt``, see `tail_tilt`.
     """
     error = suv * (curve.frame_average(timing)[0] - truth.frame_average(timing)[0])
     early = timing.end <= SHORT_END
@@ -66,7 +70,22 @@ def curve_errors(curve: InputFunction, truth: InputFunction, timing: FrameTiming
         "auc_ratio": own.auc / true.auc,
         "peak_ratio": own.peak / true.peak,
         "fwhm_error": (own.fwhm - true.fwhm) / 60.0,
+        "tilt": tail_tilt(curve, truth, timing),
     }
+
+
+def tail_tilt(curve: InputFunction, truth: InputFunction, timing: FrameTiming) -> float:
+    """How much the tail is turned: size of the relative change of estimated over true area.
+
+    The areas are those of the frames from 5 to 15 min and from 33 to 45 min after the bolus arrived, so that a wrong
+    scale counts nothing. NaN if the scan has none of the later frames.
+    """
+    arrived = truth.time[int(np.argmax(truth.whole_blood > _ARRIVED * truth.whole_blood.max()))]
+    since, areas = timing.mid - arrived, timing.duration * [each.frame_average(timing)[0] for each in (curve, truth)]
+    middle, tail = (areas[:, (begin < since) & (since < end)].sum(axis=1) for begin, end in (_MIDDLE, _TAIL))
+    if not middle.all() or not tail.all():
+        return float("nan")
+    return float(abs(middle[0] / middle[1] / (tail[0] / tail[1]) - 1.0))
 
 
 def band_metrics(curve: InputFunction, truth: InputFunction, timing: FrameTiming, suv: float) -> dict[str, float]:

@@ -16,7 +16,7 @@ import pandas as pd
 from dlif_core.curve import InputFunction
 from dlif_core.errors import DlifError, InputError, OutOfScopeError
 from dlif_core.evaluation.candidates import Candidate
-from dlif_core.evaluation.conditions import STANDARD, Condition, EvaluationCase, make_case
+from dlif_core.evaluation.conditions import FITTED, Condition, EvaluationCase, make_case
 from dlif_core.evaluation.metrics import (
     band_metrics,
     curve_errors,
@@ -109,7 +109,7 @@ def evaluate_scan(methods: Sequence[Candidate], condition: Condition, seed: int,
     kept = {method.name: _read(_path(folder, condition, seed, method), method) for method in taking_part}
     if any(record is None for record in kept.values()):
         case = make_case(condition, seed)
-        reference = fit_organs(case.scan, case.truth) if condition.name == STANDARD else {}
+        reference = fit_organs(case.scan, case.truth) if condition.name in FITTED else {}
         for method in taking_part:
             if kept[method.name] is None:
                 kept[method.name] = measure(case, method, reference)

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from dlif_core.evaluation.candidates import Candidate
-from dlif_core.evaluation.conditions import STANDARD, Condition
+from dlif_core.evaluation.conditions import HELD_OUT_LABORATORIES, HOME, TRACERS, Condition
 from dlif_core.evaluation.metrics import T_STAR
 from dlif_core.evaluation.runner import unmade
-from dlif_core.evaluation.summary import COHORT_METRICS, compare, subgroups, summarise
+from dlif_core.evaluation.summary import COHORT, COHORT_METRICS, compare, subgroups, summarise
 from dlif_core.finite import to_json
 from dlif_core.statistics.resampling import RESAMPLES
 
@@ -54,16 +54,38 @@ def results(records: pd.DataFrame, methods: Sequence[Candidate], scans: Sequence
     """Summarise records; the first method is compared with every other."""
     about = {
         "version": version("dlif"),
-        "conditions": [
-            {"name": c.name, "title": c.title, "population": c.population.name, "seeds": [c.seeds.start, c.seeds.stop]}
-            for c in scans
-        ],
+        "conditions": _described(scans),
         "methods": [{"name": m.name, "title": m.title, "model": dict(m.model)} for m in methods],
         "t_star_min": T_STAR,
         "resamples": RESAMPLES,
     }
     first = methods[0].name
     return Results(records, summarise(records), compare(records, first), subgroups(records), about)
+
+
+def _described(scans: Sequence[Condition]) -> list[dict[str, Any]]:
+    """Plain values for every condition, and before them for all held-out laboratories where they are of two kinds."""
+    parts = [condition for condition in scans if condition.name in HELD_OUT_LABORATORIES]
+    joint = [_as_values(COHORT, "mice of all held-out laboratories", parts)] if len(parts) > 1 else []
+    return joint + [_as_values(condition.name, condition.title, [condition]) for condition in scans]
+
+
+def _as_values(name: str, title: str, parts: Sequence[Condition]) -> dict[str, Any]:
+    seeds = [seed for part in parts for seed in part.seeds]
+    return {
+        "name": name,
+        "title": title,
+        "population": " and ".join(part.population.name for part in parts),
+        "seeds": [min(seeds), max(seeds) + 1],
+        "scans": len(seeds),
+        "sites": len({part.site(seed) for part in parts for seed in part.seeds}),
+    }
+
+
+def shown_parts(found: Results) -> tuple[str, ...]:
+    """Conditions of the held-out cohort with metrics of their own: all together, and each kind if there are two."""
+    names = [condition["name"] for condition in found.about["conditions"]]
+    return (COHORT, *(HELD_OUT_LABORATORIES if COHORT in names else ()))
 
 
 def write_results(found: Results, folder: Path) -> None:
@@ -118,10 +140,17 @@ def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def markdown(found: Results) -> str:
     """The page: a table of metrics by method, comparisons, groups, and curves that were not made, with reasons."""
+    titles = {condition["name"]: condition["title"] for condition in found.about["conditions"]}
+    kinds = [
+        [f"## Held-out cohort: {titles[name]}", "", *_by_method(found, (name,))] for name in shown_parts(found)[1:]
+    ]
     parts = [
         ["# Evaluation", "", *_introduction(found)],
-        ["## Held-out cohort", "", *_by_method(found, (STANDARD,))],
+        ["## Held-out cohort", "", *_by_method(found, (COHORT,))],
+        *kinds,
+        ["## Other tracers", "", *_by_method(found, (TRACERS,))],
         ["## Other schedules and injections", "", *_by_method(found, ("truncated", "shifted"))],
+        ["## Population of one blood curve", "", *_by_method(found, (HOME,))],
         ["## Scope check", "", *_scope(found)],
         ["## Whole-blood RMSE, paired", "", *_comparisons(found.comparisons)],
         ["## Groups of animals", "", *_groups(found)],
@@ -131,16 +160,21 @@ def markdown(found: Results) -> str:
 
 
 def _introduction(found: Results) -> Iterator[str]:
-    standard = found.about["conditions"][0]
-    first, last = standard["seeds"]
+    rows = [
+        [c["name"], c["title"], f"`{c['population']}`", str(c["scans"]), str(c["sites"])]
+        for c in found.about["conditions"]
+    ]
+    yield from table_lines(["condition", "what", "population", "scans", "sites"], rows)
+    yield ""
     yield (
-        f"{last - first} simulated scans of the population `{standard['population']}`, seeds {first} to {last - 1}, in "
-        f"the scanner's own voxels; dlif {found.about['version']}. In brackets 95 % bootstrap intervals over animals "
-        f"({found.about['resamples']} resamples). Parameters are compared with the same fit with the true input "
-        f"function: Patlak Ki with t* = {found.about['t_star_min']:g} min, K1 by the irreversible two-tissue model."
+        f"Simulated scans in the scanner's own voxels; dlif {found.about['version']}. In brackets 95 % bootstrap "
+        f"intervals over whole laboratories ({found.about['resamples']} resamples). Parameters are compared with the "
+        f"same fit with the true input function: Patlak Ki with t* = {found.about['t_star_min']:g} min, K1 by the "
+        "irreversible two-tissue model."
     )
     for method in found.about["methods"]:
         if method["model"]:
+            yield ""
             yield f"Model of `{method['name']}`: {method['model']['name']} ({method['model']['digest'][:12]})."
 
 
@@ -148,6 +182,8 @@ def _by_method(found: Results, conditions: Sequence[str]) -> list[str]:
     """A row for each metric, a column for each method; the first method is marked where it misses a requirement."""
     metrics = found.metrics[found.metrics["condition"].isin(conditions) & (found.metrics["figure"] != "flagged")]
     names = [method["name"] for method in found.about["methods"]]
+    if metrics.empty:
+        return ["These scans were not evaluated."]
     rows = []
     for _, rows_of in metrics.groupby("figure", sort=False):
         by_method = {str(row["method"]): row for row in rows_of.to_dict("records")}
@@ -205,12 +241,15 @@ def _comparisons(comparisons: pd.DataFrame) -> list[str]:
         [
             f"{row['method']} − {row['other']}",
             str(row["n"]),
+            str(row["sites"]),
             with_interval({"value": row["difference"], **row}),
             p_value(row["p_value"]),
         ]
         for row in comparisons.to_dict("records")
     ]
-    return table_lines(["methods", "scans", "median difference [SUV]", "p (Wilcoxon, two-sided)"], rows)
+    return table_lines(
+        ["methods", "scans", "sites", "median difference [SUV]", "p (Wilcoxon over sites, two-sided)"], rows
+    )
 
 
 def _groups(found: Results) -> list[str]:

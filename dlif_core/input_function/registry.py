@@ -12,6 +12,7 @@ from dlif_core.input_function import (
     arterial,
     factor_analysis,
     gaussian_process,
+    hybrid,
     image_derived,
     learned,
     population,
@@ -23,7 +24,17 @@ from dlif_core.input_function.plausibility import require_plausible
 from dlif_core.registry import Registry
 from dlif_core.scan import DynamicScan
 
-_MODULES = (arterial, learned, image_derived, gaussian_process, factor_analysis, simultaneous, population, from_file)
+_MODULES = (
+    arterial,
+    learned,
+    image_derived,
+    gaussian_process,
+    factor_analysis,
+    simultaneous,
+    hybrid,
+    population,
+    from_file,
+)
 
 #: Every input-function method by name; other packages add theirs by entry points of the group.
 METHODS: Registry[Method[Any]] = Registry(

@@ -9,7 +9,8 @@ import numpy as np
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.phantom.coarse import CoarseScan, simulate_coarse
-from dlif_core.phantom.population import Draw, Population, draw
+from dlif_core.phantom.mouse import Mouse
+from dlif_core.phantom.population import Draw, Population, Source, draw
 from dlif_core.phantom.scanner import Grid
 from dlif_core.phantom.simulation import SimulatedScan, simulate
 from dlif_core.phantom.span import Span
@@ -18,6 +19,7 @@ from dlif_core.phantom.span import Span
 OTHER_TRACERS = ("raclopride", "water", "FLT", "FDOPA")  # one more would change which scan a seed gives
 
 _PARAVENOUS = Span((0.4, 0.9))
+_DOSES = (1 / 37, 37.0, 0.1, 10.0)
 _AXES = ((0, 2, 1), (1, 0, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1))  # all but the right order of z, y, x
 
 
@@ -32,7 +34,9 @@ class Fault:
     name
         What exactly is wrong, for example ``"units: x 1000"``.
     factor
-        Factor by which every value is too high.
+        Factor by which every value is too high; zero for an image without activity.
+    dose
+        Factor by which the stated dose is too high.
     axes
         Order in which the image's axes (z, y, x) were written.
     """
@@ -40,10 +44,11 @@ class Fault:
     kind: str
     name: str
     factor: float = 1.0
+    dose: float = 1.0
     axes: tuple[int, int, int] = (0, 1, 2)
 
 
-def draw_fault(seed: int, population: Population, kind: str) -> tuple[Draw, Fault]:
+def draw_fault(seed: int, population: Source, kind: str) -> tuple[Draw, Fault]:
     """Draw a scan and what is wrong with it.
 
     Parameters
@@ -51,16 +56,16 @@ def draw_fault(seed: int, population: Population, kind: str) -> tuple[Draw, Faul
     seed
         Seed of `population.draw`.
     population
-        Domain of the scan but for its fault.
+        Domain of the scan but for its fault, or several, such as laboratories.
     kind
         One of `FAULTS`: ``"units"`` (kBq/mL for Bq/mL or the reverse), ``"axes"`` (written in another order),
-        ``"paravenous"`` (40-90 % of the dose in a depot that empties slowly) or ``"tracer"`` (another tracer that is
-        called FDG).
+        ``"paravenous"`` (40-90 % of the dose in a depot that empties slowly), ``"tracer"`` (another tracer that is
+        called FDG), ``"empty"`` (no activity in any voxel) or ``"dose"`` (stated in mCi for MBq, or off by ten).
 
     Returns
     -------
     The scan, in which a wrong injection or tracer is simulated already, and the fault. `simulate_fault` and
-    `simulate_fault_coarse` apply wrong units and axes.
+    `simulate_fault_coarse` apply wrong units, axes and doses.
 
     Raises
     ------
@@ -69,11 +74,12 @@ def draw_fault(seed: int, population: Population, kind: str) -> tuple[Draw, Faul
     """
     if kind not in FAULTS:
         raise ConfigurationError(f"there is no fault {kind!r}.", hint=f"Use one of {', '.join(FAULTS)}.")
-    rng = np.random.default_rng(np.random.SeedSequence([population.stream, seed, list(FAULTS).index(kind)]))
-    return FAULTS[kind](seed, population, rng)
+    domain = population.of(seed)
+    rng = np.random.default_rng(np.random.SeedSequence([domain.stream, seed, list(FAULTS).index(kind)]))
+    return FAULTS[kind](seed, domain, rng)
 
 
-def simulate_fault(seed: int, population: Population, kind: str, *, device: str = "cpu") -> tuple[str, SimulatedScan]:
+def simulate_fault(seed: int, population: Source, kind: str, *, device: str = "cpu") -> tuple[str, SimulatedScan]:
     """Name of a fault and the scan that has it; arguments are those of `draw_fault`, the truth is that of the body."""
     drawn, fault = draw_fault(seed, population, kind)
     scan = simulate(*drawn, device=device)
@@ -83,19 +89,24 @@ def simulate_fault(seed: int, population: Population, kind: str, *, device: str 
         maps={name: image.transpose(fault.axes) for name, image in scan.truth.maps.items()},
     )
     activity = np.float32(fault.factor) * scan.activity.transpose(0, *(1 + axis for axis in fault.axes))
-    return fault.name, replace(scan, grid=_transposed(scan.grid, fault), activity=activity, truth=truth)
+    grid, mouse = _transposed(scan.grid, fault), _misdosed(scan.mouse, fault)
+    return fault.name, replace(scan, mouse=mouse, grid=grid, activity=activity, truth=truth)
 
 
-def simulate_fault_coarse(
-    seed: int, population: Population, kind: str, *, device: str = "cpu"
-) -> tuple[str, CoarseScan]:
+def simulate_fault_coarse(seed: int, population: Source, kind: str, *, device: str = "cpu") -> tuple[str, CoarseScan]:
     """Do the same as `simulate_fault`, on the coarse grid."""
     drawn, fault = draw_fault(seed, population, kind)
     scan = simulate_coarse(*drawn, device=device)
     order = (0, *(1 + axis for axis in fault.axes))
     activity, fractions = (image.permute(order).contiguous() for image in (scan.activity, scan.fractions))
-    grid = _transposed(scan.grid, fault)
-    return fault.name, replace(scan, grid=grid, activity=fault.factor * activity, fractions=fractions)
+    grid, mouse = _transposed(scan.grid, fault), _misdosed(scan.mouse, fault)
+    activity *= fault.factor / fault.dose  # activity is in SUV, which the stated dose decides
+    return fault.name, replace(scan, mouse=mouse, grid=grid, activity=activity, fractions=fractions)
+
+
+def _misdosed(mouse: Mouse, fault: Fault) -> Mouse:
+    """The mouse with the dose that the metadata of the file state."""
+    return replace(mouse, injected_activity=fault.dose * mouse.injected_activity)
 
 
 def _transposed(grid: Grid, fault: Fault) -> Grid:
@@ -128,10 +139,21 @@ def _tracer(seed: int, population: Population, rng: np.random.Generator) -> tupl
     return drawn._replace(mouse=replace(drawn.mouse, tracer=called)), Fault("tracer", f"tracer: {name}")
 
 
+def _empty(seed: int, population: Population, _rng: np.random.Generator) -> tuple[Draw, Fault]:
+    return draw(seed, population), Fault("empty", "empty: no activity", factor=0.0)
+
+
+def _dose(seed: int, population: Population, rng: np.random.Generator) -> tuple[Draw, Fault]:
+    factor = float(rng.choice(_DOSES))
+    return draw(seed, population), Fault("dose", f"dose: x {factor:.3g}", dose=factor)
+
+
 #: Kinds of faults, each with the function that draws it.
 FAULTS: Mapping[str, Callable[[int, Population, np.random.Generator], tuple[Draw, Fault]]] = {
     "units": _units,
     "axes": _axes,
     "paravenous": _paravenous,
     "tracer": _tracer,
+    "empty": _empty,
+    "dose": _dose,
 }

@@ -1,4 +1,4 @@
-"""Intervals by resampling animals, and comparisons of two methods on the same animals."""
+"""Intervals by resampling animals or groups of them, and comparisons of two methods on the same animals."""
 
 from __future__ import annotations
 
@@ -22,9 +22,14 @@ _UNKNOWN: Interval = (np.nan, np.nan)
 
 
 def bootstrap_interval(
-    columns: Sequence[ArrayLike], statistic: Callable[..., Any], *, confidence: float = 0.95, vectorized: bool = True
+    columns: Sequence[ArrayLike],
+    statistic: Callable[..., Any],
+    *,
+    confidence: float = 0.95,
+    vectorized: bool = True,
+    groups: ArrayLike | None = None,
 ) -> Interval:
-    """Percentile bootstrap interval of a statistic of a cohort; whole animals are resampled.
+    """Percentile bootstrap interval of a statistic of a cohort; whole animals, or groups of them, are resampled.
 
     Parameters
     ----------
@@ -36,22 +41,39 @@ def bootstrap_interval(
         Level of the interval.
     vectorized
         Whether the statistic works along an axis.
+    groups
+        Shape (animals,): the group of each animal, such as its laboratory. Groups are then drawn with replacement, each
+        with all its animals, as animals of a group resemble each other; None where each stands for itself.
 
     Returns
     -------
-    NaN for fewer than two animals. The same data give the same interval.
+    NaN for fewer than two animals or groups. The same data give the same interval.
 
     Notes
     -----
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Groups: Davison and Hinkley, Bootstrap
+    Methods and their Application, 1997, section 3.8.
     """
     data = tuple(np.asarray(column, float) for column in columns)
     if len(data[0]) < 2:
         return _UNKNOWN
+    if groups is None:
+        drawn = _of_animals(data, statistic, vectorized)
+    else:
+        drawn = _of_groups(data, statistic, vectorized, np.asarray(groups))
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return _UNKNOWN
+    low, high = np.quantile(known, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return float(low), float(high)
+
+
+def _of_animals(data: tuple[Array, ...], statistic: Callable[..., Any], vectorized: bool) -> Array:
+    """The statistic of cohorts whose animals were drawn with replacement, shape (RESAMPLES,)."""
     with warnings.catch_warnings():
         # resampled cohorts for which the statistic is not defined are left out below
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        drawn = stats.bootstrap(
+        found = stats.bootstrap(
             data,
             statistic,
             n_resamples=RESAMPLES,
@@ -59,12 +81,28 @@ def bootstrap_interval(
             vectorized=vectorized,
             method="percentile",
             rng=np.random.default_rng(_SEED),
-        ).bootstrap_distribution
-    known = drawn[np.isfinite(drawn)]
-    if not len(known):
-        return _UNKNOWN
-    low, high = np.quantile(known, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return float(low), float(high)
+        )
+    return np.asarray(found.bootstrap_distribution)
+
+
+def _of_groups(data: tuple[Array, ...], statistic: Callable[..., Any], vectorized: bool, groups: NDArray[Any]) -> Array:
+    """The statistic of cohorts whose groups were drawn with replacement; empty for fewer than two groups.
+
+    Cohorts with the same number of animals are computed together.
+    """
+    names, number = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        return np.empty(0)
+    members = [np.flatnonzero(number == group) for group in range(len(names))]
+    drawn = np.random.default_rng(_SEED).integers(len(names), size=(RESAMPLES, len(names)))
+    lengths = np.bincount(number)[drawn].sum(axis=1)
+    found = []
+    for length in np.unique(lengths):
+        rows = np.stack([np.concatenate([members[group] for group in draw]) for draw in drawn[lengths == length]])
+        cohorts = [column[rows] for column in data]
+        values = statistic(*cohorts, axis=-1) if vectorized else [statistic(*one) for one in zip(*cohorts, strict=True)]
+        found.append(np.asarray(values, float))
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True)
@@ -81,25 +119,41 @@ class PairedDifference:
         95 % bootstrap interval of the median.
     p_value
         Two-sided, Wilcoxon's signed-rank test; NaN for no pairs or no differences.
+    groups
+        Groups of which each counts once in the test; as many as animals where each stands for itself.
     """
 
     n: int
     median: float
     interval: Interval
     p_value: float
+    groups: int
 
 
-def paired_difference(first: ArrayLike, second: ArrayLike) -> PairedDifference:
-    """Compare two methods on the same animals, shape (animals,); pairs with a value that is not finite are left out."""
+def paired_difference(first: ArrayLike, second: ArrayLike, groups: ArrayLike | None = None) -> PairedDifference:
+    """Compare two methods on the same animals.
+
+    Parameters
+    ----------
+    first, second
+        Shape (animals,); pairs with a value that is not finite are left out.
+    groups
+        Shape (animals,): the group of each animal. The interval is then over groups, and the test is of their medians;
+        None where each animal stands for itself.
+    """
     difference = np.asarray(first, float) - np.asarray(second, float)
-    difference = difference[np.isfinite(difference)]
-    if not len(difference):
-        return PairedDifference(0, np.nan, _UNKNOWN, np.nan)
+    known = np.isfinite(difference)
+    if not known.any():
+        return PairedDifference(0, np.nan, _UNKNOWN, np.nan, 0)
+    names = np.arange(len(difference)) if groups is None else np.asarray(groups)
+    difference, names = difference[known], names[known]
+    medians = np.array([np.median(difference[names == name]) for name in np.unique(names)])
     return PairedDifference(
         n=len(difference),
         median=float(np.median(difference)),
-        interval=bootstrap_interval([difference], np.median),
-        p_value=float(stats.wilcoxon(difference).pvalue) if difference.any() else np.nan,
+        interval=bootstrap_interval([difference], np.median, groups=None if groups is None else names),
+        p_value=float(stats.wilcoxon(medians).pvalue) if medians.any() else np.nan,
+        groups=len(medians),
     )
 
 

@@ -33,7 +33,18 @@ def evaluate(
             help="Names of methods with commas between them; all if left out.", metavar="NAME,…", show_default=False
         ),
     ] = "",
-    scans: Annotated[int, typer.Option(min=1, help="Scans of the held-out cohort.", metavar="COUNT")] = 60,
+    scans: Annotated[
+        int,
+        typer.Option(min=1, help="Scans of the standard cohort, rounded to whole laboratories.", metavar="COUNT"),
+    ] = 64,
+    atlas: Annotated[
+        Path | None,
+        typer.Option(
+            help="NIfTI file of the Digimouse labels, for laboratories with mice of another anatomy; none if left out.",
+            metavar="LABELS",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option(help="Folder for the tables and for what is done already.", metavar="FOLDER")
     ] = Path("evaluation"),
@@ -42,7 +53,7 @@ def evaluate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the methods for the input function on held-out simulated mice.
+    """Compare the methods for the input function on simulated mice of held-out laboratories.
 
     An evaluation that was interrupted resumes when it is called again with the same output folder.
     """
@@ -52,7 +63,7 @@ def evaluate(
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
     chosen = candidates(names, model)
-    found = _evaluated(chosen, conditions(scans), output)
+    found = _evaluated(chosen, conditions(scans, None if atlas is None else str(atlas)), output)
     write_results(found, output)
     for folder in keep_with_models(found, chosen) if keep else []:
         typer.echo(f"Results and card: {folder}", err=True)

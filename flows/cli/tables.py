@@ -184,15 +184,20 @@ def evaluation_tables(found: Results) -> tuple[Table, ...]:
 
 def _reached_table(found: Results) -> Table:
     """Metrics of the first method, with intervals and what is required."""
-    from dlif_core.evaluation.tables import with_interval, with_unit
+    from dlif_core.evaluation.conditions import HELD_OUT_LABORATORIES
+    from dlif_core.evaluation.tables import shown_parts, with_interval, with_unit
 
     first = found.about["methods"][0]
+    left_out = {*HELD_OUT_LABORATORIES} - {*shown_parts(found)}
     table = Table("metric", "scans", "value (95 % interval)", "required", "", title=first["title"])
     marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
-    for row in found.metrics[found.metrics["method"] == first["name"]].to_dict("records"):
-        title = row["title"] if row["figure"] != "flagged" else f"{row['condition']}: {row['title']}"
-        metric = Text(with_unit(title, row["unit"]))
-        table.add_row(metric, str(row["n"]), with_interval(row), row["required"], marks[row["reached"]])
+    metrics = found.metrics[(found.metrics["method"] == first["name"]) & ~found.metrics["condition"].isin(left_out)]
+    for condition, rows in groupby(metrics.to_dict("records"), key=lambda row: str(row["condition"])):
+        table.add_section()
+        table.add_row(Text(condition, "bold"))
+        for row in rows:
+            metric = Text(with_unit(row["title"], row["unit"]))
+            table.add_row(metric, str(row["n"]), with_interval(row), row["required"], marks[row["reached"]])
     return table
 
 
@@ -200,7 +205,7 @@ def _errors_table(found: Results) -> Table:
     """How many curves each method made, their median RMSE, and how it compares with that of the first method."""
     from dlif_core.evaluation.tables import p_value, with_interval
 
-    caption = "p: against the first method, Wilcoxon, paired, two-sided."
+    caption = "p: against the first method, Wilcoxon on the medians of laboratories, paired, two-sided."
     table = Table("method", "curves", "RMSE [SUV] (95 % interval)", "p", title="Held-out cohort", caption=caption)
     against = found.comparisons.set_index("other")["p_value"]
     for method, metrics in _by_method(found).items():
@@ -214,6 +219,7 @@ def _errors_table(found: Results) -> Table:
 _SIDE_BY_SIDE = {
     "AUC": "auc_ratio",
     "peak": "peak_ratio",
+    "tail": "tilt",
     "FWHM": "fwhm_error",
     "brain": "ki_brain",
     "heart": "ki_myocardium",
@@ -228,10 +234,10 @@ def _metrics_table(found: Results) -> Table:
     from dlif_core.evaluation.tables import number
 
     caption = Text(
-        "Medians. AUC, peak: ratios. Size of the errors of FWHM [min], Ki of brain, heart and tumour, K1 of brain [%]. "
-        "Processor time [s]."
+        "Medians. AUC, peak: ratios; tail: tilt. Size of the errors of FWHM [min], Ki of brain, heart and tumour, "
+        "K1 of brain [%]. Processor time [s]."
     )
-    table = Table("method", *_SIDE_BY_SIDE, caption=caption)
+    table = Table(Column("method", overflow="fold"), *_SIDE_BY_SIDE, caption=caption, padding=0)
     for method, metrics in _by_method(found).items():
         values = [number(metrics[name]["value"]) if name in metrics else "" for name in _SIDE_BY_SIDE.values()]
         table.add_row(method, *values)
@@ -239,10 +245,10 @@ def _metrics_table(found: Results) -> Table:
 
 
 def _by_method(found: Results) -> dict[str, dict[str, dict[Hashable, Any]]]:
-    """Rows of the standard cohort by method and metric."""
-    from dlif_core.evaluation.conditions import STANDARD
+    """Rows of all held-out laboratories by method and metric."""
+    from dlif_core.evaluation.summary import COHORT
 
-    cohort = found.metrics[found.metrics["condition"] == STANDARD]
+    cohort = found.metrics[found.metrics["condition"] == COHORT]
     return {
         str(method): {str(row["figure"]): row for row in rows.to_dict("records")}
         for method, rows in cohort.groupby("method", sort=False)

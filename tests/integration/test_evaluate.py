@@ -32,10 +32,12 @@ def test_two_scans_from_the_command_to_the_tables(tmp_path: Path) -> None:
     }
     assert set(values) == set(METHODS)
     records = pd.read_csv(tmp_path / "out" / "evaluation.tsv", sep="\t", na_values="n/a")
-    assert len(records) == 3 * 2 * len(METHODS)
+    assert len(records) == 5 * 2 * len(METHODS)
     for method, value in values.items():
         own = records[(records["method"] == method) & (records["condition"] == "standard")]
         assert value == pytest.approx(own["rmse"].median(), rel=1e-4)
+
+    assert records.groupby("condition")["site"].nunique().to_dict() == dict.fromkeys(records["condition"].unique(), 2)
 
     shown = dlif(*asked, folder=tmp_path)
     assert "whole-blood RMSE, median" in shown.stdout

@@ -13,6 +13,7 @@ from dlif_core.evaluation.metrics import (
     fit_organs,
     interval_metrics,
     ki_interval_metrics,
+    tail_tilt,
 )
 from dlif_core.frames import FrameTiming, integral_at
 from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
@@ -48,6 +49,21 @@ def test_a_curve_that_is_too_wide(triangle):
     assert found["fwhm_error"] == pytest.approx(2.5)
     assert found["peak_ratio"] == pytest.approx(0.5)
     assert found["auc_ratio"] == pytest.approx(0.75)
+
+
+def test_a_tail_is_turned_by_what_it_gains_on_the_middle():
+    """The ratio to the true curve falls from 1.1 in the middle to 1 in the tail."""
+    flat = curve([0, 300, 600, 3600], [0, 8000, 1000, 1000])
+    assert tail_tilt(flat, flat, TIMING) == 0.0
+    assert tail_tilt(curve(flat.time, 1.3 * flat.whole_blood), flat, TIMING) == pytest.approx(0.0)
+    time = np.arange(0.0, 3601.0, 10.0)
+    values = np.interp(time, flat.time, flat.whole_blood)
+    tilted = curve(time, np.where(time < 1500.0, 1.1, 1.0) * values)
+    assert tail_tilt(tilted, flat, TIMING) == pytest.approx(0.1)
+    assert tail_tilt(curve(time, np.where(time < 1500.0, 1.0, 1.25) * values), flat, TIMING) == pytest.approx(0.2)
+    short = FrameTiming(TIMING.start[:20], TIMING.duration[:20])
+    assert np.isnan(tail_tilt(tilted, flat, short))
+    assert curve_errors(tilted, flat, TIMING, SUV)["tilt"] == pytest.approx(0.1)
 
 
 def test_nothing_beyond_the_scan_is_judged(triangle):

@@ -13,11 +13,13 @@ from dlif_core.evaluation.summary import COLUMNS, compare, subgroups, summarise
 from dlif_core.evaluation.tables import as_record, markdown, number, results, table_lines, write_results
 
 SCANS = 12
+OTHERS = ("standard", "atlas", "tracers", "home")
 ERRORS = np.linspace(0.1, 0.65, SCANS)
 
 
 def record(method, seed, condition="standard", **figures):
-    traits = {"body_weight": 0.02 + 0.001 * seed, "tumour": 5.0 * (seed % 2), "noise": 0.9 if seed < 4 else 2.1,
+    traits = {"site": f"site {seed // 2}",
+              "body_weight": 0.02 + 0.001 * seed, "tumour": 5.0 * (seed % 2), "noise": 0.9 if seed < 4 else 2.1,
               "myocardium_ki": 0.03 if seed < 3 else 0.2, "shift": 0.0, "fault": ""}  # fmt: skip
     return {"condition": condition, "seed": seed, "method": method, **traits, "outcome": "made", "reason": ""} | figures
 
@@ -26,7 +28,8 @@ def sound(seed):
     """The better method: bands that widen with the error, two of twelve scans flagged."""
     return record(
         "good", seed, rmse=ERRORS[seed], early_rmse=2 * ERRORS[seed], auc_ratio=1.0 + 0.01 * seed, peak_ratio=0.9,
-        fwhm_error=0.04 * (-1) ** seed, ki_brain_error=float(seed - 6), k1_brain_error=-20.0, seconds=1.5,
+        fwhm_error=0.04 * (-1) ** seed, tilt=0.01 * seed,
+        ki_brain_error=float(seed - 6), k1_brain_error=-20.0, seconds=1.5,
         band_covers=float(seed != 5), band_width=1.0 + ERRORS[seed], auc_covered=1.0,
         verdict="doubtful" if seed > 9 else "in scope", score=float(seed),
     )  # fmt: skip
@@ -38,6 +41,9 @@ def table():
     rows += [record("good", seed, "truncated", rmse=3 * ERRORS[seed]) for seed in range(SCANS)]
     rows += [record("poor", seed, rmse=ERRORS[seed] + 0.3 + 0.01 * seed, auc_ratio=1.2) for seed in range(SCANS - 1)]
     rows.append(record("poor", SCANS - 1, outcome="failed", reason="ValueError: no"))
+    rows += [record("good", seed, "tracers", rmse=0.5, band_covers=1.0, tilt=0.1) for seed in range(4)]
+    rows += [record("good", 3300 + seed, "home", rmse=0.2, auc_ratio=1.0) for seed in range(4)]
+    rows.append(record("good", 3304, "home", outcome="refused", reason="no"))
     faults = [("out of scope", np.nan, "refused"), ("doubtful", 10.5, "made"), ("in scope", 3.5, "made")]
     rows += [
         record("good", 1000 + k, "fault-units", fault="units: x 1000", verdict=verdict, score=score, outcome=outcome)
@@ -51,8 +57,9 @@ def figures(table):
     return summarise(table)
 
 
-def of(figures, name, method="good"):
+def of(figures, name, method="good", condition=None):
     rows = figures[(figures["figure"] == name) & (figures["method"] == method)]
+    rows = rows[rows["condition"] == condition] if condition else rows[~rows["condition"].isin(OTHERS)]
     assert len(rows) == 1
     return rows.iloc[0]
 
@@ -65,6 +72,9 @@ def of(figures, name, method="good"):
         ("auc_ratio_p05", 1.0055),
         ("auc_ratio_p95", 1.1045),
         ("peak_ratio", 0.9),
+        ("tilt", 0.055),
+        ("doubtful", 2 / 12),
+        ("refused", 0.0),
         ("fwhm_error", 0.04),
         ("ki_brain", 3.0),
         ("ki_brain_p95", 5.45),
@@ -92,7 +102,13 @@ def test_what_is_required_is_judged(figures):
     assert of(figures, "rmse")["required"] == "≤ 0.3"
     assert of(figures, "rmse")["reached"] is False
     assert of(figures, "fwhm_error")["reached"] is True
-    assert of(figures, "band_covers")["required"] == "0.86 to 0.94"
+    assert of(figures, "band_covers")["required"] == "0.86 to 0.95"
+    assert of(figures, "tilt")["required"] == "≤ 0.03"
+    assert of(figures, "doubtful")["reached"] is False
+    assert of(figures, "refused")["reached"] is True
+    assert of(figures, "rmse", condition="tracers")["required"] == "≤ 0.4"
+    assert of(figures, "refused", condition="home")["value"] == pytest.approx(1 / 5)
+    assert not figures.loc[figures["condition"] == "home", "required"].any()
     assert of(figures, "error_and_width")["required"] == "≥ 0.5"
     assert of(figures, "seconds")["reached"] is None
 
@@ -119,12 +135,41 @@ def test_verdicts_without_scores(table):
     assert of(summarise(refused), "auroc")["value"] == 0.5
 
 
-def test_comparison_is_wilcoxons_on_the_scans_of_both(table):
+def test_comparison_is_wilcoxons_on_the_laboratories_of_both(table):
     found = compare(table, "good").iloc[0]
     difference = -0.3 - 0.01 * np.arange(SCANS - 1)
-    assert (found["other"], found["n"]) == ("poor", SCANS - 1)
+    medians = [np.median(difference[2 * site : 2 * site + 2]) for site in range(SCANS // 2)]
+    assert (found["other"], found["n"], found["sites"]) == ("poor", SCANS - 1, SCANS // 2)
     assert found["difference"] == pytest.approx(np.median(difference))
-    assert found["p_value"] == pytest.approx(stats.wilcoxon(difference).pvalue)
+    assert found["p_value"] == pytest.approx(stats.wilcoxon(medians).pvalue)
+
+
+def test_the_cohort_is_both_kinds_of_laboratories(table):
+    atlas = [
+        record(method, 16000 + seed, "atlas", rmse=value + 0.1 * seed)
+        for method, value in (("good", 1.0), ("poor", 3.0))
+        for seed in range(4)
+    ]
+    both = pd.concat([table, pd.DataFrame(atlas)], ignore_index=True)
+    found = summarise(both)
+    assert of(found, "rmse")["value"] == pytest.approx(np.median([*ERRORS, 1.0, 1.1, 1.2, 1.3]))
+    assert of(found, "rmse", condition="standard")["value"] == pytest.approx(np.median(ERRORS))
+    assert of(found, "rmse", condition="atlas")["value"] == pytest.approx(1.15)
+    assert compare(both, "good").iloc[0]["n"] == SCANS + 3
+    groups = subgroups(both).set_index(["method", "group"])["scans"]
+    assert groups["good", "with tumour"] + groups["good", "without tumour"] == SCANS + 4
+
+
+def test_intervals_are_wider_where_animals_of_a_laboratory_are_alike():
+    rng = np.random.default_rng(5)
+    errors = np.repeat(rng.uniform(0.1, 0.9, 10), 8)
+    alike = pd.DataFrame([record("good", seed, rmse=error) for seed, error in enumerate(errors)])
+    alone = alike.assign(site=[f"site {seed}" for seed in range(80)])
+    widths = []
+    for table in (alike.assign(site=[f"site {seed // 8}" for seed in range(80)]), alone):
+        row = of(summarise(table), "rmse")
+        widths.append(row["high"] - row["low"])
+    assert widths[0] > 1.5 * widths[1]
 
 
 def test_groups(table):
@@ -154,13 +199,26 @@ def found(table):
 def test_page_names_figures_comparisons_and_failures(found):
     page = markdown(found)
     assert "| whole-blood RMSE, median [SUV] | ≤ 0.3 | **0.375 (" in page
-    assert "seeds 3300 to 3311" in page
+    assert "| standard | mice of held-out laboratories | `held-out-laboratories` | 12 | 4 |" in page
+    assert "## Other tracers" in page
     assert "Model of `good`: m (abcdef012345)" in page
-    assert "| good − poor | 11 |" in page
+    assert "| good − poor | 11 | 6 |" in page
     assert "| standard | poor | failed | 1 | ValueError: no |" in page
     assert "| good | fault: units | share flagged | 3 |" in page
     widths = {line.count("|") for line in page.split("## Held-out cohort")[1].split("##")[0].splitlines() if line}
     assert widths == {5}
+
+
+def test_page_has_both_kinds_of_laboratories_where_there_are_two(table):
+    rows = [record("good", 16000 + seed, "atlas", rmse=0.5) for seed in range(4)]
+    both = pd.concat([table, pd.DataFrame(rows)], ignore_index=True)
+    found = results(both, [Candidate("good", "Good", "1", print)], conditions(SCANS, __file__))
+    page = markdown(found)
+    assert "## Held-out cohort: mice of another anatomy, camera and noise" in page
+    assert (
+        "| cohort | mice of all held-out laboratories | `held-out-laboratories and atlas-laboratories` | 18 | 6 |"
+        in page
+    )
 
 
 def test_files_hold_the_same(found, tmp_path):

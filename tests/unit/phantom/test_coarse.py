@@ -30,6 +30,7 @@ from dlif_core.phantom.faults import draw_fault
 from dlif_core.phantom.noise import add_averaged_noise, add_noise
 from dlif_core.phantom.scanner import CROP, frame_timing
 from dlif_core.phantom.shapes import Ellipsoid
+from dlif_core.phantom.sites import Sites
 from dlif_core.separable import averaging_matrix, separable, shift_matrices
 
 SMALL = Grid((40, 24, 24))
@@ -217,7 +218,33 @@ def test_wrong_injections_and_tracers_are_simulated() -> None:
     time = np.arange(0.0, 600.0)
     assert depot.mouse.blood.curve(time).max() < 0.7 * usual.mouse.blood.curve(time).max()
     names = {draw_fault(seed, HELD_OUT, "tracer")[1].name for seed in range(40)}
-    assert names == {"tracer: raclopride", "tracer: water", "tracer: FLT", "tracer: FDOPA"}
+    assert names == {f"tracer: {name}" for name in ("raclopride", "water", "FLT", "FDOPA", "PSMA")}
+
+
+def test_an_empty_image_and_a_wrong_dose() -> None:
+    population = brief(0.9)
+    usual = simulate(*draw(3, population))
+    assert not simulate_fault(3, population, "empty")[1].activity.any()
+    name, wrong = simulate_fault(3, population, "dose")
+    factor = wrong.mouse.injected_activity / usual.mouse.injected_activity
+    assert name == f"dose: x {factor:.3g}"
+    assert not 0.5 < factor < 2.0
+    assert np.array_equal(wrong.activity, usual.activity)
+    assert np.array_equal(wrong.truth.input_function.whole_blood, usual.truth.input_function.whole_blood)
+    right, coarse = simulate_coarse(*draw(3, population)), simulate_fault_coarse(3, population, "dose")[1]
+    torch.testing.assert_close(factor * coarse.activity, right.activity)
+
+
+def test_a_fault_in_a_scan_of_a_laboratory_is_one_of_that_laboratory() -> None:
+    sites = Sites("sites", stream=4711, animals=8)
+    drawn, fault = draw_fault(17, sites, "units")
+    usual = draw(17, sites.site(2))
+    assert (drawn.mouse.seed, drawn.mouse.body_weight, drawn.grid) == (
+        usual.mouse.seed,
+        usual.mouse.body_weight,
+        usual.grid,
+    )
+    assert fault == draw_fault(17, sites.site(2), "units")[1]
 
 
 def test_unknown_fault_is_refused() -> None:

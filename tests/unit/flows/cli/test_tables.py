@@ -8,9 +8,10 @@ from rich.console import Console
 from dlif_core.checks import CHECKS
 from dlif_core.errors import ExitCode
 from dlif_core.evaluation.candidates import candidates
-from dlif_core.evaluation.conditions import conditions
+from dlif_core.evaluation.conditions import Condition
 from dlif_core.evaluation.runner import evaluate
 from dlif_core.evaluation.tables import results
+from dlif_core.phantom import HELD_OUT
 from dlif_core.study.states import ScanState, ScanStatus
 from dlif_core.study.status import StudyStatus
 from dlif_core.study.step import Plan, PlannedStep, State, Step
@@ -65,7 +66,7 @@ def test_a_success_to_be_read_with_care_is_marked_and_says_why() -> None:
 
 
 def test_units_of_an_evaluation(tmp_path) -> None:
-    methods, scans = candidates(["population"]), conditions(2)[:1]
+    methods, scans = candidates(["population"]), [Condition("standard", "mice", (0, 1), HELD_OUT)]
     found = results(evaluate(methods, scans, tmp_path), methods, scans)
     assert "FWHM error, median size [min]" in shown(_reached_table(found))
     assert "FWHM [min]" in shown(_metrics_table(found))
