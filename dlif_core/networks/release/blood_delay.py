@@ -23,8 +23,10 @@ Array = NDArray[np.float64]
 # delays that are tried [s]
 _SHIFTS = np.arange(-40.0, 40.01, 0.5)
 # the rise is compared from so long before the arrival up to so long after the peak of prediction or blood [s]
-_BEFORE, _AFTER = 60.0, 30.0
-_FEWEST_FRAMES = 4
+_BEFORE, _AFTER = 60.0, 20.0
+_FEWEST_FRAMES = 6
+# powers of time in the factor between the two
+_POWERS = np.arange(3)
 # a common delay counts if it is at least so long [s] and so many times its standard error
 _LEAST, _CERTAIN = 1.0, 3.0
 # of a median relative to a mean, and of a normal law relative to its median absolute deviation
@@ -83,8 +85,9 @@ def moved(timing: FrameTiming, averages: Array, blood: WholeBlood, delay: float)
 def scan_delay(case: CalibrationCase) -> float:
     """Time by which the blood of a scan is later than its prediction [s]; NaN if the rise does not show it.
 
-    The prediction is moved until it fits the rise of the blood best. It may differ from the blood by a factor that
-    changes linearly over time, so that an error of the activity is not taken for a delay.
+    The prediction is moved until it fits the rise of the blood best. It may differ from the blood by a factor, a
+    parabola over time, so that an error of the activity is not taken for a delay: one of a half at the peak that is
+    gone a minute later changes what is found by less than half a second.
     """
     timing, curve, truth = case.prediction.timing, case.curve, case.whole_blood
     rise = _rise(case)
@@ -95,7 +98,7 @@ def scan_delay(case: CalibrationCase) -> float:
     left = np.empty(len(_SHIFTS))
     for place, shift in enumerate(_SHIFTS):
         shape = timing.average(curve.time + shift, curve.values)[rise]
-        columns = weight[:, None] * np.stack([shape, shape * passed], axis=1)
+        columns = weight[:, None] * shape[:, None] * passed[:, None] ** _POWERS
         found, *_ = np.linalg.lstsq(columns, weight * truth[rise], rcond=None)
         left[place] = np.sum((columns @ found - weight * truth[rise]) ** 2)
     return _lowest(left)

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from dlif_core.networks.bundle.model import LearnedModel, Trained, save_model
 from dlif_core.networks.prediction.scan import network_device
 from dlif_core.networks.prediction.weight_map import TissueNetwork
-from dlif_core.networks.release.blood_delay import Delay, common_delay, moved
+from dlif_core.networks.release.blood_delay import NO_DELAY, Delay, common_delay, moved
 from dlif_core.networks.release.facts import training_log
 from dlif_core.networks.release.own_facts import corrected_facts, log_of, tuned_facts
 from dlif_core.networks.release.own_scan import OwnScan, use_of
@@ -191,7 +191,10 @@ def train_further(
     division = divide([scan.animal for scan in scans], recipe.seed)
     splits = _splits(base, division, recipe)
     training = [scan for scan in scans if scan.animal not in division.calibration]
-    trainings, delay = _trained(output, base, training, division, recipe, report, mapper) if training else ([], None)
+    trainings: list[_ShortTraining] = []
+    delay = NO_DELAY
+    if training:
+        trainings, delay = _trained(output, base, training, division, recipe, report, mapper)
     networks = [one.best_network() for one in trainings] or list(base.networks)
     kept = [scan for scan in scans if scan.animal in division.calibration]
     cases = _cases(networks, kept, "site correction", report, mapper)
