@@ -228,24 +228,24 @@ def through_frames(prediction):
 
 
 def test_the_band_of_scores_left_out_covers_a_new_animal(calibration, monkeypatch):
-    """Animals differ by a tenth, all are off by the same; correction and band are from ten, the eleventh is new."""
+    """Animals differ by a tenth, all are off by the same; ten give correction and band for the eleventh."""
     monkeypatch.setattr(site_correction, "predicted_curve", through_frames)
     monkeypatch.setitem(globals(), "predicted_curve", through_frames)
     monkeypatch.setitem(globals(), "scan_delay", lambda case: np.nan)
     monkeypatch.setattr(calibrating, "_inflation", lambda found, cases: 1.0)
     monkeypatch.setattr(calibrating, "_score", band_alone)
     held, narrow = [], []
-    for seed in range(100):
+    for seed in range(30):
         cases = [one for one, _ in laboratory(seed, 11)]
-        new, own = cases[0], cases[1:]
-        site = fit_site(own)
-        made = calibration.recalibrated(leave_one_out(own).cases, "own", [one.animal for one in own])
-        limit = conformal_quantile(made.scores["band"], 0.9, made.weights["band"])
-        fitted = calibration.recalibrated([corrected_case(new, site)], "new").scores["band"][0]
-        without = calibration.recalibrated([one.case for one in own], "as it was").scores["band"]
-        held.append(fitted <= limit)
-        narrow.append(limit / conformal_quantile(without, 0.9))
-    assert 0.83 <= np.mean(held) <= 0.98
+        for place, new in enumerate(cases):
+            own = [*cases[:place], *cases[place + 1 :]]
+            made = calibration.recalibrated(leave_one_out(own).cases, "own", [one.animal for one in own])
+            limit = conformal_quantile(made.scores["band"], 0.9, made.weights["band"])
+            fitted = calibration.recalibrated([corrected_case(new, fit_site(own))], "new").scores["band"][0]
+            without = calibration.recalibrated([one.case for one in own], "as it was").scores["band"]
+            held.append(fitted <= limit)
+            narrow.append(limit / conformal_quantile(without, 0.9))
+    assert 0.86 <= np.mean(held) <= 0.97
     assert np.median(narrow) < 0.8
 
 
