@@ -326,6 +326,10 @@ def _splits(base: LearnedModel, division: Division, recipe: TuningRecipe) -> Spl
         simulated = simulated_animals(recipe.simulated.population, recipe.simulated.numbers)
         now["training"] = (*(animal for fold in division.folds for animal in fold), *simulated)
     used = {animal for animals in now.values() for animal in animals}
+    if "site" in base.manifest.training:  # its networks are corrected by these animals
+        SplitManifest({"the correction of the first model": earlier.get("calibration", ())}).require_apart(
+            "the calibration of the new one", now["calibration"]
+        )
     replaced = tuple(animal for animal in earlier.pop("calibration", ()) if animal not in used)
     kept = SplitManifest({**earlier, "earlier calibration": (*earlier.get("earlier calibration", ()), *replaced)})
     return SplitManifest(now).joined(kept)

@@ -130,8 +130,8 @@ def site_facts(site: SiteCorrection, cases: Sequence[SiteCase], left: LeftOut) -
             f"A single animal changes it by {influence:.1%} at most.",
             f"The median error of animals that took no part fell from {before:.2f} to {after:.2f} SUV (RMSE)."
             if after < before
-            else f"It does not help: the median error of animals that took no part was {before:.2f} SUV (RMSE) without "
-            f"and is {after:.2f} SUV with it.",
+            else f"It brings nothing that could be measured: the median error of animals that took no part is "
+            f"{before:.2f} SUV (RMSE) without and {after:.2f} SUV with it.",
             delay_in_words(delay),
         ],
     }

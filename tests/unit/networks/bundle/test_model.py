@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlif_core.compute.pool import open_mapper
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.networks.bundle.model import Trained, add_evaluation, load_model, save_model
 from dlif_core.networks.calibration.calibration import Calibration
@@ -297,7 +298,8 @@ class TestFurther:
 
     def test_eighteen_train_by_half_and_calibrate_by_the_others(self, model, scans, tmp_path):
         reports = []
-        made = train_further(tmp_path / "own", model, scans, self.RECIPE, reports.append)
+        with open_mapper(2) as mapper:
+            made = train_further(tmp_path / "own", model, scans, self.RECIPE, reports.append, mapper=mapper)
         division = divide([scan.animal for scan in scans], 0)
         kept = [scan.animal for scan in scans if scan.animal in division.calibration]
         assert made.calibration.content["groups"] == kept
@@ -319,6 +321,11 @@ class TestFurther:
         seen = SplitManifest({**model.splits.splits, "training": (scans[3].animal,)})
         with pytest.raises(ConfigurationError, match=f"{scans[3].animal} would be used"):
             train_further(tmp_path / "own", replace(model, splits=seen), scans[:9], TuningRecipe())
+
+    def test_an_animal_that_corrected_before_cant_calibrate(self, model, scans, tmp_path):
+        made = train_further(tmp_path / "own", model, scans[:9], self.RECIPE)
+        with pytest.raises(ConfigurationError, match=f"{scans[0].animal} and 8 more would be used for the correction"):
+            train_further(tmp_path / "again", made, scans[:9], self.RECIPE)
 
     def test_too_few_animals_are_refused(self):
         with pytest.raises(ConfigurationError, match="3 animals"):
