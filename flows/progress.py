@@ -1,7 +1,8 @@
-"""Progress bars in the terminal, on standard error so that standard output holds results only."""
+"""Progress on standard error, so that standard output holds results only: bars in a terminal, elsewhere lines."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,13 +20,21 @@ from rich.progress import (
 )
 from rich.text import Text
 
+# least time between two lines of a name where there is no terminal [s]
+_LINE_EVERY = 30.0
+
 
 class ProgressBars:
-    """One bar for each name, shown from the first time that the name is used until `close`."""
+    """One bar for each name, shown from the first time that the name is used until `close`.
+
+    Where standard error is no terminal, such as a file or the log of a batch job, bars are only drawn at the end. A
+    line for each name then tells every half minute how far it is and how long it will take.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._told: dict[str, float] = {}
 
     def update(self, name: str, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` units are done, with a note beside the bar."""
@@ -33,10 +42,27 @@ class ProgressBars:
             self._progress.start()
             self._tasks[name] = self._progress.add_task(name, total=total, note=note)
         self._progress.update(self._tasks[name], completed=done, total=total, note=note)
+        self._tell(name)
 
     def advance(self, name: str, note: str = "") -> None:
         """Count one unit more of a bar that `update` made."""
         self._progress.update(self._tasks[name], advance=1, note=note)
+        self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        """Write a line where there is no terminal, unless one of this name was written shortly before."""
+        if self._progress.console.is_terminal:
+            return
+        now = time.monotonic()
+        task = next(task for task in self._progress.tasks if task.id == self._tasks[name])
+        if now - self._told.setdefault(name, now) < _LINE_EVERY or task.finished:
+            return
+        self._told[name] = now
+        # the mean pace since the beginning: bursts of several processes would mislead a running one
+        left = (task.elapsed or 0.0) * ((task.total or 0.0) - task.completed) / max(task.completed, 1e-9)
+        about = f", about {timedelta(seconds=int(left))} left" if task.completed else ""
+        note = f" ({task.fields['note']})" if task.fields["note"] else ""
+        self.write(Text(f"{name}: {task.completed:g} of {task.total:g}{about}{note}"))
 
     def write(self, line: RenderableType) -> None:
         """Write a line above the bars."""

@@ -22,7 +22,7 @@ from dlif_core.networks.bundle.model import LearnedModel
 from dlif_core.networks.calibration.cases import predicted_curve
 from dlif_core.networks.prediction.ensemble import predict_ensemble
 from dlif_core.networks.prediction.scan import NetworkScan, network_scan
-from dlif_core.networks.release.fine_tuning import OwnScan
+from dlif_core.networks.release.own_scan import OwnScan, WholeBlood
 from dlif_core.networks.release.runs import Progress, Report, silent
 from dlif_core.networks.scope.assessment import precheck
 from dlif_core.networks.scope.verdict import Verdict
@@ -87,8 +87,8 @@ def own_scans(config: StudyConfig, base: LearnedModel, report: Report = silent) 
     left_out: dict[str, str] = {}
     for done, name in enumerate(files, start=1):
         try:
-            example = _example(base, store, name)
-            scans.append(OwnScan(f"{config.name}:{files[name].subject}", name, example))
+            example, blood = _example(base, store, name)
+            scans.append(OwnScan(f"{config.name}:{files[name].subject}", name, example, blood))
         except InputError as fault:
             left_out[name] = str(fault)
         report(Progress("scans", done, len(files), f"{len(left_out)} left out"))
@@ -102,8 +102,8 @@ def own_scans(config: StudyConfig, base: LearnedModel, report: Report = silent) 
     return OwnScans(tuple(scans), left_out)
 
 
-def _example(base: LearnedModel, store: Store, name: str) -> Example:
-    """The scan on the networks' grid, without tissues, if it is in the model's scope.
+def _example(base: LearnedModel, store: Store, name: str) -> tuple[Example, WholeBlood]:
+    """The scan on the networks' grid, without tissues, if it is in the model's scope, and the curve of its blood.
 
     Raises
     ------
@@ -116,14 +116,16 @@ def _example(base: LearnedModel, store: Store, name: str) -> Example:
     _require(precheck(scan))
     image, factor = network_scan(scan), scan.acquisition.suv_factor
     assert factor is not None, "network_scan refuses scans without dose or weight"
-    blood = measured_average(read_input_function(store, name, _ARTERIAL), recordings, scan.timing)
+    curve = read_input_function(store, name, _ARTERIAL)
+    blood = measured_average(curve, recordings, scan.timing)
     _require_in_scope(base, image, scan.acquisition.tracer)
-    return Example(
+    example = Example(
         scan=image,
         tissues=image.activity.new_zeros(0, *image.activity.shape[1:]),
         displacement=image.activity.new_zeros(len(scan.timing), 3),
         whole_blood=torch.from_numpy((blood * factor).astype(np.float32)),
     )
+    return example, WholeBlood(curve.time, factor * curve.whole_blood)
 
 
 def _require_success(store: Store, product: str) -> None:

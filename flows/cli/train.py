@@ -77,8 +77,9 @@ def train(
 ) -> None:
     """Train a model for the learned input function, or resume a training that was interrupted.
 
-    A new model is trained on simulated scans. With --from and --study an existing model is trained further on the
-    study's own scans with arterial blood, and calibrated again on animals that were kept apart.
+    A new model is trained on simulated scans. With --from and --study an existing model is corrected and calibrated for
+    a laboratory by the study's own scans with arterial blood of 9 animals or more. From 18 animals on, half of them
+    train its networks further before.
     """
     from dlif_core.networks.bundle.folder import CARD, MANIFEST
     from dlif_core.networks.bundle.remote import folder_for
@@ -93,8 +94,11 @@ def train(
             _require_none({"--members": members, "--scans": scans}, "when a model is trained further", "Leave it out.")
             made, left_out = _further(folder, begin_from, study, recipe, steps, bars)
     if as_json:
-        print_json({"name": made.name, "digest": made.digest, "folder": output, "left_out": left_out})
+        said = {"name": made.name, "digest": made.digest, "folder": output, "left_out": left_out}
+        print_json(said | ({"site": made.manifest.training["site"]} if "site" in made.manifest.training else {}))
         return
+    for sentence in made.manifest.training.get("site", {}).get("words", ()):
+        typer.echo(sentence)
     typer.echo(f"Model {made.name} is in {output}; its card: {output.rstrip('/')}/{CARD}")
     typer.echo(f"Next: dlif evaluate --model {output}, dlif model use {output}")
 
@@ -131,6 +135,7 @@ def _further(
     """The model that was trained further, and the reason against each scan of the study that could not be used."""
     from rich.text import Text
 
+    from dlif_core.compute.pool import open_mapper
     from dlif_core.errors import ConfigurationError
     from dlif_core.networks.bundle.model import load_model
     from dlif_core.networks.release.fine_tuning import load_tuning_recipe, train_further
@@ -145,7 +150,8 @@ def _further(
     own = own_scans(load_study(study), base, report)
     for scan, reason in own.left_out.items():
         bars.write(Text(f"{scan} is left out: {reason}"))
-    return train_further(output, base, own.scans, tuning, report, len(own.left_out)), own.left_out
+    with open_mapper() as mapper:
+        return train_further(output, base, own.scans, tuning, report, len(own.left_out), mapper), own.left_out
 
 
 def _require_none(options: dict[str, int | None], when: str, hint: str) -> None:

@@ -53,6 +53,7 @@ def model_card(manifest: Manifest, splits: SplitManifest, evaluation: Mapping[st
         ["## Intended use", "", _INTENDED[manifest.kind]],
         ["## Population", "", *_population(manifest, splits)],
         ["## Training", "", *_training(manifest)],
+        *([["## Own blood", "", *_own_blood(manifest.training["site"])]] if "site" in manifest.training else []),
         ["## Metrics", "", *_metrics(manifest, evaluation)],
         ["## Groups of animals", "", *_groups(manifest, evaluation)],
         ["## Limits", "", *(f"- {limit}" for limit in [*_LIMITS[manifest.kind], *_trained_limits(manifest)])],
@@ -96,6 +97,17 @@ def _training(manifest: Manifest) -> Iterator[str]:
         yield f"Convolutions were computed in {' or '.join(arithmetics)} during training, all else in float32."
         yield ""
     yield "`training.tsv` holds the log, `model.json` the recipe with all seeds."
+
+
+def _own_blood(site: Mapping[str, Any]) -> Iterator[str]:
+    """What the laboratory's own blood was used for."""
+    yield " ".join(site["words"])
+    yield ""
+    rows = [
+        [f"{first:g} to {last:g}", number(factor)]
+        for (first, last), factor in zip(site["windows_s"], site["factors"], strict=True)
+    ]
+    yield from _table(["time after arrival of the bolus [s]", "factor"], rows)
 
 
 def _trained_limits(manifest: Manifest) -> list[str]:

@@ -1,57 +1,46 @@
-"""Training a model further on a user's own scans with arterial blood.
+"""A model made for a laboratory by its own scans with arterial blood.
 
-Real scans have no true tissues, so only the error of the curve is known; simulated scans are used in turn with them, so
-that the network keeps its ability to segment. Half of the animals are for training, in folds of which each member
-leaves out another one for validation; the other half is for calibration alone. Weights that validate no better than
-those of the base model are not kept.
+By the number of animals the model is only corrected and calibrated for the laboratory, or trained further before
+(`own_scan.use_of`). Real scans have no true tissues, so only the error of the curve is known; simulated scans are used
+in turn with them, so that the network keeps its ability to segment. Half of the animals are for training, in folds of
+which each member leaves out another one for validation; the other half is for correction and calibration. Weights that
+validate no better than those of the base model are not kept.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
+import torch
 from pydantic import Field
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from dlif_core.errors import ConfigurationError
 from dlif_core.networks.bundle.model import LearnedModel, Trained, save_model
-from dlif_core.networks.calibration.calibration import LEVEL, Calibration, calibrate
-from dlif_core.networks.prediction.predict import predict
+from dlif_core.networks.prediction.scan import network_device
 from dlif_core.networks.prediction.weight_map import TissueNetwork
-from dlif_core.networks.release.facts import trained_facts, training_log
-from dlif_core.networks.release.recipe import Seeds, recipe_content
-from dlif_core.networks.release.runs import WORK, Report, checkpoint, reported, resumed_or_new, run_to_end, silent
+from dlif_core.networks.release.blood_delay import NO_DELAY, Delay, common_delay, moved
+from dlif_core.networks.release.facts import training_log
+from dlif_core.networks.release.own_facts import corrected_facts, log_of, tuned_facts
+from dlif_core.networks.release.own_scan import OwnScan, use_of
+from dlif_core.networks.release.recipe import POPULATIONS, Seeds, recipe_content
+from dlif_core.networks.release.runs import WORK, Progress, Report, checkpoint, reported, resumed_or_new, silent
+from dlif_core.networks.release.site_correction import SiteCase, fit_site, leave_one_out, site_case, with_site
 from dlif_core.networks.training.examples import Example, Examples
 from dlif_core.networks.training.run import ExampleSource
-from dlif_core.networks.training.scan_work import in_turn
+from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.networks.training.splits import SplitManifest, animal_folds, simulated_animals
 from dlif_core.networks.training.tissue_network import Recipe, Training
-from dlif_core.phantom import TRAINING
-from dlif_core.shown import counted
 from dlif_core.validation import Section, validated
 
-# animals that train are divided into so many folds at most, and there must be two
-_MOST_FOLDS, _FEWEST_FOLDS = 5, 2
-
-
-class OwnScan(NamedTuple):
-    """A scan with known whole blood.
-
-    Attributes
-    ----------
-    animal
-        Name of the animal, the same in all its scans.
-    name
-        Name of the scan.
-    example
-        The scan as an example without tissues and displacement, which are unknown.
-    """
-
-    animal: str
-    name: str
-    example: Example
+# animals that train are divided into so many folds at most
+_MOST_FOLDS = 5
+# decay per update of the running mean of the weights: a training of a few hundred updates has a short memory
+_DECAY = 0.98
 
 
 class Alternating:
@@ -74,12 +63,6 @@ class Alternating:
         return kind[number % len(kind)]
 
 
-def with_displacement(scan: OwnScan, network: TissueNetwork) -> Example:
-    """The scan's example with the displacement that a network finds, by which training corrects it for motion."""
-    example = scan.example
-    return replace(example, displacement=predict(network, example.scan).displacement)
-
-
 class Division(NamedTuple):
     """Animals of a study by their use.
 
@@ -100,7 +83,7 @@ class Division(NamedTuple):
 
 
 def divide(animals: Sequence[str], seed: int) -> Division:
-    """Divide animals into a half for calibration and up to five folds for training.
+    """Divide animals by their use, see `own_scan.use_of`: all calibrate, or half of them train in up to five folds.
 
     Parameters
     ----------
@@ -112,18 +95,12 @@ def divide(animals: Sequence[str], seed: int) -> Division:
     Raises
     ------
     ConfigurationError
-        If there are fewer than four animals.
+        If there are too few animals for any use.
     """
-    distinct = len(set(animals))
-    if distinct < 2 * _FEWEST_FOLDS:
-        raise ConfigurationError(
-            f"{distinct} animals with arterial blood are too few to train on and to calibrate with.",
-            where="own scans",
-            hint=f"Bring scans of at least {2 * _FEWEST_FOLDS} animals, 18 for a 90 % band.",
-        )
+    if use_of(animals) == "site":
+        return Division((), tuple(sorted(set(animals))))
     calibration, training = animal_folds(animals, 2, seed)
-    folds = animal_folds(training, min(_MOST_FOLDS, len(training)), seed)
-    return Division(tuple(folds), calibration)
+    return Division(tuple(animal_folds(training, min(_MOST_FOLDS, len(training)), seed)), calibration)
 
 
 class TuningRecipe(Section):
@@ -139,6 +116,8 @@ class TuningRecipe(Section):
         Simulated scans that are used in turn with the study's own.
     steps, learning_rate, validate_every, patience
         Settings of every member, see `tissue_network.Recipe`.
+    minutes
+        Time after which training ends at the next validation.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "own"
@@ -146,8 +125,9 @@ class TuningRecipe(Section):
     simulated: Seeds = Seeds(first=20_000, count=100)
     steps: Annotated[int, Field(ge=1)] = 500
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
-    validate_every: Annotated[int, Field(ge=1)] = 50
-    patience: Annotated[int, Field(ge=1)] = 4
+    validate_every: Annotated[int, Field(ge=1)] = 25
+    patience: Annotated[int, Field(ge=1)] = 6
+    minutes: Annotated[float, Field(gt=0)] = 15.0
 
     def member_recipe(self, number: int, network: TissueNetwork) -> Recipe:
         """Settings of the training of a member, counted from 1."""
@@ -182,8 +162,9 @@ def train_further(
     recipe: TuningRecipe,
     report: Report = silent,
     left_out: int = 0,
+    mapper: Mapper = in_turn,
 ) -> LearnedModel:
-    """Train a model further, calibrate it anew on animals kept apart, and write it.
+    """Make a model for a laboratory from its scans with arterial blood, and write it.
 
     Parameters
     ----------
@@ -196,9 +177,11 @@ def train_further(
     recipe
         Settings of the training.
     report
-        Called with the progress after every update and every scan.
+        Called with the progress after every scan and every validation.
     left_out
         Number of scans of the study that can't be used, for the card.
+    mapper
+        Runs the work on each scan, and the training of each network.
 
     Raises
     ------
@@ -207,73 +190,126 @@ def train_further(
     """
     division = divide([scan.animal for scan in scans], recipe.seed)
     splits = _splits(base, division, recipe)
-    trainings = [
-        _train(output, number, network, scans, division, recipe, report)
-        for number, network in enumerate(base.networks, start=1)
-    ]
-    networks = [training.best_network() for training in trainings]
+    training = [scan for scan in scans if scan.animal not in division.calibration]
+    trainings: list[_ShortTraining] = []
+    delay = NO_DELAY
+    if training:
+        trainings, delay = _trained(output, base, training, division, recipe, report, mapper)
+    networks = [one.best_network() for one in trainings] or list(base.networks)
     kept = [scan for scan in scans if scan.animal in division.calibration]
-    apart, animals = [scan.example for scan in kept], [scan.animal for scan in kept]
-    population = f"{len(apart)} own scans of {len(division.calibration)} animals"
-    shown = reported(in_turn, report, "calibration")
-    calibration = calibrate(networks, apart, population, base=base.calibration, mapper=shown, groups=animals)
+    cases = _cases(networks, kept, "site correction", report, mapper)
+    site, left = fit_site(cases), leave_one_out(cases)
+    population = f"{len(kept)} own scans of {len(division.calibration)} animals, each corrected by the others"
+    animals = [scan.animal for scan in kept]
+    calibration = base.calibration.recalibrated(left.cases, population, animals)
+    known = corrected_facts(base, scans, site, cases, left, calibration, left_out)
     trained = Trained(
-        networks=networks,
+        networks=with_site(networks, site),
         recipe={**recipe.model_dump(mode="json"), "from": dict(base.manifest.recipe)},
-        facts=_facts(base, trainings, scans, division, calibration, left_out),
-        log=training_log(trainings),
+        facts=tuned_facts(known, trainings, delay) if trainings else known,
+        log=training_log(trainings) if trainings else log_of(base),
         splits=splits,
     )
     return save_model(output, recipe.name, trained, calibration, base.scope)
 
 
-def _facts(
-    base: LearnedModel,
-    trainings: Sequence[Training],
-    scans: Sequence[OwnScan],
-    division: Division,
-    calibration: Calibration,
-    left_out: int,
-) -> dict[str, Any]:
-    """Facts of the training and the limits of its calibration."""
-    own = f"{len(scans)} own scans of {len({scan.animal for scan in scans})} animals with arterial blood, half of which"
-    population = f"{own} calibrate. Before that: {base.manifest.training['population']}"
-    refused = calibration.refusal("band", LEVEL)
-    limits = ["The scope is that of the model it was begun from.", *([refused] if refused else [])]
-    if len(division.calibration) < sum(scan.animal in division.calibration for scan in scans):
-        limits.append("Several calibration scans are of one animal, which counts as one for the band.")
-    if left_out:
-        limits.append(f"{counted(left_out, 'scan')} of the study could not be used.")
-    partly = sum(bool(scan.example.whole_blood.isnan().any()) for scan in scans)
-    if partly:
-        limits.append(f"In {partly} own scans the blood of some frames is unknown; these frames count nowhere.")
-    facts = trained_facts(trainings, population, limits)
-    return {**facts, "begun_from": {"name": base.name, "digest": base.digest}}
+def _cases(
+    networks: Sequence[TissueNetwork], scans: Sequence[OwnScan], stage: str, report: Report, mapper: Mapper
+) -> list[SiteCase]:
+    return list(reported(mapper, report, stage)(partial(site_case, networks, scans), len(scans)))
 
 
-def _train(
+class _ShortTraining(Training):
+    """A training whose running mean of the weights remembers some tens of updates."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class _Members:
+    """The trainings of all members, by number from 0; a worker process can have it.
+
+    Attributes
+    ----------
+    output
+        Folder of the new model.
+    networks
+        Networks to begin with.
+    scans
+        Animal and example of each own scan.
+    division
+        Animals by their use.
+    recipe
+        Settings of the training.
+    """
+
+    output: Path
+    networks: tuple[TissueNetwork, ...]
+    scans: tuple[tuple[str, Example], ...]
+    division: Division
+    recipe: TuningRecipe
+
+    def training(self, index: int) -> _ShortTraining:
+        """The training of a member, begun or as its checkpoint has it."""
+        network, validating = self.networks[index], self.division.validation_of(index + 1)
+        own = [example for animal, example in self.scans if animal not in validating]
+        seeds = self.recipe.simulated
+        simulated = Examples(self.output / WORK / "scans", POPULATIONS[seeds.population], seeds.numbers)
+        validation = [example for animal, example in self.scans if animal in validating]
+        member = self.recipe.member_recipe(index + 1, network)
+        path = checkpoint(self.output, str(index + 1))
+        run = resumed_or_new(_ShortTraining, path, member, Alternating(own, simulated), validation)
+        if not run.log:
+            run.begin_from(network.state_dict())
+            run.validate()
+        return run
+
+    def train_on(self, index: int) -> tuple[int, bool]:
+        """Train a member up to its next validation; returns the number of its updates and whether it is finished."""
+        run = self.training(index)
+        if not run.finished:
+            run.run(self.recipe.validate_every)
+            run.save(checkpoint(self.output, str(index + 1)))
+        return run.step, run.finished
+
+
+def _trained(
     output: Path,
-    number: int,
-    network: TissueNetwork,
+    base: LearnedModel,
     scans: Sequence[OwnScan],
     division: Division,
     recipe: TuningRecipe,
     report: Report,
-) -> Training:
-    """Train a member on the animals of all folds but its own."""
-    validating = set(division.validation_of(number))
-    training = {animal for fold in division.folds for animal in fold} - validating
-    examples = [with_displacement(scan, network) for scan in scans if scan.animal in training]
-    validation = [scan.example for scan in scans if scan.animal in validating]
-    simulated = Examples(output / WORK / "scans", TRAINING, recipe.simulated.numbers)
-    sources = Alternating(examples, simulated), validation
-    member, path = recipe.member_recipe(number, network), checkpoint(output, str(number))
-    run = resumed_or_new(Training, path, member, *sources)
-    if not run.log:
-        run.begin_from(network.state_dict())
-        run.validate()
-    run_to_end(run, path, f"network {number}", report)
-    return run
+    mapper: Mapper,
+) -> tuple[list[_ShortTraining], Delay]:
+    """Trainings of all members, and the delay by which the blood was moved for them."""
+    cases = _cases(base.networks, scans, "scans for training", report, mapper)
+    delay = common_delay([one.delay for one in cases], [one.animal for one in cases])
+    examples = [(scan.animal, _moved(scan, one, delay)) for scan, one in zip(scans, cases, strict=True)]
+    members = _Members(output, tuple(base.networks), tuple(examples), division, recipe)
+    # several processes would share one GPU
+    _in_rounds(members, report, mapper if network_device().type == "cpu" else in_turn)
+    return [members.training(index) for index in range(len(base.networks))], delay
+
+
+def _in_rounds(members: _Members, report: Report, mapper: Mapper) -> None:
+    """Train all members, from validation to validation, until they are finished or the time is over."""
+    number, steps, begin = len(members.networks), members.recipe.steps, time.monotonic()
+    updates, finished = [0] * number, [False] * number
+    while not all(finished) and time.monotonic() - begin < 60.0 * members.recipe.minutes:
+        for index, state in enumerate(mapper(members.train_on, number)):
+            updates[index], finished[index] = state
+            note = f"{sum(finished)} of {number} networks finished"
+            report(Progress("training", sum(updates), number * steps, note))
+
+
+def _moved(scan: OwnScan, one: SiteCase, delay: Delay) -> Example:
+    """The example with its blood moved, and with the displacement by which training corrects it for motion."""
+    blood = moved(scan.example.scan.timing, one.case.whole_blood, one.blood, delay.applied)
+    whole_blood = torch.from_numpy(blood).to(scan.example.whole_blood)
+    return replace(scan.example, displacement=one.case.prediction.displacement, whole_blood=whole_blood)
 
 
 def _splits(base: LearnedModel, division: Division, recipe: TuningRecipe) -> SplitManifest:
@@ -285,10 +321,15 @@ def _splits(base: LearnedModel, division: Division, recipe: TuningRecipe) -> Spl
         If an animal would now be used for something else than before.
     """
     earlier = dict(base.splits.splits)
-    simulated = simulated_animals(TRAINING.name, recipe.simulated.numbers)
-    own = tuple(animal for fold in division.folds for animal in fold)
-    now = {"training": (*own, *simulated), "calibration": division.calibration}
-    used = set(now["training"]) | set(now["calibration"])
+    now = {"calibration": division.calibration}
+    if division.folds:
+        simulated = simulated_animals(recipe.simulated.population, recipe.simulated.numbers)
+        now["training"] = (*(animal for fold in division.folds for animal in fold), *simulated)
+    used = {animal for animals in now.values() for animal in animals}
+    if "site" in base.manifest.training:  # its networks are corrected by these animals
+        SplitManifest({"the correction of the first model": earlier.get("calibration", ())}).require_apart(
+            "the calibration of the new one", now["calibration"]
+        )
     replaced = tuple(animal for animal in earlier.pop("calibration", ()) if animal not in used)
     kept = SplitManifest({**earlier, "earlier calibration": (*earlier.get("earlier calibration", ()), *replaced)})
     return SplitManifest(now).joined(kept)

@@ -1,7 +1,10 @@
 """Progress bars: on standard error, one a name, made when first used."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from flows import progress
 from flows.progress import progress_bars
 
 
@@ -26,3 +29,17 @@ def test_nothing_is_shown_without_a_bar(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(ValueError, match="early"), progress_bars():
         raise ValueError("early")
     assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_terminal_lines_tell_how_long_it_takes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line every half minute while the work lasts, with the time left."""
+    clock = iter([0.0, 10.0, 31.0, 40.0, 62.0, 99.0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with progress_bars() as bars:
+        for done in range(1, 6):
+            bars.update("training", done, 5, note="[rmse] 0.3")
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("training:")]
+    assert [line.split(",")[0] for line in lines] == ["training: 3 of 5"]
+    assert "left ([rmse] 0.3)" in lines[0]

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlif_core.compute.pool import open_mapper
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.networks.bundle.model import Trained, add_evaluation, load_model, save_model
 from dlif_core.networks.calibration.calibration import Calibration
@@ -17,7 +19,8 @@ from dlif_core.networks.release import build as release
 from dlif_core.networks.release import runs
 from dlif_core.networks.release.build import settled_recipe, train_run
 from dlif_core.networks.release.facts import trained_facts, training_log
-from dlif_core.networks.release.fine_tuning import Alternating, OwnScan, TuningRecipe, divide, train_further
+from dlif_core.networks.release.fine_tuning import Alternating, TuningRecipe, divide, train_further
+from dlif_core.networks.release.own_scan import OwnScan
 from dlif_core.networks.release.recipe import ModelRecipe, Seeds, load_recipe, parse_recipe, shortened
 from dlif_core.networks.release.runs import checkpoint
 from dlif_core.networks.scope.assessment import Scope
@@ -52,8 +55,8 @@ class Plain:
     def from_dict(cls, content):
         return cls(**content)
 
-    def recalibrated(self, cases, population):
-        return Plain(scans=len(cases), population=population)
+    def recalibrated(self, cases, population, groups):
+        return Plain(scans=len(cases), population=population, groups=list(groups))
 
     def refusal(self, metric, level):
         return "too few calibration scans"
@@ -252,52 +255,87 @@ def own_scan(animal, seed):
 
 
 class TestFurther:
+    RECIPE = TuningRecipe(simulated=Seeds(first=10_000, count=1), steps=2, validate_every=1)
+
+    @pytest.fixture
+    def model(self, model):
+        """The model, were its networks such that what they read is the mean of the image."""
+        networks = deepcopy(model.networks)
+        for network in networks:
+            for layer in (network.out, network.first.out):
+                torch.nn.init.zeros_(layer.weight)
+        return replace(model, networks=networks)
+
     @pytest.fixture(scope="class")
     @staticmethod
     def scans():
-        return [own_scan(f"study:sub-{k}", k + 1) for k in range(4)]
+        """Of 18 animals, one of which has two; many share an image, which is quick."""
+        some = [own_scan("", k + 1) for k in range(3)]
+        return [some[k % 3]._replace(animal=f"study:sub-{k % 18:02d}", name=f"scan {k}") for k in range(19)]
 
-    def test_calibrates_on_animals_kept_apart(self, output, model, scans, tmp_path, monkeypatch):
-        from dlif_core.networks.release import fine_tuning
-
-        seen = []
-
-        def calibrate(networks, apart, population, base, mapper, groups):
-            seen.extend(apart)
-            owners = {id(scan.example): scan.animal for scan in scans}
-            assert groups == [owners[id(example)] for example in apart]
-            return base.recalibrated(apart, population)
-
-        monkeypatch.setattr(fine_tuning, "calibrate", calibrate)
-        recipe = TuningRecipe(simulated=Seeds(first=10_000, count=1), steps=2, validate_every=1)
-        made = train_further(tmp_path / "own", model, scans, recipe)
-        division = divide([scan.animal for scan in scans], 0)
-        assert {id(example) for example in seen} == {
-            id(scan.example) for scan in scans if scan.animal in division.calibration
-        }
-        assert set(made.splits.splits["calibration"]) == set(division.calibration)
-        assert set(made.splits.splits["earlier calibration"]) == {"training:2000", "training:2001", "training:2002"}
+    def test_nine_animals_correct_and_calibrate_and_no_weights_change(self, model, scans, tmp_path):
+        made = train_further(tmp_path / "own", model, scans[:9], self.RECIPE)
+        assert made.calibration.content["scans"] == 9
+        assert made.calibration.content["groups"] == [scan.animal for scan in scans[:9]]
+        for kept, base in zip(made.networks, model.networks, strict=True):
+            changed = [
+                name for name, value in kept.state_dict().items() if not torch.equal(value, base.state_dict()[name])
+            ]
+            assert changed == ["correction.intercept"]
+            found = (kept.correction.intercept - base.correction.intercept)[:-1].exp()
+            assert found.tolist() == pytest.approx(made.manifest.training["site"]["factors"], abs=1e-3)
+        assert made.manifest.training["site"]["level"] == "site"
+        assert set(made.splits.splits["calibration"]) == {scan.animal for scan in scans[:9]}
         card = (made.folder / "CARD.md").read_text()
-        assert "too few calibration scans" in card
-        assert model.digest[:12] in card
+        for said in (
+            "too few calibration scans",
+            model.digest[:12],
+            "No weights were changed",
+            "took no part",
+            "-25 to -5",
+        ):
+            assert said in card
+
+    def test_eighteen_train_by_half_and_calibrate_by_the_others(self, model, scans, tmp_path):
+        reports = []
+        with open_mapper(2) as mapper:
+            made = train_further(tmp_path / "own", model, scans, self.RECIPE, reports.append, mapper=mapper)
+        division = divide([scan.animal for scan in scans], 0)
+        kept = [scan.animal for scan in scans if scan.animal in division.calibration]
+        assert made.calibration.content["groups"] == kept
+        assert set(made.splits.splits["calibration"]) == set(division.calibration)
+        assert len(division.calibration) == 9
+        assert set(made.splits.splits["earlier calibration"]) == {"training:2000", "training:2001", "training:2002"}
+        assert made.manifest.training["site"]["level"] == "training"
+        assert "trained further on half" in (made.folder / "CARD.md").read_text()
+        assert [(one.done, one.total) for one in reports if one.stage == "training"] == [(1, 2), (2, 2)]
         # the weights it began with are validated too, so that it never becomes worse
         assert "\t0\t\t" in (made.folder / "training.tsv").read_text()
 
+    def test_training_ends_when_the_time_is_over(self, model, scans, tmp_path):
+        recipe = self.RECIPE.model_copy(update={"steps": 50, "minutes": 1e-6})
+        made = train_further(tmp_path / "own", model, scans, recipe)
+        assert made.manifest.training["members"][0]["updates"] == 1
+
     def test_an_animal_that_trained_before_cant_calibrate(self, model, scans, tmp_path):
-        calibrating = divide([scan.animal for scan in scans], 0).calibration[0]
-        seen = SplitManifest({**model.splits.splits, "training": (calibrating,)})
-        with pytest.raises(ConfigurationError, match=f"{calibrating} would be used"):
-            train_further(tmp_path / "own", replace(model, splits=seen), scans, TuningRecipe())
+        seen = SplitManifest({**model.splits.splits, "training": (scans[3].animal,)})
+        with pytest.raises(ConfigurationError, match=f"{scans[3].animal} would be used"):
+            train_further(tmp_path / "own", replace(model, splits=seen), scans[:9], TuningRecipe())
+
+    def test_an_animal_that_corrected_before_cant_calibrate(self, model, scans, tmp_path):
+        made = train_further(tmp_path / "own", model, scans[:9], self.RECIPE)
+        with pytest.raises(ConfigurationError, match=f"{scans[0].animal} and 8 more would be used for the correction"):
+            train_further(tmp_path / "again", made, scans[:9], self.RECIPE)
 
     def test_too_few_animals_are_refused(self):
         with pytest.raises(ConfigurationError, match="3 animals"):
             divide(["a", "b", "c", "a"], 0)
 
     def test_folds_leave_out_other_animals_for_each_network(self):
-        division = divide([f"s:{k // 2}" for k in range(24)], seed=3)
-        assert len(division.calibration) == 6
+        division = divide([f"s:{k // 2}" for k in range(40)], seed=3)
+        assert len(division.calibration) == 10
         everyone = [*division.calibration, *(animal for fold in division.folds for animal in fold)]
-        assert sorted(everyone) == sorted({f"s:{k}" for k in range(12)})
+        assert sorted(everyone) == sorted({f"s:{k}" for k in range(20)})
         assert division.validation_of(1) != division.validation_of(2)
 
     def test_own_and_simulated_scans_alternate(self):
