@@ -8,8 +8,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from dlif_core.compute.pool import open_mapper
-from dlif_core.networks.prediction.correction import Correction
 from dlif_core.networks.prediction.arterial import read_arterial
+from dlif_core.networks.prediction.correction import Correction
 from dlif_core.networks.prediction.features import CONSTANTS, WINDOW_EDGES, WINDOWS, Features, features, frame_matrix
 from dlif_core.networks.prediction.fit_quality import DESCRIPTION, OFFSET, FitDescription, Reading, describe
 from dlif_core.networks.prediction.predict import predict
