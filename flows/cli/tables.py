@@ -234,8 +234,8 @@ def _metrics_table(found: Results) -> Table:
     from dlif_core.evaluation.tables import number
 
     caption = Text(
-        "Medians. AUC, peak: ratios; tail: tilt. Size of the errors of FWHM [min], Ki of brain, heart and tumour, "
-        "K1 of brain [%]. Processor time [s]."
+        "Medians. AUC, peak: ratios; tail: tilt. Size of the errors of\n"
+        "FWHM [min], Ki of brain, heart, tumour and K1 of brain [%].\nProcessor time [s]."
     )
     table = Table(Column("method", overflow="fold"), *_SIDE_BY_SIDE, caption=caption, padding=0)
     for method, metrics in _by_method(found).items():
