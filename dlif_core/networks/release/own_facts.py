@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 
 _BAND = (
     "The band was calibrated leave-one-out: each animal's score is that of its scans as corrected by the other "
-    f"animals. For such bands (jackknife+, Barber et al. 2021) theory guarantees {2 * LEVEL - 1:.0%}; in practice they "
-    f"hold with about {LEVEL:.0%}."
+    f"animals. For the closely related jackknife+ (Barber et al. 2021) theory guarantees {2 * LEVEL - 1:.0%}; in "
+    f"simulations such bands hold about {LEVEL:.0%}."
 )
 
 
