@@ -133,8 +133,7 @@ def _metrics(manifest: Manifest, evaluation: Mapping[str, Any] | None) -> Iterat
             yield from _table(["metric", "value", "95 % interval", "scans", "required", "reached"], rows)
             yield ""
     yield from _scope_metrics(own)
-    yield "Intervals are from the bootstrap over animals. The held-out animals are drawn from ranges beside those of"
-    yield "training, and none of them was used for anything else."
+    yield "Intervals are from the bootstrap over laboratories. Nothing else was done with these laboratories and animals."
 
 
 def _scope_metrics(own: Sequence[Mapping[str, Any]]) -> Iterator[str]:
