@@ -1,7 +1,8 @@
 """What limits the learned curve: noise, or animals unlike those of the training?
 
 Every simulated mouse is predicted twice, with different noise. Errors due to noise differ between the two, errors of
-the segmentation agree. Mice at the edges of the ranges of training are compared with mice just beyond them.
+the segmentation agree. Mice of laboratories like those of the training are compared with mice of laboratories that are
+drawn from wider ranges.
 
     python benchmarks/learned_repeat.py [--mice 40]
 """
@@ -18,15 +19,16 @@ from dlif_core.networks.prediction.ensemble import predict_ensemble
 from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.weight_map import TissueNetwork
-from dlif_core.networks.training.populations import CALIBRATION, EDGES
-from dlif_core.phantom import Population, draw, simulate_coarse
+from dlif_core.networks.training.populations import CALIBRATION, LABORATORIES
+from dlif_core.phantom import draw, simulate_coarse
 from dlif_core.phantom.noise import add_averaged_noise
+from dlif_core.phantom.population import Source
 
 # no recipe names these seeds
 FIRST = 900_000
 
 
-def area_errors(networks: list[TissueNetwork], seed: int, population: Population) -> list[float]:
+def area_errors(networks: list[TissueNetwork], seed: int, population: Source) -> list[float]:
     """Logarithm of the area under the curve over the true one, for each of two images of a mouse."""
     mouse, grid, protocol = draw(seed, population)
     scan = simulate_coarse(mouse, grid, protocol, voxel_size=(NETWORK_VOXEL,) * 3, noise=False)
@@ -45,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mice", type=int, default=40)
     mice, networks = parser.parse_args().mice, load_model().networks
-    for title, population in (("edges of the ranges", EDGES), ("just beyond", CALIBRATION)):
+    for title, population in (("like the training", LABORATORIES), ("from wider ranges", CALIBRATION)):
         errors = np.array([area_errors(networks, FIRST + k, population) for k in range(mice)])
         noise = np.diff(errors).std() / np.sqrt(2.0)
         print(

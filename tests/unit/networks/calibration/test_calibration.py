@@ -8,6 +8,7 @@ import torch
 
 from dlif_core.blood_samples.feng import FengInput
 from dlif_core.errors import ConfigurationError
+from dlif_core.evaluation.laboratories import SITES
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.calibration.calibration import Calibration, fit_calibration
 from dlif_core.networks.calibration.cases import CalibrationCase
@@ -16,7 +17,7 @@ from dlif_core.networks.prediction.continuous import ContinuousCurve
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction
 from dlif_core.networks.prediction.predict import Prediction
 from dlif_core.networks.prediction.tissues import TISSUES
-from dlif_core.networks.training.populations import CALIBRATION, EDGES
+from dlif_core.networks.training.populations import CALIBRATION, LABORATORIES, SOUND
 from dlif_core.phantom import HELD_OUT, TRAINING
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 
@@ -218,28 +219,17 @@ class TestFile:
 
 
 class TestPopulations:
-    ANATOMY = ("size", "trunk", "tumour", "vena_cava", "aorta", "wall", "rotation", "shift", "tilt", "position")
-    SCANNER = ("resolution", "heart_resolution", "noise_level")
-
-    def spans(self, population):
-        anatomy = {name: getattr(population.anatomy, name) for name in self.ANATOMY}
-        return anatomy | {name: getattr(population.acquisition, name) for name in self.SCANNER}
-
-    def test_calibration_lies_beside_the_training(self):
-        """No value of anatomy, resolution or noise is one of the training, and the scans are others."""
-        training = self.spans(TRAINING)
-        assert all(span.excludes(training[name]) for name, span in self.spans(CALIBRATION).items())
-        assert CALIBRATION.injection == TRAINING.injection
-
-    def test_edges_lie_within_the_training_and_beside_what_is_held_out(self):
-        training, held_out = self.spans(TRAINING), self.spans(HELD_OUT)
-        for name, span in self.spans(EDGES).items():
-            assert all(training[name].holds(end) for interval in span.intervals for end in interval), name
-            assert span.excludes(held_out[name]), name
-        assert not EDGES.anatomy.size.holds(1.0)
-
     def test_no_two_draw_the_same_scan(self):
-        assert len({population.stream for population in (TRAINING, EDGES, CALIBRATION, HELD_OUT)}) == 4
+        sites = (LABORATORIES, CALIBRATION, SOUND, SITES)
+        assert len({source.stream for source in (*sites, TRAINING, HELD_OUT)}) == len(sites) + 2
+        assert len({source.name for source in sites}) == len(sites)
+
+    def test_calibration_has_laboratories_beyond_those_of_the_training(self):
+        def voxels(sites):
+            return [sites.site(number).acquisition.voxel_size.intervals[0][0] for number in range(200)]
+
+        assert min(voxels(CALIBRATION)) < min(voxels(LABORATORIES))
+        assert max(voxels(CALIBRATION)) > max(voxels(LABORATORIES))
 
 
 def with_frame_before(case, duration=60.0):
