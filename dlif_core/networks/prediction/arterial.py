@@ -24,6 +24,8 @@ _DIFFERENCE = (3.0, 0.6, 0.15, 0.05, 0.025)
 _EXTRACTED = 0.98
 # the variance of a sum over voxels is so many times what it would be if their noise were not correlated
 _GRAIN = 4.0
+# a pool is read where its weights let this part of it through
+_PRESENT = 0.5
 # least activity relative to which differences are taken [SUV]
 _FAINT = 0.1
 
@@ -63,6 +65,8 @@ def read_arterial(
     differs = np.exp(np.interp(since.double().numpy(force=True), _SINCE, np.log(_DIFFERENCE)))
     apart = other + own - 2.0 * both + (torch.from_numpy(differs).to(level) * level).square()
     share = ((own - both) / apart.clamp(min=1e-12)).clamp(0.0, 1.0)
+    # the ridge of the least squares draws the curve of a pool that is hardly there to zero
+    share = share * ((unmixed.weight_map[VENOUS] * tissues[VENOUS]).sum() > _PRESENT)
     shares = torch.stack([1.0 - share, share / _EXTRACTED])
     return ArterialReading(arterial + share * (venous - arterial), shares)
 

@@ -172,7 +172,7 @@ class TestFolder:
             load_model(model.folder)
 
     def test_an_animal_in_two_splits_is_refused(self, output):
-        with pytest.raises(ConfigurationError, match="training:2001 would be used for calibration and for scope"):
+        with pytest.raises(ConfigurationError, match="laboratories:2001 would be used for calibration and for scope"):
             parse_recipe(
                 {"name": "a", "calibration": {"first": 2000, "count": 2}, "scope": {"first": 2001, "count": 1}},
                 where="",
@@ -264,6 +264,7 @@ class TestFurther:
         for network in networks:
             for layer in (network.out, network.first.out):
                 torch.nn.init.zeros_(layer.weight)
+                torch.nn.init.zeros_(layer.bias)
         return replace(model, networks=networks)
 
     @pytest.fixture(scope="class")

@@ -31,14 +31,13 @@ SMALL = (4, 6, 8)
 
 @pytest.fixture(scope="module")
 def network(members):
-    """Segments once, without refinement."""
-    return members[0].first
+    return members[0]
 
 
 @pytest.fixture(scope="module")
 def seen(network, members, hearts):
     """A scan and two networks, of which the second corrects its curve."""
-    other = deepcopy(members[1].first)
+    other = deepcopy(members[1])
     other.correction.intercept.fill_(0.2)
     example = hearts[0]
     return explained_scan([network, other], example.scan)

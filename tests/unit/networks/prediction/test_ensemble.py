@@ -49,7 +49,6 @@ class TestEnsemble:
         first, second = (member.whole_blood.double().numpy() for member in ensemble.members)
         np.testing.assert_allclose(ensemble.spread, np.abs(first - second) / np.sqrt(2))
         assert ensemble.tissues.shape == ensemble.members[0].tissues.shape
-        np.testing.assert_allclose(ensemble.curves[0], ensemble.whole_blood, rtol=1e-6)
 
     def test_refuses_what_it_cannot_use(self, scan, networks):
         with pytest.raises(ConfigurationError, match="without networks"):
