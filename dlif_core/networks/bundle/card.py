@@ -133,7 +133,7 @@ def _metrics(manifest: Manifest, evaluation: Mapping[str, Any] | None) -> Iterat
             yield from _table(["metric", "value", "95 % interval", "scans", "required", "reached"], rows)
             yield ""
     yield from _scope_metrics(own)
-    yield "Intervals are from the bootstrap over laboratories. Nothing else was done with these laboratories and animals."
+    yield "Intervals are from the bootstrap over laboratories, which nothing else has used."
 
 
 def _scope_metrics(own: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Arterial blood from both pools: arteries alone while blood differs, both once it is mixed, no pool that is not there."""
+"""Arterial blood from both pools: arteries alone while blood differs, both once it is mixed, none that is not there."""
 
 import pytest
 import torch
