@@ -265,6 +265,8 @@ class TestFurther:
             for layer in (network.out, network.first.out):
                 torch.nn.init.zeros_(layer.weight)
                 torch.nn.init.zeros_(layer.bias)
+            network.correction.slopes.zero_()
+            network.correction.intercept.zero_()
         return replace(model, networks=networks)
 
     @pytest.fixture(scope="class")
