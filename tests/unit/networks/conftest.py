@@ -21,7 +21,7 @@ def members() -> list[TissueNetwork]:
     processor rounds, and the curve of one that is hardly trained may change by 1e-4 of itself if the image is rounded
     otherwise.
     """
-    return [load_network(SHIPPED / DEFAULT_MODEL / f"member-{number}.safetensors") for number in (1, 1)]
+    return [load_network(SHIPPED / DEFAULT_MODEL / f"member-{number}.safetensors") for number in (1, 2)]
 
 
 @pytest.fixture(scope="session")
