@@ -308,7 +308,7 @@ class TestFurther:
         assert made.calibration.content["groups"] == kept
         assert set(made.splits.splits["calibration"]) == set(division.calibration)
         assert len(division.calibration) == 9
-        assert set(made.splits.splits["earlier calibration"]) == {"training:2000", "training:2001", "training:2002"}
+        assert set(made.splits.splits["earlier calibration"]) == {f"laboratories:{seed}" for seed in (2000, 2001, 2002)}
         assert made.manifest.training["site"]["level"] == "training"
         assert "trained further on half" in (made.folder / "CARD.md").read_text()
         assert [(one.done, one.total) for one in reports if one.stage == "training"] == [(1, 2), (2, 2)]
