@@ -130,11 +130,13 @@ class TestScope:
         with pytest.raises(OutOfScopeError, match="the tissues look strange"):
             estimate("learned", simulated.scan, ())
 
-    def test_another_tracer_is_refused_before_the_networks_run(self, simulated, use):
-        scan = replace(simulated.scan, acquisition=replace(simulated.scan.acquisition, tracer="FLT"))
-        use(networks=())
-        with pytest.raises(OutOfScopeError, match="FLT"):
-            estimate("learned", scan, ())
+    def test_blood_is_read_whatever_the_tracer_and_plasma_is_said_to_be_unknown(self, simulated):
+        scan = replace(simulated.scan, acquisition=replace(simulated.scan.acquisition, tracer="[18F]FLT"))
+        curve, fdg = estimate("learned", scan, ()), estimate("learned", simulated.scan, ())
+        np.testing.assert_allclose(curve.whole_blood, fdg.whole_blood)
+        np.testing.assert_allclose(curve.plasma, curve.whole_blood)
+        assert any("taken as equal" in warning for warning in curve.warnings)
+        assert not any("FDG" in reason for reason in curve.provenance["scope"]["reasons"])
 
     def test_wrong_units_are_refused_before_the_networks_run(self, simulated, use):
         use(networks=())

@@ -218,7 +218,7 @@ def test_wrong_injections_and_tracers_are_simulated() -> None:
     time = np.arange(0.0, 600.0)
     assert depot.mouse.blood.curve(time).max() < 0.7 * usual.mouse.blood.curve(time).max()
     names = {draw_fault(seed, HELD_OUT, "tracer")[1].name for seed in range(40)}
-    assert names == {f"tracer: {name}" for name in ("raclopride", "water", "FLT", "FDOPA", "PSMA")}
+    assert names == {f"tracer: {name}" for name in ("raclopride", "water", "FLT", "FDOPA")}
 
 
 def test_an_empty_image_and_a_wrong_dose() -> None:

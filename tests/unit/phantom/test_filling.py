@@ -141,3 +141,12 @@ def test_what_fills_the_body_leaves_all_else_as_it_was() -> None:
     assert [shape.organ for shape in kept] == [shape.organ for shape in plain if shape.organ != "muscle"]
     for before, after in zip((shape for shape in plain if shape.organ != "muscle"), kept, strict=True):
         np.testing.assert_array_equal(before.bounds, after.bounds)
+
+
+def test_a_crowded_abdomen_is_nearer_to_the_heart_and_nothing_else_moves() -> None:
+    usual, near = drawn(5), drawn(5, crowding=exactly(0.6))
+    for one, other in zip(usual, near, strict=True):
+        height = float(np.mean(one.bounds, axis=0)[2])
+        if one.organ in ("liver", "stomach", "spleen", "gut", "kidney", "renal_pelvis", "bladder"):
+            height = -4.0 + 0.6 * (height + 4.0)
+        assert float(np.mean(other.bounds, axis=0)[2]) == pytest.approx(height)
