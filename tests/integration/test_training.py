@@ -16,10 +16,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.service]
 
 RECIPE = {
     "name": "small",
-    "examples": [{"first": 10000, "count": 2}, {"population": "edges", "first": 10000, "count": 2}],
+    "examples": [{"first": 10000, "count": 2}, {"population": "training", "first": 10000, "count": 2}],
     "validation": [{"first": 0, "count": 1}],
-    "calibration": {"population": "calibration", "first": 2000, "count": 75},
-    "scope": {"population": "calibration", "first": 2400, "count": 26},
+    "calibration": {"population": "training", "first": 2000, "count": 75},
+    "scope": {"population": "training", "first": 2400, "count": 26},
     "correction": 3,
     "training": {"channels": [8, 12, 16], "steps": 120, "batch": 1, "warm_up": 10, "validate_every": 120, "fit": 0.0},
     "runs": {"one": {}},
@@ -68,6 +68,6 @@ def test_the_flow_makes_a_model_that_predicts(folder: Path) -> None:
 def test_the_card_is_an_artifact_and_names_both_populations(folder: Path) -> None:
     page = (folder / "page.md").read_text()
     assert page == (folder / "model" / "CARD.md").read_text()
+    assert "`laboratories:10000..10001`" in page
     assert "`training:10000..10001`" in page
-    assert "`edges:10000..10001`" in page
     assert "Hardly trained." in page
