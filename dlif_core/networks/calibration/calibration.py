@@ -24,7 +24,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.calibration.cases import CalibrationCase, calibration_case, predicted_curve
 from dlif_core.networks.calibration.conformal import conformal_quantile, group_weights, refusal
 from dlif_core.networks.calibration.error_scale import ErrorScale, fit_scale
-from dlif_core.networks.calibration.metrics import KI_TISSUES, SCORES, area_and_peak, influx_ratios
+from dlif_core.networks.calibration.metrics import KI_TISSUES, SCORES, area_and_peak, influx_ratios, log_error
 from dlif_core.networks.prediction.continuous import ContinuousCurve, continuous_curve
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction
 from dlif_core.networks.prediction.weight_map import TissueNetwork
@@ -343,7 +343,7 @@ def _score(calibration: Calibration, case: CalibrationCase) -> dict[str, float]:
     own, true = area_and_peak(curve), area_and_peak(truth)
     ratios = {name: own[name] / true[name] for name in own} | influx_ratios(curve, truth, timing)
     sizes = _relative_sizes(calibration, curve, scale)
-    return {"band": band} | {name: abs(math.log(ratio)) / sizes[name] for name, ratio in ratios.items()}
+    return {"band": band} | {name: log_error(ratio) / sizes[name] for name, ratio in ratios.items()}
 
 
 def _relative_sizes(calibration: Calibration, curve: ContinuousCurve, scale: Array) -> dict[str, float]:

@@ -25,6 +25,8 @@ KI_TISSUES, T_STAR = ("brain", "myocardium"), 10.0
 SCORES = ("band", "auc", "peak", *(f"Ki {tissue}" for tissue in KI_TISSUES))
 
 _MINUTE = 60.0
+# no curve is taken to be wrong by more than this factor
+_WORST = 1e6
 
 
 def area_and_peak(curve: ContinuousCurve) -> dict[str, float]:
@@ -54,3 +56,8 @@ def influx_ratios(curve: ContinuousCurve, truth: ContinuousCurve, timing: FrameT
 def _irreversible(tissue: str) -> OrganKinetics:
     """FDG kinetics of a tissue without dephosphorylation."""
     return replace(OrganKinetics(*FDG.tissue[tissue]), k4=0.0)
+
+
+def log_error(ratio: float) -> float:
+    """Size of the logarithm of estimated over true; that of a million where the estimate has the wrong sign or is 0."""
+    return abs(math.log(min(max(ratio, 1.0 / _WORST), _WORST)))

@@ -13,6 +13,7 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.calibration.calibration import Calibration, fit_calibration
 from dlif_core.networks.calibration.cases import CalibrationCase
 from dlif_core.networks.calibration.conformal import conformal_quantile, fewest_scores, group_weights
+from dlif_core.networks.calibration.metrics import log_error
 from dlif_core.networks.prediction.continuous import ContinuousCurve
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction
 from dlif_core.networks.prediction.predict import Prediction
@@ -268,3 +269,11 @@ def test_frames_before_the_injection_change_no_score_and_give_finite_samples(cal
     curve = before.curve(with_frame_before(some[0]).prediction)
     for values in (curve.lower, curve.upper, curve.samples):
         assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size"), [(2.0, 0.6931472), (0.5, 0.6931472), (1.0, 0.0), (0.0, 13.815511), (-3.0, 13.815511)]
+)
+def test_a_curve_of_no_area_or_of_the_wrong_sign_is_as_wrong_as_can_be(ratio, size):
+    assert log_error(ratio) == pytest.approx(size)
+    assert np.isnan(log_error(float("nan")))
