@@ -1,6 +1,7 @@
 """A store that an earlier version wrote: what decides a product keeps its name and its value.
 
-Only the version of ingest has changed since: scans are read again, because the checks of their data hold for all.
+Two things have changed since. Scans are read again, because the checks of their data hold for all. And the model of the
+learned input function is another one, so curves of the earlier one are made anew.
 
 The archive holds a study of two subjects with image, blood and region curves, and the products that version 0.1.0 at
 commit 06f6e78 made of it; of reports and the cohort only the commit markers.
@@ -8,6 +9,7 @@ commit 06f6e78 made of it; of reports and the cohort only the commit markers.
 
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +23,9 @@ from dlif_core.study.stages.ingest import IngestStage
 from dlif_core.study.step import State
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "earlier-store.tar.gz"
+#: Digest of the model with which it was written.
+EARLIER_MODEL = "9ae03ed1c5754d5002acdaeecb685eb7fd845b69d9bf059782cbfe0bcff0b9f0"
+
 SCANS = ("sub-01_ses-a", "sub-01_ses-b", "sub-02_ses-a")
 
 
@@ -38,15 +43,35 @@ def test_its_scans_are_read_again_so_that_they_are_checked(study: StudyConfig) -
     assert roots == {"ingest algorithm: 1 → 2"}
 
 
-def test_every_other_product_of_it_is_current(study: StudyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learned_curves_of_another_model_are_made_again_with_all_that_they_decide(
+    study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(IngestStage, "version", 1)
+    plan = make_plan(study, open_store(study.output))
+    changed = {planned.step.title: planned.reasons[0] for planned in plan.steps if planned.state is not State.CURRENT}
+    roots = {title: reason for title, reason in changed.items() if not reason.startswith(("result of", "scans change"))}
+    assert set(roots) == {f"{scan} input-function learned" for scan in SCANS}
+    assert all(f"model: {EARLIER_MODEL[:12]} →" in reason for reason in roots.values())
+    assert not any("arterial" in title for title in changed)
+
+
+@pytest.fixture
+def as_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version of ingest and the model of the time when the store was written."""
+    monkeypatch.setattr(IngestStage, "version", 1)
+    manifest = SimpleNamespace(digest=EARLIER_MODEL)
+    monkeypatch.setattr("dlif_core.networks.bundle.folder.read_manifest", lambda folder: manifest)
+
+
+@pytest.mark.usefixtures("as_then")
+def test_every_other_product_of_it_is_current(study: StudyConfig) -> None:
     plan = make_plan(study, open_store(study.output))
     assert {planned.step.title: planned.reasons for planned in plan.steps if planned.state is not State.CURRENT} == {}
     assert len(plan.steps) == 58
 
 
-def test_what_decides_a_product_is_as_it_was(study: StudyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(IngestStage, "version", 1)
+@pytest.mark.usefixtures("as_then")
+def test_what_decides_a_product_is_as_it_was(study: StudyConfig) -> None:
     store = open_store(study.output)
     for planned in make_plan(study, store).steps:
         marker = store.marker(planned.step.product)

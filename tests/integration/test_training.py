@@ -20,7 +20,7 @@ RECIPE = {
     "validation": [{"first": 0, "count": 1}],
     "calibration": {"population": "training", "first": 2000, "count": 75},
     "scope": {"population": "training", "first": 2400, "count": 26},
-    "correction": 3,
+    "correction": {"first": 3000, "count": 3},
     "training": {"channels": [8, 12, 16], "steps": 120, "batch": 1, "warm_up": 10, "validate_every": 120, "fit": 0.0},
     "runs": {"one": {}},
     "limits": ["Hardly trained."],

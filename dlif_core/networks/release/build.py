@@ -14,8 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from torch.utils.data import ConcatDataset, Subset
+from torch.utils.data import ConcatDataset
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.finite import to_json
@@ -257,17 +256,10 @@ def corrected_networks(
     """
     paths = [output / WORK / f"corrected-{name}.safetensors" for name in recipe.ensemble]
     if not all(path.exists() for path in paths):
-        examples = AugmentedExamples(evenly(simulated(output, recipe.examples), recipe.correction))
+        examples = AugmentedExamples(simulated(output, [recipe.correction]))
         shown = reported(mapper, report, "correction over time")
         networks = with_corrections([training.best_network() for training in trainings], examples, mapper=shown)
         for path, network in zip(paths, networks, strict=True):
             save_network(path.with_suffix(".part"), network)
             os.replace(path.with_suffix(".part"), path)
     return [load_network(path) for path in paths]
-
-
-def evenly(examples: ExampleSource, number: int) -> ExampleSource:
-    """Select a number of the examples, evenly spaced; all if there are fewer."""
-    chosen = np.linspace(0, len(examples), min(number, len(examples)), endpoint=False, dtype=int)
-    part: ExampleSource = Subset(examples, chosen.tolist())  # type: ignore[arg-type]
-    return part

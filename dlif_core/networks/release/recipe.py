@@ -126,7 +126,8 @@ class ModelRecipe(Section):
     calibration, scope
         Scans for band and intervals, and for the scope.
     correction
-        Number of the examples to which the correction over time is fitted; they are evenly spaced.
+        Scans to which the correction over time is fitted. They are not those of the training, whose tissues networks
+        draw better than those of others.
     training
         Settings of every run that differ from those of `tissue_network.Recipe`.
     runs
@@ -144,7 +145,7 @@ class ModelRecipe(Section):
     validation: Parts = (Seeds(first=0, count=24),)
     calibration: Seeds = Seeds(population="calibration-laboratories", first=0, count=240)
     scope: Seeds = Seeds(population="sound-laboratories", first=0, count=160)
-    correction: Annotated[int, Field(ge=2)] = 1000
+    correction: Seeds = Seeds(first=40_000, count=800)
     training: dict[str, Any] = Field(default_factory=dict)
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(default_factory=lambda: plain_runs(5))
     members: tuple[Name, ...] = ()
@@ -207,6 +208,7 @@ class ModelRecipe(Section):
         uses: dict[str, Parts] = {
             "training": self.examples,
             "validation": self.validation,
+            "correction": (self.correction,),
             "calibration": (self.calibration,),
             "scope": (self.scope,),
         }

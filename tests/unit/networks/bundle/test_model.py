@@ -33,6 +33,7 @@ TINY = ModelRecipe(
     name="tiny",
     examples=(Seeds(first=10_000, count=2),),
     validation=(Seeds(first=0, count=1),),
+    correction=Seeds(first=3000, count=2),
     calibration=Seeds(first=2000, count=3),
     scope=Seeds(first=2300, count=2),
     training={"channels": (4, 4, 4), "steps": 4, "batch": 1, "warm_up": 1, "validate_every": 2},
