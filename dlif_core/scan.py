@@ -19,10 +19,13 @@ Array = NDArray[np.float64]
 #: Name of the only region of a scan without labels.
 WHOLE_IMAGE = "whole image"
 
+# names of FDG without signs; FDGal is galactose, FDG-6-P its phosphate
+_FDG = re.compile(r"fdg(?!al|6p)|fluoro?2?d(e|es)oxyd?glucose|fludeoxyglucose|deoxy2(18f|f18)?fluorod?glucose")
+
 
 def is_fdg(tracer: str) -> bool:
     """Whether a tracer name, in any usual spelling, means FDG; FDG has no metabolites in plasma."""
-    return bool(re.search(r"fdg(?!al)|fluorodeoxyglucose|fludeoxyglucose", tracer.lower()))  # FDGal is galactose
+    return bool(_FDG.search(re.sub(r"[^0-9a-z]", "", tracer.lower())))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import OutOfScopeError
 from dlif_core.input_function.method import Method, Options
-from dlif_core.scan import DynamicScan
+from dlif_core.scan import DynamicScan, is_fdg
 from dlif_core.storage import is_url, joined
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ def _input_function(
     assert suv is not None, "a scan in scope has dose and weight"
     ratio, provenance["plasma to whole blood"], assumed = assumed_ratio(curve.time, scan.acquisition)
     warnings = tuple(f"the scan is doubtful for the learned input function: {reason}" for reason in verdict.reasons)
+    if not is_fdg(scan.acquisition.tracer):
+        warnings += ("metabolites are not taken off: the parent fraction of the tracer in plasma is not known.",)
     if curve.refused:
         warnings += (f"there is no band: {curve.refused}",)
     return InputFunction(

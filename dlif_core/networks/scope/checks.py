@@ -88,6 +88,8 @@ def _acquisition(acquisition: Acquisition) -> Iterator[Verdict]:
         yield _doubtful("the species is not stated; the model knows mice only.")
     elif acquisition.species.lower() != "mouse":
         yield _out(f"the species is {acquisition.species!r}; the model knows mice only.")
+    if not acquisition.tracer:
+        yield _doubtful("the tracer is not stated: whether the blood is that of FDG can't be checked.")
     if is_fdg(acquisition.tracer) and abs(acquisition.half_life / _FLUORINE - 1.0) > _SAME:
         yield _out(
             f"the half-life is {acquisition.half_life:.0f} s, that of fluorine-18 {_FLUORINE:.0f} s: is the tracer FDG?"

@@ -31,6 +31,19 @@ def venous() -> BloodRecording:
     return BloodRecording("manualvenous", False, np.array([30.0, 2000.0]), np.array([9e9, 9e9]), np.array([9e9, 9e9]))
 
 
+FDG_NAMES = (
+    "FDG",
+    "[18F]FDG",
+    "F18-fdg",
+    "F D G",
+    "Fluorodeoxyglucose F18",
+    "Fluordesoxyglucose",
+    "fludeoxyglucose",
+    "2-deoxy-2-[18F]fluoro-D-glucose",
+    "2-[18F]fluoro-2-deoxy-D-glucose",
+)
+
+
 def test_autosampler_gives_the_peak_and_manual_samples_the_tail() -> None:
     blood = merge([manual(), autosampler()])
     np.testing.assert_array_equal(blood.whole_blood.time, [*SECONDS, 600, 1800, 3600])
@@ -127,8 +140,8 @@ def test_mouse_fdg_formula() -> None:
 
 
 def test_fdg_is_known_by_its_usual_names() -> None:
-    assert all(is_fdg(name) for name in ("FDG", "[18F]FDG", "F18-fdg", "Fluorodeoxyglucose F18", "fludeoxyglucose"))
-    assert not any(is_fdg(name) for name in ("", "MC1", "FDOPA", "FDGal", "fluorothymidine"))
+    assert all(is_fdg(name) for name in FDG_NAMES)
+    assert not any(is_fdg(name) for name in ("", "MC1", "FDOPA", "FDGal", "FDG-6-P", "fluorothymidine", "deoxyglucose"))
 
 
 def series(time: np.ndarray, value: np.ndarray) -> Series:

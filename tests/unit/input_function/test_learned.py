@@ -136,6 +136,7 @@ class TestScope:
         np.testing.assert_allclose(curve.whole_blood, fdg.whole_blood)
         np.testing.assert_allclose(curve.plasma, curve.whole_blood)
         assert any("taken as equal" in warning for warning in curve.warnings)
+        assert any("metabolites are not taken off" in warning for warning in curve.warnings)
         assert not any("FDG" in reason for reason in curve.provenance["scope"]["reasons"])
 
     def test_wrong_units_are_refused_before_the_networks_run(self, simulated, use):

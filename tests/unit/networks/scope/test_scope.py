@@ -119,6 +119,7 @@ class TestPrecheck:
             ({"species": "human"}, "out of scope", "knows mice only"),
             ({"species": ""}, "doubtful", "species is not stated"),
             ({"tracer": "[18F]FLT"}, "in scope", ""),
+            ({"tracer": ""}, "doubtful", "tracer is not stated"),
             ({"tracer": "[11C]raclopride", "half_life": 1221.8}, "in scope", ""),
             ({"half_life": 1221.8}, "out of scope", "half-life is 1222 s"),
             ({"decay_corrected": False}, "out of scope", "not decay-corrected"),
