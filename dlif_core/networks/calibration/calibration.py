@@ -243,9 +243,7 @@ def calibrate(
     networks: Sequence[TissueNetwork],
     examples: ExampleSource,
     population: str,
-    base: Calibration | None = None,
     mapper: Mapper = in_turn,
-    groups: Sequence[object] | None = None,
 ) -> Calibration:
     """Calibrate an ensemble on scans with known blood.
 
@@ -257,12 +255,8 @@ def calibrate(
         Scans on which none of them was trained or chosen, in an order that is independent of their errors.
     population
         Description of the scans.
-    base
-        A calibration whose scale is kept; without one, a scale is fitted to two fifths of the scans.
     mapper
         Runs the work on each scan.
-    groups
-        Animal or laboratory of each scan, see `Calibration.recalibrated`.
 
     Raises
     ------
@@ -270,14 +264,10 @@ def calibrate(
         If there are too few scans to fit a scale.
     """
     cases = list(mapper(partial(calibration_case, networks, examples), len(examples)))
-    if base is not None:
-        return base.recalibrated(cases, population, groups)
-    return fit_calibration(cases, population, groups)
+    return fit_calibration(cases, population)
 
 
-def fit_calibration(
-    cases: Sequence[CalibrationCase], population: str, groups: Sequence[object] | None = None
-) -> Calibration:
+def fit_calibration(cases: Sequence[CalibrationCase], population: str) -> Calibration:
     """Calibrate an ensemble by predictions that were made already; see `calibrate`.
 
     Raises
@@ -296,7 +286,7 @@ def fit_calibration(
     scale = fit_scale([one.prediction for one in first], [one.curve for one in first], [one.errors for one in first])
     residuals = np.stack([_at_nodes(one, scale) for one in first])
     shape = Calibration(scale, *_factored(residuals), 1.0, {}, population)
-    return shape.recalibrated(cases[fitted:], population, None if groups is None else groups[fitted:])
+    return shape.recalibrated(cases[fitted:], population)
 
 
 def _at_nodes(case: CalibrationCase, scale: ErrorScale) -> Array:

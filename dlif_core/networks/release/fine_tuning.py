@@ -18,7 +18,6 @@ from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dlif_core.networks.bundle.model import LearnedModel, Trained, save_model
 from dlif_core.networks.prediction.scan import network_device
@@ -39,8 +38,6 @@ from dlif_core.validation import Section, validated
 
 # animals that train are divided into so many folds at most
 _MOST_FOLDS = 5
-# decay per update of the running mean of the weights: a training of a few hundred updates has a short memory
-_DECAY = 0.98
 
 
 class Alternating:
@@ -220,11 +217,9 @@ def _cases(
 
 
 class _ShortTraining(Training):
-    """A training whose running mean of the weights remembers some tens of updates."""
+    """A training whose running mean of the weights remembers some tens of updates, of a few hundred."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))  # type: ignore[no-untyped-call]
+    decay = 0.98
 
 
 @dataclass(frozen=True)

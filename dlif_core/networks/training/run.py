@@ -25,8 +25,6 @@ from dlif_core.networks.training.examples import Example
 
 _CPU = torch.device("cpu")
 _LARGEST_GRADIENT = 5.0
-# decay per update of the running mean of the weights, which is what is validated and kept
-_DECAY = 0.998
 
 
 class ExampleSource(Protocol):
@@ -117,6 +115,9 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
         One entry for each validation.
     """
 
+    #: Decay per update of the running mean of the weights, which is what is validated and kept.
+    decay: ClassVar[float] = 0.998
+
     recipe: RecipeKind
     examples: ExampleSource
     validation: ExampleSource
@@ -137,7 +138,7 @@ class TrainingRun(ABC, Generic[RecipeKind, NetworkKind]):
             torch.manual_seed(self.recipe.seed)
             self.network = self.new_network().to(self.device)
         self.optimiser = torch.optim.Adam(self.network.parameters(), self.recipe.rate(0))
-        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))  # type: ignore[no-untyped-call]
+        self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.decay))  # type: ignore[no-untyped-call]
 
     @abstractmethod
     def new_network(self) -> NetworkKind:
