@@ -16,7 +16,7 @@ import torch
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.bundle.folder import Kind
-from dlif_core.networks.prediction import features, fit_quality, refinement, resampling, tissues, unmixing
+from dlif_core.networks.prediction import correction, features, refinement, resampling, tissues, unmixing
 from dlif_core.networks.prediction.fc_dlif import FCDLIF, SMALLEST_IMAGE, predict_curve
 from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.prediction.refinement import RefiningNetwork
@@ -53,7 +53,8 @@ _CONSTANTS: Mapping[Kind, dict[str, Any]] = {
         "stillness of motion [SUV]": unmixing._STILLNESS,
         "left over: straight below [SUV]": refinement._FAINT,
         "left over: strength": refinement._STRENGTH,
-        "offset of the correction [SUV]": fit_quality.OFFSET,
+        "offset of the correction [SUV]": correction.OFFSET,
+        "windows of the correction [s]": list(features.COURSE_EDGES),
     },
     "fc-dlif": {"voxel of the network [mm]": resampling.NETWORK_VOXEL, "smallest image [voxels]": list(SMALLEST_IMAGE)},
 }
@@ -89,7 +90,8 @@ def _differences(trained: Mapping[str, Any], present: Mapping[str, Any]) -> Iter
 def _weight_map_outcome() -> list[float]:
     """Curve of a network of fixed weights for a fixed image, and displacement of a frame from fixed tissues."""
     network = _with_fixed_weights(RefiningNetwork(_PROBE_CHANNELS), 0.0)
-    network.correction.slopes.fill_(1e-3)
+    network.correction.covariances[0] = torch.eye(features.COURSE)
+    network.correction.level.fill_(-1.0)
     timing = FrameTiming(
         np.array([0.0, 20, 30, 40, 60, 100, 300, 900]), np.array([20.0, 10, 10, 20, 40, 200, 600, 1500])
     )

@@ -1,7 +1,8 @@
 """Expected size of the error of a predicted curve, over time and from scan to scan.
 
 Over time the variance is a sum of parts that are known without the truth: spread between the members, noise in closed
-form, a share of the curve, an error of timing (slope times a second) and a floor. Their weights are not negative and
+form, the error that the correction over time expects, a share of the curve, an error of timing (slope times a second)
+and a floor. Their weights are not negative and
 come from maximum likelihood. The error relative to that depends on a few features of the scan; its logarithm is found
 by ridge regression on them.
 """
@@ -20,9 +21,9 @@ from dlif_core.networks.prediction.ensemble import EnsemblePrediction
 
 Array = NDArray[np.float64]
 
-#: Parts of the variance, and features of a scan, by their names in calibration files; ``doubt`` is the expected
-#: logarithm of the relative error.
-PARTS = ("spread", "noise", "curve", "slope", "floor")
+#: Parts of the variance, and features of a scan, by their names in calibration files; ``doubt`` is the error that the
+#: correction expects, relative to the curve.
+PARTS = ("spread", "noise", "expected", "curve", "slope", "floor")
 FEATURES = ("doubt", "spread", "noise", "motion", "weights", "peak", "body weight")
 
 _TIMING = 1.0  # [s]
@@ -75,10 +76,11 @@ class ErrorScale:
 def parts(prediction: EnsemblePrediction, curve: ContinuousCurve) -> Array:
     """Size of each part of the error over time, shape (parts, points) [SUV]."""
     mid, time, peak = prediction.timing.mid, curve.time, float(curve.values.max())
-    spread, noise = (np.interp(time, mid, values) for values in (prediction.spread, prediction.noise))
+    known = (prediction.spread, prediction.noise, prediction.expected)
+    spread, noise, expected = (np.interp(time, mid, values) for values in known)
     slope = np.abs(np.gradient(curve.values, time)) * _TIMING
     floor = np.where(time >= curve.arrival, _FLOOR, 0.1 * _FLOOR) * peak
-    return np.stack([spread, noise, curve.values, slope, floor])
+    return np.stack([spread, noise, expected, curve.values, slope, floor])
 
 
 def scan_features(prediction: EnsemblePrediction) -> Array:
@@ -92,7 +94,7 @@ def scan_features(prediction: EnsemblePrediction) -> Array:
     weights = float(prediction.weight_map.abs().sum())
     return np.array(
         [
-            prediction.expected_log_error,
+            size(prediction.expected) - curve,
             size(prediction.spread) - curve if len(prediction.members) > 1 else 0.0,
             size(prediction.noise) - curve,
             size(displacement - displacement.mean(axis=0)),

@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 
 from dlif_core.frames import FrameTiming
+from dlif_core.networks.prediction.correction import OFFSET
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.prediction.features import Features, features
-from dlif_core.networks.prediction.fit_quality import OFFSET
 from dlif_core.networks.prediction.predict import AlignedScan, read_curves
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.scan import NetworkScan

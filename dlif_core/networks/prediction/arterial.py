@@ -39,10 +39,13 @@ class ArterialReading(NamedTuple):
         Shape (frames,), in the unit of the activity.
     shares
         Weights of the readings of arterial and of venous pools in it, shape (2, frames).
+    noise
+        Standard deviation of the reading of arterial pools, as the residual of the image shows it, shape (frames,).
     """
 
     curve: torch.Tensor
     shares: torch.Tensor
+    noise: torch.Tensor
 
 
 def read_arterial(
@@ -68,7 +71,7 @@ def read_arterial(
     # the ridge of the least squares draws the curve of a pool that is hardly there to zero
     share = share * ((unmixed.weight_map[VENOUS] * tissues[VENOUS]).sum() > _PRESENT)
     shares = torch.stack([1.0 - share, share / _EXTRACTED])
-    return ArterialReading(arterial + share * (venous - arterial), shares)
+    return ArterialReading(arterial + share * (venous - arterial), shares, own.clamp(min=0.0).sqrt())
 
 
 def _noise(

@@ -89,9 +89,9 @@ class EnsemblePrediction:
         return torch.stack([member.factor for member in self.members]).mean(dim=0).double().numpy(force=True)
 
     @property
-    def expected_log_error(self) -> float:
-        """Mean of the members' expected logarithm of the relative error."""
-        return float(torch.stack([member.expected_log_error for member in self.members]).mean())
+    def expected(self) -> Array:
+        """Mean size of the errors to be expected of the members, shape (frames,) [SUV]."""
+        return torch.stack([member.expected for member in self.members]).mean(dim=0).double().numpy(force=True)
 
     @property
     def displacement(self) -> torch.Tensor:

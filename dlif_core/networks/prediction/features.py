@@ -7,8 +7,10 @@ the same features up to noise, and a window that a truncated scan lacks is marke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,10 +25,14 @@ Array = NDArray[np.float64]
 WINDOW_EDGES = (-25.0, -5.0, 5.0, 15.0, 25.0, 40.0, 60.0, 100.0, 180.0, 360.0, 720.0, 1320.0, 2400.0)
 WINDOWS = len(WINDOW_EDGES) - 1
 
+#: Edges of the windows in which curves are corrected [s after the arrival of the bolus], which follow the tail longer.
+COURSE_EDGES = (*WINDOW_EDGES[:-1], 1860.0, 2400.0, 3600.0)
+COURSE = len(COURSE_EDGES) - 1
+
 #: Numbers that describe a scan as a whole: which windows it has, and the body weight.
 CONSTANTS = WINDOWS + 1
 
-_MIDDLES = np.array([0.5 * (first + last) for first, last in pairwise(WINDOW_EDGES)])
+_MIDDLES = np.array([0.5 * (first + last) for first, last in pairwise(COURSE_EDGES)])
 # a window counts as measured when frames cover this part of it
 _COVERED = 0.5
 # the bolus has arrived when the whole image has reached this part of its plateau, the median of this span [s]
@@ -34,6 +40,25 @@ _RISE, _PLATEAU = 0.5, 300.0
 # a scan that begins after the arrival is taken to begin so long after it [s]
 _MISSED = 15.0
 _TYPICAL_WEIGHT = 0.025  # [kg]
+
+
+class Course(NamedTuple):
+    """How the frames of a scan relate to the windows in which curves are corrected.
+
+    Attributes
+    ----------
+    windows
+        Weights of the frames in every window, shape (course windows, frames); zeros where the scan lacks the window.
+    between
+        Weights of the windows in every frame where values in windows are interpolated in time, shape (frames, course
+        windows).
+    measured
+        Whether the scan has the window, shape (course windows,).
+    """
+
+    windows: torch.Tensor
+    between: torch.Tensor
+    measured: torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +75,8 @@ class Features:
         relative to a usual mouse.
     windows
         Weights of the frames in every window, shape (windows, frames).
-    frames_from_windows
-        Weights of the windows in every frame where values in windows are interpolated in time, shape (frames, windows).
+    course
+        Windows in which the curve is corrected.
     since
         Middle of every frame after the arrival of the bolus, shape (frames,) [s].
     """
@@ -59,7 +84,7 @@ class Features:
     image: torch.Tensor
     constants: torch.Tensor
     windows: torch.Tensor
-    frames_from_windows: torch.Tensor
+    course: Course
     since: torch.Tensor
 
 
@@ -90,7 +115,9 @@ def arrival(timing: FrameTiming, total: Array) -> float:
     return float(timing.mid[first - 1] + reached * (timing.mid[first] - timing.mid[first - 1]))
 
 
-def window_matrix(timing: FrameTiming, arrived: float) -> tuple[Array, NDArray[np.bool_]]:
+def window_matrix(
+    timing: FrameTiming, arrived: float, edges: Sequence[float] = WINDOW_EDGES
+) -> tuple[Array, NDArray[np.bool_]]:
     """Weights of the frames in every window, and which windows were measured.
 
     Parameters
@@ -99,39 +126,52 @@ def window_matrix(timing: FrameTiming, arrived: float) -> tuple[Array, NDArray[n
         Start and duration of the frames.
     arrived
         Time of arrival of the bolus [s].
+    edges
+        Edges of the windows [s after the arrival].
 
     Returns
     -------
     Shape (windows, frames); each row sums to 1, or is zero for a window that the frames don't cover by half. And shape
     (windows,).
     """
-    edges = np.array(list(pairwise(WINDOW_EDGES))) + arrived
-    overlap = np.minimum(timing.end, edges[:, 1:]) - np.maximum(timing.start, edges[:, :1])
+    limits = np.array(list(pairwise(edges))) + arrived
+    overlap = np.minimum(timing.end, limits[:, 1:]) - np.maximum(timing.start, limits[:, :1])
     overlap = np.clip(overlap, 0.0, None)
     covered = overlap.sum(axis=1)
-    measured = covered >= _COVERED * (edges[:, 1] - edges[:, 0])
+    measured = covered >= _COVERED * (limits[:, 1] - limits[:, 0])
     return np.where(measured[:, None], overlap / np.maximum(covered, 1e-9)[:, None], 0.0), measured
 
 
 def frame_matrix(middle: Array, measured: NDArray[np.bool_]) -> Array:
-    """Matrix that interpolates values in the measured windows linearly to times, constant beyond them.
+    """Matrix that interpolates values in the measured windows of a course linearly to times, constant beyond them.
 
     Parameters
     ----------
     middle
         Times, shape (frames,) [s after the arrival of the bolus].
     measured
-        Shape (windows,).
+        Shape (course windows,).
 
     Returns
     -------
-    Shape (frames, windows).
+    Shape (frames, course windows).
     """
-    one = np.eye(WINDOWS)[measured]
-    found = np.zeros((len(middle), WINDOWS))
+    one = np.eye(COURSE)[measured]
+    found = np.zeros((len(middle), COURSE))
     for row, window in zip(one, np.flatnonzero(measured), strict=True):
         found[:, window] = np.interp(middle, _MIDDLES[measured], row[measured])
     return found
+
+
+def course_of(timing: FrameTiming, arrived: float, like: torch.Tensor) -> Course:
+    """Windows of a scan in which its curve is corrected, as tensors of the kind and on the device of another."""
+    weights, measured = window_matrix(timing, arrived, COURSE_EDGES)
+    between = frame_matrix(timing.mid - arrived, measured)
+    return Course(
+        torch.from_numpy(weights).to(like),
+        torch.from_numpy(between).to(like),
+        torch.from_numpy(measured).to(like.device),
+    )
 
 
 def features(scan: NetworkScan) -> Features:
@@ -142,12 +182,11 @@ def features(scan: NetworkScan) -> Features:
     weights, measured = window_matrix(timing, arrived)
     windows = torch.from_numpy(weights).to(activity)
     constants = np.append(measured.astype(float), np.log(scan.body_weight / _TYPICAL_WEIGHT))
-    between = frame_matrix(timing.mid - arrived, measured)
     return Features(
         _root(window_means(activity, windows)),
         torch.from_numpy(constants).to(activity),
         windows,
-        torch.from_numpy(between).to(activity),
+        course_of(timing, arrived, activity),
         torch.from_numpy(timing.mid - arrived).to(activity),
     )
 

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import torch
 
-from dlif_core.networks.prediction.arterial import read_arterial
+from dlif_core.networks.prediction.arterial import ArterialReading, read_arterial
+from dlif_core.networks.prediction.correction import OFFSET, read_course
 from dlif_core.networks.prediction.features import Features, features
-from dlif_core.networks.prediction.fit_quality import OFFSET, Reading, describe
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.tissues import ARTERIAL, VENOUS
-from dlif_core.networks.prediction.unmixing import frame_displacements, noise_confidence, unmix
+from dlif_core.networks.prediction.unmixing import Unmixed, frame_displacements, noise_confidence, unmix
 from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
 
 
@@ -37,9 +37,9 @@ class Prediction(NamedTuple):
         Frame averages of all tissues before the correction, shape (tissues, frames) [SUV].
     factor
         Factor of the correction, shape (frames,): whole_blood + o = factor · (uncorrected + o) with o =
-        `fit_quality.OFFSET`.
-    expected_log_error
-        Logarithm of the relative error to be expected of a segmentation that fits the scan as this one does, shape ().
+        `correction.OFFSET`.
+    expected
+        Size of the error to be expected of the corrected curve, shape (frames,) [SUV].
     """
 
     whole_blood: torch.Tensor
@@ -49,12 +49,30 @@ class Prediction(NamedTuple):
     tissues: torch.Tensor
     curves: torch.Tensor
     factor: torch.Tensor
-    expected_log_error: torch.Tensor
+    expected: torch.Tensor
 
     @property
     def frame_weights(self) -> torch.Tensor:
         """Signed weights of the voxels in every frame, shape (frames, z, y, x)."""
         return torch.einsum("pf,pzyx->fzyx", self.shares, self.weight_maps)
+
+
+class Reading(NamedTuple):
+    """Segmentation of an aligned scan and the curves that are read with it.
+
+    Attributes
+    ----------
+    tissues
+        Segmentation by the network, shape (tissues, z, y, x).
+    unmixed
+        Weight maps and curves of the tissues.
+    arterial
+        Arterial blood, read from all pools.
+    """
+
+    tissues: torch.Tensor
+    unmixed: Unmixed
+    arterial: ArterialReading
 
 
 class AlignedScan(NamedTuple):
@@ -114,21 +132,23 @@ def read_curves(network: TissueNetwork, scan: AlignedScan) -> Reading:
     confidence = scan.confidence * found.confidence
     unmixed = unmix(scan.activity, found.tissues, confidence)
     arterial = read_arterial(scan.activity, found.tissues, confidence, unmixed, scan.features.since)
-    return Reading(scan.activity, scan.features, scan.confidence, found.tissues, unmixed, arterial)
+    return Reading(found.tissues, unmixed, arterial)
 
 
 def predict_aligned(network: TissueNetwork, scan: AlignedScan) -> Prediction:
     """Predict the whole-blood curve of an aligned scan."""
     reading = read_curves(network, scan)
-    corrected = network.correction(describe(reading))
-    factor = (scan.features.frames_from_windows @ corrected.logarithm).exp()
+    course = scan.features.course
+    corrected = network.correction(read_course(reading.unmixed.curves, reading.arterial, course))
+    factor = (course.between @ corrected.logarithm).exp()
+    whole_blood = factor * (reading.arterial.curve + OFFSET) - OFFSET
     return Prediction(
-        whole_blood=factor * (reading.arterial.curve + OFFSET) - OFFSET,
+        whole_blood=whole_blood,
         weight_maps=reading.unmixed.weight_map[[ARTERIAL, VENOUS]],
         shares=reading.arterial.shares,
         displacement=scan.displacement,
         tissues=reading.tissues,
         curves=reading.unmixed.curves,
         factor=factor,
-        expected_log_error=corrected.expected_log_error,
+        expected=(course.between @ corrected.expected) * (whole_blood.clamp(min=0.0) + OFFSET),
     )

@@ -46,7 +46,7 @@ from dlif_core.networks.release.runs import (
 )
 from dlif_core.networks.scope.assessment import fit_scope
 from dlif_core.networks.training.augmentation import AugmentedExamples
-from dlif_core.networks.training.correction import with_corrections
+from dlif_core.networks.training.correction import blood_families, with_corrections
 from dlif_core.networks.training.examples import Examples
 from dlif_core.networks.training.fc_dlif import PublishedTraining, complete_scans
 from dlif_core.networks.training.run import ExampleSource
@@ -258,7 +258,11 @@ def corrected_networks(
     if not all(path.exists() for path in paths):
         examples = AugmentedExamples(simulated(output, [recipe.correction]))
         shown = reported(mapper, report, "correction over time")
-        networks = with_corrections([training.best_network() for training in trainings], examples, mapper=shown)
+        families = blood_families(
+            (POPULATIONS[part.population], seed) for part in recipe.blood for seed in part.numbers
+        )
+        trained = [training.best_network() for training in trainings]
+        networks = with_corrections(trained, families, examples, mapper=shown)
         for path, network in zip(paths, networks, strict=True):
             save_network(path.with_suffix(".part"), network)
             os.replace(path.with_suffix(".part"), path)

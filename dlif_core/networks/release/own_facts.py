@@ -14,7 +14,7 @@ from dlif_core.networks.bundle.folder import LOG
 from dlif_core.networks.bundle.model import LearnedModel
 from dlif_core.networks.calibration.calibration import LEVEL, Calibration
 from dlif_core.networks.calibration.cases import CalibrationCase
-from dlif_core.networks.prediction.features import WINDOW_EDGES
+from dlif_core.networks.prediction.features import COURSE_EDGES
 from dlif_core.networks.release.blood_delay import Delay
 from dlif_core.networks.release.facts import trained_facts
 from dlif_core.networks.release.own_scan import FEWEST, OwnScan
@@ -116,7 +116,7 @@ def site_facts(site: SiteCorrection, cases: Sequence[SiteCase], left: LeftOut) -
     return {
         "level": "site",
         "animals": animals,
-        "windows_s": [list(edges) for edges in pairwise(WINDOW_EDGES)],
+        "windows_s": [list(edges) for edges in pairwise(COURSE_EDGES)],
         "factors": np.exp(site.logarithm).round(4).tolist(),
         "delay_s": delay.applied,
         "delay_median_s": _number(delay.median),

@@ -128,6 +128,8 @@ class ModelRecipe(Section):
     correction
         Scans to which the correction over time is fitted. They are not those of the training, whose tissues networks
         draw better than those of others.
+    blood
+        Animals whose blood shows the correction how blood behaves over time; they are not scanned.
     training
         Settings of every run that differ from those of `tissue_network.Recipe`.
     runs
@@ -145,7 +147,8 @@ class ModelRecipe(Section):
     validation: Parts = (Seeds(first=0, count=24),)
     calibration: Seeds = Seeds(population="calibration-laboratories", first=0, count=240)
     scope: Seeds = Seeds(population="sound-laboratories", first=0, count=160)
-    correction: Seeds = Seeds(first=40_000, count=800)
+    correction: Seeds = Seeds(first=40_000, count=600)
+    blood: Parts = (Seeds(first=60_000, count=700), Seeds(population="training", first=60_000, count=150))
     training: dict[str, Any] = Field(default_factory=dict)
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(default_factory=lambda: plain_runs(5))
     members: tuple[Name, ...] = ()
@@ -209,6 +212,7 @@ class ModelRecipe(Section):
             "training": self.examples,
             "validation": self.validation,
             "correction": (self.correction,),
+            "blood": self.blood,
             "calibration": (self.calibration,),
             "scope": (self.scope,),
         }

@@ -5,7 +5,7 @@ towards zero by empirical Bayes. The true logarithms are taken for a normal proc
 a course that changes smoothly from window to window. The mean differs from them by an error whose covariance is that
 between the animals over their number. The variances of level and course are not known: posterior means for a grid of
 them are averaged by their likelihood. So a factor that many animals agree on is taken as it is, and one that may be
-chance is hardly applied. The logarithms are added to the intercept of every network's correction.
+chance is hardly applied. Every network's correction keeps the logarithms beside its own numbers.
 
 The band is calibrated leave-one-out: for each animal the whole correction, with the delay of the blood, is fitted to
 the others, and the score of the animal is that of its scans so corrected. All animals serve both, and no score is of an
@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from dlif_core.networks.calibration.cases import CalibrationCase, calibration_case, predicted_curve
-from dlif_core.networks.prediction.features import WINDOWS, features
-from dlif_core.networks.prediction.fit_quality import OFFSET
+from dlif_core.networks.prediction.correction import OFFSET
+from dlif_core.networks.prediction.features import features
 from dlif_core.networks.prediction.predict import Prediction
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.weight_map import TissueNetwork
@@ -56,9 +56,9 @@ class SiteCase(NamedTuple):
     case
         Prediction without a site correction, and blood as it was measured.
     windows
-        Weights of the frames in every window, shape (windows, frames).
+        Weights of the frames in every window, shape (course windows, frames).
     between
-        Weights of the windows in every frame, shape (frames, windows).
+        Weights of the windows in every frame, shape (frames, course windows).
     blood
         Curve of the blood as it was measured.
     delay
@@ -80,7 +80,8 @@ class SiteCorrection:
     Attributes
     ----------
     logarithm
-        Logarithm of true over predicted activity, both plus `fit_quality.OFFSET`, in every window, shape (windows,).
+        Logarithm of true over predicted activity, both plus `correction.OFFSET`, in every window, shape (course
+        windows,).
     delay
         Delay of the blood.
     """
@@ -100,8 +101,8 @@ def site_case(networks: Sequence[TissueNetwork], scans: Sequence[OwnScan], index
     return SiteCase(
         animal=scan.animal,
         case=case,
-        windows=seen.windows.double().numpy(force=True),
-        between=seen.frames_from_windows.double().numpy(force=True),
+        windows=seen.course.windows.double().numpy(force=True),
+        between=seen.course.between.double().numpy(force=True),
         blood=scan.blood or blood_of(example.scan.timing, case.whole_blood),
         delay=scan_delay(case),
     )
@@ -188,8 +189,7 @@ def with_site(networks: Sequence[TissueNetwork], site: SiteCorrection) -> list[T
     """Networks whose corrections have the factors of a site too; their other weights are the same."""
     corrected = [deepcopy(network) for network in networks]
     for network in corrected:
-        intercept = network.correction.intercept
-        intercept[:WINDOWS] += torch.from_numpy(site.logarithm).to(intercept)
+        network.correction.site += torch.from_numpy(site.logarithm).to(network.correction.site)
     return corrected
 
 

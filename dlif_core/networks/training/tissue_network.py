@@ -30,7 +30,7 @@ _EMPHASISED, _EMPHASIS = [1 + ARTERIAL, 1 + VENOUS, 1 + TISSUES.index("myocardiu
 _SMALL = 30.0
 # start of the tail after the injection or a later start of the scan [s]; offset [SUV] of its relative errors; weight
 # in the loss
-_TAIL, _TAIL_FLOOR, _TAIL_WEIGHT = 240.0, 0.3, 0.5
+_TAIL, _TAIL_FLOOR, _TAIL_WEIGHT = 240.0, 0.3, 1.0
 # standard deviation of the logarithm of the factors by which tissues are more or less active
 _KINETICS = 0.4
 

@@ -14,6 +14,7 @@ from dlif_core.compute.pool import open_mapper
 from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.networks.bundle.model import Trained, add_evaluation, load_model, save_model
 from dlif_core.networks.calibration.calibration import Calibration
+from dlif_core.networks.prediction.correction import Correction
 from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.release import build as release
 from dlif_core.networks.release import runs
@@ -266,8 +267,7 @@ class TestFurther:
             for layer in (network.out, network.first.out):
                 torch.nn.init.zeros_(layer.weight)
                 torch.nn.init.zeros_(layer.bias)
-            network.correction.slopes.zero_()
-            network.correction.intercept.zero_()
+            network.correction = Correction()
         return replace(model, networks=networks)
 
     @pytest.fixture(scope="class")
@@ -285,8 +285,8 @@ class TestFurther:
             changed = [
                 name for name, value in kept.state_dict().items() if not torch.equal(value, base.state_dict()[name])
             ]
-            assert changed == ["correction.intercept"]
-            found = (kept.correction.intercept - base.correction.intercept)[:-1].exp()
+            assert changed == ["correction.site"]
+            found = (kept.correction.site - base.correction.site).exp()
             assert found.tolist() == pytest.approx(made.manifest.training["site"]["factors"], abs=1e-3)
         assert made.manifest.training["site"]["level"] == "site"
         assert set(made.splits.splits["calibration"]) == {scan.animal for scan in scans[:9]}

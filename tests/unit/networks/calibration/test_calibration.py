@@ -48,7 +48,7 @@ def make_case(rng, known=True):
             tissues=torch.empty(0),
             curves=curves,
             factor=torch.ones(len(middle)),
-            expected_log_error=torch.zeros(()),
+            expected=torch.zeros(len(middle)),
         )
         for k in (-1, 1)
     )

@@ -38,7 +38,7 @@ def network(members):
 def seen(network, members, hearts):
     """A scan and two networks, of which the second corrects its curve."""
     other = deepcopy(members[1])
-    other.correction.intercept.fill_(0.2)
+    other.correction.site.fill_(0.2)
     example = hearts[0]
     return explained_scan([network, other], example.scan)
 

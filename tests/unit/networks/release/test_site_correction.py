@@ -14,9 +14,9 @@ from dlif_core.networks.calibration.conformal import conformal_quantile, group_w
 from dlif_core.networks.calibration.error_scale import FEATURES, PARTS, ErrorScale
 from dlif_core.networks.calibration.metrics import SCORES
 from dlif_core.networks.prediction.continuous import ContinuousCurve
+from dlif_core.networks.prediction.correction import OFFSET
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction, predict_ensemble
-from dlif_core.networks.prediction.features import WINDOW_EDGES, WINDOWS, frame_matrix, window_matrix
-from dlif_core.networks.prediction.fit_quality import OFFSET
+from dlif_core.networks.prediction.features import COURSE, COURSE_EDGES, frame_matrix, window_matrix
 from dlif_core.networks.prediction.predict import Prediction
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.release import site_correction
@@ -39,7 +39,7 @@ from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 
 FRAMES = frame_timing(MOUSE_FRAMES, np.inf)
 BEFORE = FrameTiming(np.append(-60.0, FRAMES.start), np.append(60.0, FRAMES.duration))
-MIDDLES = 0.5 * (np.array(WINDOW_EDGES[1:]) + np.array(WINDOW_EDGES[:-1]))
+MIDDLES = 0.5 * (np.array(COURSE_EDGES[1:]) + np.array(COURSE_EDGES[:-1]))
 # the network reads the peak too low, as where the heart is blurred, and the tail too high
 TRUE = np.interp(MIDDLES, [0.0, 15.0, 60.0, 600.0], np.log([1.0, 1.5, 1.2, 0.85]))
 
@@ -50,7 +50,7 @@ def drawn(rng, animal, *, error=TRUE, delay=0.0, differing=0.1, timing=FRAMES, u
     time = np.concatenate([np.arange(0.0, 300.0, 1.0), np.arange(300.0, timing.end[-1] + 1, 30.0)])
     values, arrived = feng.curve(time), 60.0 * feng.delay + 5.0
     truth = timing.average(time, values)
-    weights, measured = window_matrix(timing, arrived)
+    weights, measured = window_matrix(timing, arrived, COURSE_EDGES)
     between = frame_matrix(timing.mid - arrived, measured)
     factor = np.exp(-(between @ error) + differing * rng.standard_normal())
     whole_blood = torch.from_numpy((truth + OFFSET) * factor - OFFSET)
@@ -70,7 +70,7 @@ def predicted(timing, whole_blood):
         tissues=torch.empty(0),
         curves=torch.empty(0),
         factor=torch.ones(len(timing), dtype=torch.float64),
-        expected_log_error=torch.zeros(()),
+        expected=torch.zeros(len(timing)),
     )
     return EnsemblePrediction(timing, 0.025, (member,), np.full(len(timing), 1e-3)), None
 
@@ -148,7 +148,7 @@ class TestShrinkage:
         """Root mean square error of the shrunk and of the plain mean, over 100 laboratories."""
         rng, found = np.random.default_rng(seed), []
         for _ in range(100):
-            apart = 0.15 * rng.standard_normal((animals, 1)) + 0.1 * rng.standard_normal((animals, WINDOWS))
+            apart = 0.15 * rng.standard_normal((animals, 1)) + 0.1 * rng.standard_normal((animals, COURSE))
             values = true + apart
             found.append([np.mean((guess - true) ** 2) for guess in (shrunk_mean(values), values.mean(axis=0))])
         return np.sqrt(np.mean(found, axis=0))
@@ -156,21 +156,21 @@ class TestShrinkage:
     @pytest.mark.parametrize("animals", [9, 17])
     def test_is_better_than_the_mean(self, animals):
         """Much better where there is nothing to correct, and no worse where there is much."""
-        shrunk, plain = self.errors(np.zeros(WINDOWS), animals)
+        shrunk, plain = self.errors(np.zeros(COURSE), animals)
         assert shrunk < 0.75 * plain
         shrunk, plain = self.errors(TRUE, animals)
         assert shrunk < 1.02 * plain
 
     def test_a_clear_factor_is_taken_as_it_is(self):
-        values = TRUE + 0.03 * np.random.default_rng(1).standard_normal((9, WINDOWS))
+        values = TRUE + 0.03 * np.random.default_rng(1).standard_normal((9, COURSE))
         assert shrunk_mean(values) == pytest.approx(TRUE, abs=0.05)
 
     def test_missing_windows_follow_from_their_neighbours(self):
-        values = np.full((9, WINDOWS), 0.3) + 0.02 * np.random.default_rng(1).standard_normal((9, WINDOWS))
+        values = np.full((9, COURSE), 0.3) + 0.02 * np.random.default_rng(1).standard_normal((9, COURSE))
         values[:, -2:] = np.nan
         values[1:, 0] = np.nan
-        assert shrunk_mean(values) == pytest.approx(np.full(WINDOWS, 0.3), abs=0.08)
-        assert shrunk_mean(np.full((9, WINDOWS), np.nan)) == pytest.approx(np.zeros(WINDOWS))
+        assert shrunk_mean(values) == pytest.approx(np.full(COURSE, 0.3), abs=0.08)
+        assert shrunk_mean(np.full((9, COURSE), np.nan)) == pytest.approx(np.zeros(COURSE))
 
 
 class TestDifficultBlood:
@@ -217,7 +217,7 @@ class TestDifficultBlood:
     def test_facts_are_finite_and_in_words(self, cases):
         facts = site_facts(fit_site(cases), cases, leave_one_out(cases))
         assert facts["rmse_left_out"] < facts["rmse_before"]
-        assert len(facts["factors"]) == len(facts["windows_s"]) == WINDOWS
+        assert len(facts["factors"]) == len(facts["windows_s"]) == COURSE
         assert "10 animals" in facts["words"][1]
 
 
@@ -288,7 +288,7 @@ class TestNetworks:
         assert found.whole_blood == pytest.approx(expected.whole_blood, rel=1e-4, abs=1e-5)
         assert found.noise == pytest.approx(expected.noise, rel=1e-3)
         assert found.factor == pytest.approx(expected.factor, rel=1e-4)
-        assert not any(network.correction.intercept.any() for network in networks)
+        assert not any(network.correction.site.any() for network in networks)
 
 
 class TestUse:
