@@ -109,6 +109,8 @@ def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         )
         for name, interval in provenance.get("intervals", {}).items()
     ]
+    left_out = provenance.get("intervals left out", {})
+    facts += [(f"{name}, {kind}", f"left out: {reason}") for name, reason in left_out.items()]
     return tuple((name, value) for name, value in facts if value)
 
 
