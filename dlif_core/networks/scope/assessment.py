@@ -6,7 +6,7 @@ that the networks found and the fit of the image are compared with those of soun
 aspect (`domains`). A scan of FDG is also compared with FDG: a blood curve unlike that of FDG, or one of which part was
 given beside the vein, is out of scope when it is far off. Uptake and distribution unlike FDG only make a scan doubtful:
 the curve can be read then, but the tracer may be another one. The orientation of the animal is judged by `orientation`,
-faulty frames by `frames`.
+faulty frames by `frames`, and whether the left ventricle was found by `heart`.
 Limits are quantiles of distances that were measured by cross-validation, for some aspects with a margin. Only sound
 scans are needed to fit a scope: the effect of a paravenous injection or of exchanged axes is computed from them.
 """
@@ -33,6 +33,7 @@ from dlif_core.networks.scope.checks import check_image, precheck
 from dlif_core.networks.scope.domains import Domain, FeatureValues, fit_domain
 from dlif_core.networks.scope.features import PredictedScan, as_array, paravenous_features, scan_features
 from dlif_core.networks.scope.frames import FrameDepartures, FrameLimits, fit_frames, frame_departures
+from dlif_core.networks.scope.heart import check_heart, fit_heart, heart_distance, ventricle_volume
 from dlif_core.networks.scope.orientation import Orientation, fit_orientation, reduced_image
 from dlif_core.networks.scope.verdict import Verdict, worst
 from dlif_core.networks.training.run import ExampleSource
@@ -82,20 +83,25 @@ class ScopeFeatures:
         Reduced image for the orientation.
     frames
         Departures of the frames from their neighbours.
+    ventricle
+        Volume of the left ventricle that was found [mm³].
     """
 
     features: Mapping[str, FeatureValues]
     paravenous: tuple[FeatureValues, ...]
     image: Array
     frames: FrameDepartures
+    ventricle: float
 
 
 def scope_features(prediction: Prediction | EnsemblePrediction, scan: NetworkScan) -> ScopeFeatures:
     """Features of a scan and of the networks' prediction for it."""
     seen = PredictedScan(prediction, scan)
     image = reduced_image(scan.activity, scan.timing)
-    frames = frame_departures(scan, torch.as_tensor(prediction.tissues), as_array(prediction.curves))
-    return ScopeFeatures(scan_features(seen), tuple(paravenous_features(seen)), image, frames)
+    tissues = torch.as_tensor(prediction.tissues)
+    frames = frame_departures(scan, tissues, as_array(prediction.curves))
+    paravenous = tuple(paravenous_features(seen))
+    return ScopeFeatures(scan_features(seen), paravenous, image, frames, ventricle_volume(tissues))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +116,8 @@ class Scope:
         Score of the orientation of the animal.
     frames
         Largest departures of frames from their neighbours.
+    heart
+        Least volume of the left ventricle [mm³], see `heart.ventricle_volume`.
     band
         Largest width of the band relative to the curve, see `band.band_width`.
     scans
@@ -119,6 +127,7 @@ class Scope:
     domains: Mapping[str, Domain]
     orientation: Orientation
     frames: FrameLimits
+    heart: float
     band: float
     scans: int
 
@@ -145,13 +154,18 @@ class Scope:
 
     def judge(self, scan: ScopeFeatures, tracer: str = "FDG") -> Verdict:
         """Judge a scan by its features."""
-        frames = self.frames.verdicts(scan.frames)
-        return worst(self._lies(scan.image), *frames, *self._verdicts(scan.features, is_fdg(tracer)))
+        of_parts = (check_heart(scan.ventricle, self.heart), *self.frames.verdicts(scan.frames))
+        return worst(*of_parts, self._lies(scan.image), *self._verdicts(scan.features, is_fdg(tracer)))
 
     def distances(self, scan: ScopeFeatures) -> dict[str, float]:
         """Distance of a scan from sound ones in units of the limit, by aspect; above 1 it is doubtful."""
         margin, _ = self.orientation.margin(scan.image)
-        return {"orientation": _turned(margin), "frames": self.frames.distance(scan.frames)} | {
+        parts = {
+            "heart": heart_distance(scan.ventricle, self.heart),
+            "frames": self.frames.distance(scan.frames),
+            "orientation": _turned(margin),
+        }
+        return parts | {
             aspect: domain.distance(scan.features[_SHOWN_BY.get(aspect, aspect)])
             for aspect, domain in self.domains.items()
         }
@@ -176,6 +190,7 @@ class Scope:
             "domains": {aspect: domain.to_dict() for aspect, domain in self.domains.items()},
             "orientation": self.orientation.to_dict(),
             "frames": self.frames.to_dict(),
+            "heart": self.heart,
             "band": self.band,
         }
 
@@ -186,6 +201,7 @@ class Scope:
             domains={aspect: Domain.from_dict(domain) for aspect, domain in kept["domains"].items()},
             orientation=Orientation.from_dict(kept["orientation"]),
             frames=FrameLimits.from_dict(kept["frames"]),
+            heart=float(kept["heart"]),
             band=float(kept["band"]),
             scans=kept["scans"],
         )
@@ -242,8 +258,14 @@ def scope_of(rows: Sequence[ScopeFeatures], widths: Sequence[float] = ()) -> Sco
             hint=f"Give at least {_FEWEST_SCANS}.",
         )
     domains = {aspect: _fitted(rows, aspect) for aspect in _ALLOWED}
-    frames = fit_frames([row.frames for row in rows])
-    return Scope(domains, fit_orientation([row.image for row in rows]), frames, fit_band(widths), len(rows))
+    return Scope(
+        domains=domains,
+        orientation=fit_orientation([row.image for row in rows]),
+        frames=fit_frames([row.frames for row in rows]),
+        heart=fit_heart([row.ventricle for row in rows]),
+        band=fit_band(widths),
+        scans=len(rows),
+    )
 
 
 def _fitted(rows: Sequence[ScopeFeatures], aspect: str) -> Domain:

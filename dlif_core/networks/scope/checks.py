@@ -75,7 +75,9 @@ def _longest(image: torch.Tensor) -> Iterator[Verdict]:
     places = torch.argwhere(body_mask(image)).double().std(dim=0).tolist()
     if max(places) > places[0]:
         along = "zyx"[int(np.argmax(places))]
-        yield _out(f"the body is longer along {along} than along z (tail to head): are the axes in order?")
+        yield _out(
+            f"the body is longer along {along} than along z (tail to head): are the axes in order, and is the heart in view?"
+        )
 
 
 def _wrong_unit(share: float) -> str:
