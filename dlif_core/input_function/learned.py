@@ -80,6 +80,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
         If a file of the model was changed.
     """
     from dlif_core.networks.bundle.model import load_model
+    from dlif_core.networks.scope.band import band_width
     from dlif_core.networks.scope.verdict import worst
 
     model = load_model(trusted_model(options))
@@ -87,6 +88,8 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
     curve = model.calibration.curve(prediction, options.samples)
     verdict = worst(verdict, model.scope.check_band(curve))
     provenance = _provenance(model, prediction, verdict, curve, options) | _intervals(curve, scan.acquisition.tracer)
+    if curve.lower is not None:
+        provenance["mean width of the band over the mean of the curve"] = round(band_width(curve), 2)
     return _input_function(scan, curve, provenance, verdict)
 
 

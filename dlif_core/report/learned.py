@@ -101,6 +101,8 @@ def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("Digest", str(model.get("digest", ""))[:12]),
         ("Calibrated on", str(provenance.get("calibrated on", ""))),
     ]
+    width = provenance.get("mean width of the band over the mean of the curve")
+    facts += [("Mean width of the band over the mean of the curve", significant(width))] if width else []
     kind = f"{100 * provenance['level']:.0f} % interval" if "level" in provenance else "interval"
     facts += [
         (

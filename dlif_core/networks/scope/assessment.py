@@ -6,7 +6,7 @@ that the networks found and the fit of the image are compared with those of soun
 aspect (`domains`). A scan of FDG is also compared with FDG: a blood curve unlike that of FDG, or one of which part was
 given beside the vein, is out of scope when it is far off. Uptake and distribution unlike FDG only make a scan doubtful:
 the curve can be read then, but the tracer may be another one. The orientation of the animal is judged by `orientation`,
-faulty frames by `frames`, and whether the left ventricle was found by `heart`.
+faulty frames by `frames`, whether the left ventricle was found by `heart`, and whether the curve is known by `band`.
 Limits are quantiles of distances that were measured by cross-validation, for some aspects with a margin. Only sound
 scans are needed to fit a scope: the effect of a paravenous injection or of exchanged axes is computed from them.
 """

@@ -76,7 +76,8 @@ def _longest(image: torch.Tensor) -> Iterator[Verdict]:
     if max(places) > places[0]:
         along = "zyx"[int(np.argmax(places))]
         yield _out(
-            f"the body is longer along {along} than along z (tail to head): are the axes in order, and is the heart in view?"
+            f"the body is longer along {along} than along z (tail to head): are the axes in order, and is the heart in "
+            "view?"
         )
 
 

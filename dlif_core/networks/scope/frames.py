@@ -60,12 +60,13 @@ class FrameDepartures(NamedTuple):
 
 
 def check_frames(scan: NetworkScan) -> Iterator[Verdict]:
-    """Find frames of one value after the arrival of the bolus, and an image of which all voxels have the same curve."""
+    """Find frames of one value, which before the bolus may be zero, and an image that has one curve everywhere."""
     images = scan.activity.flatten(1)
     low, high = images.min(dim=1).values, images.max(dim=1).values
     same = (high - low <= _SAME * torch.maximum(high.abs(), low.abs())).numpy(force=True)
     total = images.double().mean(dim=1).numpy(force=True)
-    for frame in np.flatnonzero(same & (scan.timing.end > arrival(scan.timing, total))):
+    active = (total != 0.0) | (scan.timing.start > arrival(scan.timing, total))
+    for frame in np.flatnonzero(same & active):
         what = "is empty" if total[frame] == 0.0 else "has the same value everywhere"
         reason = f"{_named(scan.timing, [frame])} {what}: was it measured? Leave it out of the image."
         yield Verdict("out of scope", (reason,))

@@ -119,6 +119,7 @@ class TestCurve:
         assert kept["model"] == {"name": "truth", "digest": "0" * 64}
         assert kept["scope"] == {"state": "in scope", "reasons": [], "score": 0.0}
         assert len(kept["frame averages [SUV]"]) == len(simulated.scan.timing)
+        assert 0.0 < kept["mean width of the band over the mean of the curve"] < 1.0
         low, high = kept["intervals"]["auc"]
         suv = simulated.scan.acquisition.suv_factor
         assert low < suv * np.trapezoid(found.whole_blood, found.time) / 60 < high
