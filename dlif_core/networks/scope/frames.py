@@ -112,10 +112,12 @@ def _plateau(timing: FrameTiming, total: Array, arrived: float) -> float:
 
 
 def _of_total(timing: FrameTiming, level: Array, arrived: float) -> Array:
-    """Distance from the interval between frames before and after, the largest for gaps of one to three frames."""
+    """Distance from the interval between frames before and after; once mixed, the largest for gaps of 1 to 3 frames."""
     found = np.zeros(len(level))
     for gap in range(1, 1 + _RUN):
         beside, inner = _beside(level[gap:-gap], level[: -2 * gap], level[2 * gap :]), found[gap:-gap]
+        if gap > 1:  # while the bolus arrives, frames further apart differ
+            beside *= timing.start[: -2 * gap] > arrived + _MIXED
         inner[:] = np.where(np.abs(beside) > np.abs(inner), beside, inner)
     if len(level) > 2:
         found[0] = max(0.0, _beside(*level[:3])) if timing.start[0] < arrived + _MIXED else _beside(*level[:3])

@@ -93,7 +93,7 @@ class TestOneFrame:
     def test_of_another_scale_is_named_with_its_factor(self, seconds, factor):
         activity = image()
         activity[at(seconds)] *= factor
-        verdict = judged(activity)[0]
+        (verdict,) = judged(activity)
         assert verdict.state == "out of scope"
         assert f"frame {at(seconds) + 1} (" in verdict.reasons[0]
         told = float(verdict.reasons[0].split(" times")[0].split()[-1])
