@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlif_core.errors import CurveError, ImageError, InputError
 from dlif_core.frames import FrameTiming
+from dlif_core.species import species_name
 
 Array = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ class Acquisition:
     decay_corrected
         Whether the data are decay-corrected to the reference time.
     species
-        ``"mouse"``, ``"human"`` … or "".
+        ``"mouse"``, ``"human"`` … or ""; Latin and other names, such as ``"Mus musculus"``, become these.
     refused
         Why dose or weight is withheld, with file and remedy; "" where neither is.
     injection_start
@@ -75,6 +76,7 @@ class Acquisition:
     injection_start: float | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "species", species_name(self.species))
         _require_number(self.half_life, "half_life", 0.0, "Give the half-life in seconds, above zero.", infinite=True)
         for name, unit in (("injected_activity", "Bq"), ("body_weight", "kg")):
             value = getattr(self, name)

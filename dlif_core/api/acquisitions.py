@@ -97,5 +97,5 @@ def _stated(fields: Mapping[str, Any], where: str) -> tuple[Acquisition, tuple[s
     dose = sidecar.injected_activity() if "InjectedRadioactivity" in fields else None
     weight = sidecar.body_weight()
     return Acquisition(
-        sidecar.text("TracerName"), sidecar.half_life(), dose, weight, species=sidecar.text("Species").lower()
+        sidecar.text("TracerName"), sidecar.half_life(), dose, weight, species=sidecar.text("Species")
     ), tuple(finding.message for finding in sidecar.findings)

@@ -42,7 +42,7 @@ def assumed_ratio(time: Array, acquisition: Acquisition) -> tuple[Array, str, tu
     -------
     The ratio, shape (points,), the name of what was assumed, and a warning where nothing better than 1 is known.
     """
-    if acquisition.species.lower() == "mouse" and is_fdg(acquisition.tracer):
+    if acquisition.species == "mouse" and is_fdg(acquisition.tracer):
         return mouse_fdg_ratio(time), "mouse FDG formula (J Nucl Med 2007;48:837)", ()
     warning = "whole blood and plasma were not both measured; they are taken as equal."
     return np.ones_like(time), "assumed equal to 1", (warning,)

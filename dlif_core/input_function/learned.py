@@ -80,11 +80,17 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
         If a file of the model was changed.
     """
     from dlif_core.networks.bundle.model import load_model
+    from dlif_core.networks.scope.band import band_width
+    from dlif_core.networks.scope.verdict import worst
 
     model = load_model(trusted_model(options))
     prediction, verdict = _predicted(scan, model)
     curve = model.calibration.curve(prediction, options.samples)
-    return _input_function(scan, curve, _provenance(model, prediction, verdict, curve, options), verdict)
+    verdict = worst(verdict, model.scope.check_band(curve))
+    provenance = _provenance(model, prediction, verdict, curve, options) | _intervals(curve, scan.acquisition.tracer)
+    if curve.lower is not None:
+        provenance["mean width of the band over the mean of the curve"] = round(band_width(curve), 2)
+    return _input_function(scan, curve, provenance, verdict)
 
 
 def facts(options: LearnedOptions) -> dict[str, str]:
@@ -175,13 +181,23 @@ def _provenance(
         "model": {"name": model.name, "digest": model.digest},
         "scope": {"state": verdict.state, "reasons": list(verdict.reasons), "score": round(verdict.score, 3)},
         "level": curve.level,
-        "intervals": {name: list(interval) for name, interval in curve.intervals.items()},
         "calibrated on": model.calibration.population,
         "frame averages [SUV]": _rounded(prediction.whole_blood, 4),
         "standard deviation from noise [SUV]": _rounded(prediction.noise, 4),
         "standard deviation between networks [SUV]": _rounded(prediction.spread, 4),
         "displacement z, y, x [mm]": _rounded(prediction.displacement.double().numpy(force=True), 3),
     }
+
+
+def _intervals(curve: CalibratedCurve, tracer: str) -> dict[str, Any]:
+    """Intervals of the metrics; those of Ki are calibrated on FDG and left out where another tracer is stated."""
+    of_other = bool(tracer) and not is_fdg(tracer)
+    left_out = [name for name in curve.intervals if of_other and name.startswith("Ki ")]
+    kept = {name: list(interval) for name, interval in curve.intervals.items() if name not in left_out}
+    if not left_out:
+        return {"intervals": kept}
+    reason = "they are calibrated on FDG, and the kinetics of another tracer are not known."
+    return {"intervals": kept, "intervals left out": dict.fromkeys(left_out, reason)}
 
 
 def _rounded(values: np.typing.NDArray[np.float64], digits: int) -> list[Any]:

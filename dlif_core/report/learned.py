@@ -101,6 +101,8 @@ def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("Digest", str(model.get("digest", ""))[:12]),
         ("Calibrated on", str(provenance.get("calibrated on", ""))),
     ]
+    width = provenance.get("mean width of the band over the mean of the curve")
+    facts += [("Mean width of the band over the mean of the curve", significant(width))] if width else []
     kind = f"{100 * provenance['level']:.0f} % interval" if "level" in provenance else "interval"
     facts += [
         (
@@ -109,6 +111,8 @@ def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         )
         for name, interval in provenance.get("intervals", {}).items()
     ]
+    left_out = provenance.get("intervals left out", {})
+    facts += [(f"{name}, {kind}", f"left out: {reason}") for name, reason in left_out.items()]
     return tuple((name, value) for name, value in facts if value)
 
 

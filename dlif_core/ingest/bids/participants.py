@@ -14,11 +14,11 @@ from dlif_core.checks import Finding
 from dlif_core.checks.metadata import NOT_GIVEN, SUBJECT_ROW, UNIT_NOT_GIVEN, WEIGHT_NOT_GIVEN, WEIGHT_UNREADABLE
 from dlif_core.errors import DlifError, InputError
 from dlif_core.ingest.bids.sidecar import Sidecar, positive, read_sidecar
-from dlif_core.ingest.bids.vocabulary import species_of
 from dlif_core.ingest.columns import UnitColumns, spelling
 from dlif_core.ingest.reader import ScanFiles
 from dlif_core.ingest.tables import is_given, read_number, read_table
 from dlif_core.shown import shortened
+from dlif_core.species import species_of
 from dlif_core.units import factor
 
 _WEIGHT = re.compile(r"(?:body_?)?weight(?:_(?P<unit>kg|g|lb))?")

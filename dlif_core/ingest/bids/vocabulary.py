@@ -1,4 +1,4 @@
-"""Words that are kept of text fields: species, manufacturers and models of scanners, ways of reconstruction.
+"""Words that are kept of text fields: manufacturers and models of scanners, ways of reconstruction.
 
 Of a field that anybody may write anything into, only words known here are kept.
 """
@@ -8,31 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-
-#: Name of a species by its Latin name.
-_LATIN = {
-    "mus musculus": "mouse",
-    "homo sapiens": "human",
-    "rattus norvegicus": "rat",
-    "sus scrofa": "pig",
-    "sus scrofa domesticus": "pig",
-    "macaca mulatta": "rhesus macaque",
-    "macaca fascicularis": "cynomolgus macaque",
-    "callithrix jacchus": "marmoset",
-    "papio anubis": "baboon",
-    "papio hamadryas": "baboon",
-    "chlorocebus sabaeus": "vervet",
-    "oryctolagus cuniculus": "rabbit",
-    "canis familiaris": "dog",
-    "canis lupus familiaris": "dog",
-    "felis catus": "cat",
-    "ovis aries": "sheep",
-    "capra hircus": "goat",
-    "cavia porcellus": "guinea pig",
-    "mesocricetus auratus": "hamster",
-    "danio rerio": "zebrafish",
-}
-_SPECIES = frozenset(_LATIN.values()) | {"macaque", "monkey", "minipig", "hamster"}
 
 #: Words that are kept, by the field that they may stand in.
 _KEPT: Mapping[str, str] = {
@@ -51,12 +26,6 @@ _WORDS = {name: re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) for name
 
 #: Fields of which words are kept for the record.
 KEPT_FIELDS = tuple(_KEPT)
-
-
-def species_of(text: str) -> str:
-    """The species that a text names in English or Latin, such as ``mouse``; "" if it names none that is known."""
-    name = " ".join(text.casefold().replace("_", " ").split())
-    return _LATIN.get(name, name if name in _SPECIES else "")
 
 
 def kept_words(fields: Mapping[str, Any]) -> dict[str, str]:

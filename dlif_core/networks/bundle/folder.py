@@ -50,6 +50,8 @@ _NEEDED: Mapping[Kind, frozenset[str]] = {
 SHIPPED = Path(__file__).parents[1] / "models"
 
 _IN_USE = "in-use.json"
+# models of earlier versions, each with the one that replaces it
+_REPLACED = {"mouse-fdg": "mouse"}
 # files that may change without changing the predictions of the model
 _DESCRIPTIVE = frozenset({CARD, EVALUATION, EVALUATION_TABLE})
 
@@ -196,10 +198,13 @@ def model_folder(name: str | Path | None = None) -> Path:
     if (Path(wanted) / MANIFEST).is_file():
         return Path(wanted)
     names = ", ".join(sorted({known for known, _ in _known()})) or "none"
+    newer = _REPLACED.get(str(wanted))
     raise ConfigurationError(
         f"there is no model {str(wanted)!r}; there are: {names}.",
         where=user_models(),
-        hint="Name one of these, or the folder of a model; `dlif train` makes one.",
+        hint=f"The model {newer} replaces it: name this one."
+        if newer
+        else "Name one of these, or the folder of a model; `dlif train` makes one.",
     )
 
 

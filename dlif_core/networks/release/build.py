@@ -19,7 +19,15 @@ from torch.utils.data import ConcatDataset
 from dlif_core.errors import ConfigurationError
 from dlif_core.finite import to_json
 from dlif_core.networks.bundle.folder import write_text
-from dlif_core.networks.bundle.model import LearnedModel, PublishedModel, Trained, save_model, save_published
+from dlif_core.networks.bundle.model import (
+    LearnedModel,
+    PublishedModel,
+    Trained,
+    read_predictor,
+    replace_scope,
+    save_model,
+    save_published,
+)
 from dlif_core.networks.calibration.calibration import calibrate
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.prediction.weights import load_network, save_network
@@ -234,8 +242,31 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent, map
     calibrating, sound = (simulated(output, [part]) for part in (recipe.calibration, recipe.scope))
     population = f"simulated mice of the population {recipe.calibration.population}"
     calibration = calibrate(networks, calibrating, population, mapper=reported(mapper, report, "calibration"))
-    scope = fit_scope(networks, sound, mapper=reported(mapper, report, "scope"))
+    scope = fit_scope(networks, calibration, sound, mapper=reported(mapper, report, "scope"))
     return save_model(output, recipe.name, trained, calibration, scope)
+
+
+def refit_scope(folder: Path, scans: Path, report: Report = silent, mapper: Mapper = in_turn) -> LearnedModel:
+    """Fit the scope of a finished model anew, to the sound scans of its recipe, and write it into the model.
+
+    Parameters
+    ----------
+    folder
+        Folder of the model.
+    scans
+        Folder in which simulated scans are kept; those that it lacks are simulated.
+    report, mapper
+        Parameters of `train_model`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the model was not made by the recipe of an ensemble.
+    """
+    manifest, networks, calibration = read_predictor(folder)
+    recipe = parse_recipe(manifest.recipe, where=folder)
+    sound = Examples(scans, POPULATIONS[recipe.scope.population], recipe.scope.numbers)
+    return replace_scope(folder, fit_scope(networks, calibration, sound, mapper=reported(mapper, report, "scope")))
 
 
 def corrected_networks(

@@ -5,7 +5,8 @@ voxels and frames are checked against fixed limits (`precheck`, `check_image`). 
 that the networks found and the fit of the image are compared with those of sound scans of many laboratories, aspect by
 aspect (`domains`). A scan of FDG is also compared with FDG: a blood curve unlike that of FDG, or one of which part was
 given beside the vein, is out of scope when it is far off. Uptake and distribution unlike FDG only make a scan doubtful:
-the curve can be read then, but the tracer may be another one. The orientation of the animal is judged by `orientation`.
+the curve can be read then, but the tracer may be another one. The orientation of the animal is judged by `orientation`,
+faulty frames by `frames`, whether the left ventricle was found by `heart`, and whether the curve is known by `band`.
 Limits are quantiles of distances that were measured by cross-validation, for some aspects with a margin. Only sound
 scans are needed to fit a scope: the effect of a paravenous injection or of exchanged axes is computed from them.
 """
@@ -18,16 +19,21 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.networks.calibration.calibration import CalibratedCurve, Calibration
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.prediction.predict import Prediction
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.weight_map import TissueNetwork
+from dlif_core.networks.scope.band import band_width, check_band, fit_band
 from dlif_core.networks.scope.checks import check_image, precheck
 from dlif_core.networks.scope.domains import Domain, FeatureValues, fit_domain
-from dlif_core.networks.scope.features import PredictedScan, paravenous_features, scan_features
+from dlif_core.networks.scope.features import PredictedScan, as_array, paravenous_features, scan_features
+from dlif_core.networks.scope.frames import FrameDepartures, FrameLimits, fit_frames, frame_departures
+from dlif_core.networks.scope.heart import check_heart, fit_heart, heart_distance, ventricle_volume
 from dlif_core.networks.scope.orientation import Orientation, fit_orientation, reduced_image
 from dlif_core.networks.scope.verdict import Verdict, worst
 from dlif_core.networks.training.run import ExampleSource
@@ -45,6 +51,7 @@ _FAR = 1.5
 # margins of the orientation below which a scan is doubtful and out of scope
 _MARGINS = (-0.25, -0.5)
 _NAMED = 2  # number of features that a reason names
+_SAMPLES = 2  # of a curve of which only the band is used
 
 #: Share of sound scans within the limit, and factor on the limit, by aspect. Aspects that depend on anatomy and image
 #: quality have more room, because these vary more than in any simulated population.
@@ -74,18 +81,27 @@ class ScopeFeatures:
         Features of the blood if part of the dose had been given beside the vein, for several such parts.
     image
         Reduced image for the orientation.
+    frames
+        Departures of the frames from their neighbours.
+    ventricle
+        Volume of the left ventricle that was found [mm³].
     """
 
     features: Mapping[str, FeatureValues]
     paravenous: tuple[FeatureValues, ...]
     image: Array
+    frames: FrameDepartures
+    ventricle: float
 
 
 def scope_features(prediction: Prediction | EnsemblePrediction, scan: NetworkScan) -> ScopeFeatures:
     """Features of a scan and of the networks' prediction for it."""
     seen = PredictedScan(prediction, scan)
     image = reduced_image(scan.activity, scan.timing)
-    return ScopeFeatures(scan_features(seen), tuple(paravenous_features(seen)), image)
+    tissues = torch.as_tensor(prediction.tissues)
+    frames = frame_departures(scan, tissues, as_array(prediction.curves))
+    paravenous = tuple(paravenous_features(seen))
+    return ScopeFeatures(scan_features(seen), paravenous, image, frames, ventricle_volume(tissues))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,12 +114,21 @@ class Scope:
         Distribution of the features of sound scans, by aspect.
     orientation
         Score of the orientation of the animal.
+    frames
+        Largest departures of frames from their neighbours.
+    heart
+        Least volume of the left ventricle [mm³], see `heart.ventricle_volume`.
+    band
+        Largest width of the band relative to the curve, see `band.band_width`.
     scans
         Number of sound scans to which the scope was fitted.
     """
 
     domains: Mapping[str, Domain]
     orientation: Orientation
+    frames: FrameLimits
+    heart: float
+    band: float
     scans: int
 
     def check(self, prediction: Prediction | EnsemblePrediction, scan: NetworkScan, tracer: str = "FDG") -> Verdict:
@@ -123,14 +148,24 @@ class Scope:
             return image
         return worst(image, self.judge(scope_features(prediction, scan), tracer))
 
+    def check_band(self, curve: CalibratedCurve) -> Verdict:
+        """Doubt a scan whose curve is hardly known, by the width of its band."""
+        return check_band(curve, self.band)
+
     def judge(self, scan: ScopeFeatures, tracer: str = "FDG") -> Verdict:
         """Judge a scan by its features."""
-        return worst(self._lies(scan.image), *self._verdicts(scan.features, is_fdg(tracer)))
+        of_parts = (check_heart(scan.ventricle, self.heart), *self.frames.verdicts(scan.frames))
+        return worst(*of_parts, self._lies(scan.image), *self._verdicts(scan.features, is_fdg(tracer)))
 
     def distances(self, scan: ScopeFeatures) -> dict[str, float]:
         """Distance of a scan from sound ones in units of the limit, by aspect; above 1 it is doubtful."""
         margin, _ = self.orientation.margin(scan.image)
-        return {"orientation": _turned(margin)} | {
+        parts = {
+            "heart": heart_distance(scan.ventricle, self.heart),
+            "frames": self.frames.distance(scan.frames),
+            "orientation": _turned(margin),
+        }
+        return parts | {
             aspect: domain.distance(scan.features[_SHOWN_BY.get(aspect, aspect)])
             for aspect, domain in self.domains.items()
         }
@@ -154,6 +189,9 @@ class Scope:
             "scans": self.scans,
             "domains": {aspect: domain.to_dict() for aspect, domain in self.domains.items()},
             "orientation": self.orientation.to_dict(),
+            "frames": self.frames.to_dict(),
+            "heart": self.heart,
+            "band": self.band,
         }
 
     @classmethod
@@ -162,17 +200,24 @@ class Scope:
         return cls(
             domains={aspect: Domain.from_dict(domain) for aspect, domain in kept["domains"].items()},
             orientation=Orientation.from_dict(kept["orientation"]),
+            frames=FrameLimits.from_dict(kept["frames"]),
+            heart=float(kept["heart"]),
+            band=float(kept["band"]),
             scans=kept["scans"],
         )
 
 
-def fit_scope(networks: Sequence[TissueNetwork], scans: ExampleSource, mapper: Mapper = in_turn) -> Scope:
+def fit_scope(
+    networks: Sequence[TissueNetwork], calibration: Calibration, scans: ExampleSource, mapper: Mapper = in_turn
+) -> Scope:
     """Fit the scope of networks to sound scans.
 
     Parameters
     ----------
     networks
         Trained networks.
+    calibration
+        Calibration of the networks, which gives the bands.
     scans
         Sound examples of the scans that the networks are made for; none of the networks was trained on them.
     mapper
@@ -183,20 +228,24 @@ def fit_scope(networks: Sequence[TissueNetwork], scans: ExampleSource, mapper: M
     ConfigurationError
         If there are fewer than 20 scans that show the bolus arrive.
     """
-    rows = mapper(partial(_features_if_sound, networks, scans), len(scans))
-    return scope_of([row for row in rows if row is not None])
+    found = mapper(partial(_described_if_sound, networks, calibration, scans), len(scans))
+    rows = [row for row in found if row is not None]
+    return scope_of([features for features, _ in rows], [width for _, width in rows])
 
 
-def _features_if_sound(networks: Sequence[TissueNetwork], scans: ExampleSource, index: int) -> ScopeFeatures | None:
-    """Features of a scan; None for one whose image alone is doubtful already."""
+def _described_if_sound(
+    networks: Sequence[TissueNetwork], calibration: Calibration, scans: ExampleSource, index: int
+) -> tuple[ScopeFeatures, float] | None:
+    """Features of a scan and the width of its band; None for one whose image alone is doubtful already."""
     scan = scans[index].scan
     if check_image(scan).state != "in scope":
         return None
-    return scope_features(predict_ensemble(networks, scan), scan)
+    prediction = predict_ensemble(networks, scan)
+    return scope_features(prediction, scan), band_width(calibration.curve(prediction, _SAMPLES))
 
 
-def scope_of(rows: Sequence[ScopeFeatures]) -> Scope:
-    """Fit the scope to the features of sound scans.
+def scope_of(rows: Sequence[ScopeFeatures], widths: Sequence[float] = ()) -> Scope:
+    """Fit the scope to the features of sound scans, and to the widths of their bands.
 
     Raises
     ------
@@ -209,7 +258,14 @@ def scope_of(rows: Sequence[ScopeFeatures]) -> Scope:
             hint=f"Give at least {_FEWEST_SCANS}.",
         )
     domains = {aspect: _fitted(rows, aspect) for aspect in _ALLOWED}
-    return Scope(domains, fit_orientation([row.image for row in rows]), len(rows))
+    return Scope(
+        domains=domains,
+        orientation=fit_orientation([row.image for row in rows]),
+        frames=fit_frames([row.frames for row in rows]),
+        heart=fit_heart([row.ventricle for row in rows]),
+        band=fit_band(widths),
+        scans=len(rows),
+    )
 
 
 def _fitted(rows: Sequence[ScopeFeatures], aspect: str) -> Domain:

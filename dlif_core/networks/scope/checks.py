@@ -15,13 +15,14 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.features import arrival
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.scope.features import dose_share, missed_arrival
+from dlif_core.networks.scope.frames import check_frames
 from dlif_core.networks.scope.orientation import body_mask
 from dlif_core.networks.scope.verdict import Verdict, worst
+from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide
 from dlif_core.scan import Acquisition, DynamicScan, is_fdg, voxel_size
+from dlif_core.shown import shortened
 
 Array = NDArray[np.float64]
-
-_FLUORINE, _SAME = 6586.2, 0.02  # half-life [s], and how far one may lie from it
 
 # (lowest, highest) that are usual, and that are possible at all
 _Range = tuple[float, float]
@@ -51,7 +52,7 @@ def precheck(scan: DynamicScan) -> Verdict:
 
 
 def check_image(scan: NetworkScan) -> Verdict:
-    """Check that the image has about the injected activity, that the bolus arrives and that the body is along z."""
+    """Check that the image has about the injected activity, bolus, every frame and the body along z."""
     activity = scan.activity
     if not bool(torch.isfinite(activity).all()):
         return _out("the image holds values that are not finite.")
@@ -61,6 +62,7 @@ def check_image(scan: NetworkScan) -> Verdict:
     share = dose_share(scan)
     verdicts = [Verdict(), *_limits(share, _SHARE, _wrong_unit(share))]
     verdicts += _longest(activity.mean(dim=0))
+    verdicts += check_frames(scan)
     if missed_arrival(scan.timing, arrival(scan.timing, total)):
         verdicts.append(
             _doubtful("activity is there from the first frame on: the scan starts after the bolus arrived.")
@@ -73,7 +75,10 @@ def _longest(image: torch.Tensor) -> Iterator[Verdict]:
     places = torch.argwhere(body_mask(image)).double().std(dim=0).tolist()
     if max(places) > places[0]:
         along = "zyx"[int(np.argmax(places))]
-        yield _out(f"the body is longer along {along} than along z (tail to head): are the axes in order?")
+        yield _out(
+            f"the body is longer along {along} than along z (tail to head): are the axes in order, and is the heart in "
+            "view?"
+        )
 
 
 def _wrong_unit(share: float) -> str:
@@ -86,14 +91,11 @@ def _wrong_unit(share: float) -> str:
 def _acquisition(acquisition: Acquisition) -> Iterator[Verdict]:
     if not acquisition.species:
         yield _doubtful("the species is not stated; the model knows mice only.")
-    elif acquisition.species.lower() != "mouse":
+    elif acquisition.species != "mouse":
         yield _out(f"the species is {acquisition.species!r}; the model knows mice only.")
     if not acquisition.tracer:
         yield _doubtful("the tracer is not stated: whether the blood is that of FDG can't be checked.")
-    if is_fdg(acquisition.tracer) and abs(acquisition.half_life / _FLUORINE - 1.0) > _SAME:
-        yield _out(
-            f"the half-life is {acquisition.half_life:.0f} s, that of fluorine-18 {_FLUORINE:.0f} s: is the tracer FDG?"
-        )
+    yield from _half_life(acquisition)
     if not acquisition.decay_corrected:
         yield _out("the image is not decay-corrected.")
     if acquisition.suv_factor is None:
@@ -103,6 +105,16 @@ def _acquisition(acquisition: Acquisition) -> Iterator[Verdict]:
         yield from _limits(
             acquisition.body_weight, _WEIGHT, f"the body weight is {grams:.3g} g; the model knows mice of 18 to 35 g."
         )
+
+
+def _half_life(acquisition: Acquisition) -> Iterator[Verdict]:
+    """Check that the half-life is that of the nuclide in the tracer's name, of fluorine-18 where FDG names none."""
+    tracer, found = acquisition.tracer, acquisition.half_life
+    named = nuclide(tracer) or ("F18" if is_fdg(tracer) else "")
+    known = HALF_LIVES.get(named)
+    if known is not None and abs(found / known - 1.0) > HALF_LIFE_TOLERANCE:
+        name = "FDG" if is_fdg(tracer) else shortened(tracer)
+        yield _out(f"the half-life is {found:.0f} s, that of {named} {known:.0f} s: is the tracer {name}?")
 
 
 def _schedule(timing: FrameTiming) -> Iterator[Verdict]:
@@ -127,7 +139,14 @@ def _voxels(size: Array, shape: tuple[int, ...]) -> Iterator[Verdict]:
         long = axis == "z"
         wanted = "42 mm along z (tail to head)" if long else f"21 mm along {axis}"
         words = f"the field of view is {length:.3g} mm along {axis}, the model needs {wanted}: are the axes in order?"
-        yield from _limits(length, _LONG if long else _ACROSS, words)
+        ranges = _LONG if long else _ACROSS
+        largest = ranges[0][1]
+        if length > largest:
+            words = (
+                f"the field of view is {length:.3g} mm along {axis}, the model knows up to {largest:.0f} mm: crop the "
+                "image to the animal, or to one of several."
+            )
+        yield from _limits(length, ranges, words)
 
 
 def _axes(directions: Array) -> Iterator[Verdict]:

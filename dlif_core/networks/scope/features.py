@@ -151,7 +151,7 @@ def paravenous_features(seen: PredictedScan) -> Iterator[dict[str, float]]:
 
 def _blood_read(seen: PredictedScan) -> Array:
     """Blood before the correction, which is fitted to FDG and might hide another tracer; shape (frames,) [SUV]."""
-    return np.asarray(_array(seen.prediction.curves)[ARTERIAL], float)
+    return as_array(seen.prediction.curves)[ARTERIAL]
 
 
 def _blood(windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
@@ -163,7 +163,7 @@ def _blood(windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
 def _pools(seen: PredictedScan, windows: Array) -> Iterator[tuple[str, float]]:
     """Size of the pools of blood, and what venous blood is of arterial: more while it arrives, the same once mixed."""
     volumes = torch.as_tensor(seen.prediction.tissues).sum(dim=(1, 2, 3)).tolist()
-    curves = windows @ np.asarray(_array(seen.prediction.curves), float).T
+    curves = windows @ as_array(seen.prediction.curves).T
     yield "the volume of arterial pools", _log(volumes[ARTERIAL], _TINY_POOL)
     yield "the volume of venous pools", _log(volumes[VENOUS], _TINY_POOL)
     for index in (2, 3, 4, 5):
@@ -173,7 +173,7 @@ def _pools(seen: PredictedScan, windows: Array) -> Iterator[tuple[str, float]]:
 
 def _tissues(seen: PredictedScan, windows: Array, blood: Array) -> Iterator[tuple[str, float]]:
     """Uptake over the integral of the blood before it, which depends on kinetics and not on the dose."""
-    curves = np.asarray(_array(seen.prediction.curves), float)
+    curves = as_array(seen.prediction.curves)
     volumes = torch.as_tensor(seen.prediction.tissues).sum(dim=(1, 2, 3)).tolist()
     given = np.cumsum(np.clip(blood, 0.0, None) * seen.scan.timing.duration) / 60.0
     for index in (2, 3, 4, 5):
@@ -186,7 +186,7 @@ def _tissues(seen: PredictedScan, windows: Array, blood: Array) -> Iterator[tupl
 
 def _fit(seen: PredictedScan, windows: Array) -> Iterator[tuple[str, float]]:
     tissues = torch.as_tensor(seen.prediction.tissues)
-    curves = torch.as_tensor(_array(seen.prediction.curves)).to(tissues)
+    curves = torch.as_tensor(as_array(seen.prediction.curves)).to(tissues)
     means = torch.from_numpy(np.nan_to_num(windows)).to(tissues)
     modelled = torch.einsum("wk,kzyx->wzyx", means @ curves.T, tissues)
     measured = torch.einsum("wf,fzyx->wzyx", means, seen.scan.activity.to(tissues))
@@ -206,5 +206,6 @@ def _log(value: float, floor: float = _FLOOR) -> float:
     return float(np.log(max(value, 0.0) + floor)) if np.isfinite(value) else float("nan")
 
 
-def _array(values: torch.Tensor | Array) -> NDArray[np.generic]:
-    return values.numpy(force=True) if isinstance(values, torch.Tensor) else np.asarray(values)
+def as_array(values: torch.Tensor | Array) -> Array:
+    """Values of a tensor or an array, as float64."""
+    return np.asarray(values.numpy(force=True) if isinstance(values, torch.Tensor) else values, float)

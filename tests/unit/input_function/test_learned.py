@@ -15,6 +15,7 @@ from dlif_core.networks.calibration.calibration import Calibration
 from dlif_core.networks.calibration.error_scale import FEATURES, PARTS, ErrorScale
 from dlif_core.networks.prediction.tissues import tissue_parts
 from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
+from dlif_core.networks.scope import band
 from dlif_core.networks.scope.verdict import Verdict
 from dlif_core.phantom import Population, draw, simulate, simulate_coarse
 
@@ -56,7 +57,7 @@ def model(drawn):
         scores=dict.fromkeys(("band", "auc", "peak", "Ki brain"), np.linspace(0.1, 2.0, 40)),
         population="assumed",
     )
-    scope = SimpleNamespace(check=lambda *seen: Verdict())
+    scope = SimpleNamespace(check=lambda *seen: Verdict(), check_band=lambda curve: Verdict())
     return SimpleNamespace(
         name="truth", digest="0" * 64, networks=(TrueTissues(tissues),), calibration=calibration, scope=scope
     )
@@ -118,6 +119,7 @@ class TestCurve:
         assert kept["model"] == {"name": "truth", "digest": "0" * 64}
         assert kept["scope"] == {"state": "in scope", "reasons": [], "score": 0.0}
         assert len(kept["frame averages [SUV]"]) == len(simulated.scan.timing)
+        assert 0.0 < kept["mean width of the band over the mean of the curve"] < 1.0
         low, high = kept["intervals"]["auc"]
         suv = simulated.scan.acquisition.suv_factor
         assert low < suv * np.trapezoid(found.whole_blood, found.time) / 60 < high
@@ -149,6 +151,32 @@ class TestScope:
         curve = estimate("learned", simulated.scan, ())
         assert curve.warnings == ("the scan is doubtful for the learned input function: the noise is high.",)
         assert curve.provenance["scope"]["state"] == "doubtful"
+
+
+class TestOtherTracers:
+    def test_intervals_of_ki_are_left_out_with_the_reason(self, simulated):
+        scan = replace(simulated.scan, acquisition=replace(simulated.scan.acquisition, tracer="[18F]FLT"))
+        kept = estimate("learned", scan, ()).provenance
+        assert set(kept["intervals"]) == {"auc", "peak"}
+        assert "calibrated on FDG" in kept["intervals left out"]["Ki brain"]
+
+    @pytest.mark.parametrize("tracer", ["[18F]FDG", ""])
+    def test_they_are_kept_where_no_other_tracer_is_stated(self, simulated, tracer):
+        scan = replace(simulated.scan, acquisition=replace(simulated.scan.acquisition, tracer=tracer))
+        kept = estimate("learned", scan, ()).provenance
+        assert "Ki brain" in kept["intervals"]
+        assert "intervals left out" not in kept
+
+
+class TestBand:
+    def test_a_band_that_is_too_wide_is_a_doubt_with_numbers(self, simulated, use, model):
+        def check_band(curve):
+            return band.check_band(curve, 0.05)
+
+        use(scope=SimpleNamespace(check=model.scope.check, check_band=check_band))
+        curve = estimate("learned", simulated.scan, ())
+        assert curve.provenance["scope"]["state"] == "doubtful"
+        assert "times the mean of the curve" in curve.warnings[0]
 
 
 class TestSmallCalibration:

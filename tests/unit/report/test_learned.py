@@ -13,6 +13,7 @@ from dlif_core.report.learned import (
     explanation_table,
     ki_by_input_function,
     ki_table,
+    learned_section,
     most_relevant_voxel,
     steady_relevance,
 )
@@ -85,6 +86,13 @@ def test_shows_scope_model_and_explanation():
     assert "AUC [SUV·min], 90 % interval" in found.text
     assert "Ki brain over that by the true curve, 90 % interval" in found.text
     assert "area under the curve" in {row[0] for row in found.rows if row}
+
+
+def test_intervals_that_were_left_out_are_said_to_be_with_the_reason():
+    curve = learned()
+    kept = curve.provenance | {"intervals": {}, "intervals left out": {"Ki brain": "they are calibrated on FDG."}}
+    facts = dict(learned_section(replace(curve, provenance=kept)).facts)
+    assert facts["Ki brain, 90 % interval"] == "left out: they are calibrated on FDG."
 
 
 def test_without_explanation_scope_and_ki_remain():

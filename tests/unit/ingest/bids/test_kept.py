@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dlif_core.errors import ImageError, InputError, MissingInputError
-from dlif_core.ingest.bids.vocabulary import KEPT_FIELDS, kept_words, species_of
+from dlif_core.ingest.bids.vocabulary import KEPT_FIELDS, kept_words
 from dlif_core.ingest.nifti_header import parse_header
 from tests.unit.ingest.bids.dataset import (
     AFFINE,
@@ -20,18 +20,6 @@ from tests.unit.ingest.bids.dataset import (
     write_image,
 )
 from tests.unit.ingest.bids.opening import fault, ingest
-
-
-@pytest.mark.parametrize(
-    ("text", "species"),
-    [
-        *(("mouse", "mouse"), ("Mus musculus", "mouse"), (" HOMO  sapiens ", "human"), ("rattus_norvegicus", "rat")),
-        *(("rhesus macaque", "rhesus macaque"), ("minipig", "minipig")),
-        *(("Jane Doe", ""), ("mouse of Jane", ""), ("human, rat", ""), ("", "")),
-    ],
-)
-def test_species_are_those_that_are_known(text: str, species: str) -> None:
-    assert species_of(text) == species
 
 
 def test_words_of_scanners_and_reconstructions_are_kept_and_nothing_else() -> None:

@@ -39,6 +39,12 @@ def model(folder, kind="weight-map", content="weights"):
     return manifest
 
 
+def test_a_model_of_an_earlier_version_is_said_to_be_replaced():
+    with pytest.raises(ConfigurationError, match=r"no model 'mouse-fdg'") as refused:
+        folders.model_folder("mouse-fdg")
+    assert refused.value.hint == "The model mouse replaces it: name this one."
+
+
 class TestManifest:
     def test_comes_back(self, tmp_path):
         written = model(tmp_path / "a")

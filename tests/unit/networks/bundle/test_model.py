@@ -70,7 +70,7 @@ def plain_statements(monkeypatch):
     monkeypatch.setattr(Calibration, "from_dict", Plain.from_dict)
     monkeypatch.setattr(Scope, "from_dict", Plain.from_dict)
     monkeypatch.setattr(release, "calibrate", lambda networks, scans, population, mapper: Plain(scans=len(scans)))
-    monkeypatch.setattr(release, "fit_scope", lambda networks, scans, mapper: Plain(scans=len(scans)))
+    monkeypatch.setattr(release, "fit_scope", lambda networks, calibration, scans, mapper: Plain(scans=len(scans)))
 
 
 @pytest.fixture(scope="module")

@@ -118,10 +118,19 @@ class TestPrecheck:
         [
             ({"species": "human"}, "out of scope", "knows mice only"),
             ({"species": ""}, "doubtful", "species is not stated"),
+            ({"species": "Mus musculus"}, "in scope", ""),
+            ({"species": "mice"}, "in scope", ""),
+            ({"species": "House mouse"}, "in scope", ""),
             ({"tracer": "[18F]FLT"}, "in scope", ""),
             ({"tracer": ""}, "doubtful", "tracer is not stated"),
             ({"tracer": "[11C]raclopride", "half_life": 1221.8}, "in scope", ""),
             ({"half_life": 1221.8}, "out of scope", "half-life is 1222 s"),
+            ({"tracer": "[11C]raclopride"}, "out of scope", "half-life is 6586 s, that of C11 1222 s"),
+            ({"tracer": "68Ga-PSMA-11", "half_life": 6586.2}, "out of scope", "that of Ga68 4063 s"),
+            ({"tracer": "64Cu-DOTATATE", "half_life": 4062.6}, "out of scope", "that of Cu64 45721 s"),
+            ({"tracer": "[13N]NH3", "half_life": 122.24}, "out of scope", "that of N13 598 s"),
+            ({"tracer": "Rb-82", "half_life": 75.0}, "in scope", ""),
+            ({"tracer": "PSMA-11", "half_life": 4062.6}, "in scope", ""),
             ({"decay_corrected": False}, "out of scope", "not decay-corrected"),
             ({"injected_activity": None}, "out of scope", "no SUV"),
             ({"body_weight": None}, "out of scope", "no SUV"),
@@ -141,6 +150,8 @@ class TestPrecheck:
             ({"shape": (48, 20, 20), "size": (1.2, 1.2, 1.2)}, "doubtful", "voxels are 1.2 mm along x"),
             ({"shape": (48, 96, 48)}, "out of scope", "28.7 mm along z"),
             ({"shape": (96, 48, 24)}, "out of scope", "12 mm along x"),
+            ({"shape": (200, 48, 48)}, "doubtful", "119 mm along z, the model knows up to 110 mm: crop the image"),
+            ({"shape": (96, 48, 400)}, "out of scope", "200 mm along x, the model knows up to 80 mm: crop the image"),
         ],
     )
     def test_voxels_and_field_of_view(self, changed, state, said):
@@ -350,4 +361,4 @@ class TestScope:
         tissues = tissue_parts(judged[0].weights)
         example = Example(NetworkScan(judged[0].activity[20:], late, 0.02), tissues, torch.zeros(len(late), 3), curve)
         with pytest.raises(ConfigurationError, match="fitted to 0 scans"):
-            fit_scope([TissueNetwork((4, 4, 4))], [example])
+            fit_scope([TissueNetwork((4, 4, 4))], None, [example])

@@ -1,0 +1,131 @@
+"""Faulty frames: empty, of one value, of another scale, in another place."""
+
+import numpy as np
+import pytest
+import torch
+
+from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
+from dlif_core.networks.scope.checks import check_image
+from dlif_core.networks.scope.frames import FrameLimits, check_frames, fit_frames, frame_departures
+from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
+
+TIMING = frame_timing(MOUSE_FRAMES)
+LIMITS = FrameLimits(total=0.25, tissues=5.0)
+ARRIVED = 41.0
+
+
+def tissues():
+    """Four layers of an animal of 24 x 8 x 8 voxels."""
+    return torch.stack([torch.eye(4)[k].repeat_interleave(6) for k in range(4)])[:, :, None, None].expand(4, 24, 8, 8)
+
+
+def image(noise=0.02, seed=0):
+    """Blood that falls, tissues that rise or wash out, and noise as short frames have more of."""
+    since = np.clip(TIMING.mid - ARRIVED, 0.0, None) / 60.0
+    arrived = np.clip((TIMING.end - ARRIVED) / TIMING.duration, 0.0, 1.0)
+    courses = [
+        0.3 + 3.0 * np.exp(-since),
+        2.0 * (1 - np.exp(-since / 10)) + 0.3,
+        0.5 + since / 50,
+        1.5 * np.exp(-since / 20),
+    ]
+    clean = torch.einsum("kf,kzyx->fzyx", torch.tensor(np.stack(courses) * arrived, dtype=torch.float32), tissues())
+    rough = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed))
+    return (
+        clean + noise * rough * torch.tensor(np.sqrt(300.0 / TIMING.duration), dtype=torch.float32)[:, None, None, None]
+    )
+
+
+def scan_of(activity):
+    return NetworkScan(activity, TIMING, 0.002)
+
+
+def departures(scan):
+    found = unmix(scan.activity, tissues(), noise_confidence(scan.activity, scan.seconds))
+    return frame_departures(scan, tissues(), found.curves.double().numpy())
+
+
+def judged(activity):
+    scan = scan_of(activity)
+    return [*check_frames(scan), *LIMITS.verdicts(departures(scan))]
+
+
+def words(activity):
+    return " ".join(reason for verdict in judged(activity) for reason in verdict.reasons)
+
+
+def at(seconds):
+    """Number of the frame that contains a time, from zero."""
+    return int(np.argmax(TIMING.end > seconds))
+
+
+class TestSound:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_nothing_is_said_of_sound_frames(self, seed):
+        assert judged(image(seed=seed)) == []
+
+    def test_frames_before_the_bolus_may_be_empty(self):
+        activity = image()
+        activity[: at(ARRIVED)] = 0.0
+        assert judged(activity) == []
+
+    def test_limits_are_those_of_sound_scans_with_room(self):
+        scans = [departures(scan_of(image(seed=seed))) for seed in range(20)]
+        limits = fit_frames(scans)
+        assert all(limits.distance(scan) < 1.0 for scan in scans)
+        assert FrameLimits.from_dict(limits.to_dict()) == limits
+
+
+@pytest.mark.parametrize("seconds", [56.0, 120.0, 400.0, 1500.0, 2700.0])
+class TestOneFrame:
+    @pytest.mark.parametrize(("value", "said"), [(0.0, "is empty"), (1.3, "same value everywhere")])
+    def test_of_one_value_is_named(self, seconds, value, said):
+        activity = image()
+        activity[at(seconds)] = value
+        verdicts = list(check_frames(scan_of(activity)))
+        assert [verdict.state for verdict in verdicts] == ["out of scope"]
+        assert said in verdicts[0].reasons[0]
+        assert f"frame {at(seconds) + 1} (" in verdicts[0].reasons[0]
+        assert check_image(scan_of(activity)).state == "out of scope"
+
+    @pytest.mark.parametrize("factor", [10.0, 0.1])
+    def test_of_another_scale_is_named_with_its_factor(self, seconds, factor):
+        activity = image()
+        activity[at(seconds)] *= factor
+        (verdict,) = judged(activity)
+        assert verdict.state == "out of scope"
+        assert f"frame {at(seconds) + 1} (" in verdict.reasons[0]
+        told = float(verdict.reasons[0].split(" times")[0].split()[-1])
+        assert told == pytest.approx(factor, rel=0.6)
+
+
+class TestPlace:
+    @pytest.mark.parametrize(("one", "other"), [(70.0, 1500.0), (120.0, 2000.0), (300.0, 1800.0)])
+    def test_exchanged_frames_are_named(self, one, other):
+        activity = image()
+        pair = [at(one), at(other)]
+        activity[pair] = activity[pair[::-1]]
+        said = words(activity)
+        assert all(str(frame + 1) in said for frame in pair), said
+
+    def test_a_frame_with_head_and_tail_exchanged_is_named(self):
+        activity = image()
+        activity[at(800.0)] = activity[at(800.0)].flip(0)
+        assert f"frame {at(800.0) + 1} (" in words(activity)
+
+    def test_three_frames_of_another_scale_are_named(self):
+        activity, first = image(), at(600.0)
+        activity[first : first + 3] *= 10.0
+        said = words(activity)
+        assert all(f"frame {frame + 1} (" in said for frame in range(first, first + 3))
+
+
+@pytest.mark.parametrize(
+    "places", [torch.ones(24, 8, 8), torch.rand(24, 8, 8, generator=torch.Generator().manual_seed(1))]
+)
+def test_an_image_of_one_curve_is_no_animal(places):
+    curve = image().mean(dim=(1, 2, 3))
+    verdicts = list(check_frames(scan_of(curve[:, None, None, None] * places)))
+    assert {verdict.state for verdict in verdicts} == {"out of scope"}
+    assert "is empty" not in verdicts[0].reasons[0]
