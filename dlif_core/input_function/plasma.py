@@ -66,17 +66,14 @@ class PlasmaFile(FromFileOptions):
     needed: ClassVar[tuple[Quantity, ...]] = ("parent_fraction", "plasma_fraction", "plasma")
     setting: ClassVar[str] = "plasma"
 
-    def of_scan(self, place: ScanPlace) -> FilesOfScan:
+    def of_scan(self, place: ScanPlace) -> PlasmaFileOfScan:
         """The same for one scan; a path that names no scan may serve for all."""
-        return PlasmaFileOfScan(
-            **self.values_of_scan(place, shared="{" not in "".join(self.path).replace("{data}", ""))
-        )
+        shared = "{" not in "".join(self.path).replace("{data}", "")
+        return PlasmaFileOfScan(**self.values_of_scan(place, shared=shared))
 
 
 class PlasmaFileOfScan(FilesOfScan, PlasmaFile):
     """A file of parent fractions or of plasma for one scan of a study."""
-
-    needed: ClassVar[tuple[Quantity, ...]] = PlasmaFile.needed
 
 
 class ImageOptions(PlasmaOptions):
@@ -88,7 +85,7 @@ class ImageOptions(PlasmaOptions):
         File of parent fractions, of the ratio of plasma to whole blood, or of both, for scans without such samples.
     """
 
-    plasma: PlasmaFile | PlasmaFileOfScan | None = None
+    plasma: PlasmaFile | None = None
 
     def relative_to(self, folder: str) -> Self:
         """The same; the file of plasma counts from the folder."""
@@ -180,16 +177,14 @@ def image_plasma(
         of_ratio, of_fraction = _from_file(options.plasma, acquisition)
         ratio, fraction = ratio or of_ratio, fraction or of_fraction
     plasma = _ratio_on(time, ratio, acquisition, options)
-    parent = parent_fraction_on(
-        time, fraction and fraction.series, fraction.source if fraction else "", acquisition, options
-    )
-    if fraction:
-        parent.provenance["source"] = fraction.source
+    series, source = (fraction.series, fraction.source) if fraction else (None, "")
+    parent = parent_fraction_on(time, series, source, acquisition, options)
+    of_parent = {**parent.provenance, "source": source} if fraction else parent.provenance
     found = doubts + (ratio.warnings if ratio else ()) + (fraction.warnings if fraction else ())
     return ImagePlasma(
         plasma.values,
         parent.values,
-        {"plasma to whole blood": plasma.provenance, "parent fraction": parent.provenance},
+        {"plasma to whole blood": plasma.provenance, "parent fraction": of_parent},
         tuple(dict.fromkeys(found + plasma.warnings + parent.warnings)),
     )
 
@@ -252,9 +247,10 @@ def _ratio_on(time: Array, ratio: _Measured | None, acquisition: Acquisition, op
 
 
 def _own_ratio(recordings: Sequence[BloodRecording]) -> tuple[_Measured | None, tuple[str, ...]]:
-    """The ratio in samples of the scan; if they are faulty none, with the fault, which is that of the arterial curve."""
-    chosen, doubts = _samples(recordings, lambda each: each.plasma is not None or each.whole_blood is not None)
-    if not any(each.plasma is not None for each in chosen) or not any(each.whole_blood is not None for each in chosen):
+    """The ratio in samples of the scan, or None; of faulty samples the fault too."""
+    chosen, doubts = _samples(recordings, lambda each: _known(each.plasma) or _known(each.whole_blood))
+    both = any(_known(each.plasma) for each in chosen) and any(_known(each.whole_blood) for each in chosen)
+    if not both:
         return None, ()
     try:
         blood = merge(chosen)
