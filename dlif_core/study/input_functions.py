@@ -25,7 +25,8 @@ def read_input_function(store: Store, scan: str, method: str) -> InputFunction:
 def available_input_function(job: ScanJob) -> tuple[InputFunction | None, tuple[Finding, ...]]:
     """The first input function of the analysis's list that the scan has, and findings about it.
 
-    A finding says that it isn't the first of all, another that its plasma holds metabolites. None for an analysis that needs no input function.
+    A finding says that it isn't the first of all, another that its plasma holds metabolites. The curve is None for an
+    analysis that needs no input function.
 
     Raises
     ------
