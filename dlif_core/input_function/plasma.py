@@ -7,7 +7,7 @@ the file, else assumed, which is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -248,9 +248,8 @@ def _ratio_on(time: Array, ratio: _Measured | None, acquisition: Acquisition, op
 
 def _own_ratio(recordings: Sequence[BloodRecording]) -> tuple[_Measured | None, tuple[str, ...]]:
     """The ratio in samples of the scan, or None; of faulty samples the fault too."""
-    chosen, doubts = _samples(recordings, lambda each: _known(each.plasma) or _known(each.whole_blood))
-    both = any(_known(each.plasma) for each in chosen) and any(_known(each.whole_blood) for each in chosen)
-    if not both:
+    chosen, doubts = _samples(recordings, "whole_blood", "plasma")
+    if not chosen:
         return None, ()
     try:
         blood = merge(chosen)
@@ -266,7 +265,7 @@ def _ratio_of(blood: ArterialBlood, warnings: tuple[str, ...]) -> _Measured | No
 
 def _own_fraction(recordings: Sequence[BloodRecording]) -> _Measured | None:
     """Parent fractions in samples of the scan."""
-    chosen, doubts = _samples(recordings, lambda each: _known(each.parent_fraction))
+    chosen, doubts = _samples(recordings, "parent_fraction")
     alone = [replace(each, whole_blood=None, plasma=None) for each in chosen if _known(each.parent_fraction)]
     if not alone:
         return None
@@ -280,16 +279,15 @@ def _known(values: Array | None) -> bool:
     return values is not None and bool(np.isfinite(values).any())
 
 
-def _samples(
-    recordings: Sequence[BloodRecording], holds: Callable[[BloodRecording], bool]
-) -> tuple[list[BloodRecording], tuple[str, ...]]:
-    """Recordings that hold something and can be read: arterial ones, or else venous ones with a warning."""
-    useful = [each for each in recordings if holds(each) and not each.refused]
-    arterial = [each for each in useful if each.arterial]
-    if arterial or not useful:
-        return arterial, ()
-    named = ", ".join(each.name for each in useful)
-    return [replace(each, arterial=True) for each in useful], (f"plasma was measured in venous samples ({named}).",)
+def _samples(recordings: Sequence[BloodRecording], *columns: str) -> tuple[list[BloodRecording], tuple[str, ...]]:
+    """Recordings that hold these columns and can be read: arterial ones, or else venous ones with a warning."""
+    for arterial in (True, False):
+        chosen = [each for each in recordings if each.arterial is arterial and not each.refused]
+        if all(any(_known(getattr(each, column)) for each in chosen) for column in columns):
+            named = ", ".join(each.name for each in chosen)
+            doubts = () if arterial else (f"plasma was measured in venous samples ({named}).",)
+            return [replace(each, arterial=True) for each in chosen], doubts
+    return [], ()
 
 
 def _from_file(file: FromFileOptions, acquisition: Acquisition) -> tuple[_Measured | None, _Measured | None]:

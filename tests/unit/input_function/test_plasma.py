@@ -71,6 +71,12 @@ class TestOwnSamples:
         assert "plasma was measured in venous samples (manual)." in alone.warnings
         assert plasma_of([venous, arterial], parent_fraction="interpolation").parent[-1] == pytest.approx(FRACTION[-1])
 
+    def test_a_ratio_is_not_mixed_of_arterial_and_venous_samples(self):
+        flat = np.full(6, 2e4)
+        arterial, venous = samples(whole_blood=flat), samples(arterial=False, whole_blood=2 * flat, plasma=2.2 * flat)
+        np.testing.assert_allclose(plasma_of([arterial, venous]).ratio, 1.1)
+        np.testing.assert_allclose(plasma_of([arterial, samples(arterial=False, plasma=flat)]).ratio, 1.0)
+
     def test_without_blood_both_are_said_to_be_missing(self):
         found = plasma_of()
         np.testing.assert_array_equal(found.factor, 1.0)
