@@ -151,7 +151,8 @@ class FromFileOptions(Options):
                 "state the `format` (bloodstream, pmod), or for a table its `columns`, such as {time: t, parent: cp}"
             )
         if self.kind == "table" and ("time" not in self.columns or not set(self.needed) & set(self.columns)):
-            raise ValueError(f"`columns` of a table need `time` and one of {', '.join(self.needed)}")
+            listed = f"{', '.join(self.needed[:-1])} and {self.needed[-1]}"
+            raise ValueError(f"`columns` of a table need `time` and one of {listed}")
         if self.needed == ACTIVITIES and self.kind != "bloodstream" and self.decay_corrected_to is None:
             raise ValueError("state `decay_corrected_to` (injection, time-zero or none): the files don't say it")
         return self
