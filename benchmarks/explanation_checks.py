@@ -10,8 +10,10 @@ read from both. Rows are added to a table as they are made, and scans that are i
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -24,7 +26,7 @@ from dlif_core.phantom import draw, simulate_coarse
 
 TARGETS = ("peak", "early-auc", "tail")
 # when a scan passes, and what is checked
-CHECKS = {
+CHECKS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "pointed": (lambda found: found >= 1.0, "most relevant voxel in the blood"),
     "reading_pointed": (lambda found: found >= 1.0, "the same of the reading alone"),
     "blood_share": (lambda found: found >= 3.0, "share of relevance over share of volume, >= 3"),
@@ -39,7 +41,7 @@ CHECKS = {
 def measure(table: Path, mice: int, model: str | None) -> pd.DataFrame:
     """Explain what is not in the table yet, and give all of it."""
     networks = load_model(model).networks
-    rows = pd.read_csv(table, sep="\t").to_dict("records") if table.exists() else []
+    rows: list[dict[Any, Any]] = pd.read_csv(table, sep="\t").to_dict("records") if table.exists() else []
     done = {(row["seed"], row["target"]) for row in rows}
     for seed in range(0, ANIMALS * mice, ANIMALS):
         wanted = [target for target in TARGETS if (seed, target) not in done]
