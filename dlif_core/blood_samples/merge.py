@@ -29,7 +29,7 @@ MAX_CALIBRATION_DIFFERENCE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class ArterialBlood:
-    """Arterial samples of one scan, merged; at least one of whole blood and plasma is there.
+    """Arterial samples of one scan, merged; at least one of whole blood and plasma is there where activity is needed.
 
     Attributes
     ----------
@@ -53,13 +53,15 @@ class ArterialBlood:
     warnings: tuple[str, ...] = ()
 
 
-def merge(recordings: Sequence[BloodRecording]) -> ArterialBlood:
+def merge(recordings: Sequence[BloodRecording], *, needs_activity: bool = True) -> ArterialBlood:
     """Repair all arterial recordings of a scan and merge them.
 
     Parameters
     ----------
     recordings
         All recordings of the scan, venous ones included.
+    needs_activity
+        False for parent fractions alone.
 
     Raises
     ------
@@ -76,7 +78,8 @@ def merge(recordings: Sequence[BloodRecording]) -> ArterialBlood:
     warnings = tuple(warning for _, found in repaired for warning in found)
     series = {column: _merged(merged, column) for column in ("whole_blood", "plasma", "parent_fraction")}
     source = ", ".join(recording.source or recording.name for recording in merged)
-    _require_activity(series["whole_blood"], series["plasma"], source)
+    if needs_activity:
+        _require_activity(series["whole_blood"], series["plasma"], source)
     calibration, doubt = _calibration(merged)
     provenance = {
         "samples": {column: values.origin for column, values in series.items() if values is not None},

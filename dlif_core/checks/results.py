@@ -25,6 +25,15 @@ FIRST_INPUT_FUNCTION = Check(
     "other may take its place, name it as `input_function` of the analysis.",
 )
 
+METABOLITES = Check(
+    "metabolites",
+    Level.ASSUMED,
+    Part.RESULT,
+    "The input function of a tracer with metabolites is unchanged tracer in plasma.",
+    "Measure parent fractions: in the blood table of the scan, or for methods that read the image in a file that the "
+    "option `plasma` names. Until then rates and volumes hold for a tracer without metabolites.",
+)
+
 PARAMETER_RANGE = Check(
     "parameter-range",
     Level.DOUBTFUL,
@@ -34,7 +43,7 @@ PARAMETER_RANGE = Check(
     "frame times.",
 )
 
-CHECKS = (FIRST_INPUT_FUNCTION, PARAMETER_RANGE)
+CHECKS = (FIRST_INPUT_FUNCTION, METABOLITES, PARAMETER_RANGE)
 
 
 def implausible(fit: xr.Dataset, limits: Mapping[str, float], where: str) -> tuple[Finding, ...]:

@@ -179,6 +179,8 @@ def published_curve(
 ) -> InputFunction:
     """Input function by the published network: mean of its members, plasma by the formula of its species and tracer.
 
+    The scan is laid on the published frames first, from its begin on.
+
     Raises
     ------
     InputError
@@ -188,14 +190,15 @@ def published_curve(
 
     from dlif_core.blood_samples.plasma import assumed_ratio
     from dlif_core.input_function.image_derived import curve_from_frames
-    from dlif_core.networks.prediction.fc_dlif import predict_curve
+    from dlif_core.networks.prediction.fc_dlif import predict_curve, published_timing, to_frames
     from dlif_core.networks.prediction.scan import network_image
 
-    image = network_image(scan)
+    frames = published_timing(scan.timing)
+    image = to_frames(network_image(scan), scan.timing, frames)
     suv = scan.acquisition.suv_factor
     assert suv is not None, "network_image refuses a scan without SUV"
     averages = np.mean([predict_curve(network, image).numpy() for network in networks], axis=0, dtype=float)
-    time, whole_blood, _ = curve_from_frames(scan.timing, averages / suv)
+    time, whole_blood, _ = curve_from_frames(frames, averages / suv)
     ratio, name, warnings = assumed_ratio(time, scan.acquisition)
     provenance = {"members": len(networks), "plasma to whole blood": name}
     return InputFunction(

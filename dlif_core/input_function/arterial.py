@@ -8,40 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from dlif_core.blood_samples.merge import ArterialBlood, merge
-from dlif_core.blood_samples.parent_fraction import ParentFractionModel, fit_parent_fraction
 from dlif_core.blood_samples.plasma import assumed_ratio, measured_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.series import Interpolation, Series, time_grid
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError
-from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.method import Method
+from dlif_core.input_function.plasma import PlasmaOptions, parent_fraction_on, ratio_at
 from dlif_core.input_function.sampled import SampledCurve, implausible_ratio, late_start, on_grid
-from dlif_core.scan import Acquisition, DynamicScan, is_fdg
+from dlif_core.scan import Acquisition, DynamicScan
 
 Array = NDArray[np.float64]
 
-_POOR_FIT = 0.05
 
-
-class ArterialOptions(Options):
+class ArterialOptions(PlasmaOptions):
     """Options of the arterial input function.
 
     Attributes
     ----------
-    parent_fraction
-        Model of the parent fraction.
-    parent_fraction_start
-        Value of the parent fraction at injection; None fits it where early samples determine it.
-    plasma_ratio
-        How the plasma to whole-blood ratio runs between its samples, where plasma was sampled less often than whole
-        blood: ``interpolation`` joins them by lines, ``constant`` takes their median.
     interpolation
         How activities are interpolated between samples.
     delay_s
@@ -50,9 +41,6 @@ class ArterialOptions(Options):
         Largest share of the scan that may lie after the last sample.
     """
 
-    parent_fraction: ParentFractionModel = "hill"
-    parent_fraction_start: Annotated[float, Field(gt=0, le=1)] | None = None
-    plasma_ratio: Literal["interpolation", "constant"] = "interpolation"
     interpolation: Interpolation = "linear"
     delay_s: float = 0.0
     max_extrapolation: Annotated[float, Field(ge=0, lt=1)] = 0.2
@@ -87,7 +75,7 @@ def arterial_curve(
     end = scan_end - options.delay_s
     time = time_grid(end, *_sample_times(blood))
     whole_blood, plasma = _activities(blood, time, acquisition, options)
-    parent = _parent_fraction(blood, time, acquisition, options)
+    parent = parent_fraction_on(time, blood.parent_fraction, blood.source, acquisition, options)
     warnings = blood.warnings + _late_start(blood) + whole_blood.warnings + plasma.warnings + parent.warnings
     provenance = {
         **blood.provenance,
@@ -169,31 +157,8 @@ def _plasma_by_ratio(
             where=source,
             hint="Check the sample times of both recordings.",
         )
-    constant = options.plasma_ratio == "constant"
-    values = np.full(len(time), np.median(ratio.value)) if constant else np.interp(time, ratio.time, ratio.value)
-    provenance = {
-        "from": f"whole blood times measured ratio ({options.plasma_ratio})",
-        "ratio samples": len(ratio.time),
-        "ratio range": [float(ratio.value.min()), float(ratio.value.max())],
-        "ratio constant after [s]": float(ratio.time[-1]),
-    }
+    values, provenance = ratio_at(ratio, time, options)
     return SampledCurve(whole_blood * values, provenance)
-
-
-def _parent_fraction(
-    blood: ArterialBlood, time: Array, acquisition: Acquisition, options: ArterialOptions
-) -> SampledCurve:
-    series = blood.parent_fraction
-    if series is None:
-        without = "no parent fraction was measured; the parent plasma curve is total plasma, metabolites included."
-        warnings = () if is_fdg(acquisition.tracer) else (without,)
-        return SampledCurve(np.ones_like(time), {"model": None}, warnings)
-    model = fit_parent_fraction(
-        series.time, series.value, options.parent_fraction, options.parent_fraction_start, where=blood.source
-    )
-    error = model.root_mean_square_error
-    poor = f"the {model.model} model misses the parent fractions by {error:.3f} (root mean square)."
-    return SampledCurve(model.at(time), model.provenance, (poor,) if error > _POOR_FIT else ())
 
 
 def _late_start(blood: ArterialBlood) -> tuple[str, ...]:

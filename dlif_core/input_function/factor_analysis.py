@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.image_derived import ImageDerivedOptions, corrected_pool, curve_from_frames
-from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.method import Method
+from dlif_core.input_function.plasma import ImageOptions, image_plasma
 from dlif_core.input_function.voxel_curves import voxel_curves
 from dlif_core.scan import DynamicScan
 
@@ -40,7 +40,7 @@ _AMBIGUOUS = (
 )
 
 
-class FactorAnalysisOptions(Options):
+class FactorAnalysisOptions(ImageOptions):
     """Options of factor analysis.
 
     Attributes
@@ -69,7 +69,7 @@ class Factors:
 
 
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: FactorAnalysisOptions) -> InputFunction:
-    """Input function by factor analysis; blood recordings are not used.
+    """Input function by factor analysis; blood recordings serve plasma alone.
 
     Raises
     ------
@@ -83,24 +83,24 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: F
     scale = bolus_scale(factors.curves[blood], pool.averages, scan.timing)
     averages = scale * factors.curves[blood]
     time, whole_blood, misfit = curve_from_frames(scan.timing, averages)
-    ratio, name, assumed = assumed_ratio(time, scan.acquisition)
+    plasma = image_plasma(time, scan.acquisition, recordings, options)
     residual = np.linalg.norm(curves - factors.shares @ factors.curves) / np.linalg.norm(curves)
     return InputFunction(
         time=time,
         whole_blood=whole_blood,
-        plasma=whole_blood * ratio,
+        plasma=whole_blood * plasma.factor,
         method="factor-analysis",
         provenance={
-            "options": options.model_dump(),
+            "options": options.deciding_settings(),
             "voxels": len(curves),
             "relative residual": round(float(residual), 4),
             "highest share of blood": round(float((factors.shares[:, blood] / scale).max()), 3),
             "scale from": pool.provenance,
             "frame averages [Bq/mL]": averages.tolist(),
             "misfit of frame averages to peak": misfit,
-            "plasma to whole blood": name,
+            **plasma.provenance,
         },
-        warnings=(_AMBIGUOUS, *assumed),
+        warnings=(_AMBIGUOUS, *plasma.warnings),
     )
 
 

@@ -22,13 +22,13 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.finite import to_json
 from dlif_core.input_function.image_derived import curve_from_frames
-from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.method import Method
+from dlif_core.input_function.plasma import ImageOptions, image_plasma
 from dlif_core.input_function.region_curves import FoundRegions, region_curves, window_middles
 from dlif_core.scan import Acquisition, DynamicScan, is_fdg
 
@@ -44,7 +44,7 @@ _BAND = 1.645
 _LEAST_SPREAD = 0.05
 
 
-class GaussianProcessOptions(Options):
+class GaussianProcessOptions(ImageOptions):
     """The method has no options."""
 
 
@@ -162,7 +162,7 @@ def predict_ratio(table: TrainingTable, regions: FoundRegions, body_weight: floa
 
 
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: GaussianProcessOptions) -> InputFunction:
-    """Input function of a mouse FDG scan by Gaussian process regression; blood recordings are not used.
+    """Input function of a mouse FDG scan by Gaussian process regression; blood recordings serve plasma alone.
 
     The band holds 90 % of curves at each time by itself, of the kind of mice that the process was trained on.
 
@@ -189,16 +189,16 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: G
     averages = regions.blood * np.exp(at(ratio, scan.timing.mid)) / factor
     time, whole_blood, misfit = curve_from_frames(scan.timing, averages)
     margin = np.exp(_BAND * at(spread, time))
-    plasma_ratio, name, assumed = assumed_ratio(time, scan.acquisition)
+    plasma = image_plasma(time, scan.acquisition, recordings, options)
     return InputFunction(
         time=time,
         whole_blood=whole_blood,
-        plasma=whole_blood * plasma_ratio,
+        plasma=whole_blood * plasma.factor,
         method="gaussian-process",
         lower=whole_blood / margin,
         upper=whole_blood * margin,
         provenance={
-            "options": options.model_dump(),
+            "options": options.deciding_settings(),
             "simulated scans": len(table.features),
             "seeds": list(table.seeds),
             "covariance": vars(table.covariance),
@@ -207,9 +207,12 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: G
             "relative standard deviation": spread.round(4).tolist(),
             "frame averages [Bq/mL]": averages.tolist(),
             "misfit of frame averages to peak": misfit,
-            "plasma to whole blood": name,
+            **plasma.provenance,
         },
-        warnings=("the Gaussian process was trained on simulated mice; its band holds for such mice.", *assumed),
+        warnings=(
+            "the Gaussian process was trained on simulated mice; its band holds for such mice.",
+            *plasma.warnings,
+        ),
     )
 
 

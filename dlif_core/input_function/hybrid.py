@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.image_derived import curve_from_frames
-from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.method import Method
+from dlif_core.input_function.plasma import ImageOptions, image_plasma
 from dlif_core.scan import DynamicScan
 
 Array = NDArray[np.float64]
@@ -37,7 +37,7 @@ _WARNING = (
 )
 
 
-class HybridOptions(Options):
+class HybridOptions(ImageOptions):
     """Options of the hybrid input function.
 
     Attributes
@@ -78,7 +78,7 @@ class JoinedCurves:
 
 
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: HybridOptions) -> InputFunction:
-    """Hybrid input function of a scan from its region curves; blood recordings are not used.
+    """Hybrid input function of a scan from its region curves; blood recordings serve plasma alone.
 
     Raises
     ------
@@ -89,21 +89,21 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: H
     blood = wall + (ventricle - wall) / options.recovery
     joined = join(blood, liver, scan.timing, (options.begin, options.end))
     time, whole_blood, misfit = curve_from_frames(scan.timing, joined.averages)
-    ratio, name, assumed = assumed_ratio(time, scan.acquisition)
+    plasma = image_plasma(time, scan.acquisition, recordings, options)
     return InputFunction(
         time=time,
         whole_blood=whole_blood,
-        plasma=whole_blood * ratio,
+        plasma=whole_blood * plasma.factor,
         method="hybrid",
         provenance={
-            "options": options.model_dump(),
+            "options": options.deciding_settings(),
             "blood over liver": round(joined.scale, 4),
             "liver from [s]": joined.crossing,
             "frame averages [Bq/mL]": joined.averages.tolist(),
             "misfit of frame averages to peak": misfit,
-            "plasma to whole blood": name,
+            **plasma.provenance,
         },
-        warnings=(_WARNING, *assumed),
+        warnings=(_WARNING, *plasma.warnings),
     )
 
 

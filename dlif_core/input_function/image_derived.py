@@ -22,15 +22,15 @@ import scipy
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.heart import LateLevel, find_heart, mean_curve
-from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.method import Method
 from dlif_core.input_function.one_sample import sample_near
-from dlif_core.scan import DynamicScan, ImageArray, is_fdg
+from dlif_core.input_function.plasma import ImageOptions, image_plasma
+from dlif_core.scan import DynamicScan, ImageArray
 
 Array = NDArray[np.float64]
 Map = NDArray[np.float32]
@@ -54,7 +54,7 @@ _ROUGHNESS = 0.03
 _MOST_SPILL = 0.1
 
 
-class ImageDerivedOptions(Options):
+class ImageDerivedOptions(ImageOptions):
     """Options of the image-derived input function.
 
     Attributes
@@ -118,7 +118,7 @@ class CorrectedCurve:
 
 
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: ImageDerivedOptions) -> InputFunction:
-    """Image-derived input function of a scan; blood recordings serve the option `late_sample` alone.
+    """Image-derived input function of a scan; blood recordings serve plasma and the option `late_sample`.
 
     Raises
     ------
@@ -129,15 +129,15 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: I
     """
     pool, corrected = corrected_pool(scan, recordings, options)
     time, whole_blood, misfit = curve_from_frames(scan.timing, corrected.averages)
-    ratio, ratio_name, assumed = assumed_ratio(time, scan.acquisition)
+    plasma = image_plasma(time, scan.acquisition, recordings, options)
     volume = float(abs(np.linalg.det(scan.affine[:3, :3]))) / 1000 if scan.affine is not None else None
     return InputFunction(
         time=time,
         whole_blood=whole_blood,
-        plasma=whole_blood * ratio,
+        plasma=whole_blood * plasma.factor,
         method="image-derived",
         provenance={
-            "options": options.model_dump(),
+            "options": options.deciding_settings(),
             "voxels": int(pool.mask.sum()),
             "volume [mL]": None if volume is None else round(volume * int(pool.mask.sum()), 6),
             "centroid x, y, z": pool.centroid(scan.affine),
@@ -145,9 +145,9 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: I
             **corrected.provenance,
             "frame averages [Bq/mL]": corrected.averages.tolist(),
             "misfit of frame averages to peak": misfit,
-            "plasma to whole blood": ratio_name,
+            **plasma.provenance,
         },
-        warnings=corrected.warnings + _metabolites(scan.acquisition.tracer) + assumed,
+        warnings=corrected.warnings + plasma.warnings,
     )
 
 
@@ -215,12 +215,6 @@ def _uncorrected(pool: BloodPool, late_sample: float | None) -> tuple[str, ...]:
         f"late in the scan the surroundings of the blood pool are {pool.late_surroundings:.1f} times as active as "
         "it: activity spills in, and the tail of the curve is too high.",
     )
-
-
-def _metabolites(tracer: str) -> tuple[str, ...]:
-    if is_fdg(tracer):
-        return ()
-    return ("metabolites are not corrected for: an image doesn't show the parent fraction.",)
 
 
 def find_blood_pool(activity: ImageArray, timing: FrameTiming, core: float = _CORE_SHARE) -> BloodPool:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import numpy as np
 from pydantic import Field
 
-from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
 from dlif_core.errors import OutOfScopeError
-from dlif_core.input_function.method import Method, Options
-from dlif_core.scan import DynamicScan, is_fdg
+from dlif_core.input_function.method import Method
+from dlif_core.input_function.plasma import ImageOptions, ImagePlasma, image_plasma
+from dlif_core.scan import DynamicScan
 from dlif_core.storage import is_url, joined
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dlif_core.networks.scope.verdict import Verdict
 
 
-class LearnedOptions(Options):
+class LearnedOptions(ImageOptions):
     """Options of the learned input function.
 
     Attributes
@@ -60,15 +60,16 @@ class LearnedOptions(Options):
         update: dict[str, str] = {"signers": joined(folder, self.signers)} if self.signers else {}
         if self.model is not None and "/" in self.model and is_url(folder):
             update["model"] = joined(folder, self.model)
-        return self.model_copy(update=update)
+        return super().relative_to(folder).model_copy(update=update)
 
     def deciding_settings(self) -> dict[str, Any]:
         """Settings that decide the curve; who vouches for the model and what else is told of it do not."""
-        return self.model_dump(mode="json", exclude={"digest", "signers", "explain"})
+        told = ("digest", "signers", "explain")
+        return {name: value for name, value in super().deciding_settings().items() if name not in told}
 
 
 def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: LearnedOptions) -> InputFunction:
-    """Learned input function of a scan; blood recordings are not used.
+    """Learned input function of a scan; blood recordings serve plasma alone.
 
     Raises
     ------
@@ -90,7 +91,8 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
     provenance = _provenance(model, prediction, verdict, curve, options) | _intervals(curve, scan.acquisition.tracer)
     if curve.lower is not None:
         provenance["mean width of the band over the mean of the curve"] = round(band_width(curve), 2)
-    return _input_function(scan, curve, provenance, verdict)
+    plasma = image_plasma(curve.time, scan.acquisition, recordings, options)
+    return _input_function(scan, curve, plasma, provenance, verdict)
 
 
 def facts(options: LearnedOptions) -> dict[str, str]:
@@ -146,26 +148,23 @@ def _require_in_scope(verdict: Verdict, model: LearnedModel) -> None:
 
 
 def _input_function(
-    scan: DynamicScan, curve: CalibratedCurve, provenance: dict[str, Any], verdict: Verdict
+    scan: DynamicScan, curve: CalibratedCurve, plasma: ImagePlasma, provenance: dict[str, Any], verdict: Verdict
 ) -> InputFunction:
     suv = scan.acquisition.suv_factor
     assert suv is not None, "a scan in scope has dose and weight"
-    ratio, provenance["plasma to whole blood"], assumed = assumed_ratio(curve.time, scan.acquisition)
     warnings = tuple(f"the scan is doubtful for the learned input function: {reason}" for reason in verdict.reasons)
-    if not is_fdg(scan.acquisition.tracer):
-        warnings += ("metabolites are not taken off: the parent fraction of the tracer in plasma is not known.",)
     if curve.refused:
         warnings += (f"there is no band: {curve.refused}",)
     return InputFunction(
         time=curve.time,
         whole_blood=curve.whole_blood / suv,
-        plasma=curve.whole_blood / suv * ratio,
+        plasma=curve.whole_blood / suv * plasma.factor,
         method="learned",
         lower=None if curve.lower is None else curve.lower / suv,
         upper=None if curve.upper is None else curve.upper / suv,
         samples=curve.samples / suv,
-        provenance=provenance,
-        warnings=warnings + assumed,
+        provenance=provenance | plasma.provenance,
+        warnings=warnings + plasma.warnings,
     )
 
 

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from dlif_core.blood_samples.feng import FengInput
-from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.series import time_grid
 from dlif_core.curve import InputFunction
 from dlif_core.errors import BloodError, InputError
-from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.method import Method
 from dlif_core.input_function.one_sample import Quantity, sample_near
+from dlif_core.input_function.plasma import ImageOptions, ImagePlasma, image_plasma
 from dlif_core.scan import Acquisition, DynamicScan, is_fdg
 
 Array = NDArray[np.float64]
 
 
-class PopulationOptions(Options):
+class PopulationOptions(ImageOptions):
     """Options of the population input function.
 
     Attributes
@@ -110,24 +110,25 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: P
     if arrived is not None:
         shape = shape.arriving(arrived)
     time = time_grid(float(scan.timing.end[-1]), np.array([60.0 * shape.feng.delay]))
-    curves, ratio, warnings = _suv_curves(shape, time, scan.acquisition)
+    plasma = image_plasma(time, scan.acquisition, recordings, options)
+    curves = _suv_curves(shape, time, plasma)
     if options.scale_sample is None:
         factor, scaling = _by_dose(scan.acquisition)
     else:
-        factor, scaling = _by_sample(recordings, options.scale_sample, shape, scan.acquisition)
+        factor, scaling = _by_sample(recordings, options, shape, scan.acquisition)
     return InputFunction(
         time=time,
         whole_blood=factor * curves["whole_blood"],
-        plasma=factor * curves["plasma"],
+        plasma=factor * curves["plasma"] * plasma.parent,
         method="population",
         provenance={
-            "options": options.model_dump(),
+            "options": options.deciding_settings(),
             "shape": {**vars(shape.feng), "quantity": shape.quantity, "source": shape.source},
             "arrival of the bolus [s]": "not seen, taken as in the source" if arrived is None else round(arrived, 1),
             "scaling": scaling,
-            "plasma to whole blood": ratio,
+            **plasma.provenance,
         },
-        warnings=("the curve is a population's, not this subject's: its shape is fixed.", *warnings),
+        warnings=("the curve is a population's, not this subject's: its shape is fixed.", *plasma.warnings),
     )
 
 
@@ -174,15 +175,12 @@ def population_shape(acquisition: Acquisition) -> PopulationShape:
     )
 
 
-def _suv_curves(
-    shape: PopulationShape, time: Array, acquisition: Acquisition
-) -> tuple[dict[str, Array], str, tuple[str, ...]]:
-    """Whole blood and plasma in SUV, the plasma ratio's name and what was assumed."""
+def _suv_curves(shape: PopulationShape, time: Array, plasma: ImagePlasma) -> dict[str, Array]:
+    """Whole blood and total plasma in SUV."""
     suv = shape.feng.curve(time)
-    ratio, name, warnings = assumed_ratio(time, acquisition)
     if shape.quantity == "whole_blood":
-        return {"whole_blood": suv, "plasma": suv * ratio}, name, warnings
-    return {"whole_blood": suv / ratio, "plasma": suv}, name, warnings
+        return {"whole_blood": suv, "plasma": suv * plasma.ratio}
+    return {"whole_blood": suv / plasma.ratio, "plasma": suv}
 
 
 def _by_dose(acquisition: Acquisition) -> tuple[float, dict[str, Any]]:
@@ -197,11 +195,14 @@ def _by_dose(acquisition: Acquisition) -> tuple[float, dict[str, Any]]:
 
 
 def _by_sample(
-    recordings: Sequence[BloodRecording], at: float, shape: PopulationShape, acquisition: Acquisition
+    recordings: Sequence[BloodRecording], options: PopulationOptions, shape: PopulationShape, acquisition: Acquisition
 ) -> tuple[float, dict[str, Any]]:
-    """Bq/mL per SUV from the arterial sample nearest to a time."""
+    """Bq/mL per SUV from the arterial sample nearest to the time of the options."""
+    at = options.scale_sample
+    assert at is not None, "asked for by the option"
     sample = sample_near(recordings, at, acquisition, "scale_sample", prefer=shape.quantity)
-    curves, _, _ = _suv_curves(shape, np.array([sample.time]), acquisition)
+    time = np.array([sample.time])
+    curves = _suv_curves(shape, time, image_plasma(time, acquisition, recordings, options))
     expected = float(curves[sample.quantity][0])
     if expected <= 0:
         raise BloodError(

@@ -20,6 +20,7 @@ from dlif_core.input_function import (
 )
 from dlif_core.input_function.from_file import method as from_file
 from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.plasma import plasma_facts
 from dlif_core.input_function.plausibility import require_plausible
 from dlif_core.registry import Registry
 from dlif_core.scan import DynamicScan
@@ -50,7 +51,7 @@ def deciding_facts(method: str, options: Options) -> dict[str, str]:
     ConfigurationError
         If the method is unknown, the options are those of another, or there is no such model.
     """
-    return dict(_with_options(method, options).facts(options))
+    return {**_with_options(method, options).facts(options), **plasma_facts(options)}
 
 
 def estimate(

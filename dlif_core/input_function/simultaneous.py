@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from dlif_core.blood_samples.feng import FengInput
-from dlif_core.blood_samples.plasma import assumed_ratio
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.blood_samples.series import time_grid
 from dlif_core.curve import InputFunction
@@ -27,8 +26,9 @@ from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.factor_analysis import bolus_scale
 from dlif_core.input_function.image_derived import ImageDerivedOptions, corrected_pool
-from dlif_core.input_function.method import Method, Options
+from dlif_core.input_function.method import Method
 from dlif_core.input_function.one_sample import sample_near
+from dlif_core.input_function.plasma import ImageOptions, image_plasma
 from dlif_core.input_function.population import population_shape
 from dlif_core.input_function.voxel_curves import voxel_curves
 from dlif_core.kinetics.convolution import FrameConvolution
@@ -48,7 +48,7 @@ _STEP = 1e-3
 _SECONDS = 60.0
 
 
-class SimultaneousOptions(Options):
+class SimultaneousOptions(ImageOptions):
     """Options of simultaneous estimation.
 
     Attributes
@@ -90,7 +90,8 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: S
     start = population_shape(scan.acquisition).feng
     curves, source = _tissue_curves(scan)
     time = time_grid(float(scan.timing.end[-1]))
-    ratio, name, assumed = assumed_ratio(time, scan.acquisition)
+    plasma = image_plasma(time, scan.acquisition, recordings, options)
+    ratio = plasma.factor
     fit = fit_jointly(curves, scan.timing, replace(start, delay=_arrival(curves, scan.timing)), time, ratio)
     shape = fit.feng.curve(time)
     scale, scaling = _scale(scan, recordings, options, time, shape)
@@ -101,15 +102,18 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: S
         plasma=scale * shape * ratio,
         method="simultaneous",
         provenance={
-            "options": options.model_dump(),
+            "options": options.deciding_settings(),
             "curves from": source,
             "curves": len(curves),
             "relative residual": round(float(residual), 4),
             "shape": vars(fit.feng),
             "scaling": scaling,
-            "plasma to whole blood": name,
+            **plasma.provenance,
         },
-        warnings=("the shape is a model's, fitted to tissue curves; what they leave open is a population's.", *assumed),
+        warnings=(
+            "the shape is a model's, fitted to tissue curves; what they leave open is a population's.",
+            *plasma.warnings,
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlif_core.checks import Finding
-from dlif_core.checks.results import FIRST_INPUT_FUNCTION
+from dlif_core.checks.results import FIRST_INPUT_FUNCTION, METABOLITES
 from dlif_core.errors import BloodError
 from dlif_core.store import Marker, Store
 from dlif_core.study.job import ScanJob
@@ -23,9 +23,10 @@ def read_input_function(store: Store, scan: str, method: str) -> InputFunction:
 
 
 def available_input_function(job: ScanJob) -> tuple[InputFunction | None, tuple[Finding, ...]]:
-    """The first input function of the analysis's list that the scan has, and a finding if it isn't the first of all.
+    """The first input function of the analysis's list that the scan has, and findings about it.
 
-    None for an analysis that needs no input function.
+    A finding says that it isn't the first of all, another that its plasma holds metabolites. The curve is None for an
+    analysis that needs no input function.
 
     Raises
     ------
@@ -38,7 +39,8 @@ def available_input_function(job: ScanJob) -> tuple[InputFunction | None, tuple[
     for method in job.config.methods_for(job.fit):
         marker = job.store.marker(input_function_name(job.step.scan, method))
         if marker is not None and marker.status == "success":
-            return read_input_function(job.store, job.step.scan, method), _passed_over(job, passed, method)
+            curve = read_input_function(job.store, job.step.scan, method)
+            return curve, (*_passed_over(job, passed, method), *_with_metabolites(job, curve))
         passed.append(f"{method} was unavailable: {_why(marker)}")
     raise BloodError("no input function is available.", where=job.step.title, hint=f"{'; '.join(passed)}.")
 
@@ -56,3 +58,13 @@ def _passed_over(job: ScanJob, passed: list[str], used: str) -> tuple[Finding, .
     where = f"{job.step.stage} {job.step.variant}"
     finding = FIRST_INPUT_FUNCTION.found(f"{'; '.join(passed)}; {used} was used.", where=where)
     return (finding.below(job.config.data.uri),)
+
+
+def _with_metabolites(job: ScanJob, curve: InputFunction) -> tuple[Finding, ...]:
+    from dlif_core.input_function.plasma import WITH_METABOLITES
+
+    if not any(WITH_METABOLITES in warning for warning in curve.warnings):
+        return ()
+    where = f"{job.step.stage} {job.step.variant}"
+    message = f"{job.fit.title} needs unchanged tracer in plasma; {curve.method} gives plasma with its metabolites."
+    return (METABOLITES.found(message, where=where).below(job.config.data.uri),)

@@ -33,8 +33,8 @@ regions:
 # Methods that give the arterial input function, best first, each with its options.
 # A scan that can't give the first falls back to the next, and its report says so.
 # Blood samples come first where there are any. The learned one serves mice and refuses other scans; with
-# another tracer than FDG it takes plasma as equal to whole blood. Its explanation is the longest step of a scan, and
-# learned: {{explain: false}} leaves it out.
+# another tracer than FDG it needs parent fractions in the blood table, or takes plasma as whole blood. Its explanation
+# is the longest step of a scan, and learned: {{explain: false}} leaves it out.
 # Others: gaussian-process, factor-analysis, simultaneous, hybrid, and from-file for curves of bloodstream or PMOD.
 input_functions:
   arterial: {{}}

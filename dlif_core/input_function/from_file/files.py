@@ -34,7 +34,7 @@ def files_of(options: FromFileOptions) -> tuple[str, ...]:
             where=", ".join(options.path),
             hint="Use {scan}, or {subject} with {session}, {trc} and {run} as the scan has them.",
         )
-    found = tuple(_only(path, matches(path)) for path in options.path)
+    found = tuple(_only(path, matches(path), options.setting) for path in options.path)
     for uri in found:
         _require_own(uri, labels)
     for number, uri in enumerate(found):
@@ -70,7 +70,7 @@ def matches(path: str) -> list[str]:
     return sorted(str(system.unstrip_protocol(name)) if remote else str(name) for name in found)
 
 
-def _only(path: str, found: list[str]) -> str:
+def _only(path: str, found: list[str], setting: str) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
@@ -78,13 +78,13 @@ def _only(path: str, found: list[str]) -> str:
         raise MissingInputError(
             "there is no such file of an input function.",
             where=path,
-            hint=f"Restore it, or correct `path` of from-file.{placeholder}",
+            hint=f"Restore it, or correct `path` of {setting}.{placeholder}",
         )
     listed = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
     raise BloodError(
         f"{len(found)} files match, one is needed: {listed}.",
         where=path,
-        hint="Make `path` of from-file narrower, for example with {scan} or {run}, or move the other files.",
+        hint=f"Make `path` of {setting} narrower, for example with {{scan}} or {{run}}, or move the other files.",
     )
 
 

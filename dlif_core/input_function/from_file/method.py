@@ -23,6 +23,7 @@ from dlif_core.input_function.from_file.options import ACTIVITIES, FromFileOptio
 from dlif_core.input_function.from_file.quantities import FileCurves, file_curves, injection_in_file
 from dlif_core.input_function.from_file.tables import read_curve_table
 from dlif_core.input_function.method import Method
+from dlif_core.input_function.plasma import WITH_METABOLITES
 from dlif_core.input_function.sampled import SampledCurve, implausible_ratio, late_start, on_grid
 from dlif_core.scan import Acquisition, DynamicScan, is_fdg
 
@@ -141,7 +142,7 @@ def _parent(curves: FileCurves, plasma: SampledCurve, time: Array, acquisition: 
         return SampledCurve(
             plasma.values * held.values, {"from": "total plasma times the parent fraction of the file"}, held.warnings
         )
-    without = "the file has no parent fraction; the parent plasma curve is total plasma, metabolites included."
+    without = f"the file has no parent fraction; {WITH_METABOLITES}"
     return SampledCurve(plasma.values, {"from": "total plasma"}, () if is_fdg(acquisition.tracer) else (without,))
 
 

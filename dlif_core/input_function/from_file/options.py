@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -60,6 +60,11 @@ class FromFileOptions(Options):
         Largest share of the scan that may lie after the last sample.
     """
 
+    #: Quantities of which the file needs one.
+    needed: ClassVar[tuple[Quantity, ...]] = ACTIVITIES
+    #: Where a study file has these options.
+    setting: ClassVar[str] = "from-file"
+
     path: tuple[str, ...]
     format: FileFormat | None = None
     columns: dict[Quantity, str] = Field(default_factory=dict)
@@ -89,21 +94,25 @@ class FromFileOptions(Options):
 
     def of_scan(self, place: ScanPlace) -> FilesOfScan:
         """The same for one scan: placeholders are filled, and labels known that the files must not contradict."""
+        return FilesOfScan(**self.values_of_scan(place))
+
+    def values_of_scan(self, place: ScanPlace, *, shared: bool = False) -> dict[str, Any]:
+        """Values of the options of one scan; if the file is `shared` by all scans, its path need not name this one."""
         labels = _labels(place)
         identity = [label for name, label in labels.items() if name != "task"] or [place.scan]
         values = {name: labels.get(name, "") for name in ("task", "trc", "run")}
         values |= {"scan": place.scan, "subject": place.subject, "session": place.session}
         own = " ".join(_filled(path, values | {"data": ""}) for path in self.path)
-        return FilesOfScan(
+        return {
             **self.model_dump(exclude={"path"}),
-            path=tuple(
+            "path": tuple(
                 _filled(path, {**_escaped(values), "data": _escape(place.data.rstrip("/"))}) for path in self.path
             ),
-            labels=labels,
-            unnamed=tuple(label for label in identity if label not in own),
-            folders=tuple(place.data if path.startswith("{data}") else _literal_folder(path) for path in self.path),
-            links=(place.data, *place.links),
-        )
+            "labels": labels,
+            "unnamed": () if shared else tuple(label for label in identity if label not in own),
+            "folders": tuple(place.data if path.startswith("{data}") else _literal_folder(path) for path in self.path),
+            "links": (place.data, *place.links),
+        }
 
     def deciding_settings(self) -> dict[str, Any]:
         """Settings that decide the curve; of the files, their content does and not their path."""
@@ -141,9 +150,10 @@ class FromFileOptions(Options):
             raise ValueError(
                 "state the `format` (bloodstream, pmod), or for a table its `columns`, such as {time: t, parent: cp}"
             )
-        if self.kind == "table" and ("time" not in self.columns or not set(ACTIVITIES) & set(self.columns)):
-            raise ValueError("`columns` of a table need `time` and one of whole_blood, plasma and parent")
-        if self.kind != "bloodstream" and self.decay_corrected_to is None:
+        if self.kind == "table" and ("time" not in self.columns or not set(self.needed) & set(self.columns)):
+            listed = f"{', '.join(self.needed[:-1])} and {self.needed[-1]}"
+            raise ValueError(f"`columns` of a table need `time` and one of {listed}")
+        if self.needed == ACTIVITIES and self.kind != "bloodstream" and self.decay_corrected_to is None:
             raise ValueError("state `decay_corrected_to` (injection, time-zero or none): the files don't say it")
         return self
 

@@ -92,7 +92,9 @@ def file_curves(tables: Iterable[CurveTable], acquisition: Acquisition, options:
         columns = _columns(table, options)
         for quantity in columns.keys() & found.keys() - {"time"}:
             raise BloodError(
-                f"two files hold {_words(quantity)}.", where=source, hint="Name one of them in `path` of from-file."
+                f"two files hold {_words(quantity)}.",
+                where=source,
+                hint=f"Name one of them in `path` of {options.setting}.",
             )
         time = _seconds(table, columns["time"], acquisition, options)
         for quantity, column in columns.items():
@@ -133,20 +135,21 @@ def _require_columns(table: CurveTable, columns: Mapping[Quantity, str], options
         raise BloodError(
             f"there is no column {absent}; the file has {columns_in_words(table.cells, _words_of_columns(options))}.",
             where=table.where,
-            hint="Name the columns in `columns` of from-file: {time: …, whole_blood: …, parent: …}.",
+            hint=f"Name the columns in `columns` of {options.setting}: {{time: …, {options.needed[0]}: …}}.",
         )
 
 
 def _require_activity(
     found: Mapping[Quantity, Series], tables: Iterable[CurveTable], source: str, options: FromFileOptions
 ) -> None:
-    if set(ACTIVITIES) & found.keys():
+    if set(options.needed) & found.keys():
         return
+    wanted = ", ".join(map(_words, options.needed[:-1])) + f" or {_words(options.needed[-1])}"
     listed = columns_in_words((name for table in tables for name in table.cells), _words_of_columns(options))
     raise BloodError(
-        f"no column holds whole blood, plasma or parent plasma; there are {listed}.",
+        f"no column holds {wanted}; there are {listed}.",
         where=source,
-        hint="Name the columns in `columns` of from-file: {time: …, whole_blood: …, parent: …}.",
+        hint=f"Name the columns in `columns` of {options.setting}: {{time: …, {options.needed[0]}: …}}.",
     )
 
 
@@ -272,4 +275,4 @@ def _spelling(name: str) -> str:
 
 
 def _words(quantity: str) -> str:
-    return quantity.replace("_", " ")
+    return {"parent": "parent plasma"}.get(quantity, quantity.replace("_", " "))

@@ -21,6 +21,7 @@ from dlif_core.networks.prediction.fc_dlif import FCDLIF, SMALLEST_IMAGE, predic
 from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.prediction.refinement import RefiningNetwork
 from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.phantom.scanner import MOUSE_FRAMES
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -56,7 +57,11 @@ _CONSTANTS: Mapping[Kind, dict[str, Any]] = {
         "offset of the correction [SUV]": correction.OFFSET,
         "windows of the correction [s]": list(features.COURSE_EDGES),
     },
-    "fc-dlif": {"voxel of the network [mm]": resampling.NETWORK_VOXEL, "smallest image [voxels]": list(SMALLEST_IMAGE)},
+    "fc-dlif": {
+        "voxel of the network [mm]": resampling.NETWORK_VOXEL,
+        "smallest image [voxels]": list(SMALLEST_IMAGE),
+        "frames: number, length [s]": [list(part) for part in MOUSE_FRAMES],
+    },
 }
 
 

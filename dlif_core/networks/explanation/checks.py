@@ -1,7 +1,9 @@
 """Checks of explanations on simulated scans whose truth is known.
 
 Pointing game, share of relevance in the blood and deletion test whether the explanation shows what the curve was read
-from; random weights test whether it depends on the network (Adebayo et al., NeurIPS 2018).
+from; random weights test whether it depends on the network (Adebayo et al., NeurIPS 2018). Blood is that of the left
+ventricle and the arteries for metrics of the first pass, which differs between arteries and veins. Metrics that late
+blood decides are read from all pools of blood, and are checked on all of them.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ from dlif_core.networks.explanation.targets import Target, curve_target
 from dlif_core.networks.prediction.refinement import tissue_network
 from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
 from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.networks.prediction.tissues import ARTERIAL_POOLS
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.phantom import CoarseScan
 from dlif_core.phantom.anatomy import BLOOD_POOLS, ORGANS
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+#: Metrics of the first pass.
+FIRST_PASS = ("peak", "early-auc")
 
 # a voxel is of the blood if it lies in a pool by this part; thin vessels fill no voxel
 _IN_BLOOD = 0.25
@@ -41,7 +47,8 @@ class ExplanationMetrics:
     Attributes
     ----------
     pointed
-        Whether the voxel of highest relevance lies in the blood, dilated by the point spread function.
+        Whether the voxel of highest relevance lies in the blood, dilated by the point spread function: in arterial
+        blood for metrics of the first pass, see `pools_of`.
     blood_share
         Share of the positive relevance that lies there, as a multiple of the share of the volume.
     reading_pointed, reading_blood_share
@@ -87,7 +94,8 @@ def explanation_metrics(
     made = curve_target(target, timing)
     seen = explained_scan(networks, NetworkScan(scan.activity, timing, scan.mouse.body_weight))
     found = relevance(seen, made, steps)
-    shares, blood, read = found.voxels.mean(axis=0), dilated_blood(scan), read_shares(seen, made)
+    shares, read = found.voxels.mean(axis=0), read_shares(seen, made)
+    blood = dilated_blood(scan, pools_of(target))
     return ExplanationMetrics(
         pointed=bool(blood.flat[shares.argmax()]),
         blood_share=share_in(shares, blood) / float(blood.mean()),
@@ -108,12 +116,17 @@ def read_shares(seen: ExplainedScan, target: Target) -> Array:
     return np.asarray(torch.einsum("f,fzyx->zyx", slope, read).double().numpy(force=True))
 
 
-def dilated_blood(scan: CoarseScan) -> Mask:
-    """Mask of the voxels within one point spread function of a blood pool, shape (z, y, x)."""
+def pools_of(target: str) -> tuple[str, ...]:
+    """Organs whose blood a metric should be read from: arterial ones in the first pass, later veins as well."""
+    return ARTERIAL_POOLS if target in FIRST_PASS else BLOOD_POOLS
+
+
+def dilated_blood(scan: CoarseScan, pools: Sequence[str] = BLOOD_POOLS) -> Mask:
+    """Mask of the voxels within one point spread function of these organs, shape (z, y, x)."""
     from scipy import ndimage
 
-    pools = [1 + ORGANS.index(organ) for organ in BLOOD_POOLS]
-    inside = (scan.fractions[pools].sum(dim=0) >= _IN_BLOOD).numpy(force=True)
+    indices = [1 + ORGANS.index(organ) for organ in pools]
+    inside = (scan.fractions[indices].sum(dim=0) >= _IN_BLOOD).numpy(force=True)
     width = max(max(scan.protocol.resolution) / NETWORK_VOXEL, 1.0)
     return np.asarray(ndimage.distance_transform_edt(~inside) <= width)
 

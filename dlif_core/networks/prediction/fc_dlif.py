@@ -2,15 +2,23 @@
 
 Source of the layers: Salomonsen, Luppino et al., EJNMMI Res 2026;16:65 (arXiv 2507.02367). A spatial encoder sees each
 frame by itself, then convolutions over time turn the frames' descriptions into the curve. The publication leaves open
-the activation and the kind of pooling; here they are ReLU and the maximum.
+the activation and the kind of pooling; here they are ReLU and the maximum. The network knows one schedule of frames, so
+scans with other frames are laid on it.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
+
+from dlif_core.frames import FrameTiming
+from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
+
+Array = NDArray[np.float64]
 
 #: Frames and voxels (z, y, x) of the published input: 42 frames in 45.5 min, voxels of the scanner.
 PUBLISHED_SHAPE = (42, 96, 48, 48)
@@ -113,3 +121,47 @@ def padded(activity: torch.Tensor) -> torch.Tensor:
     missing = [max(least - n, 0) for n, least in zip(activity.shape[1:], SMALLEST_IMAGE, strict=True)]
     sides = [side for n in reversed(missing) for side in (n // 2, n - n // 2)]
     return nn.functional.pad(activity, sides)
+
+
+def published_timing(timing: FrameTiming) -> FrameTiming:
+    """The published schedule on a scan: its 42 frames from the begin of the scan, then more of 5 min while it lasts.
+
+    A frame counts if it is half over by the end of the scan; the last one ends with the scan at the latest.
+
+    Parameters
+    ----------
+    timing
+        Frames of the scan.
+
+    Returns
+    -------
+    Fewer than 42 frames if the scan ends early.
+    """
+    begin, end = float(timing.start[0]), float(timing.end[-1])
+    frames, last = frame_timing(MOUSE_FRAMES), float(MOUSE_FRAMES[-1][1])
+    more = begin + np.arange(float(frames.end[-1]), end - begin, last)
+    start = np.concatenate([begin + frames.start, more])
+    duration = np.concatenate([frames.duration, np.full(len(more), last)])
+    shown = (start + 0.5 * duration <= end) | (np.arange(len(start)) == 0)
+    return FrameTiming(start[shown], np.minimum(duration[shown], end - start[shown]))
+
+
+def to_frames(values: torch.Tensor, timing: FrameTiming, frames: FrameTiming) -> torch.Tensor:
+    """Frame averages on other frames: the mean over the time that both share, or the nearest where they share none.
+
+    Parameters
+    ----------
+    values
+        Averages over the frames of `timing`, shape (frames, ...).
+    timing
+        Frames of the values.
+    frames
+        Frames wanted.
+    """
+    shared = np.minimum(timing.end, frames.end[:, None]) - np.maximum(timing.start, frames.start[:, None])
+    weights: Array = np.clip(shared, 0.0, None)
+    nearest = np.abs(timing.mid - frames.mid[:, None]).argmin(axis=1)
+    gap = weights.sum(axis=1) == 0.0
+    weights[gap, nearest[gap]] = 1.0
+    weights /= weights.sum(axis=1, keepdims=True)
+    return torch.einsum("nf,f...->n...", torch.from_numpy(weights).to(values), values)

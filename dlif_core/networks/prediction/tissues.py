@@ -6,8 +6,11 @@ import torch
 
 from dlif_core.phantom.anatomy import BLOOD_POOLS, ORGANS
 
-_ARTERIAL = [ORGANS.index(organ) for organ in ("aorta", "left_ventricle")]
-_VENOUS = [ORGANS.index(organ) for organ in ("vena_cava", "right_ventricle", "cranial_vena_cava")]
+#: Organs that hold arterial blood.
+ARTERIAL_POOLS = ("aorta", "left_ventricle")
+
+_ARTERIAL = [ORGANS.index(organ) for organ in ARTERIAL_POOLS]
+_VENOUS = [ORGANS.index(organ) for organ in BLOOD_POOLS if organ not in ARTERIAL_POOLS]
 _OTHERS = [index for index, organ in enumerate(ORGANS) if organ not in BLOOD_POOLS]
 
 #: Arterial and venous blood, wherever they are pooled, and every other organ.

@@ -231,7 +231,7 @@ class PublishedModelRecipe(Section):
     name, limits
         Name of the model, and its limits as sentences for the card.
     examples, validation
-        Scans of which those with all 42 frames are used.
+        Scans of which those that last for the 42 published frames are used.
     training
         Settings that differ from those of `fc_dlif.PublishedRecipe`.
     stop
@@ -240,8 +240,8 @@ class PublishedModelRecipe(Section):
 
     kind: Literal["fc-dlif"]
     name: Name = "fc-dlif"
-    examples: Parts = (Seeds(population="training", first=10_000, count=3500),)
-    validation: Parts = (Seeds(population="training", first=0, count=200),)
+    examples: Parts = (Seeds(first=10_000, count=3500),)
+    validation: Parts = (Seeds(first=0, count=24),)
     training: dict[str, Any] = Field(default_factory=dict)
     stop: Annotated[int, Field(ge=1)] | None = None
     limits: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 Published are Adam at a constant rate of 1e-4, 8 scans to an update, 1000 epochs of some 70 scans, flips in the plane,
 and voxels of the scanner. Here voxels are of 1 mm, which loses little at a resolution of about .9 mm and costs an
 eighth, convolutions are in bfloat16 where that is fast, and no noise is added to scans that are simulated with noise.
+Scans have frames of many kinds and are laid on the published ones.
 """
 
 from __future__ import annotations
@@ -10,17 +11,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from dlif_core.networks.prediction.fc_dlif import FCDLIF, padded, predict_curve, published_loss
+from dlif_core.networks.prediction.fc_dlif import (
+    FCDLIF,
+    PUBLISHED_SHAPE,
+    padded,
+    predict_curve,
+    published_loss,
+    published_timing,
+    to_frames,
+)
 from dlif_core.networks.training.arithmetic import convolving
 from dlif_core.networks.training.examples import Example
 from dlif_core.networks.training.run import TrainingRun
 from dlif_core.phantom import draw
 from dlif_core.phantom.population import Source
-from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
+
+_FRAMES = PUBLISHED_SHAPE[0]
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,10 @@ class PublishedRecipe:
 
 
 class PublishedTraining(TrainingRun[PublishedRecipe, FCDLIF]):
-    """Training of FC-DLIF on scans of 42 frames."""
+    """Training of FC-DLIF on scans that last for its 42 frames."""
+
+    #: The training is short: a longer mean would hold much of the initial weights to the end.
+    decay: ClassVar[float] = 0.99
 
     def new_network(self) -> FCDLIF:
         """Make a network of the published layers with random weights."""
@@ -69,17 +83,25 @@ class PublishedTraining(TrainingRun[PublishedRecipe, FCDLIF]):
     def loss(self, example: Example, rng: np.random.Generator) -> torch.Tensor:
         """Published loss at an example that may be flipped along y and along x."""
         axes = [axis for axis in (2, 3) if rng.random() < 0.5]
-        activity = padded(example.scan.activity.flip(axes))[None]
+        image, whole_blood = on_published_frames(example)
+        activity = padded(image.flip(axes))[None]
         with convolving(self.arithmetic, activity.device):
             curve = self.network(activity)
-        return published_loss(curve.float(), example.whole_blood[None])
+        return published_loss(curve.float(), whole_blood[None])
 
     def error(self, network: FCDLIF, scan: Example) -> float:
         """Root mean square error of the curve of a scan [SUV]."""
-        return float((predict_curve(network, scan.scan.activity) - scan.whole_blood).square().mean().sqrt())
+        image, whole_blood = on_published_frames(scan)
+        return float((predict_curve(network, image) - whole_blood).square().mean().sqrt())
+
+
+def on_published_frames(example: Example) -> tuple[torch.Tensor, torch.Tensor]:
+    """Image, shape (42, z, y, x), and whole blood, shape (42,), of an example on the published frames [SUV]."""
+    timing = example.scan.timing
+    frames = published_timing(timing).first(_FRAMES)
+    return to_frames(example.scan.activity, timing, frames), to_frames(example.whole_blood, timing, frames)
 
 
 def complete_scans(seeds: Iterable[int], population: Source) -> list[int]:
-    """Select the seeds whose scan has all the 42 frames that the network is made for, in some 4 ms a seed."""
-    frames = frame_timing(MOUSE_FRAMES, np.inf)
-    return [seed for seed in seeds if draw(seed, population).protocol.timing == frames]
+    """Select the seeds whose scan lasts for the 42 frames that the network is made for, in some 4 ms a seed."""
+    return [seed for seed in seeds if len(published_timing(draw(seed, population).protocol.timing)) >= _FRAMES]

@@ -103,7 +103,7 @@ def test_plasma_follows_the_mouse_fdg_formula_and_metabolites_are_warned_of() ->
     other = estimate("image-derived", scan(image, Acquisition("MC1", 1220.0, species="human")), ())
     np.testing.assert_array_equal(other.plasma, other.whole_blood)
     assert any("parent fraction" in warning for warning in other.warnings)
-    assert any("taken as equal" in warning for warning in other.warnings)
+    assert any("plasma is taken as whole blood" in warning for warning in other.warnings)
 
 
 def test_curve_reproduces_frame_averages() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.errors import InputError, OutOfScopeError
 from dlif_core.input_function import METHODS, estimate
 from dlif_core.input_function.learned import LearnedOptions
@@ -137,9 +138,26 @@ class TestScope:
         curve, fdg = estimate("learned", scan, ()), estimate("learned", simulated.scan, ())
         np.testing.assert_allclose(curve.whole_blood, fdg.whole_blood)
         np.testing.assert_allclose(curve.plasma, curve.whole_blood)
-        assert any("taken as equal" in warning for warning in curve.warnings)
-        assert any("metabolites are not taken off" in warning for warning in curve.warnings)
+        assert any("plasma is taken as whole blood" in warning for warning in curve.warnings)
+        assert any("metabolites included" in warning for warning in curve.warnings)
         assert not any("FDG" in reason for reason in curve.provenance["scope"]["reasons"])
+
+    def test_plasma_is_whole_blood_times_ratio_times_parent_fraction(self, simulated):
+        sampled = np.array([30.0, 300.0, 900.0, 2400.0])
+        fraction, ratio = np.array([0.95, 0.7, 0.5, 0.3]), np.array([1.0, 1.1, 1.2, 1.3])
+        blood = BloodRecording(
+            "manual", True, sampled, np.full(4, 1e4), 1e4 * ratio, fraction, source="sub-1_blood.tsv"
+        )
+        scan = replace(simulated.scan, acquisition=replace(simulated.scan.acquisition, tracer="FDOPA"))
+        curve = estimate("learned", scan, [blood], LearnedOptions(parent_fraction="interpolation", samples=32))
+        bare = estimate("learned", scan, (), LearnedOptions(samples=32))
+        for name in ("whole_blood", "lower", "upper", "samples"):
+            np.testing.assert_array_equal(getattr(curve, name), getattr(bare, name))
+        factor = np.interp(curve.time, sampled, ratio) * np.interp(curve.time, [0, *sampled], [1, *fraction])
+        np.testing.assert_allclose(curve.plasma, curve.whole_blood * factor, rtol=1e-12)
+        for name in ("plasma to whole blood", "parent fraction"):
+            assert curve.provenance[name]["source"] == "sub-1_blood.tsv"
+        assert not any("plasma" in warning for warning in curve.warnings)
 
     def test_wrong_units_are_refused_before_the_networks_run(self, simulated, use):
         use(networks=())

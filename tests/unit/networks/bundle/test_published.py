@@ -5,14 +5,21 @@ import pytest
 import torch
 
 from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.frames import FrameTiming
 from dlif_core.networks.bundle.model import Trained, load_model, load_published, save_published
-from dlif_core.networks.prediction.fc_dlif import padded, predict_curve, published_loss
+from dlif_core.networks.prediction.fc_dlif import padded, predict_curve, published_loss, published_timing, to_frames
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.release.facts import trained_facts, training_log
 from dlif_core.networks.training.examples import Example
-from dlif_core.networks.training.fc_dlif import PublishedRecipe, PublishedTraining, complete_scans
+from dlif_core.networks.training.fc_dlif import (
+    PublishedRecipe,
+    PublishedTraining,
+    complete_scans,
+    on_published_frames,
+)
+from dlif_core.networks.training.populations import LABORATORIES
 from dlif_core.networks.training.splits import SplitManifest
-from dlif_core.phantom import TRAINING, draw
+from dlif_core.phantom import draw
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 
 TIMING = frame_timing(MOUSE_FRAMES, np.inf)
@@ -48,13 +55,57 @@ class TestPadding:
         assert padded(image) is image or torch.equal(padded(image), image)
 
 
+class TestFrames:
+    def test_published_frames_stay_as_they_are(self):
+        assert published_timing(TIMING) == TIMING
+        values = torch.rand(42, 2)
+        torch.testing.assert_close(to_frames(values, TIMING, TIMING), values)
+
+    def test_activity_over_time_is_kept(self):
+        scan = frame_timing(((5, 2.0), (10, 20.0), (9, 300.0)), np.inf)
+        values = torch.rand(24, 3, generator=torch.Generator().manual_seed(2)).double()
+        frames = published_timing(scan)
+        found = to_frames(values, scan, frames)
+        assert frames.end[-1] == scan.end[-1]
+        seconds, others = torch.tensor(scan.duration), torch.tensor(frames.duration)
+        torch.testing.assert_close(others @ found, seconds @ values)
+
+    def test_a_gap_takes_the_nearest_frame(self):
+        scan = FrameTiming([0.0, 40.0], [30.0, 30.0])
+        found = to_frames(torch.tensor([1.0, 3.0]), scan, FrameTiming([0.0, 36.0], [30.0, 2.0]))
+        assert found.tolist() == [1.0, 3.0]
+
+    @pytest.mark.parametrize(
+        ("end", "frames", "last"),
+        [(1200.0, 37, 1200.0), (2580.0, 42, 2580.0), (2579.0, 41, 2430.0), (3600.0, 45, 3600.0)],
+    )
+    def test_frames_follow_the_length_of_the_scan(self, end, frames, last):
+        timing = published_timing(FrameTiming([-7.0], [end]))
+        assert len(timing) == frames
+        assert timing.end[-1] == pytest.approx(last - 7.0)
+        assert timing.start[1] == 23.0
+
+
 class TestTraining:
-    def test_takes_only_scans_with_all_frames(self):
-        seeds = complete_scans(range(40), TRAINING)
-        for seed in range(40):
-            timing = draw(seed, TRAINING).protocol.timing
-            assert (seed in seeds) == (len(timing) == 42 and timing.end[-1] == 2730.0)
-        assert seeds
+    def test_takes_only_scans_that_last_until_the_middle_of_the_last_frame(self):
+        seeds = complete_scans(range(20), LABORATORIES)
+        for seed in range(20):
+            timing = draw(seed, LABORATORIES).protocol.timing
+            assert (seed in seeds) == (timing.end[-1] - timing.start[0] >= 2580.0)
+        assert 0 < len(seeds) < 20
+
+    def test_learns_from_a_scan_of_other_frames_as_from_the_same_on_the_published_ones(self, example):
+        other = frame_timing(((10, 15.0), (20, 60.0), (3, 600.0)), np.inf)
+        image = torch.rand(33, 6, 5, 4, generator=torch.Generator().manual_seed(1))
+        scan = Example(
+            NetworkScan(image, other, 0.025), torch.zeros(0, 6, 5, 4), torch.zeros(33, 3), image.mean((1, 2, 3))
+        )
+        activity, whole_blood = on_published_frames(scan)
+        assert activity.shape == (42, 6, 5, 4)
+        torch.testing.assert_close(whole_blood, activity.mean(dim=(1, 2, 3)))
+        same = Example(NetworkScan(activity, TIMING, 0.025), scan.tissues, torch.zeros(42, 3), whole_blood)
+        run = PublishedTraining(PublishedRecipe(seed=1), [scan], [scan])
+        assert run.error(run.network, scan) == pytest.approx(run.error(run.network, same), rel=1e-5)
 
     def test_rate_is_constant_as_published_or_falls(self):
         assert {PublishedRecipe().rate(step) for step in (0, 1000, 8750)} == {1e-4}

@@ -14,6 +14,7 @@ from dlif_core.networks.explanation.checks import (
     deletion,
     dilated_blood,
     explanation_metrics,
+    pools_of,
     share_in,
 )
 from dlif_core.networks.explanation.explained_scan import explained_scan
@@ -22,9 +23,10 @@ from dlif_core.networks.explanation.relevance import relevance
 from dlif_core.networks.explanation.targets import Target, curve_target, make_target
 from dlif_core.networks.prediction.features import WINDOWS
 from dlif_core.networks.prediction.resampling import network_affine
-from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES, tissue_parts
+from dlif_core.networks.prediction.tissues import ARTERIAL, TISSUES, VENOUS, tissue_parts
 from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
 from dlif_core.phantom import TRAINING, Population, draw, simulate, simulate_coarse
+from dlif_core.phantom.anatomy import BLOOD_POOLS
 
 SMALL = (4, 6, 8)
 
@@ -234,6 +236,24 @@ class TestChecks:
         assert not found.pointed
         assert not found.reading_pointed
         assert found.blood_share < 3.0
+
+    def test_in_the_first_pass_veins_are_the_wrong_place(self, scan):
+        """The veins are taken for the arteries; the left ventricle and the arteries for veins."""
+        tissues = tissue_parts(scan.weights)
+        swapped = tissues[[VENOUS, ARTERIAL, *range(2, len(tissues))]]
+        right, wrong = (
+            explanation_metrics([self.segmenting(one)], scan, "peak", steps=4) for one in (tissues, swapped)
+        )
+        assert right.reading_pointed
+        assert not wrong.reading_pointed
+        assert wrong.reading_blood_share < right.reading_blood_share
+
+    def test_late_blood_is_that_of_all_pools(self, scan):
+        assert pools_of("peak") == pools_of("early-auc") == ("aorta", "left_ventricle")
+        assert pools_of("tail") == pools_of("auc") == BLOOD_POOLS
+        arterial, blood = dilated_blood(scan, pools_of("peak")), dilated_blood(scan, pools_of("tail"))
+        assert 0 < arterial.sum() < blood.sum()
+        assert not (arterial & ~blood).any()
 
     def test_deletion_tells_a_good_order_from_a_bad_one(self):
         figure = np.zeros((4, 5, 6))
