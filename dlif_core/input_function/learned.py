@@ -119,9 +119,9 @@ def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePredicti
     from dlif_core.networks.prediction.scan import network_device, network_scan
     from dlif_core.networks.scope.assessment import check_image, precheck, worst
 
-    known = precheck(scan)
+    known = precheck(scan, model.subject)
     _require_in_scope(known, model)
-    image = network_scan(scan, network_device())
+    image = network_scan(scan, network_device(), model.subject)
     _require_in_scope(worst(known, check_image(image)), model)
     networks = [network.to(image.activity.device) for network in model.networks]
     prediction = predict_ensemble(networks, image)
@@ -180,7 +180,9 @@ def _provenance(
         "frame averages [SUV]": _rounded(prediction.whole_blood, 4),
         "standard deviation from noise [SUV]": _rounded(prediction.noise, 4),
         "standard deviation between networks [SUV]": _rounded(prediction.spread, 4),
-        "displacement z, y, x [mm]": _rounded(prediction.displacement.double().numpy(force=True), 3),
+        "displacement z, y, x [mm]": _rounded(
+            model.subject.voxel * prediction.displacement.double().numpy(force=True), 3
+        ),
     }
 
 

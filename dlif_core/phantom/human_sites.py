@@ -130,7 +130,7 @@ def _acquisition(hand: Hand) -> AcquisitionRanges:
     rng = hand.rng
     along, deep, wide = hand.number(195.0, 330.0), hand.number(270.0, 350.0), hand.number(390.0, 470.0)
     level = float(np.exp(hand.number(np.log(0.5), np.log(1.8))))
-    overshoot, scatter, factor = hand.number(0.0, 0.15), hand.number(0.0, 0.05), 1.0 + 0.02 * rng.standard_normal()
+    overshoot, factor = hand.number(0.0, 0.15), 1.0 + 0.02 * rng.standard_normal()
     return AcquisitionRanges(
         resolution=hand.near(4.0, 7.0, 0.05),
         axial_ratio=hand.near(0.9, 1.2, 0.05),
@@ -147,10 +147,9 @@ def _acquisition(hand: Hand) -> AcquisitionRanges:
         slice_ratio=hand.near(0.8, 1.5, 0.01),
         field_of_view=tuple(Span((length - 4.0, length + 4.0)) for length in (along, deep, wide)),
         native_voxel=(_NATIVE,) * 3,
-        finest_sample=2.0,
+        finest_sample=2.5,
         grain=hand.near(1.1, 2.0, 0.1),
         log_normal=float(rng.random() < 0.5),
         overshoot=Span((overshoot, overshoot)),
-        scatter=Span((scatter, scatter)),
         calibration=Span((factor, factor)),
     )

@@ -107,7 +107,7 @@ def mouse_site(hand: Hand, name: str, stream: int, tracer: str | Tracer) -> Popu
         body_weight=Span((0.9 * weight, 1.1 * weight)),
         injected_activity=hand.near(4e6, 1.5e7, 0.2),
         strain=hand.near(0.93, 1.07, 0.2),
-        fasted_share=float(rng.choice([0.0, 1.0, 0.5], p=[0.5, 0.35, 0.15])),
+        fasted_share=float(hand.rng.choice([0.0, 1.0, 0.5], p=[0.5, 0.35, 0.15])),
         uptake=_uptake(hand),
         rate_variation=hand.number(0.1, 0.25),
         anatomy=_anatomy(hand),

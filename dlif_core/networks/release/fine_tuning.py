@@ -201,6 +201,7 @@ def train_further(
     calibration = base.calibration.recalibrated(left.cases, population, animals)
     known = corrected_facts(base, scans, site, cases, left, calibration, left_out)
     trained = Trained(
+        subject=base.subject,
         networks=with_site(networks, site),
         recipe={**recipe.model_dump(mode="json"), "from": dict(base.manifest.recipe)},
         facts=tuned_facts(known, trainings, delay) if trainings else known,
