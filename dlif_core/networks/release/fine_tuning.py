@@ -19,6 +19,7 @@ from typing import Annotated, NamedTuple
 import torch
 from pydantic import Field
 
+from dlif_core.errors import ConfigurationError
 from dlif_core.networks.bundle.model import LearnedModel, Trained, save_model
 from dlif_core.networks.prediction.scan import network_device
 from dlif_core.networks.prediction.weight_map import TissueNetwork
@@ -314,11 +315,12 @@ def _splits(base: LearnedModel, division: Division, recipe: TuningRecipe) -> Spl
     Raises
     ------
     ConfigurationError
-        If an animal would now be used for something else than before.
+        If an animal would now be used for something else than before, or the simulated scans are of another species.
     """
     earlier = dict(base.splits.splits)
     now = {"calibration": division.calibration}
     if division.folds:
+        _require_same_species(base, recipe)
         simulated = simulated_animals(recipe.simulated.population, recipe.simulated.numbers)
         now["training"] = (*(animal for fold in division.folds for animal in fold), *simulated)
     used = {animal for animals in now.values() for animal in animals}
@@ -329,3 +331,13 @@ def _splits(base: LearnedModel, division: Division, recipe: TuningRecipe) -> Spl
     replaced = tuple(animal for animal in earlier.pop("calibration", ()) if animal not in used)
     kept = SplitManifest({**earlier, "earlier calibration": (*earlier.get("earlier calibration", ()), *replaced)})
     return SplitManifest(now).joined(kept)
+
+
+def _require_same_species(base: LearnedModel, recipe: TuningRecipe) -> None:
+    seeds = recipe.simulated
+    if POPULATIONS[seeds.population].of(seeds.first).species != base.subject.species:
+        raise ConfigurationError(
+            f"the population {seeds.population!r} is not of the species {base.subject.species}.",
+            where="simulated",
+            hint="Name a population of that species in the recipe.",
+        )
