@@ -12,7 +12,7 @@ from dlif_core.networks.prediction.features import CONSTANTS, features
 from dlif_core.networks.prediction.resampling import network_affine, to_network_grid
 from dlif_core.networks.prediction.scan import NetworkScan, network_scan
 from dlif_core.networks.prediction.subject import HUMAN, MOUSE, subject_of
-from dlif_core.scan import Acquisition, DynamicScan
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 TIMING = FrameTiming(np.array([0.0, 20.0, 60.0, 600.0]), np.array([20.0, 40.0, 540.0, 900.0]))
 
@@ -20,7 +20,8 @@ TIMING = FrameTiming(np.array([0.0, 20.0, 60.0, 600.0]), np.array([20.0, 40.0, 5
 def human_scan() -> DynamicScan:
     activity = np.ones((4, 40, 30, 50), np.float32)
     acquisition = Acquisition("FDG", 6586.2, 2e8, 80.0, species="human")
-    return DynamicScan(TIMING, acquisition, activity=activity, affine=np.diag([4.0, 4.0, 5.0, 1.0]))
+    regions = RegionCurves(("whole image",), np.ones((1, len(TIMING))), np.array([1.0]))
+    return DynamicScan(TIMING, acquisition, regions, activity, np.diag([4.0, 4.0, 5.0, 1.0]))
 
 
 def test_the_species_are_known_by_name() -> None:

@@ -10,7 +10,7 @@ from dlif_core.networks.scope.checks import check_image, precheck
 from dlif_core.networks.scope.verdict import Verdict
 from dlif_core.phantom.human import HUMAN_FRAMES
 from dlif_core.phantom.scanner import frame_timing
-from dlif_core.scan import Acquisition, DynamicScan
+from dlif_core.scan import Acquisition, DynamicScan, RegionCurves
 
 TIMING = frame_timing(HUMAN_FRAMES)
 
@@ -19,7 +19,9 @@ def human_scan(voxel: float = 4.0, planes: int = 60, across: int = 100, **change
     """A scan of which only metadata and voxels are looked at."""
     stated = {"injected_activity": 3e8, "body_weight": 75.0, "species": "human"} | changed
     image = np.broadcast_to(np.float32(0.0), (len(TIMING), planes, across, across))
-    return DynamicScan(TIMING, Acquisition("FDG", 6586.2, **stated), activity=image, affine=np.diag([voxel] * 3 + [1]))
+    regions = RegionCurves(("whole image",), np.ones((1, len(TIMING))), np.array([1.0]))
+    acquisition = Acquisition("FDG", 6586.2, **stated)
+    return DynamicScan(TIMING, acquisition, regions, image, np.diag([voxel, voxel, voxel, 1.0]))
 
 
 def test_the_usual_human_is_in_scope_of_a_model_of_humans() -> None:
