@@ -27,7 +27,7 @@ from dlif_core.networks.bundle.model import (
     save_model,
     save_published,
 )
-from dlif_core.networks.calibration.calibration import calibrate
+from dlif_core.networks.calibration.calibration import FEWEST_SCANS, Calibration, calibrate, recalibrate
 from dlif_core.networks.prediction.correction import Correction
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.prediction.weights import load_network, save_network
@@ -262,10 +262,19 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent, map
         subject=recipe.subject,
     )
     calibrating, sound = (simulated(output, [part]) for part in (recipe.calibration, recipe.scope))
-    population = f"simulated {recipe.subject.plural} of the population {recipe.calibration.population}"
-    calibration = calibrate(networks, calibrating, population, mapper=reported(mapper, report, "calibration"))
+    calibration = _calibrated(recipe, networks, calibrating, reported(mapper, report, "calibration"))
     scope = fit_scope(networks, sound, mapper=reported(mapper, report, "scope"))
     return save_model(output, recipe.name, trained, calibration, scope)
+
+
+def _calibrated(
+    recipe: ModelRecipe, networks: Sequence[TissueNetwork], examples: ExampleSource, mapper: Mapper
+) -> Calibration:
+    """A calibration of its own, or that of the model it started from with other scores if there are few scans."""
+    population = f"simulated {recipe.subject.plural} of the population {recipe.calibration.population}"
+    if recipe.start is None or len(examples) >= FEWEST_SCANS:
+        return calibrate(networks, examples, population, mapper)
+    return recalibrate(load_model(recipe.start).calibration, networks, examples, population, mapper)
 
 
 def corrected_networks(

@@ -157,7 +157,8 @@ class ModelRecipe(Section):
         Runs that become networks of the ensemble; all if left out.
     start
         Name or folder of a model with whose networks runs begin that name no other run, in turn; random weights if left
-        out. It may be of another species.
+        out. It may be of another species. With fewer than 75 scans for the calibration, expected sizes of errors are
+        those of that model.
     limits
         Limits of the model, as sentences for the card.
     """
