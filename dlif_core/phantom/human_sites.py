@@ -128,7 +128,8 @@ def _injection(hand: Hand) -> InjectionRanges:
 
 def _acquisition(hand: Hand) -> AcquisitionRanges:
     rng = hand.rng
-    along, deep, wide = hand.number(195.0, 330.0), hand.number(270.0, 350.0), hand.number(390.0, 470.0)
+    lengths = hand.number(195.0, 330.0), hand.number(270.0, 350.0), hand.number(390.0, 470.0)
+    along, deep, wide = (Span((length - 4.0, length + 4.0)) for length in lengths)
     level = float(np.exp(hand.number(np.log(0.5), np.log(1.8))))
     overshoot, factor = hand.number(0.0, 0.15), 1.0 + 0.02 * rng.standard_normal()
     return AcquisitionRanges(
@@ -145,7 +146,7 @@ def _acquisition(hand: Hand) -> AcquisitionRanges:
         end=Span((1500.0, 2700.0), share=0.1, otherwise=np.inf),
         voxel_size=hand.near(1.6, 4.1, 0.01),
         slice_ratio=hand.near(0.8, 1.5, 0.01),
-        field_of_view=tuple(Span((length - 4.0, length + 4.0)) for length in (along, deep, wide)),
+        field_of_view=(along, deep, wide),
         native_voxel=(_NATIVE,) * 3,
         finest_sample=2.5,
         grain=hand.near(1.1, 2.0, 0.1),
