@@ -60,9 +60,11 @@ from dlif_core.networks.training.fc_dlif import PublishedTraining, complete_scan
 from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.networks.training.splits import SplitManifest, simulated_animals
-from dlif_core.networks.training.tissue_network import Training
+from dlif_core.networks.training.tissue_network import ShortTraining, Training
 
 _RECIPE = "recipe.json"
+# a run that begins from another model averages its weights over fewer updates if it has not so many
+_MANY_UPDATES = 1000
 
 
 def train_model(output: Path, recipe: ModelRecipe, report: Report = silent, mapper: Mapper = in_turn) -> LearnedModel:
@@ -205,7 +207,8 @@ def train_run(output: Path, recipe: ModelRecipe, run: Run, report: Report = sile
     """
     path = checkpoint(output, run.name)
     scans = simulated(output, recipe.examples), simulated(output, recipe.validation)
-    training = resumed_or_new(Training, path, run.recipe, *scans)
+    short = recipe.start is not None and run.recipe.steps < _MANY_UPDATES
+    training = resumed_or_new(ShortTraining if short else Training, path, run.recipe, *scans)
     if training.step == 0 and run.begin is None and recipe.start is not None:
         training.begin_from(_starting_network(recipe, run).state_dict())
     if training.step == 0 and run.begin is not None:

@@ -34,7 +34,7 @@ from dlif_core.networks.training.examples import Example, Examples
 from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.networks.training.splits import SplitManifest, animal_folds, simulated_animals
-from dlif_core.networks.training.tissue_network import Recipe, Training
+from dlif_core.networks.training.tissue_network import Recipe, ShortTraining
 from dlif_core.validation import Section, validated
 
 # animals that train are divided into so many folds at most
@@ -189,7 +189,7 @@ def train_further(
     division = divide([scan.animal for scan in scans], recipe.seed)
     splits = _splits(base, division, recipe)
     training = [scan for scan in scans if scan.animal not in division.calibration]
-    trainings: list[_ShortTraining] = []
+    trainings: list[ShortTraining] = []
     delay = NO_DELAY
     if training:
         trainings, delay = _trained(output, base, training, division, recipe, report, mapper)
@@ -218,12 +218,6 @@ def _cases(
     return list(reported(mapper, report, stage)(partial(site_case, networks, scans), len(scans)))
 
 
-class _ShortTraining(Training):
-    """A training whose running mean of the weights remembers some tens of updates, of a few hundred."""
-
-    decay = 0.98
-
-
 @dataclass(frozen=True)
 class _Members:
     """The trainings of all members, by number from 0; a worker process can have it.
@@ -248,7 +242,7 @@ class _Members:
     division: Division
     recipe: TuningRecipe
 
-    def training(self, index: int) -> _ShortTraining:
+    def training(self, index: int) -> ShortTraining:
         """The training of a member, begun or as its checkpoint has it."""
         network, validating = self.networks[index], self.division.validation_of(index + 1)
         own = [example for animal, example in self.scans if animal not in validating]
@@ -257,7 +251,7 @@ class _Members:
         validation = [example for animal, example in self.scans if animal in validating]
         member = self.recipe.member_recipe(index + 1, network)
         path = checkpoint(self.output, str(index + 1))
-        run = resumed_or_new(_ShortTraining, path, member, Alternating(own, simulated), validation)
+        run = resumed_or_new(ShortTraining, path, member, Alternating(own, simulated), validation)
         if not run.log:
             run.begin_from(network.state_dict())
             run.validate()
@@ -280,7 +274,7 @@ def _trained(
     recipe: TuningRecipe,
     report: Report,
     mapper: Mapper,
-) -> tuple[list[_ShortTraining], Delay]:
+) -> tuple[list[ShortTraining], Delay]:
     """Trainings of all members, and the delay by which the blood was moved for them."""
     cases = _cases(base.networks, scans, "scans for training", report, mapper)
     delay = common_delay([one.delay for one in cases], [one.animal for one in cases])
