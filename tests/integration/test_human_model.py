@@ -25,7 +25,7 @@ LABORATORY = Sites("humans-of-tests", stream=991, species="human").site(1)
 def study(tmp_path_factory: pytest.TempPathFactory, run_study: Callable[..., StudyConfig]) -> StudyConfig:
     root = tmp_path_factory.mktemp("human")
     write_cohort(root / "bids", 1, seed=1, voxel_size=5.0, population=LABORATORY)
-    learned = {"source": "learned", "model": "human", "explain": False}
+    learned = {"model": "human", "explain": False}
     return run_study(
         root, data="bids", input_functions={"learned": learned}, kinetics=[{"model": "patlak", "t_star": 15}]
     )
