@@ -58,6 +58,8 @@ class Candidate:
         Folder of that model, or None.
     splits
         Animals by their use in its training, or None.
+    species
+        Species of the scans that its trained model reads.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Candidate:
     model: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
     splits: SplitManifest | None = None
+    species: str = "mouse"
 
 
 def candidates(names: Sequence[str] = (), model: str | None = None) -> tuple[Candidate, ...]:
@@ -157,7 +160,15 @@ def _trained(
 ) -> Candidate:
     about = {"name": model.name, "digest": model.digest}
     return Candidate(
-        name, title, _digest(name, model.digest), function, judges, about, folder=model.folder, splits=model.splits
+        name,
+        title,
+        _digest(name, model.digest),
+        function,
+        judges,
+        about,
+        folder=model.folder,
+        splits=model.splits,
+        species=model.subject.species,
     )
 
 

@@ -18,6 +18,7 @@ from dlif_core.errors import ConfigurationError
 from dlif_core.evaluation.laboratories import (
     ANIMALS,
     FIRST_ATLAS_SITE,
+    HUMAN_SITES,
     OTHER_TRACERS,
     SITES,
     AtlasSites,
@@ -112,8 +113,8 @@ class EvaluationCase:
     traits: Mapping[str, float | str]
 
 
-def conditions(scans: int, atlas: str | None = None) -> tuple[Condition, ...]:
-    """All conditions.
+def conditions(scans: int, atlas: str | None = None, species: str = "mouse") -> tuple[Condition, ...]:
+    """All conditions; of humans there is the standard cohort alone.
 
     Parameters
     ----------
@@ -122,6 +123,8 @@ def conditions(scans: int, atlas: str | None = None) -> tuple[Condition, ...]:
         up to eight. Sixty-four are eight animals of eight laboratories, four are two of two.
     atlas
         NIfTI file of the Digimouse labels, on which half as many laboratories are built; None leaves them out.
+    species
+        Species of the scans.
 
     Raises
     ------
@@ -135,6 +138,8 @@ def conditions(scans: int, atlas: str | None = None) -> tuple[Condition, ...]:
         )
     animals = max(1, min(ANIMALS, round(math.sqrt(scans))))
     sites = max(1, round(scans / animals))
+    if species == "human":
+        return (Condition(STANDARD, "humans of held-out laboratories", _seeds(sites, animals), HUMAN_SITES),)
     cohort, others = _seeds(sites, animals), _seeds(sites, math.ceil(animals / 2))
     home = range(_FIRST_HOME, min(_FIRST_HOME + sites * animals, _END_HOME))
     faulty = _seeds(math.ceil(sites * animals / _FAULT_SHARE), 1, _FIRST_FAULTY_SITE)

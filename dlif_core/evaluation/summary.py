@@ -151,10 +151,21 @@ SCOPE_METRICS = (
     Metric("auroc", "area under the ROC", "", ("suspicion", "faulty"), roc_area, vectorized=False),
 )
 
-#: Groups of the cohort by their title; each takes the records.
-SUBGROUPS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+Group = Callable[[pd.DataFrame], pd.Series]
+
+#: Groups of mice and of humans by their weight; each takes the records.
+MOUSE_WEIGHTS: dict[str, Group] = {
     "below 26 g": lambda table: table["body_weight"] < 0.026,
     "26 g and more": lambda table: table["body_weight"] >= 0.026,
+}
+HUMAN_WEIGHTS: dict[str, Group] = {
+    "below 75 kg": lambda table: table["body_weight"] < 75.0,
+    "75 kg and more": lambda table: table["body_weight"] >= 75.0,
+}
+_LIGHTEST_HUMAN = 1.0  # [kg]
+
+#: Groups of the cohort by their title; each takes the records.
+SUBGROUPS: dict[str, Group] = {
     "without tumour": lambda table: table["tumour"] == 0,
     "with tumour": lambda table: table["tumour"] > 0,
     "low noise (α < 1.5)": lambda table: table["noise"] < 1.5,
@@ -351,7 +362,8 @@ def subgroups(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for method in _methods(table):
         own = cohort[cohort["method"] == method]
-        for title, belongs in SUBGROUPS.items():
+        weights = HUMAN_WEIGHTS if (own["body_weight"] > _LIGHTEST_HUMAN).any() else MOUSE_WEIGHTS
+        for title, belongs in {**weights, **SUBGROUPS}.items():
             group = own[belongs(own)]
             values = {metric.name: _value(metric, group) for metric in metrics}
             rows.append({"method": method, "group": title, "scans": len(group), **values})

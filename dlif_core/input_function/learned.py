@@ -19,7 +19,7 @@ from dlif_core.curve import InputFunction
 from dlif_core.errors import OutOfScopeError
 from dlif_core.input_function.method import Method
 from dlif_core.input_function.plasma import ImageOptions, ImagePlasma, image_plasma
-from dlif_core.scan import DynamicScan
+from dlif_core.scan import DynamicScan, is_fdg
 from dlif_core.storage import is_url, joined
 
 if TYPE_CHECKING:
@@ -127,9 +127,9 @@ def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePredicti
     from dlif_core.networks.prediction.scan import network_device, network_scan
     from dlif_core.networks.scope.assessment import check_image, precheck, worst
 
-    known = precheck(scan)
+    known = precheck(scan, model.subject)
     _require_in_scope(known, model)
-    image = network_scan(scan, network_device())
+    image = network_scan(scan, network_device(), model.subject)
     _require_in_scope(worst(known, check_image(image)), model)
     networks = [network.to(image.activity.device) for network in model.networks]
     prediction = predict_ensemble(networks, image)
@@ -184,7 +184,9 @@ def _provenance(
         "frame averages [SUV]": _rounded(prediction.whole_blood, 4),
         "standard deviation from noise [SUV]": _rounded(prediction.noise, 4),
         "standard deviation between networks [SUV]": _rounded(prediction.spread, 4),
-        "displacement z, y, x [mm]": _rounded(prediction.displacement.double().numpy(force=True), 3),
+        "displacement z, y, x [mm]": _rounded(
+            model.subject.voxel * prediction.displacement.double().numpy(force=True), 3
+        ),
     }
 
 

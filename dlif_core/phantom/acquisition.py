@@ -152,3 +152,20 @@ SCHEDULES: tuple[Schedule, ...] = (
     ((18, 10.0), (6, 20.0), (5, 60.0), (12, 180.0)),
     ((10, 3.0), (12, 5.0), (9, 10.0), (6, 30.0), (4, 60.0), (7, 300.0)),
 )
+
+
+def draw_schedule(rng: np.random.Generator, known: tuple[Schedule, ...] = SCHEDULES) -> Schedule:
+    """One of the known schedules, or frames that grow from seconds to minutes over 40 to 60 min."""
+    if rng.random() < 0.3:
+        return known[int(rng.integers(len(known)))]
+    first, last = float(rng.choice([2.0, 3.0, 5.0, 10.0])), float(rng.choice([180.0, 300.0, 600.0]))
+    early = min(float(rng.choice([90.0, 120.0, 180.0])), 40 * first)
+    end = 60.0 * float(rng.choice([40.0, 45.0, 50.0, 60.0]))
+    parts = [(round(early / first), first)]
+    done = parts[0][0] * first
+    for length, until in ((10.0, 240.0), (30.0, 480.0), (60.0, 900.0), (last, end)):
+        count = int((until - done) // length)
+        if count > 0 and length > parts[-1][1]:
+            parts.append((count, length))
+            done += count * length
+    return tuple(parts)

@@ -114,6 +114,8 @@ class AnatomyRanges:
         Displacement of the ends of every vessel along each axis [mm].
     tumour_place
         Where below the skin a tumour lies: angle about the body [degrees] and height [mm]; None for a shoulder.
+    height
+        How much further along z the middle of the field of view lies than usual [mm]; only humans have it.
     """
 
     size: Span = Span((0.9, 1.1))
@@ -140,6 +142,7 @@ class AnatomyRanges:
     pieces: Span = Span((0.0, 0.0))
     course: Span = Span((0.0, 0.0))
     tumour_place: tuple[Span, Span] | None = None
+    height: Span = Span((0.0, 0.0))
 
 
 #: Organ sizes ±10 %, pose ±2 mm and ±8°.
@@ -201,10 +204,10 @@ def displaced(
     )
 
 
-def crowded(shapes: tuple[Shape, ...], factor: float) -> tuple[Shape, ...]:
+def crowded(shapes: tuple[Shape, ...], factor: float, diaphragm: float = _DIAPHRAGM) -> tuple[Shape, ...]:
     """The organs of the abdomen at so many times their distance from the diaphragm; others stay where they are."""
     return tuple(
-        shape.varied(1.0, np.array([0.0, 0.0, (factor - 1.0) * (float(np.mean(shape.bounds, axis=0)[2]) - _DIAPHRAGM)]))
+        shape.varied(1.0, np.array([0.0, 0.0, (factor - 1.0) * (float(np.mean(shape.bounds, axis=0)[2]) - diaphragm)]))
         if shape.organ in _ABDOMEN
         else shape
         for shape in shapes

@@ -52,7 +52,7 @@ class Bending:
         return moved[0], moved[1], moved[2]
 
 
-def draw_bending(rng: np.random.Generator, size: float) -> Bending | None:
+def draw_bending(rng: np.random.Generator, size: float, scale: float = 1.0) -> Bending | None:
     """Draw a deformation.
 
     Parameters
@@ -61,13 +61,15 @@ def draw_bending(rng: np.random.Generator, size: float) -> Bending | None:
         Source of randomness.
     size
         Root mean square of the displacement [mm]; 0 for none.
+    scale
+        Lengths of the waves relative to those in a mouse.
     """
     if size <= 0.0:
         return None
     direction = rng.standard_normal((_WAVES, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     shortest, longest = np.log(_LENGTHS)
-    length = np.exp(rng.uniform(shortest, longest, _WAVES))
+    length = scale * np.exp(rng.uniform(shortest, longest, _WAVES))
     amplitudes = rng.standard_normal((_WAVES, 3))
     amplitudes *= size * np.sqrt(2.0) / np.linalg.norm(amplitudes)
     return Bending(2.0 * np.pi / length[:, None] * direction, amplitudes, rng.uniform(0.0, 2.0 * np.pi, _WAVES))

@@ -28,9 +28,6 @@ Array = NDArray[np.float64]
 
 Drain = Literal["caudal", "cranial", "both", "portal", "heart"]
 
-#: Weight of the mouse for which volumes and flows are stated [g].
-_USUAL_WEIGHT = 22.0
-
 #: Flow grows with body weight to this power.
 _ALLOMETRY = 0.75
 
@@ -72,8 +69,49 @@ BEDS: Mapping[str, Bed] = {
     "myocardium": Bed(0.006, 0.07, "heart"),
 }
 
+#: The same of an adult human: more to brain and kidneys, less liver and gut, hardly any brown fat.
+HUMAN_BEDS: Mapping[str, Bed] = {
+    "muscle": Bed(0.75, 0.34, "both"),
+    "marrow": Bed(0.02, 0.05, "both"),
+    "stomach": Bed(0.003, 0.01, "portal"),
+    "spleen": Bed(0.0025, 0.03, "portal"),
+    "gut": Bed(0.018, 0.13, "portal"),
+    "liver": Bed(0.025, 0.06, "heart"),
+    "kidney": Bed(0.0045, 0.18, "caudal"),
+    "brain": Bed(0.020, 0.12, "cranial"),
+    "harderian_gland": Bed(1e-5, 1e-5, "cranial"),
+    "brown_fat": Bed(0.0005, 0.001, "cranial"),
+    "tumour": Bed(0.0005, 0.001, "cranial"),
+    "myocardium": Bed(0.0045, 0.045, "heart"),
+}
+
+
+class Physique(NamedTuple):
+    """What the circulation of a species is like.
+
+    Attributes
+    ----------
+    weight
+        Body weight for which volumes and flows are stated [g].
+    beds
+        Organs that take up tracer.
+    lung
+        Mass of the lungs relative to the body.
+    """
+
+    weight: float
+    beds: Mapping[str, Bed]
+    lung: float
+
+
+#: By species.
+PHYSIQUES: Mapping[str, Physique] = {
+    "mouse": Physique(22.0, BEDS, 0.007),
+    "human": Physique(70_000.0, HUMAN_BEDS, 0.011),
+}
+
 # the lungs' tissue is fed by all blood on its way through them
-_LUNG, _LUNG_MASS = "lung", 0.007
+_LUNG = "lung"
 
 #: Chambers of large vessels and of the heart, with their share of the blood.
 _VESSELS = {"caudal": 0.05, "cranial": 0.03, "right": 0.045, "left": 0.05, "aorta": 0.04, "arteries": 0.04}
@@ -89,7 +127,7 @@ POOLS = {
 }
 
 # chamber into which each vein leads
-_ENTRIES: Mapping[Vein, str] = {"tail": "caudal", "retro-orbital": "cranial", "jugular": "cranial"}
+_ENTRIES: Mapping[Vein, str] = {"tail": "caudal", "retro-orbital": "cranial", "jugular": "cranial", "arm": "cranial"}
 
 # share of the blood in an organ's vessels that has not passed its capillaries yet
 _ARTERIAL_SHARE = 0.4
@@ -105,7 +143,7 @@ class Circulation:
     Attributes
     ----------
     cardiac_output
-        Flow through the heart of an animal of 22 g [mL·min⁻¹].
+        Flow through the heart of a mouse of 22 g or a human of 70 kg [mL·min⁻¹].
     blood_volume
         Per body weight [mL·g⁻¹].
     caval_share
@@ -113,7 +151,7 @@ class Circulation:
     lung_transit
         Mean transit time of the lungs [s].
     clearance
-        Plasma that an animal of 22 g clears into urine [mL·min⁻¹].
+        Plasma that a mouse of 22 g or a human of 70 kg clears into urine [mL·min⁻¹].
 
     Raises
     ------
@@ -165,6 +203,8 @@ class CirculatingBlood:
         [g]. As many SUV·mL are given.
     plasma
         Plasma over whole blood, for which one number is taken here [ratio].
+    species
+        One of `PHYSIQUES`.
     """
 
     injection: Injection
@@ -172,6 +212,7 @@ class CirculatingBlood:
     kinetics: Mapping[str, OrganKinetics]
     body_weight: float
     plasma: float
+    species: str = "mouse"
 
     def curve(self, time: ArrayLike) -> Array:
         """Arterial whole blood, in the aorta, at given times [s], of their shape [SUV]."""
@@ -206,7 +247,7 @@ class CirculatingBlood:
 
     @cached_property
     def _system(self) -> _System:
-        return _System(self.circulation, self.kinetics, self.body_weight, self.plasma)
+        return _System(self.circulation, self.kinetics, self.body_weight, self.plasma, PHYSIQUES[self.species])
 
     @cached_property
     def _solution(self) -> tuple[Array, Array]:
@@ -236,20 +277,25 @@ class _System:
     """
 
     def __init__(
-        self, circulation: Circulation, kinetics: Mapping[str, OrganKinetics], weight: float, plasma: float
+        self,
+        circulation: Circulation,
+        kinetics: Mapping[str, OrganKinetics],
+        weight: float,
+        plasma: float,
+        physique: Physique,
     ) -> None:
-        self._plasma = plasma / 60.0
-        output = circulation.cardiac_output * (weight / _USUAL_WEIGHT) ** _ALLOMETRY / 60.0
-        tissue = {organ: weight * bed.mass for organ, bed in BEDS.items()}
-        needed = {name: _LEAST_FLOW * self._plasma * kinetics[name].K1 * tissue[name] for name in BEDS}
-        self._flow = _flows(output, needed)
+        self._plasma, self._beds = plasma / 60.0, physique.beds
+        output = circulation.cardiac_output * (weight / physique.weight) ** _ALLOMETRY / 60.0
+        tissue = {organ: weight * bed.mass for organ, bed in self._beds.items()}
+        needed = {name: _LEAST_FLOW * self._plasma * kinetics[name].K1 * tissue[name] for name in self._beds}
+        self._flow = _flows(output, self._beds, needed)
         self._output = sum(self._flow.values())
         blood = circulation.blood_volume * weight
         sizes = {name: share * blood for name, share in _VESSELS.items()}
         sizes |= {name: circulation.lung_transit * self._output / len(_CAPILLARIES) for name in _CAPILLARIES}
         rest = max(blood - sum(sizes.values()), 0.3 * blood)
-        sizes |= {organ: rest * self._flow[organ] / self._output for organ in BEDS}
-        tissue[_LUNG] = weight * _LUNG_MASS
+        sizes |= {organ: rest * self._flow[organ] / self._output for organ in self._beds}
+        tissue[_LUNG] = weight * physique.lung
         for organ, mass in tissue.items():
             sizes |= dict.fromkeys(_tissue(organ), mass * (1.0 - kinetics[organ].vB))
         sizes["urine"] = 1.0
@@ -259,7 +305,7 @@ class _System:
         self._join(circulation.caval_share)
         for organ in tissue:
             self._exchange(organ, kinetics[organ])
-        self._move("arteries", "urine", self._plasma * circulation.clearance * weight / _USUAL_WEIGHT, via="kidney")
+        self._move("arteries", "urine", self._plasma * circulation.clearance * weight / physique.weight, via="kidney")
 
     def sources(self, organ: str) -> dict[str, float]:
         """Chambers whose blood an organ's tissue takes tracer from, and their shares."""
@@ -267,7 +313,7 @@ class _System:
             return {_CAPILLARIES[0]: 1.0}
         if organ != "liver":
             return {"arteries": 1.0}
-        portal = {name: self._flow[name] for name, bed in BEDS.items() if bed.drain == "portal"}
+        portal = {name: self._flow[name] for name, bed in self._beds.items() if bed.drain == "portal"}
         total = self._flow["liver"] + sum(portal.values())
         return {"arteries": self._flow["liver"] / total} | {name: flow / total for name, flow in portal.items()}
 
@@ -298,11 +344,11 @@ class _System:
             "heart": {"right": 1.0},
         }
         returned = dict.fromkeys(("caudal", "cranial"), 0.0)
-        for organ, bed in BEDS.items():
+        for organ, bed in self._beds.items():
             self._move("arteries", organ, self._flow[organ])
             flow = self._flow[organ]
             if organ == "liver":
-                flow += sum(self._flow[name] for name, other in BEDS.items() if other.drain == "portal")
+                flow += sum(self._flow[name] for name, other in self._beds.items() if other.drain == "portal")
             for vein, part in parts.get(bed.drain, {bed.drain: 1.0}).items():
                 self._move(organ, vein, part * flow)
                 if vein in returned:
@@ -312,14 +358,14 @@ class _System:
 
     def _caudal_part(self, caval_share: float) -> float:
         """Part of the blood of muscle and marrow that returns caudally, so that its share of the output is right."""
-        fixed = sum(self._flow[name] for name, bed in BEDS.items() if bed.drain == "caudal")
-        either = sum(self._flow[name] for name, bed in BEDS.items() if bed.drain == "both")
+        fixed = sum(self._flow[name] for name, bed in self._beds.items() if bed.drain == "caudal")
+        either = sum(self._flow[name] for name, bed in self._beds.items() if bed.drain == "both")
         return float(np.clip((caval_share * self._output - fixed) / either, 0.0, 1.0))
 
     def _exchange(self, organ: str, kinetics: OrganKinetics) -> None:
         """Let an organ's tissue take tracer from its blood and give it back."""
         first, second = _tissue(organ)
-        bed = organ if organ in BEDS else _CAPILLARIES[0]
+        bed = organ if organ in self._beds else _CAPILLARIES[0]
         volume = self.volumes[self.place[first]]
         for source, share in self.sources(organ).items():
             self._move(source, first, share * self._plasma * kinetics.K1 * volume, via=bed)
@@ -332,7 +378,7 @@ def _tissue(organ: str) -> tuple[str, str]:
     return f"{organ}, free", f"{organ}, bound"
 
 
-def _flows(output: float, needed: Mapping[str, float]) -> dict[str, float]:
+def _flows(output: float, beds: Mapping[str, Bed], needed: Mapping[str, float]) -> dict[str, float]:
     """Flow through every organ [mL·s⁻¹]: its share of the output, and no less than it needs."""
-    total = sum(bed.flow for bed in BEDS.values())
-    return {name: max(output * bed.flow / total, needed[name]) for name, bed in BEDS.items()}
+    total = sum(bed.flow for bed in beds.values())
+    return {name: max(output * bed.flow / total, needed[name]) for name, bed in beds.items()}

@@ -17,8 +17,8 @@ from dlif_core.separable import separable
 #: Voxel of the coarse grid along z, y, x [mm].
 COARSE_VOXEL: Triple = (1.0, 1.0, 1.0)
 
-# Smaller voxels show nothing more once averaged, but take their time [mm]
-_WORKING_VOXEL = 0.5
+# Voxels smaller than this part of the coarse ones show nothing more once averaged, but take their time
+_WORKING_PART = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,9 @@ def simulate_coarse(
     where = usable_device(device)
     generator = torch.Generator(where).manual_seed(mouse.seed)
     coarse = grid.resampled(voxel_size)
-    working = grid.resampled([max(edge, _WORKING_VOXEL) for edge in grid.voxel_size])
+    working = grid.resampled(
+        [max(edge, _WORKING_PART * size) for edge, size in zip(grid.voxel_size, voxel_size, strict=True)]
+    )
     painted = paint(mouse.anatomy, working, where, mouse.deformation)
     weights = organ_weights(painted, protocol, generator)
     curve, curves = true_curves(mouse, protocol)

@@ -17,7 +17,7 @@ from dlif_core.phantom.span import Span
 Array = NDArray[np.float64]
 
 #: Veins that tracer is given into.
-Vein = Literal["tail", "retro-orbital", "jugular"]
+Vein = Literal["tail", "retro-orbital", "jugular", "arm"]
 
 _STEP = 0.25  # sampling interval on which injections are convolved [s]
 

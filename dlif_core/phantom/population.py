@@ -20,7 +20,7 @@ from dlif_core.phantom.acquisition import (
 from dlif_core.phantom.anatomy import ORGANS, AnatomyRanges, draw_anatomy
 from dlif_core.phantom.bending import draw_bending
 from dlif_core.phantom.circulation import CirculatingBlood, CirculationRanges
-from dlif_core.phantom.human import HUMAN_CROP, HUMAN_FRAMES, HUMAN_RANGES, draw_human
+from dlif_core.phantom.human import HUMAN_CROP, HUMAN_FRAMES, HUMAN_RANGES, TO_HUMAN, draw_human
 from dlif_core.phantom.injection import BloodPools, InjectionRanges, MixedBlood
 from dlif_core.phantom.mouse import Mouse
 from dlif_core.phantom.physiology import OrganKinetics, draw_input, draw_kinetics
@@ -160,7 +160,7 @@ def draw(seed: int, population: Source) -> Draw:
         blood=_blood(domain, tracer, rates, weight, blood, injection),
         tracer=tracer,
         species=domain.species,
-        deformation=draw_bending(further, domain.anatomy.deformation.draw(further)),
+        deformation=draw_bending(further, domain.anatomy.deformation.draw(further), body.length),
     )
     timing = draw_timing(domain.acquisition, tracer, frames)
     return Draw(mouse, *draw_acquisition(domain.acquisition, tracer, timing, scanner, motion))
@@ -178,15 +178,17 @@ def _blood(
     if population.circulation is None:
         return MixedBlood(draw_input(blood, tracer, population.input_variation), given)
     ratio = float(tracer.plasma(_MIXED_S))
-    return CirculatingBlood(given, population.circulation.draw(blood), kinetics, 1000.0 * weight, ratio)
+    circulation = population.circulation.draw(blood)
+    return CirculatingBlood(given, circulation, kinetics, 1000.0 * weight, ratio, population.species)
 
 
 class _Body(NamedTuple):
     draw: Callable[[np.random.Generator, float, AnatomyRanges, Mapping[str, float]], tuple[Shape, ...]]
     weight: float  # at which the anatomy's lengths hold [kg]
+    length: float  # of the waves of its bending, relative to those in a mouse
 
 
-_BODIES = {"mouse": _Body(draw_anatomy, 0.022), "human": _Body(draw_human, 70.0)}
+_BODIES = {"mouse": _Body(draw_anatomy, 0.022, 1.0), "human": _Body(draw_human, 70.0, TO_HUMAN)}
 
 
 def _tracer(population: Population) -> Tracer:

@@ -7,17 +7,19 @@ which each is of another laboratory.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from dlif_core.errors import ConfigurationError
-from dlif_core.phantom.acquisition import SCHEDULES, AcquisitionRanges
+from dlif_core.phantom.acquisition import AcquisitionRanges, draw_schedule
 from dlif_core.phantom.anatomy import AnatomyRanges
 from dlif_core.phantom.circulation import CirculationRanges
+from dlif_core.phantom.hand import Hand
+from dlif_core.phantom.human_sites import human_site
 from dlif_core.phantom.injection import InjectionRanges, Vein
 from dlif_core.phantom.population import Population
-from dlif_core.phantom.scanner import Schedule
 from dlif_core.phantom.span import Span
 from dlif_core.phantom.tracers import Tracer, random_tracer
 
@@ -42,6 +44,8 @@ class Sites:
         Animals of each site: seed 0 to `animals` - 1 are of the first one, and so on.
     tracer
         One of `tracers.TRACERS`.
+    species
+        ``"mouse"`` or ``"human"``.
     other_tracers
         Share of the sites that use a tracer which exists nowhere, see `tracers.random_tracer`.
     margin
@@ -51,7 +55,7 @@ class Sites:
     Raises
     ------
     ConfigurationError
-        If the margin is negative or more than a quarter.
+        If the margin is negative or more than a quarter, or there are no laboratories of that species.
     """
 
     name: str
@@ -60,8 +64,13 @@ class Sites:
     tracer: str = "FDG"
     other_tracers: float = 0.0
     margin: float = 0.0
+    species: str = "mouse"
 
     def __post_init__(self) -> None:
+        if self.species not in _KINDS:
+            raise ConfigurationError(
+                f"there are no laboratories of species {self.species!r}.", hint=f"Use one of {', '.join(_KINDS)}."
+            )
         if not 0.0 <= self.margin <= _LARGEST_MARGIN:
             raise ConfigurationError(
                 f"ranges of laboratories can't have a margin of {self.margin}.",
@@ -73,52 +82,23 @@ class Sites:
         rng = np.random.default_rng(np.random.SeedSequence([self.stream, number, 0x517E]))
         other = rng.spawn(1)[0]
         tracer = random_tracer(other) if other.random() < self.other_tracers else self.tracer
-        return draw_site(rng, self.name, self.stream, tracer, self.margin)
+        return _KINDS[self.species](Hand(rng, self.margin), self.name, self.stream, tracer)
 
     def of(self, seed: int) -> Population:
         """The population of the laboratory to which an animal belongs."""
         return self.site(seed // self.animals)
 
 
-@dataclass(frozen=True)
-class _Hand:
-    """Draws what a site is like: narrow ranges somewhere within wide ones."""
-
-    rng: np.random.Generator
-    margin: float = 0.0
-
-    def number(self, low: float, high: float) -> float:
-        """A number from a range with its margins, which never reach below zero where the range does not."""
-        reach = self.margin * (high - low)
-        lowest = low - reach
-        return float(self.rng.uniform(lowest if low < 0.0 else max(lowest, 0.0), high + reach))
-
-    def near(self, low: float, high: float, variation: float = 0.1) -> Span:
-        """A range of some width, relative to the wide one, about a value within it."""
-        middle, reach = self.number(low, high), 0.5 * variation * (high - low)
-        lowest = -np.inf if low < 0.0 else min(low - reach, 0.0)
-        return Span((max(middle - reach, lowest), middle + reach))
-
-    def sometimes(self, share: float, span: Span) -> Span:
-        """A range that counts at a share of the sites."""
-        return span if self.rng.random() < share else Span((0.0, 0.0))
-
-
-def draw_site(
-    rng: np.random.Generator, name: str, stream: int, tracer: str | Tracer = "FDG", margin: float = 0.0
-) -> Population:
-    """Draw a laboratory.
+def mouse_site(hand: Hand, name: str, stream: int, tracer: str | Tracer) -> Population:
+    """Draw a laboratory with mice.
 
     Parameters
     ----------
-    rng
-        Source of randomness.
+    hand
+        Draws what the laboratory is like.
     name, stream, tracer
         What the attributes of `Population` of these names are to be.
-    margin
-        How much wider every range is on either side, relative to its width; see `Sites`.
     """
-    hand = _Hand(rng, margin)
     weight = hand.number(0.018, 0.034)
     return Population(
         name=name,
@@ -127,7 +107,7 @@ def draw_site(
         body_weight=Span((0.9 * weight, 1.1 * weight)),
         injected_activity=hand.near(4e6, 1.5e7, 0.2),
         strain=hand.near(0.93, 1.07, 0.2),
-        fasted_share=float(rng.choice([0.0, 1.0, 0.5], p=[0.5, 0.35, 0.15])),
+        fasted_share=float(hand.rng.choice([0.0, 1.0, 0.5], p=[0.5, 0.35, 0.15])),
         uptake=_uptake(hand),
         rate_variation=hand.number(0.1, 0.25),
         anatomy=_anatomy(hand),
@@ -143,14 +123,10 @@ def draw_site(
     )
 
 
-def _uptake(hand: _Hand) -> dict[str, Span]:
+def _uptake(hand: Hand) -> dict[str, Span]:
     """Room temperature, anaesthesia and strain: some organs take up more or less than usual."""
     cold = hand.near(1.0, 3.0, 0.3) if hand.rng.random() < 0.3 else hand.near(0.3, 1.2, 0.3)
-    factors = {"brown_fat": cold}
-    for organ, spread in _UPTAKE_SPREADS.items():
-        middle = float(np.exp(spread * hand.rng.standard_normal()))
-        factors[organ] = Span((0.9 * middle, 1.1 * middle))
-    return factors
+    return {"brown_fat": cold} | hand.uptakes(_UPTAKE_SPREADS)
 
 
 # spread of the logarithm of uptake among sites
@@ -183,7 +159,7 @@ _ORGAN_SIZES = {
 }
 
 
-def _anatomy(hand: _Hand) -> AnatomyRanges:
+def _anatomy(hand: Hand) -> AnatomyRanges:
     size, shift, tilt = hand.number(0.92, 1.08), hand.number(-3.0, 3.0), hand.number(-15.0, 15.0)
     place, course = hand.number(0.3, 2.0), hand.number(0.0, 1.2)
     return AnatomyRanges(
@@ -214,7 +190,7 @@ def _anatomy(hand: _Hand) -> AnatomyRanges:
     )
 
 
-def _injection(hand: _Hand) -> InjectionRanges:
+def _injection(hand: Hand) -> InjectionRanges:
     vein = list(VEINS)[int(hand.rng.choice(len(VEINS), p=list(VEINS.values())))]
     begin, duration = hand.number(0.0, 60.0), float(np.exp(hand.number(np.log(3.0), np.log(60.0))))
     return InjectionRanges(
@@ -226,7 +202,7 @@ def _injection(hand: _Hand) -> InjectionRanges:
     )
 
 
-def _acquisition(hand: _Hand) -> AcquisitionRanges:
+def _acquisition(hand: Hand) -> AcquisitionRanges:
     rng = hand.rng
     across, along = hand.number(24.0, 34.0), hand.number(46.0, 90.0)
     level = float(np.exp(hand.number(np.log(0.8), np.log(2.6))))
@@ -253,18 +229,5 @@ def _acquisition(hand: _Hand) -> AcquisitionRanges:
     )
 
 
-def draw_schedule(rng: np.random.Generator) -> Schedule:
-    """A known schedule, or frames that grow from seconds to minutes over 40 to 60 min."""
-    if rng.random() < 0.3:
-        return SCHEDULES[int(rng.integers(len(SCHEDULES)))]
-    first, last = float(rng.choice([2.0, 3.0, 5.0, 10.0])), float(rng.choice([180.0, 300.0, 600.0]))
-    early = min(float(rng.choice([90.0, 120.0, 180.0])), 40 * first)
-    end = 60.0 * float(rng.choice([40.0, 45.0, 50.0, 60.0]))
-    parts = [(round(early / first), first)]
-    done = parts[0][0] * first
-    for length, until in ((10.0, 240.0), (30.0, 480.0), (60.0, 900.0), (last, end)):
-        count = int((until - done) // length)
-        if count > 0 and length > parts[-1][1]:
-            parts.append((count, length))
-            done += count * length
-    return tuple(parts)
+#: What draws a laboratory of each species.
+_KINDS: Mapping[str, Callable[[Hand, str, int, str | Tracer], Population]] = {"mouse": mouse_site, "human": human_site}

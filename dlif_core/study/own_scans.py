@@ -113,8 +113,8 @@ def _example(base: LearnedModel, store: Store, name: str) -> tuple[Example, Whol
     for product in (source_name(name), input_function_name(name, _ARTERIAL)):
         _require_success(store, product)
     scan, recordings = read_scan(store, name)
-    _require(precheck(scan))
-    image, factor = network_scan(scan), scan.acquisition.suv_factor
+    _require(precheck(scan, base.subject))
+    image, factor = network_scan(scan, subject=base.subject), scan.acquisition.suv_factor
     assert factor is not None, "network_scan refuses scans without dose or weight"
     curve = read_input_function(store, name, _ARTERIAL)
     blood = measured_average(curve, recordings, scan.timing)

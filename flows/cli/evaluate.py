@@ -55,6 +55,8 @@ def evaluate(
 ) -> None:
     """Compare the methods for the input function on simulated mice of held-out laboratories.
 
+    A model of humans is compared on simulated humans.
+
     An evaluation that was interrupted resumes when it is called again with the same output folder.
     """
     from dlif_core.evaluation.candidates import candidates
@@ -63,7 +65,8 @@ def evaluate(
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
     chosen = candidates(names, model)
-    found = _evaluated(chosen, conditions(scans, None if atlas is None else str(atlas)), output)
+    species = next((method.species for method in chosen if method.judges), "mouse")
+    found = _evaluated(chosen, conditions(scans, None if atlas is None else str(atlas), species), output)
     write_results(found, output)
     for folder in keep_with_models(found, chosen) if keep else []:
         typer.echo(f"Results and card: {folder}", err=True)

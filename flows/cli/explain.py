@@ -52,7 +52,8 @@ def explain(
 
     config = load_study(study)
     learned = load_model(model or learned_model(config))
-    explained = explain_scan(learned.networks, _scan(config, scan), target or ["auc"], matrix=True)
+    targets = target or ["auc"]
+    explained = explain_scan(learned.networks, _scan(config, scan), targets, matrix=True, subject=learned.subject)
     folder = output or Path(f"explain-{scan}")
     about = {"scan": scan, "model": learned.name, "digest": learned.digest}
     record = write_explanation(folder, explained, about)

@@ -14,8 +14,8 @@ _METHODS: Mapping[Kind, str] = {"weight-map": "learned", "fc-dlif": "fc-dlif"}
 _ABSENT = "–"
 
 _INTENDED: Mapping[Kind, str] = {
-    "weight-map": "Prediction of the arterial whole-blood curve of a mouse from its dynamic PET image, with a band and "
-    "a verdict on whether blood can be read from the scan. It takes the place of arterial blood "
+    "weight-map": "Prediction of the arterial whole-blood curve of a {species} from its dynamic PET image, with a band "
+    "and a verdict on whether blood can be read from the scan. It takes the place of arterial blood "
     "samples where none can be taken, in research only.",
     "fc-dlif": "Comparison: this is FC-DLIF (Salomonsen, Luppino et al., EJNMMI Res 2026;16:65) with the published "
     "layers and loss, trained anew on simulated scans. It states neither band nor scope, and is not for analyses.",
@@ -50,7 +50,7 @@ def model_card(manifest: Manifest, splits: SplitManifest, evaluation: Mapping[st
     """
     parts = [
         [f"# Model card: {manifest.name}", "", "**For research use only.** Not a medical device."],
-        ["## Intended use", "", _INTENDED[manifest.kind]],
+        ["## Intended use", "", _INTENDED[manifest.kind].format(species=manifest.species)],
         ["## Population", "", *_population(manifest, splits)],
         ["## Training", "", *_training(manifest)],
         *([["## Own blood", "", *_own_blood(manifest.training["site"])]] if "site" in manifest.training else []),

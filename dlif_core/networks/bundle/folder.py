@@ -90,6 +90,11 @@ class Manifest:
     format: int = FORMAT
 
     @property
+    def species(self) -> str:
+        """Species of the scans that it reads; models of mice don't state theirs."""
+        return str(self.preprocessing.get("species", "mouse"))
+
+    @property
     def digest(self) -> str:
         """sha256 of everything that decides the predictions of the model; card and evaluation are left out."""
         decisive = {file: digest for file, digest in self.files.items() if file not in _DESCRIPTIVE}

@@ -37,9 +37,14 @@ from dlif_core.networks.bundle.folder import (
     write_manifest,
     write_text,
 )
-from dlif_core.networks.bundle.preprocessing import preprocessing_fingerprint, require_same_preprocessing
+from dlif_core.networks.bundle.preprocessing import (
+    preprocessing_fingerprint,
+    require_same_preprocessing,
+    trained_subject,
+)
 from dlif_core.networks.calibration.calibration import Calibration
 from dlif_core.networks.prediction.fc_dlif import FCDLIF
+from dlif_core.networks.prediction.subject import MOUSE, Subject
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.prediction.weights import load_network, require_finite, save_network
 from dlif_core.networks.scope.assessment import Scope
@@ -79,6 +84,11 @@ class _Model(Generic[_NetworkKind]):
     def digest(self) -> str:
         """sha256 of everything that decides the predictions of the model."""
         return self.manifest.digest
+
+    @property
+    def subject(self) -> Subject:
+        """Species of the scans that it reads, and its grid."""
+        return trained_subject(self.manifest.preprocessing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +199,8 @@ class Trained:
         Training log of all members, as TSV.
     splits
         Animals by their use.
+    subject
+        Species of the scans.
     """
 
     networks: Sequence[TissueNetwork | FCDLIF]
@@ -196,6 +208,7 @@ class Trained:
     facts: Mapping[str, Any]
     log: str
     splits: SplitManifest
+    subject: Subject = MOUSE
 
 
 def save_model(folder: Path, name: str, trained: Trained, calibration: Calibration, scope: Scope) -> LearnedModel:
@@ -236,7 +249,7 @@ def _write(folder: Path, name: str, kind: Kind, trained: Trained, texts: Mapping
         name=name,
         kind=kind,
         version=version("dlif"),
-        preprocessing=preprocessing_fingerprint(kind),
+        preprocessing=preprocessing_fingerprint(kind, trained.subject),
         recipe=trained.recipe,
         training={**trained.facts, "members": members, "torch": torch.__version__},
         files={file: file_digest(folder / file) for file in [*files, *everything]},

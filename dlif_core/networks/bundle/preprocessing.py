@@ -16,11 +16,12 @@ import torch
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.bundle.folder import Kind
-from dlif_core.networks.prediction import correction, features, refinement, resampling, tissues, unmixing
+from dlif_core.networks.prediction import correction, features, refinement, tissues, unmixing
 from dlif_core.networks.prediction.fc_dlif import FCDLIF, SMALLEST_IMAGE, predict_curve
 from dlif_core.networks.prediction.predict import predict
 from dlif_core.networks.prediction.refinement import RefiningNetwork
 from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.networks.prediction.subject import MOUSE, Subject, subject_of
 from dlif_core.phantom.scanner import MOUSE_FRAMES
 
 Network = TypeVar("Network", bound=torch.nn.Module)
@@ -29,24 +30,34 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 _TOLERANCE = 1e-3
 _PROBE_CHANNELS = (4, 4, 4)
 _PROBE_SHAPE = (8, 12, 10, 8)
+_PROBE_WEIGHT = 1.2  # relative to the usual one
+_SPECIES = "species"
 
 
-def preprocessing_fingerprint(kind: Kind) -> dict[str, Any]:
-    """Constants and the outcome of a small computation, as plain values for JSON."""
-    constants = _CONSTANTS[kind]
-    outcome = _weight_map_outcome() if kind == "weight-map" else _published_outcome()
+def preprocessing_fingerprint(kind: Kind, subject: Subject = MOUSE) -> dict[str, Any]:
+    """Constants and the outcome of a small computation, as plain values for JSON; a mouse is not named."""
+    constants = {**_CONSTANTS[kind], _VOXEL: subject.voxel}
+    if kind == "weight-map":
+        constants["usual body weight [kg]"] = subject.body_weight
+    if subject != MOUSE:
+        constants[_SPECIES] = subject.species
+    outcome = _weight_map_outcome(subject) if kind == "weight-map" else _published_outcome()
     return {**constants, "outcome": [float(f"{value:.6g}") for value in outcome]}
 
 
+def trained_subject(trained: Mapping[str, Any]) -> Subject:
+    """Subject of a model by the fingerprint of its preprocessing; ConfigurationError for an unknown species."""
+    return subject_of(str(trained.get(_SPECIES, MOUSE.species)))
+
+
+_VOXEL = "voxel of the network [mm]"
 _CONSTANTS: Mapping[Kind, dict[str, Any]] = {
     "weight-map": {
-        "voxel of the network [mm]": resampling.NETWORK_VOXEL,
         "windows after arrival [s]": list(features.WINDOW_EDGES),
         "least coverage of a window": features._COVERED,
         "arrival: share of plateau": features._RISE,
         "arrival: plateau until [s]": features._PLATEAU,
         "arrival: before a late start [s]": features._MISSED,
-        "usual body weight [kg]": features._TYPICAL_WEIGHT,
         "tissues": list(tissues.TISSUES),
         "ridge of unmixing [voxels]": unmixing._RIDGE,
         "background of noise [SUV]": unmixing._BACKGROUND,
@@ -58,7 +69,6 @@ _CONSTANTS: Mapping[Kind, dict[str, Any]] = {
         "windows of the correction [s]": list(features.COURSE_EDGES),
     },
     "fc-dlif": {
-        "voxel of the network [mm]": resampling.NETWORK_VOXEL,
         "smallest image [voxels]": list(SMALLEST_IMAGE),
         "frames: number, length [s]": [list(part) for part in MOUSE_FRAMES],
     },
@@ -73,7 +83,7 @@ def require_same_preprocessing(kind: Kind, trained: Mapping[str, Any], *, where:
     InputError
         If anything differs; the message names every difference.
     """
-    differences = list(_differences(trained, preprocessing_fingerprint(kind)))
+    differences = list(_differences(trained, preprocessing_fingerprint(kind, trained_subject(trained))))
     if differences:
         raise InputError(
             f"the model was trained with another preprocessing: {'; '.join(differences)}.",
@@ -92,7 +102,7 @@ def _differences(trained: Mapping[str, Any], present: Mapping[str, Any]) -> Iter
         yield "the computation gives other numbers"
 
 
-def _weight_map_outcome() -> list[float]:
+def _weight_map_outcome(subject: Subject) -> list[float]:
     """Curve of a network of fixed weights for a fixed image, and displacement of a frame from fixed tissues."""
     network = _with_fixed_weights(RefiningNetwork(_PROBE_CHANNELS), 0.0)
     network.correction.covariances[0] = torch.eye(features.COURSE)
@@ -102,7 +112,8 @@ def _weight_map_outcome() -> list[float]:
     )
     image = _fixed_image(_PROBE_SHAPE)
     moved = unmixing.frame_displacements(image, image[2:4] / image[2].max(), torch.ones(_PROBE_SHAPE[1:]))
-    return [*predict(network, NetworkScan(image, timing, 0.03)).whole_blood.tolist(), *moved[5].tolist()]
+    scan = NetworkScan(image, timing, _PROBE_WEIGHT * subject.body_weight, subject)
+    return [*predict(network, scan).whole_blood.tolist(), *moved[5].tolist()]
 
 
 def _published_outcome() -> list[float]:

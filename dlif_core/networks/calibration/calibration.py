@@ -38,6 +38,8 @@ LEVEL = 0.9
 
 # fewest scans to which a scale is fitted, and their share of all
 _FEWEST_FITTED, _FITTED_SHARE = 30, 0.4
+#: Fewest scans from which a calibration of its own is made.
+FEWEST_SCANS = math.ceil(_FEWEST_FITTED / _FITTED_SHARE)
 # time grid of the errors [s after arrival]
 _NODES = np.array(
     [-40.0, -10.0]
@@ -267,6 +269,23 @@ def calibrate(
     return fit_calibration(cases, population)
 
 
+def recalibrate(
+    base: Calibration,
+    networks: Sequence[TissueNetwork],
+    examples: ExampleSource,
+    population: str,
+    mapper: Mapper = in_turn,
+) -> Calibration:
+    """The calibration of another ensemble with the scores of this one; parameters are those of `calibrate`.
+
+    Expected sizes of errors are those of the base, without the features that mean something else here: body weight,
+    and how far networks differ if there is one only.
+    """
+    cases = list(mapper(partial(calibration_case, networks, examples), len(examples)))
+    unlike = ("body weight", "spread") if len(networks) == 1 else ("body weight",)
+    return replace(base, scale=base.scale.without(*unlike)).recalibrated(cases, population)
+
+
 def fit_calibration(cases: Sequence[CalibrationCase], population: str) -> Calibration:
     """Calibrate an ensemble by predictions that were made already; see `calibrate`.
 
@@ -278,8 +297,7 @@ def fit_calibration(cases: Sequence[CalibrationCase], population: str) -> Calibr
     fitted = int(_FITTED_SHARE * len(cases))
     if fitted < _FEWEST_FITTED:
         raise ConfigurationError(
-            f"{len(cases)} scans are too few to learn how errors behave; "
-            f"it takes {math.ceil(_FEWEST_FITTED / _FITTED_SHARE)}.",
+            f"{len(cases)} scans are too few to learn how errors behave; it takes {FEWEST_SCANS}.",
             hint="Give the calibration of the base model; then 9 scans are enough for a 90 % band.",
         )
     first = cases[:fitted]

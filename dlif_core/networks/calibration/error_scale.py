@@ -10,7 +10,7 @@ by ridge regression on them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ class ErrorScale:
 
     def _factor(self, prediction: EnsemblePrediction) -> float:
         return float(np.clip(self.slopes @ (scan_features(prediction) - self.centre), -_LARGEST, _LARGEST))
+
+    def without(self, *features: str) -> ErrorScale:
+        """The scale without some of `FEATURES`, for scans in which these mean something else."""
+        kept = [feature not in features for feature in FEATURES]
+        return replace(self, slopes=np.where(kept, self.slopes, 0.0))
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON."""

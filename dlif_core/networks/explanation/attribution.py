@@ -24,6 +24,7 @@ from dlif_core.networks.prediction.ensemble import time_mean
 from dlif_core.networks.prediction.features import WINDOW_EDGES
 from dlif_core.networks.prediction.resampling import network_affine, to_network_grid
 from dlif_core.networks.prediction.scan import network_scan
+from dlif_core.networks.prediction.subject import MOUSE, Subject
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def explain_scan(
     targets: Sequence[str] = REPORTED,
     *,
     matrix: bool = False,
+    subject: Subject = MOUSE,
 ) -> xr.Dataset:
     """Explanation of a scan's learned input function.
 
@@ -133,6 +135,8 @@ def explain_scan(
         Names of metrics, see `make_target`.
     matrix
         Whether to give also ``frame_matrix`` (curve_frame, frame), which takes as long as a target.
+    subject
+        Subject of the model.
 
     Returns
     -------
@@ -145,19 +149,19 @@ def explain_scan(
     ConfigurationError
         If there is no such target.
     """
-    image = network_scan(scan)
+    image = network_scan(scan, subject=subject)
     assert scan.affine is not None, "network_scan refuses scans without affine"
     assert scan.activity is not None, "network_scan refuses scans without image"
     made = [make_target(name, scan) for name in targets]
     seen = explained_scan(networks, image)
-    explained = explain(seen, made, _regions(scan))
+    explained = explain(seen, made, _regions(scan, subject))
     if matrix:
         explained["frame_matrix"] = (("curve_frame", "frame"), frame_matrix(seen), {"units": "SUV"})
-    explained.attrs["affine"] = network_affine(scan.affine, scan.activity.shape[1:]).tolist()
+    explained.attrs["affine"] = network_affine(scan.affine, scan.activity.shape[1:], subject.voxel).tolist()
     return explained
 
 
-def _regions(scan: DynamicScan) -> dict[str, torch.Tensor] | None:
+def _regions(scan: DynamicScan, subject: Subject) -> dict[str, torch.Tensor] | None:
     """Parts of the voxels of the networks' grid that belong to each labelled region."""
     if scan.labels is None:
         return None
@@ -165,7 +169,8 @@ def _regions(scan: DynamicScan) -> dict[str, torch.Tensor] | None:
     for label, name in scan.label_names.items():
         mask = scan.labels == label
         if mask.any():
-            regions[name] = to_network_grid(torch.from_numpy(mask[None].astype(np.float32)), size)[0]
+            part = torch.from_numpy(mask[None].astype(np.float32))
+            regions[name] = to_network_grid(part, size, subject.voxel)[0]
     return regions or None
 
 

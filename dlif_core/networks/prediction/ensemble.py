@@ -95,7 +95,7 @@ class EnsemblePrediction:
 
     @property
     def displacement(self) -> torch.Tensor:
-        """Displacement of the body in every frame, along z, y, x, shape (frames, 3) [voxels of 1 mm]."""
+        """Displacement of the body in every frame, along z, y, x, shape (frames, 3) [voxels]."""
         return self.members[0].displacement
 
     @property

@@ -1,4 +1,4 @@
-"""Features of a scan that the networks see: means over fixed time windows after the bolus arrived, on a grid of 1 mm.
+"""Features of a scan that the networks see: means over fixed time windows after the bolus arrived.
 
 Windows are relative to the arrival of the bolus, which is found in the image, and a mean over a window is the
 exact mean of the frames by their overlap with it. So scans of any schedule, with the injection earlier or later, give
@@ -39,7 +39,6 @@ _COVERED = 0.5
 _RISE, _PLATEAU = 0.5, 300.0
 # a scan that begins after the arrival is taken to begin so long after it [s]
 _MISSED = 15.0
-_TYPICAL_WEIGHT = 0.025  # [kg]
 
 
 class Course(NamedTuple):
@@ -72,7 +71,7 @@ class Features:
         equally strong everywhere.
     constants
         Shape (constants,): 1 for each window that was measured and 0 for others, then the logarithm of the body weight
-        relative to a usual mouse.
+        relative to the usual one of the species.
     windows
         Weights of the frames in every window, shape (windows, frames).
     course
@@ -181,7 +180,7 @@ def features(scan: NetworkScan) -> Features:
     arrived = arrival(timing, total)
     weights, measured = window_matrix(timing, arrived)
     windows = torch.from_numpy(weights).to(activity)
-    constants = np.append(measured.astype(float), np.log(scan.body_weight / _TYPICAL_WEIGHT))
+    constants = np.append(measured.astype(float), np.log(scan.body_weight / scan.subject.body_weight))
     return Features(
         _root(window_means(activity, windows)),
         torch.from_numpy(constants).to(activity),

@@ -30,7 +30,7 @@ class Prediction(NamedTuple):
     shares
         Weights of the two readings in every frame, shape (2, frames).
     displacement
-        Displacement of the body in every frame, along z, y, x, shape (frames, 3) [voxels of 1 mm].
+        Displacement of the body in every frame, along z, y, x, shape (frames, 3) [voxels].
     tissues
         Segmentation of the network, shape (tissues, z, y, x).
     curves
@@ -81,7 +81,7 @@ class AlignedScan(NamedTuple):
     Attributes
     ----------
     activity
-        Aligned image, shape (frames, z, y, x), voxels of 1 mm [SUV].
+        Aligned image, shape (frames, z, y, x), in the networks' voxels [SUV].
     features
         Features of the aligned image.
     confidence

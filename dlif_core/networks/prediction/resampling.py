@@ -12,12 +12,14 @@ from dlif_core.separable import averaging_matrix, separable
 
 Array = NDArray[np.float64]
 
-#: Edge length of the networks' voxels [mm].
+#: Edge length of the networks' voxels for mice [mm].
 NETWORK_VOXEL = 1.0
 
 
-def to_network_grid(activity: torch.Tensor, voxel_size: Sequence[float]) -> torch.Tensor:
-    """Average an image onto voxels of 1 mm.
+def to_network_grid(
+    activity: torch.Tensor, voxel_size: Sequence[float], network_voxel: float = NETWORK_VOXEL
+) -> torch.Tensor:
+    """Average an image onto the networks' voxels.
 
     Parameters
     ----------
@@ -25,17 +27,22 @@ def to_network_grid(activity: torch.Tensor, voxel_size: Sequence[float]) -> torc
         Images, shape (n, z, y, x).
     voxel_size
         Edge lengths of the voxels along z, y, x [mm].
+    network_voxel
+        Edge length of the networks' voxels [mm].
     """
     fine = list(zip(activity.shape[1:], voxel_size, strict=True))
-    return separable(activity, [averaging_matrix(*axis, _network_length(*axis), NETWORK_VOXEL) for axis in fine])
+    return separable(
+        activity,
+        [averaging_matrix(*axis, _network_length(*axis, network_voxel), network_voxel) for axis in fine],
+    )
 
 
-def _network_length(length: int, size: float) -> int:
+def _network_length(length: int, size: float, network_voxel: float) -> int:
     """Number of voxels of an axis on the networks' grid: its field of view to the nearest whole voxel, at least one."""
-    return max(1, round(length * size / NETWORK_VOXEL))
+    return max(1, round(length * size / network_voxel))
 
 
-def network_affine(affine: Array, shape: Sequence[int]) -> Array:
+def network_affine(affine: Array, shape: Sequence[int], network_voxel: float = NETWORK_VOXEL) -> Array:
     """Affine of the networks' grid: voxel index (x, y, z) to mm, shape (4, 4).
 
     Parameters
@@ -44,12 +51,14 @@ def network_affine(affine: Array, shape: Sequence[int]) -> Array:
         Voxel index (x, y, z) of the image to mm, shape (4, 4).
     shape
         Number of voxels of the image along z, y, x.
+    network_voxel
+        Edge length of the networks' voxels [mm].
     """
     size = np.linalg.norm(np.asarray(affine, float)[:3, :3], axis=0)
     before = np.asarray(shape, float)[::-1]
-    after = np.array([_network_length(*axis) for axis in zip(before, size, strict=True)], float)
-    step = np.diag([*(NETWORK_VOXEL / size), 1.0])
-    step[:3, 3] = 0.5 * (before - 1.0) - 0.5 * (after - 1.0) * NETWORK_VOXEL / size
+    after = np.array([_network_length(*axis, network_voxel) for axis in zip(before, size, strict=True)], float)
+    step = np.diag([*(network_voxel / size), 1.0])
+    step[:3, 3] = 0.5 * (before - 1.0) - 0.5 * (after - 1.0) * network_voxel / size
     return np.asarray(np.asarray(affine, float) @ step)
 
 

@@ -1,4 +1,4 @@
-"""A dynamic scan as the networks take it: SUV in voxels of 1 mm, with its frames and the body weight."""
+"""A dynamic scan as the networks take it: SUV on the grid of its species, with its frames and the body weight."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from dlif_core.errors import InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.resampling import to_network_grid
+from dlif_core.networks.prediction.subject import MOUSE, Subject
 from dlif_core.scan import DynamicScan
 
 # frames read at a time, to bound memory
@@ -24,11 +25,13 @@ class NetworkScan:
     Attributes
     ----------
     activity
-        Decay-corrected image, shape (frames, z, y, x), voxels of 1 mm [SUV].
+        Decay-corrected image, shape (frames, z, y, x), in the voxels of the subject [SUV].
     timing
         Start and duration of the frames.
     body_weight
         Body weight of the animal [kg].
+    subject
+        Species, with the grid of its networks.
 
     Raises
     ------
@@ -40,6 +43,7 @@ class NetworkScan:
     activity: torch.Tensor
     timing: FrameTiming
     body_weight: float
+    subject: Subject = MOUSE
 
     def __post_init__(self) -> None:
         if self.activity.ndim != 4 or len(self.activity) != len(self.timing):
@@ -73,7 +77,7 @@ def network_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def network_scan(scan: DynamicScan, device: torch.device | None = None) -> NetworkScan:
+def network_scan(scan: DynamicScan, device: torch.device | None = None, subject: Subject = MOUSE) -> NetworkScan:
     """A scan as the networks take it.
 
     Parameters
@@ -82,19 +86,21 @@ def network_scan(scan: DynamicScan, device: torch.device | None = None) -> Netwo
         Scan with image, voxel size, injected activity and body weight.
     device
         Device on which the image is made; None for the CPU.
+    subject
+        Subject of the networks.
 
     Raises
     ------
     InputError
         If the scan has no image or no affine, or injected activity or body weight is unknown.
     """
-    activity, weight = network_image(scan, device), scan.acquisition.body_weight
+    activity, weight = network_image(scan, device, subject), scan.acquisition.body_weight
     assert weight is not None, "network_image refuses scans without body weight"
-    return NetworkScan(activity, scan.timing, weight)
+    return NetworkScan(activity, scan.timing, weight, subject)
 
 
-def network_image(scan: DynamicScan, device: torch.device | None = None) -> torch.Tensor:
-    """The image of a scan in SUV and voxels of 1 mm, shape (frames, z, y, x); see `network_scan`."""
+def network_image(scan: DynamicScan, device: torch.device | None = None, subject: Subject = MOUSE) -> torch.Tensor:
+    """The image of a scan in SUV on the networks' grid, shape (frames, z, y, x); see `network_scan`."""
     factor = scan.acquisition.suv_factor
     if scan.activity is None or scan.affine is None:
         raise InputError("the scan has no image with known voxel size; a network needs one.")
@@ -106,5 +112,5 @@ def network_image(scan: DynamicScan, device: torch.device | None = None) -> torc
     parts = []
     for first in range(0, len(scan.timing), _FRAMES_AT_ONCE):
         frames = np.asarray(scan.activity[first : first + _FRAMES_AT_ONCE], dtype=np.float32) * np.float32(factor)
-        parts.append(to_network_grid(torch.from_numpy(frames).to(device), scan.voxel_size.tolist()))
+        parts.append(to_network_grid(torch.from_numpy(frames).to(device), scan.voxel_size.tolist(), subject.voxel))
     return torch.cat(parts)

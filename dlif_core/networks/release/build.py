@@ -23,12 +23,14 @@ from dlif_core.networks.bundle.model import (
     LearnedModel,
     PublishedModel,
     Trained,
+    load_model,
     read_predictor,
     replace_scope,
     save_model,
     save_published,
 )
-from dlif_core.networks.calibration.calibration import calibrate
+from dlif_core.networks.calibration.calibration import FEWEST_SCANS, Calibration, calibrate, recalibrate
+from dlif_core.networks.prediction.correction import Correction
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.prediction.weights import load_network, save_network
 from dlif_core.networks.release.facts import population_text, trained_facts, training_log
@@ -60,9 +62,11 @@ from dlif_core.networks.training.fc_dlif import PublishedTraining, complete_scan
 from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.networks.training.splits import SplitManifest, simulated_animals
-from dlif_core.networks.training.tissue_network import Training
+from dlif_core.networks.training.tissue_network import ShortTraining, Training
 
 _RECIPE = "recipe.json"
+# a run that begins from another model averages its weights over fewer updates if it has not so many
+_MANY_UPDATES = 1000
 
 
 def train_model(output: Path, recipe: ModelRecipe, report: Report = silent, mapper: Mapper = in_turn) -> LearnedModel:
@@ -197,15 +201,37 @@ def train_run(output: Path, recipe: ModelRecipe, run: Run, report: Report = sile
         Parameters of `train_model`.
     run
         A run of the recipe; the run from which it begins must have been trained.
+
+    Raises
+    ------
+    ConfigurationError
+        If the model with which it is to begin has another layout.
     """
     path = checkpoint(output, run.name)
     scans = simulated(output, recipe.examples), simulated(output, recipe.validation)
-    training = resumed_or_new(Training, path, run.recipe, *scans)
+    short = recipe.start is not None and run.recipe.steps < _MANY_UPDATES
+    training = resumed_or_new(ShortTraining if short else Training, path, run.recipe, *scans)
+    if training.step == 0 and run.begin is None and recipe.start is not None:
+        training.begin_from(_starting_network(recipe, run).state_dict())
     if training.step == 0 and run.begin is not None:
         before = Training.resume(checkpoint(output, run.begin), recipe.run(run.begin).recipe, *scans)
         training.begin_from(before.averaged_weights)
     run_to_end(training, path, f"network {run.name}", report, run.stop)
     return training
+
+
+def _starting_network(recipe: ModelRecipe, run: Run) -> TissueNetwork:
+    """Network of another model with which a run begins, without its correction, which is of other scans."""
+    networks = load_model(recipe.start).networks
+    network = networks[list(recipe.runs).index(run.name) % len(networks)]
+    if network.channels != run.recipe.channels or network.revisions > run.recipe.revisions:
+        raise ConfigurationError(
+            f"run {run.name!r} has another layout than the networks of {recipe.start!r}, with which it is to begin.",
+            where="runs",
+            hint=f"Give it the channels {list(network.channels)} and {network.revisions} revisions or more.",
+        )
+    network.correction = Correction()
+    return network
 
 
 def simulated(output: Path, parts: Sequence[Seeds]) -> ExampleSource:
@@ -238,10 +264,10 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent, map
         facts=trained_facts(trainings, population_text(recipe.examples), recipe.limits),
         log=training_log(trainings),
         splits=recipe.splits(),
+        subject=recipe.subject,
     )
     calibrating, sound = (simulated(output, [part]) for part in (recipe.calibration, recipe.scope))
-    population = f"simulated mice of the population {recipe.calibration.population}"
-    calibration = calibrate(networks, calibrating, population, mapper=reported(mapper, report, "calibration"))
+    calibration = _calibrated(recipe, networks, calibrating, reported(mapper, report, "calibration"))
     scope = fit_scope(networks, calibration, sound, mapper=reported(mapper, report, "scope"))
     return save_model(output, recipe.name, trained, calibration, scope)
 
@@ -267,6 +293,16 @@ def refit_scope(folder: Path, scans: Path, report: Report = silent, mapper: Mapp
     recipe = parse_recipe(manifest.recipe, where=folder)
     sound = Examples(scans, POPULATIONS[recipe.scope.population], recipe.scope.numbers)
     return replace_scope(folder, fit_scope(networks, calibration, sound, mapper=reported(mapper, report, "scope")))
+
+
+def _calibrated(
+    recipe: ModelRecipe, networks: Sequence[TissueNetwork], examples: ExampleSource, mapper: Mapper
+) -> Calibration:
+    """A calibration of its own, or that of the model it started from with other scores if there are few scans."""
+    population = f"simulated {recipe.subject.plural} of the population {recipe.calibration.population}"
+    if recipe.start is None or len(examples) >= FEWEST_SCANS:
+        return calibrate(networks, examples, population, mapper)
+    return recalibrate(load_model(recipe.start).calibration, networks, examples, population, mapper)
 
 
 def corrected_networks(

@@ -19,6 +19,7 @@ from typing import Annotated, NamedTuple
 import torch
 from pydantic import Field
 
+from dlif_core.errors import ConfigurationError
 from dlif_core.networks.bundle.model import LearnedModel, Trained, save_model
 from dlif_core.networks.prediction.scan import network_device
 from dlif_core.networks.prediction.weight_map import TissueNetwork
@@ -33,7 +34,7 @@ from dlif_core.networks.training.examples import Example, Examples
 from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.networks.training.splits import SplitManifest, animal_folds, simulated_animals
-from dlif_core.networks.training.tissue_network import Recipe, Training
+from dlif_core.networks.training.tissue_network import Recipe, ShortTraining
 from dlif_core.validation import Section, validated
 
 # animals that train are divided into so many folds at most
@@ -188,7 +189,7 @@ def train_further(
     division = divide([scan.animal for scan in scans], recipe.seed)
     splits = _splits(base, division, recipe)
     training = [scan for scan in scans if scan.animal not in division.calibration]
-    trainings: list[_ShortTraining] = []
+    trainings: list[ShortTraining] = []
     delay = NO_DELAY
     if training:
         trainings, delay = _trained(output, base, training, division, recipe, report, mapper)
@@ -201,6 +202,7 @@ def train_further(
     calibration = base.calibration.recalibrated(left.cases, population, animals)
     known = corrected_facts(base, scans, site, cases, left, calibration, left_out)
     trained = Trained(
+        subject=base.subject,
         networks=with_site(networks, site),
         recipe={**recipe.model_dump(mode="json"), "from": dict(base.manifest.recipe)},
         facts=tuned_facts(known, trainings, delay) if trainings else known,
@@ -214,12 +216,6 @@ def _cases(
     networks: Sequence[TissueNetwork], scans: Sequence[OwnScan], stage: str, report: Report, mapper: Mapper
 ) -> list[SiteCase]:
     return list(reported(mapper, report, stage)(partial(site_case, networks, scans), len(scans)))
-
-
-class _ShortTraining(Training):
-    """A training whose running mean of the weights remembers some tens of updates, of a few hundred."""
-
-    decay = 0.98
 
 
 @dataclass(frozen=True)
@@ -246,7 +242,7 @@ class _Members:
     division: Division
     recipe: TuningRecipe
 
-    def training(self, index: int) -> _ShortTraining:
+    def training(self, index: int) -> ShortTraining:
         """The training of a member, begun or as its checkpoint has it."""
         network, validating = self.networks[index], self.division.validation_of(index + 1)
         own = [example for animal, example in self.scans if animal not in validating]
@@ -255,7 +251,7 @@ class _Members:
         validation = [example for animal, example in self.scans if animal in validating]
         member = self.recipe.member_recipe(index + 1, network)
         path = checkpoint(self.output, str(index + 1))
-        run = resumed_or_new(_ShortTraining, path, member, Alternating(own, simulated), validation)
+        run = resumed_or_new(ShortTraining, path, member, Alternating(own, simulated), validation)
         if not run.log:
             run.begin_from(network.state_dict())
             run.validate()
@@ -278,7 +274,7 @@ def _trained(
     recipe: TuningRecipe,
     report: Report,
     mapper: Mapper,
-) -> tuple[list[_ShortTraining], Delay]:
+) -> tuple[list[ShortTraining], Delay]:
     """Trainings of all members, and the delay by which the blood was moved for them."""
     cases = _cases(base.networks, scans, "scans for training", report, mapper)
     delay = common_delay([one.delay for one in cases], [one.animal for one in cases])
@@ -313,11 +309,12 @@ def _splits(base: LearnedModel, division: Division, recipe: TuningRecipe) -> Spl
     Raises
     ------
     ConfigurationError
-        If an animal would now be used for something else than before.
+        If an animal would now be used for something else than before, or the simulated scans are of another species.
     """
     earlier = dict(base.splits.splits)
     now = {"calibration": division.calibration}
     if division.folds:
+        _require_same_species(base, recipe)
         simulated = simulated_animals(recipe.simulated.population, recipe.simulated.numbers)
         now["training"] = (*(animal for fold in division.folds for animal in fold), *simulated)
     used = {animal for animals in now.values() for animal in animals}
@@ -328,3 +325,13 @@ def _splits(base: LearnedModel, division: Division, recipe: TuningRecipe) -> Spl
     replaced = tuple(animal for animal in earlier.pop("calibration", ()) if animal not in used)
     kept = SplitManifest({**earlier, "earlier calibration": (*earlier.get("earlier calibration", ()), *replaced)})
     return SplitManifest(now).joined(kept)
+
+
+def _require_same_species(base: LearnedModel, recipe: TuningRecipe) -> None:
+    seeds = recipe.simulated
+    if POPULATIONS[seeds.population].of(seeds.first).species != base.subject.species:
+        raise ConfigurationError(
+            f"the population {seeds.population!r} is not of the species {base.subject.species}.",
+            where="simulated",
+            hint="Name a population of that species in the recipe.",
+        )

@@ -12,8 +12,16 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import Field
 
 from dlif_core.errors import ConfigurationError
+from dlif_core.networks.prediction.subject import Subject, subject_of
 from dlif_core.networks.training.fc_dlif import PublishedRecipe
-from dlif_core.networks.training.populations import CALIBRATION, LABORATORIES, SOUND
+from dlif_core.networks.training.populations import (
+    CALIBRATION,
+    HUMAN_CALIBRATION,
+    HUMAN_LABORATORIES,
+    HUMAN_SOUND,
+    LABORATORIES,
+    SOUND,
+)
 from dlif_core.networks.training.splits import SplitManifest, simulated_animals
 from dlif_core.networks.training.tissue_network import Recipe
 from dlif_core.phantom import TRAINING
@@ -29,7 +37,15 @@ RecipeKind = TypeVar("RecipeKind", Recipe, PublishedRecipe)
 
 #: Name of a model: it is the name of a folder too.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PopulationName = Literal["training", "laboratories", "calibration-laboratories", "sound-laboratories"]
+PopulationName = Literal[
+    "training",
+    "laboratories",
+    "calibration-laboratories",
+    "sound-laboratories",
+    "human-laboratories",
+    "human-calibration-laboratories",
+    "human-sound-laboratories",
+]
 
 _CORRECT = "Correct the recipe."
 # settings of a run that limit its length
@@ -41,6 +57,9 @@ POPULATIONS: Mapping[PopulationName, Source] = {
     "laboratories": LABORATORIES,
     "calibration-laboratories": CALIBRATION,
     "sound-laboratories": SOUND,
+    "human-laboratories": HUMAN_LABORATORIES,
+    "human-calibration-laboratories": HUMAN_CALIBRATION,
+    "human-sound-laboratories": HUMAN_SOUND,
 }
 
 
@@ -138,6 +157,10 @@ class ModelRecipe(Section):
         update at which it ends before its learning rate has fallen.
     members
         Runs that become networks of the ensemble; all if left out.
+    start
+        Name or folder of a model with whose networks runs begin that name no other run, in turn; random weights if left
+        out. It may be of another species. With fewer than 75 scans for the calibration, expected sizes of errors are
+        those of that model.
     limits
         Limits of the model, as sentences for the card.
     """
@@ -152,12 +175,32 @@ class ModelRecipe(Section):
     training: dict[str, Any] = Field(default_factory=dict)
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] = Field(default_factory=lambda: plain_runs(5))
     members: tuple[Name, ...] = ()
+    start: str | None = None
     limits: tuple[str, ...] = ()
 
     @property
     def ensemble(self) -> tuple[str, ...]:
         """Names of the runs that become networks."""
         return self.members or tuple(self.runs)
+
+    @property
+    def subject(self) -> Subject:
+        """The species of all scans.
+
+        Raises
+        ------
+        ConfigurationError
+            If they are of several.
+        """
+        parts = (*self.examples, *self.validation, self.calibration, self.scope, self.correction, *self.blood)
+        found = {POPULATIONS[part.population].of(part.first).species for part in parts}
+        if len(found) > 1:
+            raise ConfigurationError(
+                f"scans of {' and '.join(sorted(found))} can't make one model.",
+                where="populations",
+                hint="Name populations of one species.",
+            )
+        return subject_of(found.pop())
 
     def run(self, name: str) -> Run:
         """A run with all its settings.
@@ -269,8 +312,8 @@ def load_recipe(path: Path | None = None) -> ModelRecipe | PublishedModelRecipe:
     Raises
     ------
     ConfigurationError
-        If the file is missing, is not YAML, or has an unknown key or a wrong value, or an animal would have two
-        uses.
+        If the file is missing, is not YAML, or has an unknown key or a wrong value, an animal would have two uses, or
+        the scans are of several species.
     """
     path = path or SHIPPED_RECIPE
     content = recipe_content(path)
@@ -288,6 +331,7 @@ def parse_recipe(content: Any, *, where: object) -> ModelRecipe:
     with _faults_in(where):
         recipe.in_order()
         recipe.splits()
+        _ = recipe.subject
     return recipe
 
 

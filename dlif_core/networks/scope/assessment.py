@@ -180,7 +180,7 @@ class Scope:
     def _lies(self, image: Array) -> Verdict:
         margin, exchange = self.orientation.margin(image)
         return _graded(
-            _turned(margin), f"the image looks more like a mouse with {exchange} exchanged: are its axes in order?"
+            _turned(margin), f"the image looks more like a body with {exchange} exchanged: are its axes in order?"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -301,9 +301,9 @@ _SHOWN_BY = {"injection": "blood"}
 
 _WORDS = {
     "injection": "the blood curve is low early and falls slowly ({}): was part of the dose given beside the vein?",
-    "blood": "the blood curve is unlike that of FDG in a mouse ({}): are tracer, dose and weight right?",
+    "blood": "the blood curve is unlike that of FDG ({}): are tracer, dose and weight right?",
     "tissues": "the tissues take up tracer unlike FDG ({}): is the tracer FDG?",
-    "distribution": "activity is distributed unlike FDG in a mouse ({}): is the tracer FDG?",
-    "pools": "the networks find other pools of blood than in a mouse ({}): are heart and large vessels in view?",
+    "distribution": "activity is distributed unlike FDG ({}): is the tracer FDG?",
+    "pools": "the networks find other pools of blood than usual ({}): are heart and large vessels in view?",
     "fit": "the networks explain the image badly ({}).",
 }

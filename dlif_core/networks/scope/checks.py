@@ -1,11 +1,12 @@
 """Checks of a scan that need no network: species, tracer, units, voxels, field of view and frames.
 
-Limits are the ranges of the population that networks are trained on, with some room.
+Limits are the ranges of the population that networks are trained on, with some room, for each species.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.features import arrival
 from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.networks.prediction.subject import MOUSE, Subject
 from dlif_core.networks.scope.features import dose_share, missed_arrival
 from dlif_core.networks.scope.frames import check_frames
 from dlif_core.networks.scope.orientation import body_mask
@@ -26,27 +28,81 @@ Array = NDArray[np.float64]
 
 # (lowest, highest) that are usual, and that are possible at all
 _Range = tuple[float, float]
-_WEIGHT: tuple[_Range, _Range] = ((0.016, 0.040), (0.008, 0.080))  # [kg]
-_VOXEL: tuple[_Range, _Range] = ((0.3, 1.1), (0.1, 1.5))  # [mm]
-_LONG: tuple[_Range, _Range] = ((42.0, 110.0), (36.0, 160.0))  # field of view along the body [mm]
-_ACROSS: tuple[_Range, _Range] = ((21.0, 80.0), (18.0, 160.0))  # and across it
-_END: tuple[_Range, _Range] = ((880.0, 5400.0), (600.0, np.inf))  # of the scan [s]
-_SHARE: tuple[_Range, _Range] = ((0.1, 2.5), (0.03, 6.0))  # of the injected activity in the image
+_Limits = tuple[_Range, _Range]
+_END: _Limits = ((880.0, 5400.0), (600.0, np.inf))  # of the scan [s]
 
-_USUAL_SHARE = 0.8
+
+@dataclass(frozen=True)
+class _Known:
+    """What the networks of a species know.
+
+    Attributes
+    ----------
+    weight
+        Body weight [kg].
+    voxel
+        Edge length of the scanner's voxels [mm].
+    long, across
+        Field of view along the body and across it [mm].
+    share
+        Share of the injected activity in the image.
+    usual_share
+        The usual share.
+    weights, voxels
+        The usual weights and voxels in words.
+    longest
+        Whether the body in the image is longest from head to tail.
+    """
+
+    weight: _Limits
+    voxel: _Limits
+    long: _Limits
+    across: _Limits
+    share: _Limits
+    usual_share: float
+    weights: str
+    voxels: str
+    longest: bool
+
+
+_KNOWN: Mapping[str, _Known] = {
+    "mouse": _Known(
+        weight=((0.016, 0.040), (0.008, 0.080)),
+        voxel=((0.3, 1.1), (0.1, 1.5)),
+        long=((42.0, 110.0), (36.0, 160.0)),
+        across=((21.0, 80.0), (18.0, 160.0)),
+        share=((0.1, 2.5), (0.03, 6.0)),
+        usual_share=0.8,
+        weights="18 to 35 g",
+        voxels="0.3 to 1.1 mm",
+        longest=True,
+    ),
+    # a chest alone holds a quarter of the activity, and is wider than long
+    "human": _Known(
+        weight=((43.0, 115.0), (35.0, 160.0)),
+        voxel=((1.3, 5.0), (0.8, 7.0)),
+        long=((185.0, 400.0), (160.0, 1200.0)),
+        across=((250.0, 720.0), (200.0, 900.0)),
+        share=((0.05, 1.3), (0.015, 4.0)),
+        usual_share=0.25,
+        weights="45 to 110 kg",
+        voxels="1.6 to 4.1 mm",
+        longest=False,
+    ),
+}
 
 _EARLY, _EARLY_FRAMES, _FEWEST_FRAMES = 180.0, 10, 6
 _LONGEST_GAP, _LATEST_START = 10.0, 10.0  # [s]
 _ALONG = 0.9  # least cosine between an axis of the image and the axis of the body it should run along
 
 
-def precheck(scan: DynamicScan) -> Verdict:
-    """Check metadata, voxels and frames of a scan, before anything is computed."""
-    verdicts = [*_acquisition(scan.acquisition), *_schedule(scan.timing)]
+def precheck(scan: DynamicScan, subject: Subject = MOUSE) -> Verdict:
+    """Check metadata, voxels and frames of a scan for a model of a subject, before anything is computed."""
+    verdicts = [*_acquisition(scan.acquisition, subject), *_schedule(scan.timing)]
     if scan.activity is None or scan.affine is None:
         verdicts.append(_out("the scan has no image with known voxel size, which the learned input function needs."))
     else:
-        verdicts += _voxels(voxel_size(scan.affine), scan.activity.shape[1:])
+        verdicts += _voxels(voxel_size(scan.affine), scan.activity.shape[1:], subject)
         verdicts += _axes(np.asarray(scan.affine, float)[:3, :3])
     return worst(*verdicts)
 
@@ -59,9 +115,9 @@ def check_image(scan: NetworkScan) -> Verdict:
     total = activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
     if total.max() <= 0.0:
         return _out("the image is empty.")
-    share = dose_share(scan)
-    verdicts = [Verdict(), *_limits(share, _SHARE, _wrong_unit(share))]
-    verdicts += _longest(activity.mean(dim=0))
+    share, known = dose_share(scan), _KNOWN[scan.subject.species]
+    verdicts = [Verdict(), *_limits(share, known.share, _wrong_unit(share / known.usual_share, scan.subject))]
+    verdicts += _longest(activity.mean(dim=0)) if known.longest else []
     verdicts += check_frames(scan)
     if missed_arrival(scan.timing, arrival(scan.timing, total)):
         verdicts.append(
@@ -81,18 +137,18 @@ def _longest(image: torch.Tensor) -> Iterator[Verdict]:
         )
 
 
-def _wrong_unit(share: float) -> str:
+def _wrong_unit(factor: float, subject: Subject) -> str:
     return (
-        f"the image is {share / _USUAL_SHARE:.2g} times as active as an FDG mouse should be: are the units Bq/mL, and "
+        f"the image is {factor:.2g} times as active as an FDG {subject.species} should be: are the units Bq/mL, and "
         "are injected activity and body weight right?"
     )
 
 
-def _acquisition(acquisition: Acquisition) -> Iterator[Verdict]:
+def _acquisition(acquisition: Acquisition, subject: Subject) -> Iterator[Verdict]:
     if not acquisition.species:
-        yield _doubtful("the species is not stated; the model knows mice only.")
-    elif acquisition.species != "mouse":
-        yield _out(f"the species is {acquisition.species!r}; the model knows mice only.")
+        yield _doubtful(f"the species is not stated; the model knows {subject.plural} only.")
+    elif acquisition.species != subject.species:
+        yield _out(f"the species is {acquisition.species!r}; the model knows {subject.plural} only.")
     if not acquisition.tracer:
         yield _doubtful("the tracer is not stated: whether the blood is that of FDG can't be checked.")
     yield from _half_life(acquisition)
@@ -101,10 +157,10 @@ def _acquisition(acquisition: Acquisition) -> Iterator[Verdict]:
     if acquisition.suv_factor is None:
         yield _out("injected activity or body weight is unknown, so that the image has no SUV.")
     if acquisition.body_weight:
-        grams = 1000.0 * acquisition.body_weight
-        yield from _limits(
-            acquisition.body_weight, _WEIGHT, f"the body weight is {grams:.3g} g; the model knows mice of 18 to 35 g."
-        )
+        known, weight = _KNOWN[subject.species], acquisition.body_weight
+        stated = f"{weight:.3g} kg" if weight >= 1.0 else f"{1000.0 * weight:.3g} g"
+        words = f"the body weight is {stated}; the model knows {subject.plural} of {known.weights}."
+        yield from _limits(weight, known.weight, words)
 
 
 def _half_life(acquisition: Acquisition) -> Iterator[Verdict]:
@@ -132,21 +188,22 @@ def _schedule(timing: FrameTiming) -> Iterator[Verdict]:
         yield _doubtful(f"nothing was recorded for {longest:.0f} s while the bolus passed.")
 
 
-def _voxels(size: Array, shape: tuple[int, ...]) -> Iterator[Verdict]:
+def _voxels(size: Array, shape: tuple[int, ...], subject: Subject) -> Iterator[Verdict]:
+    known = _KNOWN[subject.species]
     for axis, edge, count in zip("zyx", size, shape, strict=True):
-        yield from _limits(edge, _VOXEL, f"voxels are {edge:.3g} mm along {axis}; the model knows 0.3 to 1.1 mm.")
+        words = f"voxels are {edge:.3g} mm along {axis}; the model knows {known.voxels}."
+        yield from _limits(edge, known.voxel, words)
         length = edge * count
-        long = axis == "z"
-        wanted = "42 mm along z (tail to head)" if long else f"21 mm along {axis}"
+        limits = known.long if axis == "z" else known.across
+        wanted = f"{limits[0][0]:g} mm along {axis}" + (" (tail to head)" if axis == "z" else "")
         words = f"the field of view is {length:.3g} mm along {axis}, the model needs {wanted}: are the axes in order?"
-        ranges = _LONG if long else _ACROSS
-        largest = ranges[0][1]
+        largest = limits[0][1]
         if length > largest:
             words = (
                 f"the field of view is {length:.3g} mm along {axis}, the model knows up to {largest:.0f} mm: crop the "
-                "image to the animal, or to one of several."
+                f"image to one {subject.species}."
             )
-        yield from _limits(length, ranges, words)
+        yield from _limits(length, limits, words)
 
 
 def _axes(directions: Array) -> Iterator[Verdict]:
@@ -158,7 +215,7 @@ def _axes(directions: Array) -> Iterator[Verdict]:
             yield _out(f"by the affine, axis {axis} of the image runs along {along} of the body: reorient the image.")
 
 
-def _limits(value: float, ranges: tuple[_Range, _Range], words: str) -> Iterator[Verdict]:
+def _limits(value: float, ranges: _Limits, words: str) -> Iterator[Verdict]:
     usual, possible = ranges
     if not possible[0] <= value <= possible[1]:
         yield _out(words)

@@ -52,8 +52,8 @@ _CHANGE_LEVELS = {"median": 0.5, "90 %": 0.9, "98 %": 0.98}
 _UPTAKE = ("muscle", "brain", "myocardium")
 # part of a dose in a depot, and rate at which it empties [min⁻¹]
 _DEPOTS = tuple((part, rate) for part in (0.45, 0.7) for rate in (0.02, 0.07))
-_LEAST_VOLUME = 40.0  # of a tissue that has a curve [mm³]
-# added before logarithms of the volume and of the activity of pools are taken [mm³, SUV]
+_LEAST_VOLUME = 40.0  # of a tissue that has a curve [voxels]
+# added before logarithms of the volume and of the activity of pools are taken [voxels, SUV]
 _TINY_POOL, _FAINT_POOL = 5.0, 0.2
 
 
@@ -107,7 +107,7 @@ def dose_share(scan: NetworkScan) -> float:
     total = activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
     mean = window_means(timing, arrival(timing, total))[_NAMES.index(_DOSE)] @ total
     held = mean if np.isfinite(mean) else total[-1]
-    return float(held * _share_of_mean(activity, scan.body_weight))
+    return float(held * _share_of_mean(scan))
 
 
 def missed_arrival(timing: FrameTiming, arrived: float) -> bool:
@@ -115,9 +115,9 @@ def missed_arrival(timing: FrameTiming, arrived: float) -> bool:
     return bool(arrived < timing.start[0])
 
 
-def _share_of_mean(activity: torch.Tensor, body_weight: float) -> float:
+def _share_of_mean(scan: NetworkScan) -> float:
     """Share of the injected activity per SUV of the mean over the image: volume of the image over mass of the body."""
-    return activity[0].numel() * 1e-6 / body_weight
+    return scan.activity[0].numel() * 1e-6 * scan.subject.voxel**3 / scan.body_weight
 
 
 def _distribution(scan: NetworkScan, windows: Array) -> Iterator[tuple[str, float]]:
@@ -151,7 +151,7 @@ def paravenous_features(seen: PredictedScan) -> Iterator[dict[str, float]]:
 
 def _blood_read(seen: PredictedScan) -> Array:
     """Blood before the correction, which is fitted to FDG and might hide another tracer; shape (frames,) [SUV]."""
-    return as_array(seen.prediction.curves)[ARTERIAL]
+    return np.asarray(as_array(seen.prediction.curves)[ARTERIAL])
 
 
 def _blood(windows: Array, blood: Array) -> Iterator[tuple[str, float]]:

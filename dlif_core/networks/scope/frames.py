@@ -68,7 +68,7 @@ def check_frames(scan: NetworkScan) -> Iterator[Verdict]:
     active = (total != 0.0) | (scan.timing.start > arrival(scan.timing, total))
     for frame in np.flatnonzero(same & active):
         what = "is empty" if total[frame] == 0.0 else "has the same value everywhere"
-        reason = f"{_named(scan.timing, [frame])} {what}: was it measured? Leave it out of the image."
+        reason = f"{_named(scan.timing, [int(frame)])} {what}: was it measured? Leave it out of the image."
         yield Verdict("out of scope", (reason,))
     if not same.all() and _beside_one_curve(scan) < _ONE_CURVE:
         yield Verdict("out of scope", ("all voxels have the same curve: is this the image of an animal?",))
@@ -120,8 +120,9 @@ def _of_total(timing: FrameTiming, level: Array, arrived: float) -> Array:
             beside *= timing.start[: -2 * gap] > arrived + _MIXED
         inner[:] = np.where(np.abs(beside) > np.abs(inner), beside, inner)
     if len(level) > 2:
-        found[0] = max(0.0, _beside(*level[:3])) if timing.start[0] < arrived + _MIXED else _beside(*level[:3])
-        found[-1] = _beside(*level[:-4:-1]) if timing.start[-1] > arrived + _MIXED else 0.0
+        first, last = (float(_beside(*three)) for three in (level[:3], level[:-4:-1]))
+        found[0] = max(0.0, first) if timing.start[0] < arrived + _MIXED else first
+        found[-1] = last if timing.start[-1] > arrived + _MIXED else 0.0
     return found
 
 
@@ -153,7 +154,7 @@ def _of_tissues(curves: Array, first: int) -> Array:
 
 def _from_segment(point: Array, first: Array, last: Array) -> float:
     along = last - first
-    share = np.clip((point - first) @ along / max(along @ along, 1e-12), 0.0, 1.0)
+    share = np.clip((point - first) @ along / max(float(along @ along), 1e-12), 0.0, 1.0)
     return float(np.linalg.norm(point - first - share * along))
 
 
@@ -181,14 +182,14 @@ class FrameLimits:
             factor = float(np.exp(found.total[frame]))
             far = not 1.0 / _REFUSED < factor < _REFUSED
             reason = (
-                f"{_named(found.timing, [frame])} has {factor:.2g} times the activity that the frames beside it let "
-                "expect: are its scale and its place right?"
+                f"{_named(found.timing, [int(frame)])} has {factor:.2g} times the activity that the frames beside it "
+                "let expect: are its scale and its place right?"
             )
             yield Verdict("out of scope" if far else "doubtful", (reason,), float(size[frame]))
         turned = found.tissues / self.tissues
         odd = np.flatnonzero((turned > 1.0) & (size <= 1.0))
         if len(odd):
-            named = sorted(odd[np.argsort(-turned[odd])][:_NAMED])
+            named = sorted(odd[np.argsort(-turned[odd])][:_NAMED].tolist())
             reason = f"{_named(found.timing, named)} shows other tissues than those beside it: is the order right?"
             yield Verdict("doubtful", (reason,), float(turned[odd].max()))
 

@@ -114,6 +114,7 @@ def _around_heart(tissues: torch.Tensor, rng: np.random.Generator) -> slice:
     kept = min(_FEWEST_PLANES, planes)
     profile = tissues[_MYOCARDIUM].sum(dim=(1, 2))
     heart = float(profile @ torch.arange(planes).to(profile) / profile.sum())
-    first = int(heart - rng.uniform(_MARGIN, kept - _MARGIN))
+    margin = min(_MARGIN, 0.5 * kept)
+    first = int(heart - rng.uniform(margin, kept - margin))
     first = min(max(first, 0), planes - kept)
     return slice(first, first + kept)

@@ -12,8 +12,8 @@ import torch
 
 from dlif_core.errors import ConfigurationError
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.prediction.resampling import NETWORK_VOXEL
 from dlif_core.networks.prediction.scan import NetworkScan
+from dlif_core.networks.prediction.subject import MOUSE, subject_of
 from dlif_core.networks.prediction.tissues import tissue_parts
 from dlif_core.phantom import draw, simulate_coarse
 from dlif_core.phantom.population import Source
@@ -53,13 +53,15 @@ class Example:
 
 def make_example(seed: int, population: Source) -> Example:
     """Simulate a scan in about .2 s of one core; the same arguments give the same example."""
-    scan = simulate_coarse(*draw(seed, population), voxel_size=(NETWORK_VOXEL,) * 3)
+    drawn = draw(seed, population)
+    subject = subject_of(drawn.mouse.species)
+    scan = simulate_coarse(*drawn, voxel_size=(subject.voxel,) * 3)
     frames = len(scan.protocol.timing)
     motion = torch.tensor(scan.protocol.motion or [(0.0, 0.0, 0.0)] * frames, dtype=torch.float32)
     return Example(
-        scan=NetworkScan(scan.activity, scan.protocol.timing, scan.mouse.body_weight),
+        scan=NetworkScan(scan.activity, scan.protocol.timing, scan.mouse.body_weight, subject),
         tissues=tissue_parts(scan.weights),
-        displacement=motion / NETWORK_VOXEL,
+        displacement=motion / subject.voxel,
         whole_blood=torch.from_numpy(scan.whole_blood.astype(np.float32)),
     )
 
@@ -77,6 +79,7 @@ def save_example(path: Path, example: Example) -> None:
             start=example.scan.timing.start,
             duration=example.scan.timing.duration,
             body_weight=example.scan.body_weight,
+            species=example.scan.subject.species,
         )
     os.replace(partial, path)
 
@@ -86,8 +89,10 @@ def load_example(path: Path) -> Example:
     with np.load(path, allow_pickle=False) as kept:
         timing = FrameTiming(kept["start"], kept["duration"], where=path)
         activity = torch.from_numpy(kept["activity"].astype(np.float32))
+        # examples of mice were kept before there were others
+        subject = subject_of(str(kept["species"])) if "species" in kept else MOUSE
         return Example(
-            scan=NetworkScan(activity, timing, float(kept["body_weight"])),
+            scan=NetworkScan(activity, timing, float(kept["body_weight"]), subject),
             tissues=torch.from_numpy(kept["tissues"].astype(np.float32)) * _PART_STEP,
             displacement=torch.from_numpy(kept["displacement"].astype(np.float32)),
             whole_blood=torch.from_numpy(kept["whole_blood"]),

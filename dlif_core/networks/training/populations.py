@@ -19,5 +19,10 @@ LABORATORIES = Sites("laboratories", stream=201, other_tracers=0.35)
 #: Laboratories on which the band is calibrated.
 CALIBRATION = Sites("calibration-laboratories", stream=202, margin=MARGIN, other_tracers=0.25)
 
+#: The same for humans after FDG; few of the laboratories of the training use a tracer that exists nowhere.
+HUMAN_LABORATORIES = Sites("human-laboratories", stream=301, other_tracers=0.2, species="human")
+HUMAN_CALIBRATION = Sites("human-calibration-laboratories", stream=302, margin=MARGIN, species="human")
+HUMAN_SOUND = Sites("human-sound-laboratories", stream=304, margin=MARGIN, species="human")
+
 #: Laboratories of sound FDG scans, to which the scope is fitted.
 SOUND = Sites("sound-laboratories", stream=204, margin=MARGIN)

@@ -105,6 +105,12 @@ class Training(TrainingRun[Recipe, TissueNetwork]):
         return float(error[scan.whole_blood.isfinite()].square().mean().sqrt())
 
 
+class ShortTraining(Training):
+    """A training whose running mean of the weights remembers some tens of updates, of a few hundred."""
+
+    decay = 0.98
+
+
 def example_loss(
     network: TissueNetwork, example: Example, recipe: Recipe, rng: np.random.Generator, arithmetic: Arithmetic
 ) -> torch.Tensor:

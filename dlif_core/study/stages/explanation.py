@@ -49,7 +49,9 @@ class ExplanationStage(ScanStage):
         scan, _ = read_scan(job.store, job.step.scan)
         model = load_model(learned_model(job.config))
         # one network has no spread, and a window that the scan lacks can't be hidden
-        staging.write_dataset(explain_scan(model.networks, scan), may_miss=("*_sd", "occlusion_window"))
+        staging.write_dataset(
+            explain_scan(model.networks, scan, subject=model.subject), may_miss=("*_sd", "occlusion_window")
+        )
         return ()
 
 
