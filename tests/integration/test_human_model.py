@@ -1,7 +1,6 @@
 """A simulated human through a study with the shipped model of humans, and through the library."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,13 +44,13 @@ def test_the_human_gets_a_curve_with_a_band(study: StudyConfig, curve: InputFunc
 
 
 def test_the_curve_is_that_of_the_arterial_blood(study: StudyConfig, curve: InputFunction) -> None:
-    truth = read_truth(Path(study.data), SCAN).input_function
+    truth = read_truth(study.data.uri, SCAN).input_function
     time = np.arange(0.0, min(truth.time[-1], curve.time[-1]), 5.0)
     areas = [np.trapezoid(np.interp(time, one.time, one.whole_blood), time) for one in (curve, truth)]
     assert areas[0] / areas[1] == pytest.approx(1.0, abs=0.4)
 
 
 def test_the_model_of_mice_refuses_a_human(study: StudyConfig) -> None:
-    scan = dlif.open_scan(study.data, SCAN)
+    scan = dlif.open_scan(study.data.uri, SCAN)
     with pytest.raises(OutOfScopeError, match="the species is 'human'; the model knows mice only"):
         dlif.estimate_input_function(scan, "learned", model="mouse")

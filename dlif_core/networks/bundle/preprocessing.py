@@ -36,7 +36,7 @@ _SPECIES = "species"
 
 def preprocessing_fingerprint(kind: Kind, subject: Subject = MOUSE) -> dict[str, Any]:
     """Constants and the outcome of a small computation, as plain values for JSON; a mouse is not named."""
-    constants = {**_CONSTANTS[kind], _VOXEL: subject.voxel}
+    constants = {_VOXEL: subject.voxel, **_CONSTANTS[kind]}
     if kind == "weight-map":
         constants["usual body weight [kg]"] = subject.body_weight
     if subject != MOUSE:

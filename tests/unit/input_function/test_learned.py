@@ -14,6 +14,7 @@ from dlif_core.input_function.learned import LearnedOptions
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.networks.calibration.calibration import Calibration
 from dlif_core.networks.calibration.error_scale import FEATURES, PARTS, ErrorScale
+from dlif_core.networks.prediction.subject import MOUSE
 from dlif_core.networks.prediction.tissues import tissue_parts
 from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
 from dlif_core.networks.scope import band
@@ -60,7 +61,12 @@ def model(drawn):
     )
     scope = SimpleNamespace(check=lambda *seen: Verdict(), check_band=lambda curve: Verdict())
     return SimpleNamespace(
-        name="truth", digest="0" * 64, networks=(TrueTissues(tissues),), calibration=calibration, scope=scope
+        name="truth",
+        digest="0" * 64,
+        networks=(TrueTissues(tissues),),
+        calibration=calibration,
+        scope=scope,
+        subject=MOUSE,
     )
 
 
