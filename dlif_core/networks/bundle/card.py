@@ -22,8 +22,8 @@ _INTENDED: Mapping[Kind, str] = {
 }
 _LIMITS: Mapping[Kind, tuple[str, ...]] = {
     "weight-map": (
-        "The curve is whole blood. Plasma follows by a formula for FDG. With any other tracer plasma is taken as "
-        "equal to whole blood and metabolites are not taken off, unless they were measured; a warning says so.",
+        "The curve is whole blood. Plasma follows by a formula for FDG in mice. Otherwise plasma is taken as equal to "
+        "whole blood and metabolites are not taken off, unless they were measured; a warning says so.",
         "Bands and intervals hold on average over animals like those of the calibration set, not for a single animal.",
         "It needs the heart in its field of view; most scans without it are told. Another species is out of scope.",
         "Scans are taken to be decay-corrected, with injected activity and body weight known.",
