@@ -168,8 +168,8 @@ class Correction(nn.Module):
         Parameters
         ----------
         families
-            At most `FAMILIES` of them: logarithm of the activity of the blood of some animals plus `OFFSET`, each of
-            shape (animals, course windows). Each counts by its number of animals.
+            Logarithm of the activity of the blood of some animals plus `OFFSET`, each of shape (animals, course
+            windows); at most `FAMILIES`, which count by their numbers of animals.
         read
             What was read in each scan.
         truth
