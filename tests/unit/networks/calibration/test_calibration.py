@@ -246,6 +246,7 @@ def with_frame_before(case, duration=60.0):
             whole_blood=padded(member.whole_blood),
             curves=padded(member.curves),
             factor=padded(member.factor),
+            expected=padded(member.expected),
             shares=torch.cat([member.shares[:, :1], member.shares], dim=1),
             displacement=torch.zeros(len(earlier), 3),
         )

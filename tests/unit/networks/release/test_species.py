@@ -21,6 +21,7 @@ SMALL = {
     "calibration": {"population": "human-calibration-laboratories", "first": 0, "count": 10},
     "scope": {"population": "human-sound-laboratories", "first": 0, "count": 20},
     "correction": {"population": "human-laboratories", "first": 20, "count": 2},
+    "blood": [{"population": "human-laboratories", "first": 30, "count": 3}],
     "training": {"channels": [16, 32, 48], "steps": 1, "batch": 1},
     "runs": {"one": {}},
 }

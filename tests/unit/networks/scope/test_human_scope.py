@@ -64,6 +64,7 @@ def test_limits_of_humans(changed: dict[str, float], state: str, said: str) -> N
 def test_a_chest_that_is_wider_than_long_is_sound_and_a_wrong_unit_is_not(factor: float, state: str) -> None:
     activity = torch.zeros(len(TIMING), 22, 30, 42)
     activity[3:, :, 5:25, 5:37] = 1.5 * factor
+    activity[3:, :, 5:25, 20:37] *= torch.linspace(0.5, 1.5, len(TIMING) - 3)[:, None, None, None]
     verdict = check_image(NetworkScan(activity, TIMING, 75.0, HUMAN))
     assert verdict.state == state
     if state != "in scope":
