@@ -3,7 +3,8 @@
 Blood falls smoothly for an hour after the bolus, while a reading is good for minutes and poor at the end, when the
 myocardium beside the ventricle is tens of times more active. So the logarithm of the curve in time windows is taken for
 a normal variable whose mean and covariance simulated animals show, apart for families of them: laboratories with FDG,
-with other tracers, and blood of another generator. A reading is the truth with an error, whose size in every window
+with other tracers, and blood of another generator. Of the first minute nothing is taken for known, since it depends on
+the injection. A reading is the truth with an error, whose size in every window
 follows from two signs of the scan: the noise of the reading, and how much more active the myocardium is. The posterior
 mean corrects the curve, so that late windows which are read poorly follow from those before them, and its standard
 deviation is the error to be expected. Families are weighed by how well they explain the reading; the tracer isn't asked
@@ -36,9 +37,11 @@ _FAINT, _TINY = 0.05, 1e-3
 _FARTHEST = 3.0
 # real animals may differ more than simulated ones: standard deviations of families are larger by this factor
 _WIDER = 1.5
+# windows of the first pass
+_FIRST_PASS = 6
 # variance that every family has [squared logarithm], and that of a window which a scan lacks
 _LEAST, _UNKNOWN = 1e-4, 1e4
-# of a correction that corrects nothing: standard deviations of its only family and of the readings
+# standard deviations of blood of which nothing is known, and of the readings of a correction that corrects nothing
 _ANYTHING, _EXACT = 100.0, 1e-3
 # standard deviation of a reading in the beginning of a fit, and limits
 _FIRST, _SMALLEST, _LARGEST = 0.14, 5e-3, 3.0
