@@ -90,7 +90,7 @@ def found(simulated, model):
 
 
 def judged(verdict):
-    return SimpleNamespace(check=lambda *seen: verdict)
+    return SimpleNamespace(check=lambda *seen: verdict, check_band=lambda curve: Verdict())
 
 
 class TestCurve:

@@ -112,7 +112,17 @@ class TestInputFunctions:
     def test_are_written_with_all_options(self, tmp_path: Path) -> None:
         config = load_study(study_file(tmp_path, input_functions={"learned": {"samples": 32}}))
         assert config.model_dump(mode="json")["input_functions"] == {
-            "learned": {"model": None, "digest": None, "signers": None, "samples": 32, "explain": True}
+            "learned": {
+                "model": None,
+                "digest": None,
+                "signers": None,
+                "samples": 32,
+                "explain": True,
+                "parent_fraction": "hill",
+                "parent_fraction_start": None,
+                "plasma_ratio": "interpolation",
+                "plasma": None,
+            }
         }
 
     @pytest.mark.parametrize(
