@@ -183,9 +183,10 @@ class Correction(nn.Module):
         self.shares[: len(families)] = number / number.sum()
         for place, family in enumerate(families):
             self.means[place] = family.mean(dim=0)
-            self.covariances[place] = _WIDER**2 * torch.cov(family.double().T, correction=0) + _LEAST * torch.eye(
-                COURSE
-            )
+            covariance = _WIDER**2 * torch.cov(family.double().T, correction=0) + _LEAST * torch.eye(COURSE)
+            covariance[:_FIRST_PASS], covariance[:, :_FIRST_PASS] = 0.0, 0.0
+            covariance.diagonal()[:_FIRST_PASS] = _ANYTHING**2
+            self.covariances[place] = covariance
         scans = ReadCourse(*(torch.stack(parts) for parts in zip(*read, strict=True)))
         known = scans.measured[..., None].to(truth)
         scans_in_window = known.sum(dim=0).clamp(min=1.0)

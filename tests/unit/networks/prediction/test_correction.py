@@ -116,6 +116,16 @@ class TestCorrection:
         expected = np.stack([one.expected.numpy() for one in found])
         assert 0.5 < np.sqrt(((left / expected)[:, 2:] ** 2).mean()) < 1.3
 
+    def test_the_first_pass_is_as_it_was_read(self):
+        """Whatever the blood of animals was like, the first minute changes by what errors of readings share alone."""
+        rng = np.random.default_rng(9)
+        truth = falling(rng, 300, 0.5)
+        correction = Correction()
+        correction.fit([torch.from_numpy(falling(rng, 400, 0.5))], read_poorly(rng, truth), torch.from_numpy(truth))
+        one = read_poorly(rng, 1.0 + 2.0 * falling(rng, 1, 0.5))[0]
+        found = correction(one).logarithm[:6]
+        assert found.abs().max() < 0.04
+
     def test_expected_error_grows_with_its_signs(self):
         """Nothing but the reading is known of the blood, and its error grows by √e for each unit of the sign."""
         rng = np.random.default_rng(6)
