@@ -7,7 +7,7 @@ the file, else assumed, which is told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -35,6 +35,8 @@ Array = NDArray[np.float64]
 WITH_METABOLITES = "the parent plasma curve is total plasma, metabolites included."
 
 _POOR_FIT = 0.05
+# parent fractions that end before this part of the curve are doubted
+_SHORT = 0.25
 
 
 class PlasmaOptions(Options):
@@ -233,7 +235,25 @@ def parent_fraction_on(
     )
     error = model.root_mean_square_error
     poor = f"the {model.model} model misses the parent fractions by {error:.3f} (root mean square)."
-    return SampledCurve(model.at(time), model.provenance, (poor,) if error > _POOR_FIT else ())
+    doubts = (*_doubts_of_fractions(series, time, acquisition), *((poor,) if error > _POOR_FIT else ()))
+    return SampledCurve(model.at(time), model.provenance, doubts)
+
+
+def _doubts_of_fractions(series: Series, time: Array, acquisition: Acquisition) -> Iterator[str]:
+    """Doubts of parent fractions whose times don't fit the curve, or which are of a tracer without metabolites."""
+    if is_fdg(acquisition.tracer):
+        yield "parent fractions were applied to FDG, which has no metabolites in plasma: are they of this tracer?"
+    last, end = float(series.time.max()) / 60.0, float(time[-1]) / 60.0
+    if last < _SHORT * end:
+        yield (
+            f"the last parent fraction is of {last:.3g} min, the curve ends at {end:.3g} min: is the unit of time right?"
+        )
+    later = int((series.time > time[-1]).sum())
+    if later > 0.5 * len(series.time):
+        yield (
+            f"{later} of {len(series.time)} parent fractions are later than the end of the curve at {end:.3g} min: is "
+            "the unit of time right?"
+        )
 
 
 def _ratio_on(time: Array, ratio: _Measured | None, acquisition: Acquisition, options: PlasmaOptions) -> SampledCurve:

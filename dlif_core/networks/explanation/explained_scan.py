@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 
 from dlif_core.frames import FrameTiming
-from dlif_core.networks.prediction.correction import OFFSET
+from dlif_core.networks.prediction.correction import corrected_curve
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction, predict_ensemble
 from dlif_core.networks.prediction.features import Features, features
 from dlif_core.networks.prediction.predict import AlignedScan, read_curves
@@ -66,7 +66,7 @@ class ExplainedScan:
     def corrected(self, read: torch.Tensor) -> torch.Tensor:
         """Curves with the members' corrections for this scan, shape (members, frames) [SUV]."""
         factor = torch.stack([member.factor for member in self.prediction.members])
-        return factor * (read + OFFSET) - OFFSET
+        return corrected_curve(read, factor)
 
     def member(self, index: int) -> ExplainedScan:
         """The scan with one member of the ensemble alone."""

@@ -53,6 +53,15 @@ _SLOPES, _DIFFERENCES, _CORRELATIONS = 0.05, 0.3, 0.05
 _BEFORE, _EARLY = 2, 0.3
 
 
+def corrected_curve(read: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Curve with its correction, each of shape (..., frames) [SUV]; what is far below zero was not read at all."""
+    return factor * _above_zero(read) - OFFSET
+
+
+def _above_zero(read: torch.Tensor) -> torch.Tensor:
+    return (read + OFFSET).clamp(min=0.5 * OFFSET)
+
+
 class ReadCourse(NamedTuple):
     """What was read of the blood in the windows of a scan, or of several scans one above the other.
 
@@ -102,7 +111,7 @@ def read_course(curves: torch.Tensor, arterial: ArterialReading, course: Course)
     read, noise, myocardium = seen @ course.windows.T
     level = read.clamp(min=_FAINT) + OFFSET
     signs = torch.stack([(noise / level + _TINY).log(), (myocardium.clamp(min=_FAINT) / level).log()], dim=1)
-    return ReadCourse((read + OFFSET).clamp(min=0.5 * OFFSET).log(), signs, course.measured)
+    return ReadCourse(_above_zero(read).log(), signs, course.measured)
 
 
 class _Errors(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from dlif_core.networks.prediction.arterial import ArterialReading, read_arterial
-from dlif_core.networks.prediction.correction import OFFSET, read_course
+from dlif_core.networks.prediction.correction import OFFSET, corrected_curve, read_course
 from dlif_core.networks.prediction.features import Features, features
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.scan import NetworkScan
@@ -36,8 +36,7 @@ class Prediction(NamedTuple):
     curves
         Frame averages of all tissues before the correction, shape (tissues, frames) [SUV].
     factor
-        Factor of the correction, shape (frames,): whole_blood + o = factor · (uncorrected + o) with o =
-        `correction.OFFSET`.
+        Factor of the correction, shape (frames,), see `correction.corrected_curve`.
     expected
         Size of the error to be expected of the corrected curve, shape (frames,) [SUV].
     """
@@ -141,7 +140,7 @@ def predict_aligned(network: TissueNetwork, scan: AlignedScan) -> Prediction:
     course = scan.features.course
     corrected = network.correction(read_course(reading.unmixed.curves, reading.arterial, course))
     factor = (course.between @ corrected.logarithm).exp()
-    whole_blood = factor * (reading.arterial.curve + OFFSET) - OFFSET
+    whole_blood = corrected_curve(reading.arterial.curve, factor)
     return Prediction(
         whole_blood=whole_blood,
         weight_maps=reading.unmixed.weight_map[[ARTERIAL, VENOUS]],

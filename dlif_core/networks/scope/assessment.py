@@ -28,7 +28,7 @@ from dlif_core.networks.prediction.ensemble import EnsemblePrediction, predict_e
 from dlif_core.networks.prediction.predict import Prediction
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.weight_map import TissueNetwork
-from dlif_core.networks.scope.band import band_width, check_band, fit_band
+from dlif_core.networks.scope.band import band_width, check_band, check_end, fit_band
 from dlif_core.networks.scope.checks import check_image, precheck
 from dlif_core.networks.scope.domains import Domain, FeatureValues, fit_domain
 from dlif_core.networks.scope.features import PredictedScan, as_array, paravenous_features, scan_features
@@ -146,7 +146,9 @@ class Scope:
         image = check_image(scan)
         if image.state == "out of scope":
             return image
-        return worst(image, self.judge(scope_features(prediction, scan), tracer))
+        members = prediction.members if isinstance(prediction, EnsemblePrediction) else (prediction,)
+        judged = self.judge(scope_features(prediction, scan), tracer)
+        return worst(image, judged, check_end(members, scan.timing))
 
     def check_band(self, curve: CalibratedCurve) -> Verdict:
         """Doubt a scan whose curve is hardly known, by the width of its band."""

@@ -96,6 +96,22 @@ class TestOwnSamples:
         with pytest.raises(BloodError, match=why):
             plasma_of([samples(parent_fraction=fractions)])
 
+    @pytest.mark.parametrize(
+        ("seconds", "said"),
+        [
+            (SAMPLED / 60.0, "of 0.972 min, the curve ends at 60 min"),
+            (SAMPLED * 60.0, "5 of 6 parent fractions are later"),
+        ],
+    )
+    def test_times_in_another_unit_are_doubted(self, seconds, said):
+        blood = BloodRecording("manual", True, seconds, source="sub-1_blood.tsv", parent_fraction=FRACTION)
+        found = plasma_of([blood], parent_fraction="interpolation")
+        assert any(said in warning and "unit of time" in warning for warning in found.warnings)
+
+    def test_metabolites_of_fdg_are_doubted(self):
+        found = plasma_of([samples(parent_fraction=FRACTION)], Acquisition(tracer="FDG", half_life=6586.2))
+        assert any("applied to FDG, which has no metabolites" in warning for warning in found.warnings)
+
     def test_samples_beyond_the_scan_count(self):
         late = BloodRecording("manual", True, SAMPLED * 2, parent_fraction=FRACTION, source="b")
         found = plasma_of([late], parent_fraction="interpolation")
