@@ -128,17 +128,24 @@ def _predicted(scan: DynamicScan, model: LearnedModel) -> tuple[EnsemblePredicti
     from dlif_core.networks.scope.assessment import check_image, precheck, worst
 
     known = precheck(scan, model.subject)
-    _require_in_scope(known, model)
+    require_in_scope(known, model)
     image = network_scan(scan, network_device(), model.subject)
-    _require_in_scope(worst(known, check_image(image)), model)
+    require_in_scope(worst(known, check_image(image)), model)
     networks = [network.to(image.activity.device) for network in model.networks]
     prediction = predict_ensemble(networks, image)
     verdict = worst(known, model.scope.check(prediction, image, scan.acquisition.tracer))
-    _require_in_scope(verdict, model)
+    require_in_scope(verdict, model)
     return prediction, verdict
 
 
-def _require_in_scope(verdict: Verdict, model: LearnedModel) -> None:
+def require_in_scope(verdict: Verdict, model: LearnedModel) -> None:
+    """Refuse a scan that is out of a model's scope.
+
+    Raises
+    ------
+    OutOfScopeError
+        If it is; the message gives the reasons.
+    """
     if verdict.state == "out of scope":
         raise OutOfScopeError(
             f"the scan is out of scope of the learned input function: {' '.join(verdict.reasons)}",

@@ -246,13 +246,13 @@ def _doubts_of_fractions(series: Series, time: Array, acquisition: Acquisition) 
     last, end = float(series.time.max()) / 60.0, float(time[-1]) / 60.0
     if last < _SHORT * end:
         yield (
-            f"the last parent fraction is of {last:.3g} min, the curve ends at {end:.3g} min: is the unit of time right?"
+            f"the last parent fraction is of {last:.3g} min, the curve ends at {end:.3g} min: is the time's unit right?"
         )
     later = int((series.time > time[-1]).sum())
     if later > 0.5 * len(series.time):
         yield (
             f"{later} of {len(series.time)} parent fractions are later than the end of the curve at {end:.3g} min: is "
-            "the unit of time right?"
+            "the time's unit right?"
         )
 
 

@@ -32,9 +32,9 @@ regions:
 
 # Methods that give the arterial input function, best first, each with its options.
 # A scan that can't give the first falls back to the next, and its report says so.
-# Blood samples come first where there are any. The learned one serves mice and refuses other scans; with
+# Blood samples come first where there are any. The learned one serves mice, and humans with {{model: human}}; with
 # another tracer than FDG it needs parent fractions in the blood table, or takes plasma as whole blood. Its explanation
-# is the longest step of a scan, and learned: {{explain: false}} leaves it out.
+# takes some 10 s a scan, and learned: {{explain: false}} leaves it out.
 # Others: gaussian-process, factor-analysis, simultaneous, hybrid, and from-file for curves of bloodstream or PMOD.
 input_functions:
   arterial: {{}}

@@ -44,8 +44,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Explain the learned input function of an ingested scan: pictures, maps (NIfTI), numbers and a short table."""
+    from dlif_core.input_function.learned import require_in_scope
     from dlif_core.networks.bundle.model import load_model
     from dlif_core.networks.explanation.attribution import explain_scan
+    from dlif_core.networks.scope.assessment import precheck
     from dlif_core.report.explanation_files import write_explanation
     from dlif_core.report.learned import explanation_table
     from dlif_core.study.config import learned_model, load_study
@@ -53,7 +55,9 @@ def explain(
     config = load_study(study)
     learned = load_model(model or learned_model(config))
     targets = target or ["auc"]
-    explained = explain_scan(learned.networks, _scan(config, scan), targets, matrix=True, subject=learned.subject)
+    found = _scan(config, scan)
+    require_in_scope(precheck(found, learned.subject), learned)
+    explained = explain_scan(learned.networks, found, targets, matrix=True, subject=learned.subject)
     folder = output or Path(f"explain-{scan}")
     about = {"scan": scan, "model": learned.name, "digest": learned.digest}
     record = write_explanation(folder, explained, about)

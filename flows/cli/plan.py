@@ -65,7 +65,7 @@ def _print_time(planned: Plan, store: Store) -> None:
         typer.echo(f"How long these take is not known, as none was done yet: {kinds}.")
     if any(step.stage == EXPLANATION.name for step in planned.to_run):
         typer.echo(
-            "The explanation of the learned input function is the longest step of most scans; "
+            "The explanation of the learned input function takes some 10 s a scan; "
             "`learned: {explain: false}` in `input_functions` leaves it out, and changes no curve."
         )
 

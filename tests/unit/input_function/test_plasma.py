@@ -106,7 +106,7 @@ class TestOwnSamples:
     def test_times_in_another_unit_are_doubted(self, seconds, said):
         blood = BloodRecording("manual", True, seconds, source="sub-1_blood.tsv", parent_fraction=FRACTION)
         found = plasma_of([blood], parent_fraction="interpolation")
-        assert any(said in warning and "unit of time" in warning for warning in found.warnings)
+        assert any(said in warning and "time's unit" in warning for warning in found.warnings)
 
     def test_metabolites_of_fdg_are_doubted(self):
         found = plasma_of([samples(parent_fraction=FRACTION)], Acquisition(tracer="FDG", half_life=6586.2))
