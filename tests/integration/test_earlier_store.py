@@ -1,7 +1,8 @@
 """A store that an earlier version wrote: what decides a product keeps its name and its value.
 
-Two things have changed since. Scans are read again, because the checks of their data hold for all. And the model of the
-learned input function is another one, so curves of the earlier one are made anew.
+Three things have changed since. Scans are read again, because the checks of their data hold for all. The model of the
+learned input function is another one, so curves of the earlier one are made anew. And all input functions are made
+again, because curves from images have options of plasma, and warnings say in words that a check knows what is missing.
 
 The archive holds a study of two subjects with image, blood and region curves, and the products that version 0.1.0 at
 commit 06f6e78 made of it; of reports and the cohort only the commit markers.
@@ -10,16 +11,19 @@ commit 06f6e78 made of it; of reports and the cohort only the commit markers.
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from dlif_core.input_function.plasma import ImageOptions
 from dlif_core.store import open_store
 from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.input_functions import read_input_function
 from dlif_core.study.plan import make_plan
 from dlif_core.study.source import read_scan
 from dlif_core.study.stages.ingest import IngestStage
+from dlif_core.study.stages.input_function import InputFunctionStage
 from dlif_core.study.step import State
 
 ARCHIVE = Path(__file__).parents[1] / "data" / "earlier-store.tar.gz"
@@ -47,6 +51,7 @@ def test_learned_curves_of_another_model_are_made_again_with_all_that_they_decid
     study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(IngestStage, "version", 1)
+    without_plasma(monkeypatch)
     plan = make_plan(study, open_store(study.output))
     changed = {planned.step.title: planned.reasons[0] for planned in plan.steps if planned.state is not State.CURRENT}
     roots = {title: reason for title, reason in changed.items() if not reason.startswith(("result of", "scans change"))}
@@ -55,10 +60,28 @@ def test_learned_curves_of_another_model_are_made_again_with_all_that_they_decid
     assert not any("arterial" in title for title in changed)
 
 
+def without_plasma(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Input functions as they were before those from images had options of plasma."""
+    monkeypatch.setattr(InputFunctionStage, "version", 2)
+    monkeypatch.setattr(ImageOptions, "deciding_settings", lambda self: _without_plasma(self.model_dump(mode="json")))
+
+
+def _without_plasma(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in ImageOptions.model_fields}
+
+
+def test_input_functions_are_made_again(study: StudyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IngestStage, "version", 1)
+    plan = make_plan(study, open_store(study.output))
+    roots = {planned.reasons[0] for planned in plan.steps if planned.step.stage == "input-function"}
+    assert roots == {"input-function algorithm: 2 → 3"}
+
+
 @pytest.fixture
 def as_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The version of ingest and the model of the time when the store was written."""
+    """The versions of stages and the model of the time when the store was written."""
     monkeypatch.setattr(IngestStage, "version", 1)
+    without_plasma(monkeypatch)
     manifest = SimpleNamespace(digest=EARLIER_MODEL)
     monkeypatch.setattr("dlif_core.networks.bundle.folder.read_manifest", lambda folder: manifest)
 
