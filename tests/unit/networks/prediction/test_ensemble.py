@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.networks.prediction.correction import corrected_curve
 from dlif_core.networks.prediction.ensemble import EnsemblePrediction, curve_noise, predict_ensemble
 from dlif_core.networks.prediction.predict import Prediction, predict
 from dlif_core.networks.prediction.resampling import displaced
@@ -44,7 +45,9 @@ class TestEnsemble:
     def test_mean_curve_is_the_mean_of_the_weights_times_the_image(self, scan, networks):
         ensemble = predict_ensemble(networks, inputs(scan))
         aligned = displaced(scan.activity[:, CHEST], ensemble.displacement)
-        by_hand = torch.einsum("fzyx,fzyx->f", ensemble.frame_weights.double(), aligned.double())
+        weights = torch.stack([member.frame_weights for member in ensemble.members]).double()
+        read = torch.einsum("mfzyx,fzyx->mf", weights, aligned.double())
+        by_hand = corrected_curve(read, torch.ones_like(read)).mean(dim=0)
         np.testing.assert_allclose(ensemble.whole_blood, by_hand, atol=1e-3)
         first, second = (member.whole_blood.double().numpy() for member in ensemble.members)
         np.testing.assert_allclose(ensemble.spread, np.abs(first - second) / np.sqrt(2))
