@@ -48,6 +48,8 @@ _NODES = np.array(
     + [1200.0, 1500.0, 1800.0, 2100.0, 2400.0, 2700.0, 3300.0]
 )
 _FACTORS = 6
+# largest logarithm of a factor by which a metric may be off: of a curve of zeros nothing is known
+_FARTHEST = 50.0
 # samples for each scan by which their spread is compared with the band
 _SAMPLES = 50
 
@@ -189,7 +191,8 @@ class Calibration:
         centres, sizes = area_and_peak(curve), _relative_sizes(self, curve, scale)
         found = {}
         for name in (name for name in sizes if not self.refusal(name, level)):
-            reach, centre = math.exp(self._quantile(name, level) * sizes[name]), centres.get(name, 1.0)
+            reach = math.exp(min(self._quantile(name, level) * sizes[name], _FARTHEST))
+            centre = centres.get(name, 1.0)
             found[name] = (centre / reach, centre * reach)
         return found
 
@@ -361,7 +364,7 @@ def _relative_sizes(calibration: Calibration, curve: ContinuousCurve, scale: Arr
     variance = float(np.sum((calibration.factors @ weights) ** 2) + np.sum((calibration.own * weights) ** 2))
     area = math.sqrt(variance) / max(float(steps @ curve.values), 1e-9)
     top = int(np.argmax(curve.values))
-    return {"auc": area, "peak": float(scale[top] / curve.values[top])} | {
+    return {"auc": area, "peak": float(scale[top]) / max(float(curve.values[top]), 1e-9)} | {
         f"Ki {tissue}": area for tissue in KI_TISSUES
     }
 

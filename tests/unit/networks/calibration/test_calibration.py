@@ -1,6 +1,7 @@
 """Calibration: coverage of bands, samples and intervals on scans whose errors are drawn from a known law."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -278,3 +279,12 @@ def test_frames_before_the_injection_change_no_score_and_give_finite_samples(cal
 def test_a_curve_of_no_area_or_of_the_wrong_sign_is_as_wrong_as_can_be(ratio, size):
     assert log_error(ratio) == pytest.approx(size)
     assert np.isnan(log_error(float("nan")))
+
+
+def test_a_curve_next_to_nothing_has_intervals_that_say_nothing(calibration, fresh):
+    prediction = fresh[0].prediction
+    members = tuple(one._replace(whole_blood=1e-9 * one.whole_blood) for one in prediction.members)
+    found = calibration.curve(replace(prediction, members=members)).intervals
+    assert all(np.isfinite(limits).all() for limits in found.values())
+    lower, upper = found["Ki brain"]
+    assert upper / max(lower, 1e-30) > 1e6
