@@ -28,8 +28,8 @@ FIRST_ATLAS_SITE = 2000
 
 
 @dataclass(frozen=True)
-class ShiftedSites:
-    """The same laboratories, animals and scanners, but each scan begins up to a minute before or after the injection.
+class _SameAnimals:
+    """Laboratories whose animals are scanned otherwise than there.
 
     Attributes
     ----------
@@ -43,6 +43,11 @@ class ShiftedSites:
     def name(self) -> str:
         """The name of the laboratories: the animals are theirs."""
         return self.sites.name
+
+
+@dataclass(frozen=True)
+class ShiftedSites(_SameAnimals):
+    """The same laboratories, animals and scanners; each scan begins up to a minute before or after the injection."""
 
     def of(self, seed: int) -> Population:
         """The population of the laboratory to which an animal belongs."""
@@ -51,21 +56,8 @@ class ShiftedSites:
 
 
 @dataclass(frozen=True)
-class CoarselyReconstructed:
-    """The same laboratories and animals, but reconstructed in voxels of a few millimetres, to be made in seconds.
-
-    Attributes
-    ----------
-    sites
-        The laboratories.
-    """
-
-    sites: Sites
-
-    @property
-    def name(self) -> str:
-        """The name of the laboratories: the animals are theirs."""
-        return self.sites.name
+class CoarselyReconstructed(_SameAnimals):
+    """The same laboratories and animals, but reconstructed in voxels of a few millimetres, to be made in seconds."""
 
     def of(self, seed: int) -> Population:
         """The population of the laboratory to which an animal belongs."""

@@ -130,13 +130,13 @@ def load_model(name: str | Path | None = None) -> LearnedModel:
         If a file is missing or was changed, or the model was trained with another preprocessing.
     """
     folder = model_folder(name)
-    manifest, networks, calibration = read_predictor(folder)
+    manifest = _checked_manifest(folder, "weight-map")
     return LearnedModel(
-        networks=tuple(networks),
+        networks=tuple(load_network(path) for path in _members(folder, manifest)),
         manifest=manifest,
         splits=_splits(folder),
         folder=folder,
-        calibration=calibration,
+        calibration=_read(folder / CALIBRATION, Calibration.from_dict),
         scope=_read(folder / SCOPE, Scope.from_dict),
     )
 
@@ -295,42 +295,6 @@ def add_evaluation(folder: Path, summary: Mapping[str, Any], table: str) -> None
         write_text(folder / file, text)
         manifest = replace(manifest, files={**manifest.files, file: file_digest(folder / file)})
     _write_card(folder, manifest)
-
-
-def replace_scope(folder: Path, scope: Scope) -> LearnedModel:
-    """Write another scope into a model and its card anew; this changes its digest.
-
-    Parameters
-    ----------
-    folder
-        Folder of the model; the format of the scope in it does not matter.
-    scope
-        Scope that was fitted to sound scans with the networks and the calibration of the model.
-
-    Raises
-    ------
-    InputError
-        If the folder is not a model or a file of it was changed.
-    """
-    manifest = read_manifest(folder)
-    write_text(folder / SCOPE, _json(scope.to_dict()))
-    _write_card(folder, replace(manifest, files={**manifest.files, SCOPE: file_digest(folder / SCOPE)}))
-    return load_model(folder)
-
-
-def read_predictor(folder: Path) -> tuple[Manifest, list[TissueNetwork], Calibration]:
-    """Manifest, networks and calibration of a model whose scope may be of an earlier version.
-
-    Raises
-    ------
-    InputError
-        If the folder is not a model or a file of it was changed.
-    ConfigurationError
-        If it is of another kind, or its preprocessing is not that of this version.
-    """
-    manifest = _checked_manifest(folder, "weight-map")
-    networks = [load_network(path) for path in _members(folder, manifest)]
-    return manifest, networks, _read(folder / CALIBRATION, Calibration.from_dict)
 
 
 def _write_card(folder: Path, manifest: Manifest) -> None:

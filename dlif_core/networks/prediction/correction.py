@@ -44,7 +44,7 @@ _LEAST, _UNKNOWN = 1e-4, 1e4
 # standard deviations of blood of which nothing is known, and of the readings of a correction that corrects nothing
 _ANYTHING, _EXACT = 100.0, 1e-3
 # standard deviation of a reading in the beginning of a fit, and limits
-_FIRST, _SMALLEST, _LARGEST = 0.14, 5e-3, 3.0
+_FIRST, _SMALLEST, _LARGEST = 0.14, 5e-6, 3.0
 # of the fit: updates, highest rate, degrees of freedom of Student's distribution of the errors
 _UPDATES, _RATE, _FREEDOM = 120, 0.03, 4.0
 # penalties on slopes, on their differences between windows, and on correlations [scans]
@@ -124,7 +124,7 @@ class _Errors(NamedTuple):
 
     def covariance(self, signs: torch.Tensor) -> torch.Tensor:
         """Covariance for standardised signs, shape (scans, course windows, course windows)."""
-        size = (self.level + (signs * self.slopes).sum(dim=-1)).exp().clamp(_SMALLEST * _EXACT, _LARGEST)
+        size = (self.level + (signs * self.slopes).sum(dim=-1)).exp().clamp(_SMALLEST, _LARGEST)
         root = self.root.tril()
         shared = root @ root.T
         own = shared.diagonal().sqrt()

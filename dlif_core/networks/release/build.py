@@ -24,8 +24,6 @@ from dlif_core.networks.bundle.model import (
     PublishedModel,
     Trained,
     load_model,
-    read_predictor,
-    replace_scope,
     save_model,
     save_published,
 )
@@ -270,29 +268,6 @@ def finish_model(output: Path, recipe: ModelRecipe, report: Report = silent, map
     calibration = _calibrated(recipe, networks, calibrating, reported(mapper, report, "calibration"))
     scope = fit_scope(networks, calibration, sound, mapper=reported(mapper, report, "scope"))
     return save_model(output, recipe.name, trained, calibration, scope)
-
-
-def refit_scope(folder: Path, scans: Path, report: Report = silent, mapper: Mapper = in_turn) -> LearnedModel:
-    """Fit the scope of a finished model anew, to the sound scans of its recipe, and write it into the model.
-
-    Parameters
-    ----------
-    folder
-        Folder of the model.
-    scans
-        Folder in which simulated scans are kept; those that it lacks are simulated.
-    report, mapper
-        Parameters of `train_model`.
-
-    Raises
-    ------
-    ConfigurationError
-        If the model was not made by the recipe of an ensemble.
-    """
-    manifest, networks, calibration = read_predictor(folder)
-    recipe = parse_recipe(manifest.recipe, where=folder)
-    sound = Examples(scans, POPULATIONS[recipe.scope.population], recipe.scope.numbers)
-    return replace_scope(folder, fit_scope(networks, calibration, sound, mapper=reported(mapper, report, "scope")))
 
 
 def _calibrated(
