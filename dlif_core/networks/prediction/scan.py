@@ -63,9 +63,10 @@ class NetworkScan:
         """The scan with another image, shape (frames, z, y, x) [SUV]."""
         return replace(self, activity=activity)
 
-    def first(self, frames: int) -> NetworkScan:
-        """The scan as if it had ended after its first frames."""
-        return replace(self, activity=self.activity[:frames], timing=self.timing.first(frames))
+    def with_frames(self, kept: slice) -> NetworkScan:
+        """The scan with some of its frames."""
+        timing = FrameTiming(self.timing.start[kept], self.timing.duration[kept])
+        return replace(self, activity=self.activity[kept], timing=timing)
 
     def to(self, device: torch.device) -> NetworkScan:
         """The scan with its image on a device."""

@@ -1,8 +1,8 @@
-"""Augmentation of examples: another size of the animal, another scanner, another protocol.
+"""Augmentation of examples: another shape of the animal, another scanner, another protocol.
 
 Image and tissues are changed alike, so that the image remains the same mixture of its tissues, and the blood is not
-changed. Animals become larger or smaller and images more blurred than any that were simulated, so that a network does
-not rely on the sizes and resolutions of the simulation.
+changed. Animals become larger, smaller or of another shape and images more blurred than any that were simulated, so
+that a network does not rely on the anatomy and resolutions of the simulation.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from dlif_core.networks.prediction.resampling import displaced
 from dlif_core.networks.prediction.tissues import TISSUES
@@ -23,6 +24,11 @@ from dlif_core.separable import FWHM, blur_matrix, separable
 _SHORT_SHARE, _EARLIEST_END = 0.25, (850.0, 2000.0)
 # share of the examples that are stretched, by up to which factor, and spread of the axes about it (logarithms)
 _STRETCHED_SHARE, _STRETCH, _ANISOTROPY = 0.7, 0.14, 0.02
+# share of the examples whose shape is changed, distance between the points that move [voxels], and largest standard
+# deviation of their displacement [voxels]
+_BENT_SHARE, _BENT_EVERY, _BENT = 0.5, 9.0, 1.6
+# share of the examples that begin late, and between which times after the start of the scan [s]
+_LATE_SHARE, _LATEST_BEGIN = 0.1, (15.0, 120.0)
 # share of the examples that are blurred, and how much at most [voxels]
 _BLURRED_SHARE, _BLUR = 0.4, 1.1
 # share of the examples that are corrected for motion as in a prediction, and the error that this leaves [voxels]
@@ -69,9 +75,13 @@ class AugmentedExamples:
 
 
 def augmented(example: Example, rng: np.random.Generator) -> Example:
-    """The example as of another animal, scanner or protocol: it may be stretched, blurred or ended early."""
+    """The example as of another animal, scanner or protocol: bent, stretched, blurred, begun late or ended early."""
     if rng.random() < _SHORT_SHARE:
         example = ended_early(example, rng.uniform(*_EARLIEST_END))
+    if rng.random() < _LATE_SHARE:
+        example = begun_late(example, example.scan.timing.begin + rng.uniform(*_LATEST_BEGIN))
+    if rng.random() < _BENT_SHARE:
+        example = bent(example, rng.uniform(0.0, _BENT), rng)
     if rng.random() < _STRETCHED_SHARE:
         zoom = np.exp(rng.uniform(-_STRETCH, _STRETCH) + _ANISOTROPY * rng.standard_normal(3))
         example = stretched(example, zoom.tolist())
@@ -83,12 +93,50 @@ def augmented(example: Example, rng: np.random.Generator) -> Example:
 def ended_early(example: Example, end: float) -> Example:
     """The example without the frames that end after a time [s]; all of it if no frame ends before."""
     kept = int((example.scan.timing.end <= end).sum()) or len(example.scan.timing)
+    return _with_frames(example, slice(0, kept))
+
+
+def begun_late(example: Example, begin: float) -> Example:
+    """The example without the frames that start before a time [s]; the last frame always remains."""
+    left_out = min(int((example.scan.timing.start < begin).sum()), len(example.scan.timing) - 1)
+    return _with_frames(example, slice(left_out, None))
+
+
+def _with_frames(example: Example, kept: slice) -> Example:
     return replace(
         example,
-        scan=example.scan.first(kept),
-        displacement=example.displacement[:kept],
-        whole_blood=example.whole_blood[:kept],
+        scan=example.scan.with_frames(kept),
+        displacement=example.displacement[kept],
+        whole_blood=example.whole_blood[kept],
     )
+
+
+def bent(example: Example, size: float, rng: np.random.Generator) -> Example:
+    """The example with an animal of another shape: its voxels are read at smoothly displaced places.
+
+    Parameters
+    ----------
+    example
+        The example before.
+    size
+        Standard deviation of the displacement along each axis [voxels].
+    rng
+        Random numbers for the displacement.
+    """
+    shape = example.scan.activity.shape[1:]
+    points = [round(length / _BENT_EVERY) + 2 for length in shape]
+    moved = torch.from_numpy(size * rng.standard_normal((3, *points))).to(example.scan.activity)
+    moved = functional.interpolate(moved[None], shape, mode="trilinear", align_corners=True)[0]
+    places = torch.stack(torch.meshgrid(*(torch.arange(length).to(moved) for length in shape), indexing="ij")) + moved
+    # grid_sample takes places along x, y, z, the first voxel at -1 and the last at 1
+    scaled = torch.stack([2.0 * places[axis] / max(shape[axis] - 1, 1) - 1.0 for axis in (2, 1, 0)], dim=-1)
+    activity, tissues = (
+        functional.grid_sample(images[None], scaled[None], padding_mode="border", align_corners=True)[0]
+        if len(images)
+        else images
+        for images in (example.scan.activity, example.tissues)
+    )
+    return replace(example, scan=example.scan.with_activity(activity), tissues=tissues)
 
 
 def stretched(example: Example, zoom: Sequence[float]) -> Example:

@@ -57,7 +57,7 @@ class TestEnsemble:
         with pytest.raises(ConfigurationError, match="without networks"):
             predict_ensemble([], inputs(scan))
         with pytest.raises(InputError, match="3 frames"):
-            predict_ensemble(networks, inputs(scan).first(3))
+            predict_ensemble(networks, inputs(scan).with_frames(slice(3)))
 
 
 class TestNoise:
