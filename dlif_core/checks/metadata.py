@@ -113,6 +113,13 @@ FIELD_SPELLING = Check(
     "Fields have the names that the format gives them.",
     "Correct the name of the field.",
 )
+STATED_TWICE = Check(
+    "stated-twice",
+    Level.ASSUMED,
+    Part.SCAN,
+    "The table of scans and the files of a scan state the same.",
+    "Make sure that the table is right.",
+)
 CLOCK_TIME = Check(
     "clock-time",
     Level.ASSUMED,

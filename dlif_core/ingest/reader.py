@@ -94,6 +94,8 @@ class ScanFiles:
         Whether the scan has an image file. It is known from the names of files: the image may yet be unreadable.
     options
         Options with which the reader found the scan and opens it.
+    path
+        Path of the scan below `root` for formats that name scans by their place, see `dlif_core.ingest.scan_table`.
     faults
         What is wrong with the files as they were listed, for example that a folder can't be. A scan with a fault is
         listed and planned like any other, and is refused with the fault when it is opened; `files` may lack some.
@@ -107,6 +109,7 @@ class ScanFiles:
     session: str = ""
     has_image: bool = False
     options: ReaderOptions = NO_OPTIONS
+    path: str = ""
     faults: tuple[ListingFault, ...] = ()
 
     def role(self, name: str) -> tuple[str, ...]:

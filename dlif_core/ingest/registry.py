@@ -29,7 +29,13 @@ from dlif_core.registry import Registry
 from dlif_core.validation import validated
 
 #: Readers by name.
-READERS: Registry[Reader] = Registry("data format", "dlif.readers", [PetBids()])
+READERS: Registry[Reader] = Registry(
+    "data format",
+    "dlif.readers",
+    [
+        PetBids(),
+    ],
+)
 
 #: Reader and version that ingested every scan before readers had names; those products name neither.
 _FIRST_READER = ("pet-bids", 1)

@@ -33,7 +33,7 @@ class Sample:
     make
         Writes the scans below an empty folder. Every file that is found for a scan must be needed to open it.
     scans
-        Ids of the scans, in order, at least one with and one without an image.
+        Ids of the scans, in order; the first has an image, and there is one without if the format knows such scans.
     image
         The image of the first scan [Bq/mL], shape (frames, z, y, x).
     voxel_size

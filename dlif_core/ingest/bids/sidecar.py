@@ -47,7 +47,7 @@ Array = NDArray[np.float64]
 _Value = TypeVar("_Value")
 
 #: Fields that are read, as PET-BIDS, BIDS and DICOM name them.
-_FIELDS = (
+SIDECAR_FIELDS = (
     *("TracerName", "TracerRadionuclide", "RadionuclideHalfLife", "Units", "Species"),
     *("InjectedRadioactivity", "InjectedRadioactivityUnits", "BodyWeight", "BodyWeightUnits"),
     *("TimeZero", "ScanStart", "InjectionStart", "FrameTimesStart", "FrameDuration"),
@@ -106,7 +106,7 @@ class Sidecar:
         self.where = where
         self.faults = Faults(where)
         self.findings: list[Finding] = []
-        self.fields, renamed = canonical(fields, _FIELDS)
+        self.fields, renamed = canonical(fields, SIDECAR_FIELDS)
         self._note_spellings(renamed)
 
     @classmethod
@@ -120,7 +120,7 @@ class Sidecar:
         """
         sidecar = cls({}, uris[-1])
         for uri in uris:
-            fields, renamed = canonical(read_json(uri), _FIELDS)
+            fields, renamed = canonical(read_json(uri), SIDECAR_FIELDS)
             sidecar.fields |= fields
             sidecar._note_spellings(renamed)
         return sidecar

@@ -1,0 +1,175 @@
+"""Readers of formats other than PET-BIDS: a scan is described in the terms of PET-BIDS and read as such.
+
+The description is written as a PET-BIDS scan into a temporary folder (of TMPDIR), which is opened like any other. So a
+scan means the same whatever its format, and every check applies to all. Messages name the files that the scan came
+from. `dlif_core.ingest.converting` writes the same into a folder that stays.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dlif_core.checks import Finding
+from dlif_core.checks.metadata import STATED_TWICE
+from dlif_core.errors import DlifError
+from dlif_core.ingest.bids.writing import about_subject, write_participants, write_scan
+from dlif_core.ingest.described import DescribedScan, SeriesFormat, SeriesOptions
+from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ScanFiles, ScanSource
+from dlif_core.ingest.scan_table import read_scan_table
+from dlif_core.units import factor
+
+
+class ConvertingReader:
+    """The reader of a format that is read by way of PET-BIDS.
+
+    Parameters
+    ----------
+    series
+        The format.
+    """
+
+    def __init__(self, series: SeriesFormat) -> None:
+        self.series = series
+
+    @property
+    def name(self) -> str:
+        """Name of the format in study files."""
+        return self.series.name
+
+    @property
+    def title(self) -> str:
+        """Name of the format for people."""
+        return self.series.title
+
+    @property
+    def version(self) -> int:
+        """Version of the format's description."""
+        return self.series.version
+
+    @property
+    def looks_for(self) -> str:
+        """Files by which the format tells a scan."""
+        return self.series.looks_for
+
+    @property
+    def options(self) -> type[SeriesOptions]:
+        """Class of the format's options."""
+        return self.series.options
+
+    def recognises(self, uri: str) -> bool:
+        """Tell by names alone whether data of the format lie at a URI."""
+        return self.series.recognises(uri)
+
+    def find(self, source: ScanSource) -> list[ScanFiles]:
+        """List the scans at a source."""
+        return self.series.find(source)
+
+    def geometry(self, files: ScanFiles) -> ImageGeometry | None:
+        """Read the grid of a scan's image."""
+        return self.series.geometry(files)
+
+    @contextmanager
+    def described(self, files: ScanFiles) -> Iterator[DescribedScan]:
+        """Describe a scan, with what the table of scans states of it; its image can be read until the context ends."""
+        table = read_scan_table(ScanSource(files.root, files.options))
+        with self.series.describe(files) as scan:
+            yield supplemented(scan, table.fields(files.path), table.uri)
+
+    @contextmanager
+    def open(self, files: ScanFiles) -> Iterator[IngestedScan]:
+        """Read and validate one scan; see `dlif_core.ingest.bids.scan.open_scan`."""
+        from dlif_core.ingest.bids.find import find_scans
+        from dlif_core.ingest.bids.scan import open_scan
+
+        with tempfile.TemporaryDirectory(prefix="dlif-") as folder, self.described(files) as scan, ExitStack() as stack:
+            names = _write(Path(folder), files, scan)
+            with _in_terms_of_the_source(names):
+                (written,) = find_scans(ScanSource(folder), self.name)
+                read = stack.enter_context(open_scan(written))
+            yield _of_the_source(read, scan, names, self.title)
+
+
+def supplemented(scan: DescribedScan, stated: Mapping[str, Any], where: str) -> DescribedScan:
+    """The scan with what a table states of it, which counts before what its files state."""
+    differing = [name for name, value in stated.items() if name in scan.fields and scan.fields[name] != value]
+    findings = [
+        STATED_TWICE.found(f"The files state another {name} than the table of scans, which is taken.", where=where)
+        for name in differing
+    ]
+    return replace(scan, fields={**scan.fields, **stated}, findings=(*scan.findings, *findings))
+
+
+def subject_row(about: Mapping[str, Any], where: str) -> dict[str, object]:
+    """Row of the table of participants from the fields about the subject; weight in kg.
+
+    Raises
+    ------
+    UnitError
+        If the unit of the body weight is not known.
+    """
+    row: dict[str, object] = {"species": about["Species"]} if about.get("Species") else {}
+    if about.get("BodyWeight") is not None:
+        unit = factor(str(about.get("BodyWeightUnits", "kg")), "mass", where=f"{where}, field BodyWeightUnits")
+        row["weight"] = float(about["BodyWeight"]) * unit
+    return row
+
+
+def _write(root: Path, files: ScanFiles, scan: DescribedScan) -> _Names:
+    fields, about = about_subject(scan.fields)
+    made = write_scan(root, files.scan_id, replace(scan, fields=fields))
+    made[write_participants(root, {files.subject: subject_row(about, scan.source)})] = scan.source
+    return _Names({str(path): source for path, source in made.items()})
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Source of every temporary file."""
+
+    sources: Mapping[str, str]
+
+    def told(self, text: str) -> str:
+        """A text with the names of the sources in it, not those of temporary files."""
+        for path in sorted(self.sources, key=len, reverse=True):
+            text = text.replace(path, self.sources[path])
+        return text
+
+    def finding(self, finding: Finding) -> Finding:
+        """A finding that names the sources."""
+        return replace(finding, message=self.told(finding.message), where=self.told(finding.where))
+
+    def plain(self, value: Any) -> Any:
+        """Plain values with the names of the sources."""
+        if isinstance(value, str):
+            return self.told(value)
+        if isinstance(value, Mapping):
+            return {key: self.plain(one) for key, one in value.items()}
+        return [self.plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+@contextmanager
+def _in_terms_of_the_source(names: _Names) -> Iterator[None]:
+    try:
+        yield
+    except DlifError as error:
+        raise type(error)(
+            names.told(error.message), where=names.told(error.where), hint=names.told(error.hint)
+        ) from error
+
+
+def _of_the_source(read: IngestedScan, scan: DescribedScan, names: _Names, title: str) -> IngestedScan:
+    regions = replace(read.scan.regions, source=names.told(read.scan.regions.source))
+    provenance = names.plain(read.provenance) | {"reader": title, "files": {"scan": [scan.source]}}
+    return replace(
+        read,
+        scan=replace(read.scan, regions=regions),
+        blood=tuple(replace(one, source=names.told(one.source), refused=names.told(one.refused)) for one in read.blood),
+        findings=(*scan.findings, *map(names.finding, read.findings)),
+        header=b"",
+        provenance=provenance,
+        places=names.plain(read.places),
+    )

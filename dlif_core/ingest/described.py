@@ -1,0 +1,163 @@
+"""A scan of another format, described in the terms of PET-BIDS.
+
+A format says what its files hold as PET-BIDS would say it: the fields of the sidecar, the image in RAS orientation,
+tables of blood and of region curves. Everything else is common to all formats: the checks, the clock, units, decay,
+blood and regions of PET-BIDS (`dlif_core.ingest.conversion`), and writing a PET-BIDS dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlif_core.checks import Finding
+from dlif_core.ingest.reader import ImageGeometry, ReaderOptions, ScanFiles, ScanSource
+
+Array = NDArray[np.float64]
+
+
+class SeriesOptions(ReaderOptions):
+    """Options of every format other than PET-BIDS.
+
+    Attributes
+    ----------
+    table
+        Table of the scans (TSV), see `dlif_core.ingest.scan_table`: names of subjects and what the files don't state.
+    """
+
+    table: str = ""
+
+
+class SeriesImage(Protocol):
+    """The dynamic image of a scan, which a format reads from its files once."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(frames, z, y, x)."""
+
+    @property
+    def affine(self) -> Array:
+        """Shape (4, 4), voxel index (x, y, z) to mm, x to the right, y to the front, z to the head (RAS), as NIfTI."""
+
+    def fill(self, target: NDArray[np.float32], /) -> None:
+        """Read all voxels, in the unit that the sidecar states as ``Units``.
+
+        Parameters
+        ----------
+        target
+            Shape of the image; it lies on disk and is filled in any order, so that no more than a volume or a slice
+            need be in memory.
+
+        Raises
+        ------
+        ImageError
+            If the files are truncated or damaged.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class DescribedTable:
+    """A table as PET-BIDS writes it.
+
+    Attributes
+    ----------
+    columns
+        Cells of each column under the name that PET-BIDS gives it, numbers or text; NaN for a cell without value.
+    fields
+        Fields of its sidecar: the description of each column with its ``Units``, and facts on the whole table.
+    source
+        The file that it comes from.
+    """
+
+    columns: Mapping[str, Sequence[object]]
+    fields: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class DescribedScan:
+    """One scan in the terms of PET-BIDS.
+
+    Attributes
+    ----------
+    fields
+        Fields of the sidecar ``*_pet.json``, in the units that PET-BIDS prescribes (times in s). ``BodyWeight`` and
+        ``BodyWeightUnits`` may stand among them, and ``Species``. What the files don't state is absent. Nothing in it
+        names a person: only fields that are listed by a format get here.
+    source
+        File or folder that the scan comes from, for messages.
+    image
+        The image of the scan; None where there are region curves alone.
+    blood
+        Tables of blood by the name of the recording, such as ``manual``.
+    curves
+        Table of region curves: ``frame_start``, ``frame_end`` and a column for each region.
+    findings
+        What the format had to assume or leave out.
+    """
+
+    fields: Mapping[str, Any]
+    source: str
+    image: SeriesImage | None = None
+    blood: Mapping[str, DescribedTable] = field(default_factory=dict)
+    curves: DescribedTable | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+class SeriesFormat(Protocol):
+    """A file format other than PET-BIDS; `dlif_core.ingest.conversion.ConvertingReader` makes a reader of it."""
+
+    @property
+    def name(self) -> str:
+        """Name in study files (``format``), for example ``ecat``."""
+
+    @property
+    def title(self) -> str:
+        """Name of the format for people, for example ``ECAT``."""
+
+    @property
+    def version(self) -> int:
+        """Number to raise whenever the same files give other numbers: ingested scans are made again."""
+
+    @property
+    def looks_for(self) -> str:
+        """Files by which the format tells a scan."""
+
+    @property
+    def options(self) -> type[SeriesOptions]:
+        """Class of the options; `SeriesOptions` itself for none of its own."""
+
+    def recognises(self, uri: str) -> bool:
+        """Tell by names alone whether data of the format lie at a URI."""
+
+    def find(self, source: ScanSource) -> list[ScanFiles]:
+        """List the scans at a source; `dlif_core.ingest.series_files` names them.
+
+        Raises
+        ------
+        MissingInputError
+            If there is nothing at the source.
+        """
+
+    def describe(self, files: ScanFiles) -> AbstractContextManager[DescribedScan]:
+        """Describe a scan; its image can be read until the context ends.
+
+        Raises
+        ------
+        InputError
+            Of the kind that names the fault, with the file and what to do about it.
+        """
+
+    def geometry(self, files: ScanFiles) -> ImageGeometry | None:
+        """Read the grid of a scan's image from its headers; None for a scan without image.
+
+        Raises
+        ------
+        InputError
+            If the headers can't be read.
+        """

@@ -1,0 +1,147 @@
+"""Files of formats other than PET-BIDS: listed below a folder, and named as subjects."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+
+from dlif_core.errors import MissingInputError
+from dlif_core.ingest.reader import ScanFiles, ScanSource
+from dlif_core.ingest.scan_table import ScanTable, read_scan_table
+from dlif_core.ingest.uris import file_system_of, uri_of
+
+_NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9]")
+_LONGEST_LABEL = 40
+#: Folders of a PET-BIDS dataset that hold what it was made of, or what was made of it.
+_PASSED_OVER = frozenset({"sourcedata", "derivatives", "code"})
+
+
+def files_below(uri: str, chosen: Callable[[str], bool]) -> dict[str, str]:
+    """URIs of the files below a folder, or of the one file at a URI, by their paths below the root, in order.
+
+    Parameters
+    ----------
+    uri
+        A folder or a file.
+    chosen
+        Tells by the name of a file, in small letters, whether it counts. Hidden files never do, nor those in folders
+        ``sourcedata``, ``derivatives`` and ``code``.
+
+    Raises
+    ------
+    MissingInputError
+        If there is nothing at the URI.
+    """
+    file_system, path = file_system_of(uri)
+    if not file_system.exists(path):
+        raise MissingInputError("there is no such folder or file.", where=uri, hint="Correct the path or restore it.")
+    if file_system.isfile(path):
+        name = path.rsplit("/", 1)[-1]
+        return {name: uri} if chosen(name.lower()) else {}
+    root = path.rstrip("/")
+    found = {}
+    for entry in sorted(file_system.find(root)):
+        below = entry.removeprefix(root).lstrip("/")
+        parts = below.split("/")
+        if not _is_passed_over(parts) and chosen(parts[-1].lower()):
+            found[below] = uri_of(file_system, entry)
+    return found
+
+
+def _is_passed_over(parts: Sequence[str]) -> bool:
+    return any(part.startswith(".") for part in parts) or not _PASSED_OVER.isdisjoint(parts[:-1])
+
+
+def any_below(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> bool:
+    """Whether there is a file below a folder, not too deep, or at a URI, that counts; raises nothing."""
+    file_system, path = file_system_of(uri)
+    if file_system.isfile(path):
+        return chosen(path.rsplit("/", 1)[-1].lower())
+    if not file_system.isdir(path):
+        return False
+    root = path.rstrip("/")
+    for folder, _, names in file_system.walk(root, maxdepth=depth, on_error="omit"):
+        above = [part for part in folder.removeprefix(root).split("/") if part]
+        if any(chosen(name.lower()) and not _is_passed_over([*above, name]) for name in names):
+            return True
+    return False
+
+
+def root_of(uri: str) -> str:
+    """The folder of a source: the URI itself, or the folder of the one file that it names."""
+    file_system, path = file_system_of(uri)
+    return uri.rstrip("/").rpartition("/")[0] or "." if file_system.isfile(path) else uri.rstrip("/")
+
+
+def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str, tuple[str, ...]]]) -> list[ScanFiles]:
+    """Scans with their names, in the order of their ids.
+
+    Parameters
+    ----------
+    source
+        Where they were found, with the options of the reader.
+    reader
+        Name of the reader.
+    found
+        URIs of each scan's files by role, by the path of the scan below the root; a scan has an image if it has a role
+        ``image``. The path of a scan names it, unless the table of the scans has a name for it.
+    """
+    table = read_scan_table(source)
+    paths = sorted(found)
+    labels = _labels(paths)
+    scans = []
+    for path, label in zip(paths, labels, strict=True):
+        row = table.row(path)
+        subject = f"sub-{_label(row.get('participant_id', '').removeprefix('sub-')) or label}"
+        session = _label(row.get("session_id", "").removeprefix("ses-"))
+        scans.append((subject, f"ses-{session}" if session else "", path))
+    return sorted(_listed(scans, source, reader, found, table), key=lambda files: files.scan_id)
+
+
+def _listed(
+    scans: Sequence[tuple[str, str, str]],
+    source: ScanSource,
+    reader: str,
+    found: Mapping[str, Mapping[str, tuple[str, ...]]],
+    table: ScanTable,
+) -> list[ScanFiles]:
+    times = Counter(scan[:2] for scan in scans)
+    runs = {visit: count(1) for visit in times}
+    listed = []
+    for subject, session, path in scans:
+        visit = subject, session
+        run = f"run-{next(runs[visit])}" if times[visit] > 1 else ""
+        roles = dict(found[path])
+        if table.uri:
+            roles["table"] = (table.uri,)
+        listed.append(
+            ScanFiles(
+                scan_id="_".join(filter(None, (subject, session, run))),
+                root=root_of(source.uri),
+                reader=reader,
+                files=roles,
+                subject=subject,
+                session=session,
+                has_image="image" in roles,
+                options=source.options,
+                path=path,
+            )
+        )
+    return listed
+
+
+def _labels(paths: Sequence[str]) -> list[str]:
+    """A label for each path: its last part, with the folders before it as far as they are needed to tell them apart."""
+    parts = [[_label(part) for part in path.rsplit(".", 1)[0].split("/")] for path in paths]
+    depth = max(map(len, parts), default=0)
+    for taken in range(1, depth + 1):
+        labels = ["".join(one[-taken:])[-_LONGEST_LABEL:] or "x" for one in parts]
+        if len(set(labels)) == len(labels):
+            return labels
+    return labels if paths else []
+
+
+def _label(text: str) -> str:
+    return _NOT_IN_LABELS.sub("", text)
