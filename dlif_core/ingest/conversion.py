@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dlif_core.checks import Finding
+from dlif_core.checks import Finding, RefusedScanError
 from dlif_core.checks.metadata import STATED_TWICE
 from dlif_core.errors import DlifError
-from dlif_core.ingest.bids.writing import about_subject, write_participants, write_scan
+from dlif_core.ingest.bids.writing import about_subject, with_required_fields, write_participants, write_scan
 from dlif_core.ingest.described import DescribedScan, SeriesFormat, SeriesOptions
 from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ScanFiles, ScanSource
 from dlif_core.ingest.scan_table import read_scan_table
@@ -87,8 +87,8 @@ class ConvertingReader:
         from dlif_core.ingest.bids.scan import open_scan
 
         with tempfile.TemporaryDirectory(prefix="dlif-") as folder, self.described(files) as scan, ExitStack() as stack:
-            names = _write(Path(folder), files, scan)
-            with _in_terms_of_the_source(names):
+            names = write_described(Path(folder), files, scan)
+            with names.in_errors():
                 (written,) = find_scans(ScanSource(folder), self.name)
                 read = stack.enter_context(open_scan(written))
             yield _of_the_source(read, scan, names, self.title)
@@ -119,16 +119,15 @@ def subject_row(about: Mapping[str, Any], where: str) -> dict[str, object]:
     return row
 
 
-def _write(root: Path, files: ScanFiles, scan: DescribedScan) -> _Names:
-    fields, about = about_subject(scan.fields)
-    made = write_scan(root, files.scan_id, replace(scan, fields=fields))
-    made[write_participants(root, {files.subject: subject_row(about, scan.source)})] = scan.source
-    return _Names({str(path): source for path, source in made.items()})
-
-
 @dataclass(frozen=True)
-class _Names:
-    """Source of every temporary file."""
+class SourceNames:
+    """What every file that was written is called in messages: the file that it was made of.
+
+    Attributes
+    ----------
+    sources
+        The file that each written file was made of.
+    """
 
     sources: Mapping[str, str]
 
@@ -142,6 +141,17 @@ class _Names:
         """A finding that names the sources."""
         return replace(finding, message=self.told(finding.message), where=self.told(finding.where))
 
+    @contextmanager
+    def in_errors(self) -> Iterator[None]:
+        """Errors that are raised meanwhile name the sources."""
+        try:
+            yield
+        except RefusedScanError as error:
+            raise RefusedScanError(tuple(map(self.finding, error.findings))) from error
+        except DlifError as error:
+            message, where, hint = map(self.told, (error.message, error.where, error.hint))
+            raise type(error)(message, where=where, hint=hint) from error
+
     def plain(self, value: Any) -> Any:
         """Plain values with the names of the sources."""
         if isinstance(value, str):
@@ -151,17 +161,7 @@ class _Names:
         return [self.plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-@contextmanager
-def _in_terms_of_the_source(names: _Names) -> Iterator[None]:
-    try:
-        yield
-    except DlifError as error:
-        raise type(error)(
-            names.told(error.message), where=names.told(error.where), hint=names.told(error.hint)
-        ) from error
-
-
-def _of_the_source(read: IngestedScan, scan: DescribedScan, names: _Names, title: str) -> IngestedScan:
+def _of_the_source(read: IngestedScan, scan: DescribedScan, names: SourceNames, title: str) -> IngestedScan:
     regions = replace(read.scan.regions, source=names.told(read.scan.regions.source))
     provenance = names.plain(read.provenance) | {"reader": title, "files": {"scan": [scan.source]}}
     return replace(
@@ -173,3 +173,26 @@ def _of_the_source(read: IngestedScan, scan: DescribedScan, names: _Names, title
         provenance=provenance,
         places=names.plain(read.places),
     )
+
+
+def write_described(root: Path, files: ScanFiles, scan: DescribedScan, *, lasting: bool = False) -> SourceNames:
+    """Write a described scan, with its subject's row, as a PET-BIDS dataset of its own.
+
+    Parameters
+    ----------
+    root
+        Empty local folder.
+    files
+        The scan as it was found, for its names.
+    scan
+        The scan.
+    lasting
+        Whether the dataset is to be kept: the image is compressed, and fields that PET-BIDS requires and nobody stated
+        are there as not given.
+    """
+    fields, about = about_subject(scan.fields)
+    if lasting:
+        fields = with_required_fields(fields)
+    made = write_scan(root, files.scan_id, replace(scan, fields=fields), compressed=lasting)
+    made[write_participants(root, {files.subject: subject_row(about, scan.source)})] = scan.source
+    return SourceNames({str(path): source for path, source in made.items()})

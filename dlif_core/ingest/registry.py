@@ -79,7 +79,7 @@ def find_scans(
     ConfigurationError
         If there is no such reader, several recognise what lies there, or the reader has no default for an option.
     """
-    reader = READERS.named(format, where="data, format") if format else _recognising(uri)
+    reader = READERS.named(format, where="data, format") if format else reader_at(uri)
     if reader is None:
         return []
     if options is None:
@@ -104,7 +104,16 @@ def _enclosed(files: ScanFiles, enclosure: Enclosure) -> ScanFiles:
     return replace(files, files=kept, faults=(*files.faults, *faults))
 
 
-def _recognising(uri: str) -> Reader | None:
+def reader_at(uri: str) -> Reader | None:
+    """The reader that recognises what lies at a URI, or None.
+
+    Raises
+    ------
+    MissingInputError
+        If there is nothing at the URI.
+    ConfigurationError
+        If several readers recognise what lies there.
+    """
     from dlif_core.ingest.uris import exists
 
     if not exists(uri):

@@ -16,6 +16,15 @@ from dlif_core.ingest.described import DescribedScan, DescribedTable, SeriesImag
 BIDS_VERSION = "1.10.0"
 
 _COMPRESSION = 3
+#: What stands in a field that PET-BIDS requires and nobody stated; numbers have no such value but these.
+_NOT_STATED: Mapping[str, object] = {
+    **dict.fromkeys(("Manufacturer", "ManufacturersModelName", "TracerName", "TracerRadionuclide"), "n/a"),
+    **dict.fromkeys(("InjectedMass", "InjectedMassUnits"), "n/a"),
+    **dict.fromkeys(("SpecificRadioactivity", "SpecificRadioactivityUnits"), "n/a"),
+    **dict.fromkeys(("ModeOfAdministration", "AcquisitionMode", "ReconMethodName", "AttenuationCorrection"), "n/a"),
+    "ReconMethodParameterLabels": ["none"],
+    "ReconFilterType": "none",
+}
 _ABOUT_SUBJECT = ("BodyWeight", "BodyWeightUnits", "Species")
 
 
@@ -118,10 +127,10 @@ def write_participants(root: Path, subjects: Mapping[str, Mapping[str, object]])
     root
         Folder of the dataset.
     subjects
-        ``species`` and ``weight`` [kg] of each subject that are known, by its name ``sub-<label>``.
+        What is known of each subject by its name ``sub-<label>``: ``species``, ``weight`` [kg] and more.
     """
     columns: dict[str, list[object]] = {"participant_id": list(subjects)}
-    for column in ("species", "weight"):
+    for column in dict.fromkeys(["species", "weight", *(name for row in subjects.values() for name in row)]):
         columns[column] = [subject.get(column, "n/a") for subject in subjects.values()]
     described = {
         "species": {"Description": "Species of the subject"},
@@ -155,3 +164,9 @@ def about_subject(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     """Fields that belong into the sidecar, and those about the subject, which belong into the table of participants."""
     subject = {name: fields[name] for name in _ABOUT_SUBJECT if name in fields}
     return {name: value for name, value in fields.items() if name not in subject}, subject
+
+
+def with_required_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a sidecar with those that PET-BIDS requires as text and nobody stated, as not given."""
+    stated = {name: value for name, value in fields.items() if value is not None}
+    return {**_NOT_STATED, **stated}

@@ -1,0 +1,98 @@
+"""Scans of other formats written as PET-BIDS."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from dlif_core.errors import ConfigurationError
+from dlif_core.ingest import find_scans, open_scan
+from dlif_core.ingest.conversion import ConvertingReader
+from dlif_core.ingest.converting import convert_scan, found_for_conversion
+from flows.cli import app
+from tests.unit.ingest.test_conversion import IMAGE, reader, write
+
+__all__ = ["reader"]
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["ingest", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+def files_of(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_a_written_dataset_holds_what_the_format_holds(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path / "data", "mouse 1")
+    code, _ = run(tmp_path / "data", "--to", "bids", tmp_path / "bids")
+    assert code == 0
+    assert files_of(tmp_path / "bids") == [
+        "dataset_description.json",
+        "participants.json",
+        "participants.tsv",
+        "sub-mouse1/pet/sub-mouse1_pet.json",
+        "sub-mouse1/pet/sub-mouse1_pet.nii.gz",
+        "sub-mouse1/pet/sub-mouse1_recording-manual_blood.json",
+        "sub-mouse1/pet/sub-mouse1_recording-manual_blood.tsv",
+    ]
+    (from_bids,) = find_scans(str(tmp_path / "bids"))
+    (from_source,) = found_for_conversion(str(tmp_path / "data"))
+    with open_scan(from_bids) as written, open_scan(from_source) as read:
+        assert from_bids.scan_id == from_source.scan_id
+        assert np.array_equal(written.scan.activity[...], 1000.0 * IMAGE)
+        assert np.array_equal(written.scan.affine, read.scan.affine)
+        assert written.scan.timing == read.scan.timing
+        assert written.scan.acquisition == read.scan.acquisition
+        assert written.blood[0].time.tolist() == read.blood[0].time.tolist()
+
+
+def test_another_day_is_added_and_what_is_there_stays(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path / "data", "m1")
+    assert run(tmp_path / "data", "--to", "bids", tmp_path / "bids")[0] == 0
+    table = tmp_path / "bids" / "participants.tsv"
+    table.write_text("participant_id\tsex\tspecies\tweight\nsub-m1\tF\tmouse\t0.030\n")
+    before = (tmp_path / "bids/sub-m1/pet/sub-m1_pet.json").stat().st_mtime_ns
+    write(tmp_path / "data", "m2")
+    assert run(tmp_path / "data", "--to", "bids", tmp_path / "bids")[0] == 0
+    assert (tmp_path / "bids/sub-m1/pet/sub-m1_pet.json").stat().st_mtime_ns == before
+    assert table.read_text().splitlines() == [
+        "participant_id\tspecies\tweight\tsex",
+        "sub-m1\tmouse\t0.030\tF",
+        "sub-m2\tmouse\t0.022\tn/a",
+    ]
+
+
+def test_a_refused_scan_is_told_and_leaves_nothing(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path / "data", "good")
+    source = write(tmp_path / "data", "bad", FrameDuration=[60])
+    code, told = run(tmp_path / "data", "--to", "bids", tmp_path / "bids")
+    assert code == 5
+    assert source.name in told.replace("\n", "")
+    assert not [path for path in files_of(tmp_path / "bids") if "bad" in path or ".dlif" in path]
+
+
+def test_check_writes_nothing(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path / "data", "bad", FrameDuration=[60])
+    code, told = run(tmp_path / "data", "--check")
+    assert code == 6
+    assert "frame-times" in told
+    assert files_of(tmp_path) == ["data/bad.series"]
+
+
+def test_a_dataset_is_not_converted(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path / "data", "m1")
+    run(tmp_path / "data", "--to", "bids", tmp_path / "bids")
+    with pytest.raises(ConfigurationError, match="already"):
+        found_for_conversion(str(tmp_path / "bids"))
+    (files,) = find_scans(str(tmp_path / "bids"))
+    with pytest.raises(ConfigurationError, match="already"):
+        convert_scan(files, tmp_path / "other")
+
+
+def test_what_to_do_must_be_said(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path, "m1")
+    result = CliRunner().invoke(app, ["ingest", str(tmp_path)])
+    assert isinstance(result.exception, ConfigurationError)
