@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.checks import Finding
 from dlif_core.ingest.reader import ImageGeometry, ReaderOptions, ScanFiles, ScanSource
+from dlif_core.storage import joined
 
 Array = NDArray[np.float64]
 
@@ -31,6 +32,10 @@ class SeriesOptions(ReaderOptions):
     """
 
     table: str = ""
+
+    def relative_to(self, folder: str) -> Self:
+        """The options with the path of the table, relative to a folder until now, made absolute."""
+        return self.model_copy(update={"table": joined(folder, self.table)}) if self.table else self
 
 
 class SeriesImage(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.checks import Finding, ImageSummary, Timeline
@@ -32,6 +32,10 @@ class ReaderOptions(Section):
     def valid_keys(cls) -> tuple[str, ...]:
         """Keys that a study file may give in ``data:`` with the reader's format."""
         return ("uri", "format", "links", *cls.model_fields)
+
+    def relative_to(self, folder: str) -> Self:
+        """The options with their paths, relative to a folder until now, made absolute; these have none."""
+        return self
 
 
 NO_OPTIONS = ReaderOptions()

@@ -348,7 +348,8 @@ def parse_study(content: Mapping[str, Any], *, where: str | Path) -> StudyConfig
     config = validated(StudyConfig, content, where=where, hint="Correct the study file.")
     folder = os.path.dirname(where)
     links = tuple(joined(folder, link) for link in config.data.links)
-    data = config.data.model_copy(update={"uri": joined(folder, config.data.uri), "links": links})
+    options = config.data.options and config.data.options.relative_to(folder)
+    data = config.data.model_copy(update={"uri": joined(folder, config.data.uri), "links": links, "options": options})
     methods = {name: options.relative_to(folder) for name, options in config.input_functions.items()}
     output = joined(folder, config.output)
     cluster = joined(folder, config.cluster) if config.cluster.endswith(".yaml") else config.cluster

@@ -16,6 +16,7 @@ from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.described import DescribedScan, DescribedTable, SeriesOptions
 from dlif_core.ingest.registry import READERS
 from dlif_core.ingest.series_files import files_below, named_scans
+from dlif_core.study.config import load_study
 
 IMAGE = 300.0 + 100.0 * np.random.default_rng(0).random((3, 4, 5, 6), dtype=np.float32)
 AFFINE = np.array([[-2.0, 0, 0, 5], [0, 1.5, 0, -3], [0, 0, 3.0, 7], [0, 0, 0, 1]])
@@ -199,3 +200,10 @@ def test_a_written_image_is_read_alike_by_nibabel(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(image.dataobj).T, IMAGE)
     assert np.allclose(image.affine, AFFINE)
     assert nib.aff2axcodes(image.affine) == ("L", "A", "S")
+
+
+def test_a_table_of_a_study_lies_beside_the_study_file(reader: ConvertingReader, tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text("name: a\ndata: {uri: data, format: series, table: scans.tsv}\noutput: out\n")
+    config = load_study(study)
+    assert config.data.options == SeriesOptions(table=str(tmp_path / "scans.tsv"))
