@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ _NOT_STATED: Mapping[str, object] = {
     **dict.fromkeys(("SpecificRadioactivity", "SpecificRadioactivityUnits"), "n/a"),
     **dict.fromkeys(("ModeOfAdministration", "AcquisitionMode", "ReconMethodName", "AttenuationCorrection"), "n/a"),
     "ReconMethodParameterLabels": ["none"],
+    "ReconMethodParameterUnits": ["none"],
+    "ReconMethodParameterValues": [0],
     "ReconFilterType": "none",
+    "ReconFilterSize": 0,
 }
 _ABOUT_SUBJECT = ("BodyWeight", "BodyWeightUnits", "Species")
 
@@ -58,7 +62,8 @@ def write_scan(root: Path, scan_id: str, scan: DescribedScan, *, compressed: boo
     _write_json(sidecar, scan.fields)
     made[sidecar] = scan.source
     for recording, blood in scan.blood.items():
-        made |= _write_table(folder / f"{scan_id}_recording-{recording}_blood.tsv", blood)
+        completed = replace(blood, fields=_with_required_of_blood(blood))
+        made |= _write_table(folder / f"{scan_id}_recording-{recording}_blood.tsv", completed)
     if scan.curves is not None:
         curves = root.joinpath("derivatives", "curves", subject, *session, "pet")
         curves.mkdir(parents=True, exist_ok=True)
@@ -108,7 +113,7 @@ def _nifti_header(image: SeriesImage) -> Any:
 
 
 def write_dataset(root: Path, name: str) -> None:
-    """Write the description of a dataset, unless there is one."""
+    """Write the description of a dataset and a README, unless they are there."""
     description = root / "dataset_description.json"
     if not description.exists():
         root.mkdir(parents=True, exist_ok=True)
@@ -117,6 +122,8 @@ def write_dataset(root: Path, name: str) -> None:
             description,
             {"Name": name, "DatasetType": "raw", "BIDSVersion": BIDS_VERSION, "GeneratedBy": generated},
         )
+    if not any(path.name.startswith("README") for path in root.iterdir()):
+        (root / "README").write_text(f"{name}: PET scans, converted from files of the scanner by dlif.\n")
 
 
 def write_participants(root: Path, subjects: Mapping[str, Mapping[str, object]]) -> Path:
@@ -169,4 +176,22 @@ def about_subject(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 def with_required_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a sidecar with those that PET-BIDS requires as text and nobody stated, as not given."""
     stated = {name: value for name, value in fields.items() if value is not None}
-    return {**_NOT_STATED, **stated}
+    parameters = ("ReconMethodParameterLabels", "ReconMethodParameterUnits", "ReconMethodParameterValues")
+    assumed = dict(_NOT_STATED)
+    if any(name in stated for name in parameters):
+        assumed = {name: value for name, value in assumed.items() if name not in parameters}
+    return {**assumed, **stated}
+
+
+def _with_required_of_blood(blood: DescribedTable) -> dict[str, Any]:
+    """Fields of a table of blood with those that PET-BIDS requires: which curves it has, and what was not done."""
+    has_parent = "metabolite_parent_fraction" in blood.columns
+    methods = {"MetaboliteMethod": "n/a", "MetaboliteRecoveryCorrectionApplied": False} if has_parent else {}
+    return {
+        "PlasmaAvail": "plasma_radioactivity" in blood.columns,
+        "WholeBloodAvail": "whole_blood_radioactivity" in blood.columns,
+        "MetaboliteAvail": has_parent,
+        "DispersionCorrected": False,
+        **methods,
+        **blood.fields,
+    }

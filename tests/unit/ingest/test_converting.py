@@ -1,5 +1,8 @@
 """Scans of other formats written as PET-BIDS."""
 
+import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +33,7 @@ def test_a_written_dataset_holds_what_the_format_holds(reader: ConvertingReader,
     code, _ = run(tmp_path / "data", "--to", "bids", tmp_path / "bids")
     assert code == 0
     assert files_of(tmp_path / "bids") == [
+        "README",
         "dataset_description.json",
         "participants.json",
         "participants.tsv",
@@ -96,3 +100,13 @@ def test_what_to_do_must_be_said(reader: ConvertingReader, tmp_path: Path) -> No
     write(tmp_path, "m1")
     result = CliRunner().invoke(app, ["ingest", str(tmp_path)])
     assert isinstance(result.exception, ConfigurationError)
+
+
+def test_the_bids_validator_accepts_what_is_written(reader: ConvertingReader, tmp_path: Path) -> None:
+    validator = shutil.which("bids-validator")
+    if validator is None:
+        pytest.skip("the BIDS validator is not installed (npm install -g bids-validator)")
+    write(tmp_path / "data", "m1")
+    run(tmp_path / "data", "--to", "bids", tmp_path / "bids")
+    told = subprocess.run([validator, str(tmp_path / "bids"), "--json"], capture_output=True, check=False)
+    assert json.loads(told.stdout)["issues"]["errors"] == []
