@@ -171,6 +171,7 @@ def _input_function(
         upper=None if curve.upper is None else curve.upper / suv,
         samples=curve.samples / suv,
         provenance=provenance | plasma.provenance,
+        with_metabolites=plasma.with_metabolites,
         warnings=warnings + plasma.warnings,
     )
 

@@ -139,7 +139,8 @@ def plasma_lines(curves: Curves) -> tuple[str, ...]:
 
 
 def _plasma_of(curve: InputFunction) -> list[str]:
-    ratio, parent = (curve.provenance.get(name) or {} for name in ("plasma to whole blood", "parent fraction"))
+    parts = (curve.provenance.get(name) for name in ("plasma to whole blood", "parent fraction"))
+    ratio, parent = (part if isinstance(part, Mapping) else {} for part in parts)
     found = [f"plasma by the measured ratio to whole blood ({_file(ratio)})"] if _file(ratio) else []
     if _file(parent):
         found.append(f"unchanged tracer by measured parent fractions, {parent.get('model')} model ({_file(parent)})")

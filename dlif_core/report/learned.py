@@ -218,7 +218,7 @@ def _paint_time(axes: Axes, explanation: xr.Dataset) -> None:
     axes.plot(middle, explanation["curve"].to_numpy(), color=GREY, linewidth=1.0, label="curve [SUV]")
     axes.axhline(0.0, color=INK, linewidth=0.6)
     axes.set_xscale("symlog", linthresh=2.0)
-    ticks = [tick for tick in (0, 1, 2, 5, 10, 20, 40) if tick <= start[-1] + minutes[-1]]
+    ticks = [tick for tick in (0, 1, 2, 5, 10, 20, 40, 60, 90) if tick <= start[-1] + minutes[-1]]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xlabel("Time [min]")
     axes.set_title(f"Relevance of the frames: {_title(explanation, 0)}")

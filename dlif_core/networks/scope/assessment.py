@@ -302,7 +302,8 @@ def _described(domain: Domain, features: FeatureValues) -> str:
 _SHOWN_BY = {"injection": "blood"}
 
 _WORDS = {
-    "injection": "the blood curve is low early and falls slowly ({}): was part of the dose given beside the vein?",
+    "injection": "the blood curve is low early and falls slowly ({}): was part of the dose given beside the "
+    "vein, or is a scale or unit of image, dose or weight wrong?",
     "blood": "the blood curve is unlike that of FDG ({}): are tracer, dose and weight right?",
     "tissues": "the tissues take up tracer unlike FDG ({}): is the tracer FDG?",
     "distribution": "activity is distributed unlike FDG ({}): is the tracer FDG?",

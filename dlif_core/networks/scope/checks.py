@@ -181,11 +181,16 @@ def _schedule(timing: FrameTiming) -> Iterator[Verdict]:
     if early < _EARLY_FRAMES:
         words = f"{early} frames start in the first 3 min; the model needs {_EARLY_FRAMES} to see the bolus."
         yield _out(words) if early < _FEWEST_FRAMES else _doubtful(words)
-    yield from _limits(end, _END, f"the scan lasts {end / 60:.3g} min; the model knows scans of 15 to 55 min.")
+    yield from _limits(end, _END, _end_in_words(end))
     after = [gap.after_frame for gap in timing.gaps if timing.start[gap.after_frame] < _EARLY]
     longest = max((float(timing.start[k + 1] - max(timing.end[k], 0.0)) for k in after), default=0.0)
     if longest > _LONGEST_GAP:
         yield _doubtful(f"nothing was recorded for {longest:.0f} s while the bolus passed.")
+
+
+def _end_in_words(end: float) -> str:
+    (first, last), _ = _END
+    return f"the scan lasts {end / 60:.3g} min; the model takes scans of {first / 60:.0f} to {last / 60:.0f} min."
 
 
 def _voxels(size: Array, shape: tuple[int, ...], subject: Subject) -> Iterator[Verdict]:

@@ -27,7 +27,7 @@ class InputFunctionStage(ScanStage):
 
     name = "input-function"
     title = "input function"
-    version = 3
+    version = 4
 
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
         """One step a method, decided by its options and by the model or the files of the scan that it uses."""

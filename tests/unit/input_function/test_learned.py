@@ -146,6 +146,7 @@ class TestScope:
         np.testing.assert_allclose(curve.plasma, curve.whole_blood)
         assert any("plasma is taken as whole blood" in warning for warning in curve.warnings)
         assert any("metabolites included" in warning for warning in curve.warnings)
+        assert curve.with_metabolites
         assert not any("FDG" in reason for reason in curve.provenance["scope"]["reasons"])
 
     def test_plasma_is_whole_blood_times_ratio_times_parent_fraction(self, simulated):
