@@ -205,7 +205,7 @@ def _provenance(
 
 
 def _intervals(curve: CalibratedCurve, tracer: str, prediction: EnsemblePrediction) -> dict[str, Any]:
-    """Intervals of the metrics; those of Ki are calibrated on FDG, and left out where another is stated or a tissue unseen."""
+    """Intervals of the metrics; those of Ki are left out of another tracer than FDG, and of a tissue unseen."""
     left_out = {}
     for name in curve.intervals:
         tissue = name.removeprefix("Ki ")
