@@ -94,6 +94,7 @@ _KNOWN: Mapping[str, _Known] = {
 
 _EARLY, _EARLY_FRAMES, _FEWEST_FRAMES = 180.0, 10, 6
 _LONGEST_GAP, _LATEST_START = 10.0, 10.0  # [s]
+_LONG_GAP = 0.3  # share of the time since the scan began
 # span after the arrival in which the bolus passes, and length of a frame in which it may pass whole [s]
 _FIRST_PASS, _LONG = 15.0, 25.0
 # the total before a frame in which it rises, as a share of the median of so many frames from there on
@@ -203,10 +204,24 @@ def _schedule(timing: FrameTiming) -> Iterator[Verdict]:
         words = f"{early} frames start in the first 3 min; the model needs {_EARLY_FRAMES} to see the bolus."
         yield _out(words) if early < _FEWEST_FRAMES else _doubtful(words)
     yield from _limits(end, _END, _end_in_words(end))
+    if (gap := long_gap(timing)) is not None:
+        yield _doubtful(
+            f"nothing was recorded from {gap[0]:g} to {gap[1]:g} s; the model knows no scans that lack so much of their "
+            "course."
+        )
     after = [gap.after_frame for gap in timing.gaps if timing.start[gap.after_frame] < _EARLY]
     longest = max((float(timing.start[k + 1] - max(timing.end[k], 0.0)) for k in after), default=0.0)
     if longest > _LONGEST_GAP:
         yield _doubtful(f"nothing was recorded for {longest:.0f} s while the bolus passed.")
+
+
+def long_gap(timing: FrameTiming) -> tuple[float, float] | None:
+    """Begin and end of a gap after the first minutes that is long for its time [s], or None."""
+    for gap in timing.gaps:
+        begin, end = float(timing.end[gap.after_frame]), float(timing.start[gap.after_frame + 1])
+        if begin >= _EARLY and end - begin > _LONG_GAP * (end - timing.begin):
+            return begin, end
+    return None
 
 
 def _end_in_words(end: float) -> str:

@@ -25,6 +25,8 @@ from dlif_core.networks.scope.voxels import cleaned, offset, spot_shares, withou
 
 Array = NDArray[np.float64]
 
+# share of the fullest frame below which a frame of one value is empty
+_EMPTY = 0.01
 # a frame of one value, and an image of one curve: part of the activity that differs, and of the energy that is left
 _SAME, _ONE_CURVE = 1e-3, 1e-3
 _JOINED = 4  # voxels that become one where curves are compared
@@ -70,10 +72,11 @@ class FrameDepartures(NamedTuple):
 
 def check_frames(scan: NetworkScan) -> Iterator[Verdict]:
     """Find frames of one value, which before the bolus may be zero, and an image that has one curve everywhere."""
-    images = scan.activity.flatten(1)
+    images = cleaned(scan).activity.flatten(1)
     low, high = images.min(dim=1).values, images.max(dim=1).values
     same = (high - low <= _SAME * torch.maximum(high.abs(), low.abs())).numpy(force=True)
     total = images.double().mean(dim=1).numpy(force=True)
+    total = np.where(np.abs(total) > _EMPTY * np.abs(total).max(), total, 0.0)
     active = (total != 0.0) | (scan.timing.start > arrival(scan.timing, total))
     for frame in np.flatnonzero(same & active):
         what = "is empty" if total[frame] == 0.0 else "has the same value everywhere"

@@ -156,9 +156,11 @@ class TestNoFalseReason:
         assert list(LIMITS.verdicts(departures(NetworkScan(image()[kept], timing, 0.002)))) == []
 
     def test_a_constant_below_zero_is_named_and_blames_no_frame(self):
-        activity = with_air(image()) - 0.3
+        clean = with_air(image())
+        clean[: at(ARRIVED)] = 0.0
+        activity = clean - 0.3
         scan = NetworkScan(activity, TIMING, 0.002)
-        assert list(LIMITS.verdicts(departures(scan, with_air(tissues())))) == []
+        assert [*check_frames(scan), *LIMITS.verdicts(departures(scan, with_air(tissues())))] == []
         (verdict,) = check_voxels(scan)
         assert verdict.state == "doubtful"
         assert "-0.3" in verdict.reasons[0]

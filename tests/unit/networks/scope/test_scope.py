@@ -200,6 +200,12 @@ class TestPrecheck:
         few = after(np.arange(-100.0, 0.0, 10.0), [10.0] * 10, frame_timing(((9, 300.0),)))
         assert "1 frames start in the first 3 min" in precheck(metadata_scan(few)).reasons[0]
 
+    def test_a_long_gap_is_named(self):
+        kept = (TIMING.start < 300.0) | (TIMING.start > 900.0)
+        verdict = precheck(metadata_scan(FrameTiming(TIMING.start[kept], TIMING.duration[kept])))
+        assert verdict.state == "doubtful"
+        assert verdict.reasons[0].startswith("nothing was recorded from 310 to 930 s")
+
     def test_a_scan_truncated_to_20_min_is_in_scope(self):
         assert precheck(metadata_scan(frame_timing(MOUSE_FRAMES, 1200.0))).state == "in scope"
 
@@ -342,6 +348,13 @@ class TestScope:
         verdict = scope.judge(replace(sound[0], features={**sound[0].features, "tissues": strange}))
         assert verdict.state == "doubtful"
         assert "is the tracer FDG?" in verdict.reasons[0]
+
+    def test_of_a_scan_with_faulty_frames_nobody_asks_for_the_tracer(self, scope, sound):
+        strange = {name: value + 5.0 for name, value in sound[0].features["tissues"].items()}
+        halved = sound[0].frames._replace(step=np.full(len(sound[0].frames.total) - 1, -0.7))
+        scan = replace(sound[0], features={**sound[0].features, "tissues": strange}, frames=halved)
+        (reason,) = scope.judge(scan).reasons
+        assert "does the scale change" in reason
 
     def test_a_truncated_scan_is_judged_by_what_it_shows(self, scope, judged):
         prediction, scan = arguments(judged[0])
