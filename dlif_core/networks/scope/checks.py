@@ -206,8 +206,8 @@ def _schedule(timing: FrameTiming) -> Iterator[Verdict]:
     yield from _limits(end, _END, _end_in_words(end))
     if (gap := long_gap(timing)) is not None:
         yield _doubtful(
-            f"nothing was recorded from {gap[0]:g} to {gap[1]:g} s; the model knows no scans that lack so much of their "
-            "course."
+            f"nothing was recorded from {gap[0]:g} to {gap[1]:g} s; the model knows no scans that lack so much of "
+            "their course."
         )
     after = [gap.after_frame for gap in timing.gaps if timing.start[gap.after_frame] < _EARLY]
     longest = max((float(timing.start[k + 1] - max(timing.end[k], 0.0)) for k in after), default=0.0)
