@@ -2,8 +2,8 @@
 
 Over time the variance is a sum of parts that are known without the truth: spread between the members, noise in closed
 form, the error that the correction over time expects, a share of the curve in the first pass and another one later, an
-error of timing (slope times a second) and a floor. Their weights are not negative and come from maximum likelihood. The error relative to that depends on a few features of the scan; its logarithm is found
-by ridge regression on them.
+error of timing (slope times a second) and a floor. Their weights are not negative and come from maximum likelihood. The
+error relative to that depends on a few features of the scan; its logarithm is found by ridge regression on them.
 """
 
 from __future__ import annotations
