@@ -46,6 +46,8 @@ class InputFunction:
         How it was made: plain values that JSON can hold.
     warnings
         What had to be repaired or assumed, in words for the report.
+    with_metabolites
+        Whether `plasma` is total plasma of a tracer whose metabolites were not measured.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class InputFunction:
     samples: Array | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    with_metabolites: bool = False
 
     def __post_init__(self) -> None:
         for name in ("time", "whole_blood", "plasma", "lower", "upper", "samples"):
@@ -141,6 +144,7 @@ class InputFunction:
             "method": self.method,
             "provenance": to_json(dict(self.provenance), where=f"input function {self.method}", sort_keys=True),
             "warnings": list(self.warnings),
+            "with_metabolites": self.with_metabolites,
         }
         return xr.Dataset(curves, coords={"time": time}, attrs=attributes)
 
@@ -161,4 +165,5 @@ class InputFunction:
             samples=optional("samples"),
             provenance=json.loads(dataset.attrs["provenance"]),
             warnings=tuple(dataset.attrs["warnings"]),
+            with_metabolites=bool(dataset.attrs.get("with_metabolites", False)),
         )

@@ -46,7 +46,8 @@ class Acquisition:
     decay_corrected
         Whether the data are decay-corrected to the reference time.
     species
-        ``"mouse"``, ``"human"`` … or ""; Latin and other names, such as ``"Mus musculus"``, become these.
+        ``"mouse"``, ``"human"`` … or "" if it is unknown, as None is; Latin names and common strains, such as
+        ``"Mus musculus"`` and ``"C57BL/6"``, become these.
     refused
         Why dose or weight is withheld, with file and remedy; "" where neither is.
     injection_start
@@ -56,7 +57,7 @@ class Acquisition:
     Raises
     ------
     InputError
-        If the half-life is not positive, or dose or weight is negative or not finite.
+        If tracer or species is no text, the half-life is not positive, or dose or weight is negative or not finite.
 
     Examples
     --------
@@ -76,6 +77,8 @@ class Acquisition:
     injection_start: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("tracer", "species"):
+            object.__setattr__(self, name, _text(getattr(self, name), name))
         object.__setattr__(self, "species", species_name(self.species))
         _require_number(self.half_life, "half_life", 0.0, "Give the half-life in seconds, above zero.", infinite=True)
         for name, unit in (("injected_activity", "Bq"), ("body_weight", "kg")):
@@ -91,6 +94,15 @@ class Acquisition:
         if not self.injected_activity or not self.body_weight:
             return None
         return 1000.0 * self.body_weight / self.injected_activity
+
+
+def _text(value: Any, name: str) -> str:
+    """A text, "" for None; anything else is refused."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {value!r}.", where=f"acquisition, {name}", hint="Give its name, or None.")
+    return str(value)
 
 
 def _is_number(value: object) -> bool:

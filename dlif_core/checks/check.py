@@ -29,14 +29,15 @@ class Part(StrEnum):
     """The part of a scan that a finding is about, and that is withheld where the finding rules it out.
 
     ``scan``: everything. ``dose`` and ``weight``: the injected activity and the body weight; without them there is no
-    SUV, and no curve that is scaled by it. ``blood``: the blood samples. ``result``: a result of a fit, which is marked
-    and stays.
+    SUV, and no curve that is scaled by it. ``blood``: the blood samples. ``plasma``: the file of plasma that a study
+    names for curves from images. ``result``: a result of a fit, which is marked and stays.
     """
 
     SCAN = "scan"
     DOSE = "dose"
     WEIGHT = "weight"
     BLOOD = "blood"
+    PLASMA = "plasma"
     RESULT = "result"
 
 
@@ -46,6 +47,7 @@ LOST: Mapping[Part, str] = {
     Part.DOSE: "SUV is unavailable, and so are curves that dose and weight scale",
     Part.WEIGHT: "SUV is unavailable, and so are curves that dose and weight scale",
     Part.BLOOD: "input functions from blood are unavailable",
+    Part.PLASMA: "the input functions whose option `plasma` names the file are unavailable",
     Part.RESULT: "it is marked as not plausible",
 }
 

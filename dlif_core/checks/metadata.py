@@ -89,6 +89,14 @@ DOSE_UNREADABLE = Check(
     "The injected activity is a positive number in a known unit.",
     "Correct the number or its unit.",
 )
+PLASMA_FILE = Check(
+    "plasma-file",
+    Level.REFUSED,
+    Part.PLASMA,
+    "The file that the option `plasma` of a method names is there, and gives the ratio of plasma to whole blood or "
+    "parent fractions.",
+    "Correct the file, or what `plasma` says of it.",
+)
 WEIGHT_NOT_GIVEN = Check(
     "weight-not-given", Level.ASSUMED, Part.WEIGHT, "The body weight is given.", "Give the body weight with its unit."
 )

@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 #: Regions whose parameters are compared.
 ORGANS = ("brain", "myocardium", "tumour")
+#: Least volume of an organ by body weight from which it is in view [mm³/kg]: a brain is about 17 mL for each kilogram.
+_IN_VIEW = {"brain": 2000.0}
 
 #: Start of the linear phase in the Patlak plots [min].
 T_STAR = 10.0
@@ -120,15 +122,16 @@ def interval_metrics(
 
 
 def fit_organs(scan: DynamicScan, curve: InputFunction) -> dict[str, float]:
-    """Patlak Ki and K1 of the irreversible two-tissue model, in each of `ORGANS` that the scan has.
+    """Patlak Ki and K1 of the irreversible two-tissue model, in each of `ORGANS` that the scan has in view.
 
     Returns
     -------
     Parameters by ``ki_brain``, ``k1_brain`` … [mL·cm⁻³·min⁻¹].
     """
-    if not set(ORGANS) & set(scan.regions.names):
+    rows = [row for row in range(len(scan.regions.names)) if _in_view(scan, row)]
+    if not rows:
         return {}
-    scan, curve = replace(scan, regions=_organs(scan.regions)), _without_samples(curve)
+    scan, curve = replace(scan, regions=_only(scan.regions, rows)), _without_samples(curve)
     found: dict[str, float] = {}
     for name, (parameter, settings) in FITS.items():
         fits = fit_regions(scan, curve, settings)
@@ -164,8 +167,13 @@ def ki_interval_metrics(
     }
 
 
-def _organs(regions: RegionCurves) -> RegionCurves:
-    rows = [row for row, name in enumerate(regions.names) if name in ORGANS]
+def _in_view(scan: DynamicScan, row: int) -> bool:
+    """Whether a region is one of `ORGANS`, and not but a sliver of it at the edge of the image."""
+    name, volume = scan.regions.names[row], float(scan.regions.volume[row])
+    return name in ORGANS and not volume < _IN_VIEW.get(name, 0.0) * (scan.acquisition.body_weight or 0.0)
+
+
+def _only(regions: RegionCurves, rows: list[int]) -> RegionCurves:
     names = tuple(regions.names[row] for row in rows)
     return RegionCurves(names, regions.activity[rows], regions.volume[rows], regions.source)
 

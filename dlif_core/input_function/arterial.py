@@ -91,6 +91,7 @@ def arterial_curve(
         plasma=plasma.values * parent.values,
         method="arterial",
         provenance=provenance,
+        with_metabolites=parent.with_metabolites,
         warnings=tuple(dict.fromkeys(warnings)),
     )
     return curve.shifted(options.delay_s)

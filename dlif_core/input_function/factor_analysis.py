@@ -100,6 +100,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: F
             "misfit of frame averages to peak": misfit,
             **plasma.provenance,
         },
+        with_metabolites=plasma.with_metabolites,
         warnings=(_AMBIGUOUS, *plasma.warnings),
     )
 

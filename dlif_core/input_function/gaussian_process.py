@@ -209,6 +209,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: G
             "misfit of frame averages to peak": misfit,
             **plasma.provenance,
         },
+        with_metabolites=plasma.with_metabolites,
         warnings=(
             "the Gaussian process was trained on simulated mice; its band holds for such mice.",
             *plasma.warnings,

@@ -103,6 +103,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: H
             "misfit of frame averages to peak": misfit,
             **plasma.provenance,
         },
+        with_metabolites=plasma.with_metabolites,
         warnings=(_WARNING, *plasma.warnings),
     )
 

@@ -147,6 +147,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: I
             "misfit of frame averages to peak": misfit,
             **plasma.provenance,
         },
+        with_metabolites=plasma.with_metabolites,
         warnings=corrected.warnings + plasma.warnings,
     )
 

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from dlif_core.networks.scope.verdict import Verdict
 
 
+# volume of a tissue from which it is in view [voxels of the networks' grid]
+_SEEN = 20.0
+
+
 class LearnedOptions(ImageOptions):
     """Options of the learned input function.
 
@@ -88,7 +92,9 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: L
     prediction, verdict = _predicted(scan, model)
     curve = model.calibration.curve(prediction, options.samples)
     verdict = worst(verdict, model.scope.check_band(curve))
-    provenance = _provenance(model, prediction, verdict, curve, options) | _intervals(curve, scan.acquisition.tracer)
+    provenance = _provenance(model, prediction, verdict, curve, options) | _intervals(
+        curve, scan.acquisition.tracer, prediction
+    )
     if curve.lower is not None:
         provenance["mean width of the band over the mean of the curve"] = round(band_width(curve), 2)
     plasma = image_plasma(curve.time, scan.acquisition, recordings, options)
@@ -171,6 +177,7 @@ def _input_function(
         upper=None if curve.upper is None else curve.upper / suv,
         samples=curve.samples / suv,
         provenance=provenance | plasma.provenance,
+        with_metabolites=plasma.with_metabolites,
         warnings=warnings + plasma.warnings,
     )
 
@@ -197,15 +204,24 @@ def _provenance(
     }
 
 
-def _intervals(curve: CalibratedCurve, tracer: str) -> dict[str, Any]:
-    """Intervals of the metrics; those of Ki are calibrated on FDG and left out where another tracer is stated."""
-    of_other = bool(tracer) and not is_fdg(tracer)
-    left_out = [name for name in curve.intervals if of_other and name.startswith("Ki ")]
+def _intervals(curve: CalibratedCurve, tracer: str, prediction: EnsemblePrediction) -> dict[str, Any]:
+    """Intervals of the metrics; those of Ki are left out of another tracer than FDG, and of a tissue unseen."""
+    left_out = {}
+    for name in curve.intervals:
+        tissue = name.removeprefix("Ki ")
+        if tissue != name and tracer and not is_fdg(tracer):
+            left_out[name] = "they are calibrated on FDG, and the kinetics of another tracer are not known."
+        elif tissue != name and not _in_view(tissue, prediction):
+            left_out[name] = f"no {tissue} was found in the image."
     kept = {name: list(interval) for name, interval in curve.intervals.items() if name not in left_out}
-    if not left_out:
-        return {"intervals": kept}
-    reason = "they are calibrated on FDG, and the kinetics of another tracer are not known."
-    return {"intervals": kept, "intervals left out": dict.fromkeys(left_out, reason)}
+    return {"intervals": kept, "intervals left out": left_out} if left_out else {"intervals": kept}
+
+
+def _in_view(tissue: str, prediction: EnsemblePrediction) -> bool:
+    """Whether the networks find a tissue in the image."""
+    from dlif_core.networks.prediction.tissues import TISSUES
+
+    return float(prediction.tissues[TISSUES.index(tissue)].sum()) >= _SEEN
 
 
 def _rounded(values: np.typing.NDArray[np.float64], digits: int) -> list[Any]:

@@ -31,7 +31,7 @@ from dlif_core.scan import Acquisition, is_fdg
 
 Array = NDArray[np.float64]
 
-#: What every curve says whose plasma holds metabolites.
+#: Warning of every curve whose plasma holds metabolites.
 WITH_METABOLITES = "the parent plasma curve is total plasma, metabolites included."
 
 _POOR_FIT = 0.05
@@ -126,12 +126,15 @@ class ImagePlasma:
         Where both come from, by ``plasma to whole blood`` and ``parent fraction``.
     warnings
         What was assumed or found doubtful.
+    with_metabolites
+        Whether the parent fraction of a tracer with metabolites is not known, so that they are in the plasma.
     """
 
     ratio: Array
     parent: Array
     provenance: dict[str, Any]
     warnings: tuple[str, ...]
+    with_metabolites: bool = False
 
     @property
     def factor(self) -> Array:
@@ -188,6 +191,7 @@ def image_plasma(
         parent.values,
         {"plasma to whole blood": plasma.provenance, "parent fraction": of_parent},
         tuple(dict.fromkeys(found + plasma.warnings + parent.warnings)),
+        parent.with_metabolites,
     )
 
 
@@ -228,8 +232,8 @@ def parent_fraction_on(
     """
     if series is None:
         without = f"no parent fraction was measured; {WITH_METABOLITES}"
-        warnings = () if is_fdg(acquisition.tracer) else (without,)
-        return SampledCurve(np.ones_like(time), {"model": None}, warnings)
+        held = not is_fdg(acquisition.tracer)
+        return SampledCurve(np.ones_like(time), {"model": None}, (without,) if held else (), held)
     model = fit_parent_fraction(
         series.time, series.value, options.parent_fraction, options.parent_fraction_start, where=source
     )

@@ -128,6 +128,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: P
             "scaling": scaling,
             **plasma.provenance,
         },
+        with_metabolites=plasma.with_metabolites,
         warnings=("the curve is a population's, not this subject's: its shape is fixed.", *plasma.warnings),
     )
 

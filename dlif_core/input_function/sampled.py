@@ -36,11 +36,14 @@ class SampledCurve:
         How they were made: plain values that JSON can hold.
     warnings
         What was extrapolated or assumed.
+    with_metabolites
+        Whether parent plasma made of the values holds metabolites, which were not measured.
     """
 
     values: Array
     provenance: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    with_metabolites: bool = False
 
 
 def on_grid(

@@ -110,6 +110,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: S
             "scaling": scaling,
             **plasma.provenance,
         },
+        with_metabolites=plasma.with_metabolites,
         warnings=(
             "the shape is a model's, fitted to tissue curves; what they leave open is a population's.",
             *plasma.warnings,

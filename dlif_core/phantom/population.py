@@ -191,6 +191,30 @@ class _Body(NamedTuple):
 _BODIES = {"mouse": _Body(draw_anatomy, 0.022, 1.0), "human": _Body(draw_human, 70.0, TO_HUMAN)}
 
 
+def usual_population(species: str = "mouse", tracer: str = "FDG") -> Population | None:
+    """The population of a cohort of mice or humans with a tracer; None for FDG in mice, which `draw_mouse` draws.
+
+    Parameters
+    ----------
+    species
+        ``mouse`` or ``human``.
+    tracer
+        Name in `TRACERS`, in any case; FDG is that of the species.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such species or tracer.
+    """
+    if species == "mouse" and tracer.casefold() == "fdg":
+        return None
+    usual = replace(HUMAN, species=species) if species != "mouse" else Population("mouse", stream=4)
+    known = {name.casefold(): name for name in TRACERS} | ({"fdg": "human FDG"} if species == "human" else {})
+    population = replace(usual, name=f"{species} {tracer}", tracer=known.get(tracer.casefold(), tracer))
+    _body(population), _tracer(population)
+    return population
+
+
 def _tracer(population: Population) -> Tracer:
     if isinstance(population.tracer, Tracer):
         return population.tracer

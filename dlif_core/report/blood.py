@@ -53,7 +53,7 @@ def _plot(axes: Axes, curve: InputFunction, colour: str, scale: ActivityScale) -
             color=colour,
             alpha=0.18,
             linewidth=0,
-            label=f"{curve.method}, band",
+            label=f"{curve.method}, {_band_in_words(curve)}",
         )
     axes.plot(minutes, scale.factor * curve.whole_blood, color=colour, label=f"{curve.method}, whole blood")
     if not np.array_equal(curve.plasma, curve.whole_blood):
@@ -65,6 +65,12 @@ def _plot(axes: Axes, curve: InputFunction, colour: str, scale: ActivityScale) -
             dashes=(4, 1.5),
             label=f"{curve.method}, parent plasma",
         )
+
+
+def _band_in_words(curve: InputFunction) -> str:
+    """The band as a legend names it: what is calibrated holds for the whole curve, not for one time alone."""
+    level = curve.provenance.get("level")
+    return "band" if level is None else f"{100 * level:.0f} % band, all frames at once"
 
 
 def _frame_axis(axes: Axes, timing: FrameTiming, end: float, title: str) -> None:
@@ -125,6 +131,25 @@ def _row(method: str, curve: InputFunction, end: float, scale: ActivityScale) ->
     )
     cells = (Cell(number(value, places)) for value, places in numbers)
     return (Cell(method), *cells, Cell(" ".join(curve.warnings) or ABSENT, tone="warn" if curve.warnings else ""))
+
+
+def plasma_lines(curves: Curves) -> tuple[str, ...]:
+    """Which curves from images have plasma by measurements, of which files; those with assumed plasma are warned of."""
+    return tuple(f"{method}: {'; '.join(found)}." for method, curve in curves.items() if (found := _plasma_of(curve)))
+
+
+def _plasma_of(curve: InputFunction) -> list[str]:
+    parts = (curve.provenance.get(name) for name in ("plasma to whole blood", "parent fraction"))
+    ratio, parent = (part if isinstance(part, Mapping) else {} for part in parts)
+    found = [f"plasma by the measured ratio to whole blood ({_file(ratio)})"] if _file(ratio) else []
+    if _file(parent):
+        found.append(f"unchanged tracer by measured parent fractions, {parent.get('model')} model ({_file(parent)})")
+    return found
+
+
+def _file(of: Mapping[str, object]) -> str:
+    """Name of the file of a measurement; "" where nothing was measured."""
+    return str(of.get("source") or "").rsplit("/", 1)[-1]
 
 
 def _places(value: float) -> int:

@@ -28,7 +28,7 @@ import xarray as xr
 
 from dlif_core.finite import nulled, to_json
 from dlif_core.report.figure import save
-from dlif_core.report.learned import paint_course, paint_matrix, paint_pictures
+from dlif_core.report.learned import paint_course, paint_matrix, paint_pictures, since_arrival
 
 #: Name of the JSON record.
 RECORD = "explanation.json"
@@ -82,7 +82,8 @@ def frame_table(explanation: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(columns | relevance)
 
 
-def _metric(one: xr.Dataset) -> dict[str, Any]:
+def _metric(explanation: xr.Dataset) -> dict[str, Any]:
+    one = since_arrival(explanation)
     edges = zip(one["window_start"].to_numpy(), one["window_end"].to_numpy(), strict=True)
     windows = [f"{start:g} to {end:g} s" for start, end in edges]
     record = {

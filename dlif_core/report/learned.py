@@ -98,7 +98,7 @@ def _facts(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     model = provenance.get("model", {})
     facts = [
         ("Model", str(model.get("name", ""))),
-        ("Digest", str(model.get("digest", ""))[:12]),
+        ("Digest of its networks", str(model.get("digest", ""))[:12]),
         ("Calibrated on", str(provenance.get("calibrated on", ""))),
     ]
     width = provenance.get("mean width of the band over the mean of the curve")
@@ -198,9 +198,15 @@ def paint_course(figure: Figure, explanation: xr.Dataset) -> None:
     else:
         over_time, windows = figure.subplots(1, 2, width_ratios=(1.5, 1.1))
     _paint_time(over_time, explanation)
-    hidden = -100 * explanation["occlusion_window"].to_numpy()[0]
-    edges = zip(explanation["window_start"].to_numpy(), explanation["window_end"].to_numpy(), strict=True)
-    _bars(windows, [f"{start:g} to {end:g} s" for start, end in edges], hidden, "Window hidden")
+    hidden = since_arrival(explanation)
+    edges = zip(hidden["window_start"].to_numpy(), hidden["window_end"].to_numpy(), strict=True)
+    spans = [f"{start:g} to {end:g} s" for start, end in edges]
+    _bars(windows, spans, -100 * hidden["occlusion_window"].to_numpy()[0], "Window hidden")
+
+
+def since_arrival(explanation: xr.Dataset) -> xr.Dataset:
+    """The explanation without windows that end before the bolus arrived: there is no blood to be read in them."""
+    return explanation.isel(window=explanation["window_end"].to_numpy() > 0.0)
 
 
 def _paint_time(axes: Axes, explanation: xr.Dataset) -> None:
@@ -212,7 +218,7 @@ def _paint_time(axes: Axes, explanation: xr.Dataset) -> None:
     axes.plot(middle, explanation["curve"].to_numpy(), color=GREY, linewidth=1.0, label="curve [SUV]")
     axes.axhline(0.0, color=INK, linewidth=0.6)
     axes.set_xscale("symlog", linthresh=2.0)
-    ticks = [tick for tick in (0, 1, 2, 5, 10, 20, 40) if tick <= start[-1] + minutes[-1]]
+    ticks = [tick for tick in (0, 1, 2, 5, 10, 20, 40, 60, 90) if tick <= start[-1] + minutes[-1]]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xlabel("Time [min]")
     axes.set_title(f"Relevance of the frames: {_title(explanation, 0)}")
@@ -256,7 +262,8 @@ def explanation_table(explanation: xr.Dataset) -> ReportTable:
     return ReportTable(headings, rows)
 
 
-def _explained(one: xr.Dataset) -> tuple[Cell, ...]:
+def _explained(explanation: xr.Dataset) -> tuple[Cell, ...]:
+    one = since_arrival(explanation)
     value = float(one["value"])
     window = int(np.nanargmax(np.abs(one["occlusion_window"].to_numpy())))
     start, end = float(one["window_start"][window]), float(one["window_end"][window])

@@ -16,7 +16,7 @@ from dlif_core.checks import Finding, Part, needs_care, remarks, withheld
 from dlif_core.curve import InputFunction
 from dlif_core.frames import FrameTiming
 from dlif_core.kinetics import FitStatus
-from dlif_core.report.blood import input_function_figure, input_function_table
+from dlif_core.report.blood import input_function_figure, input_function_table, plasma_lines
 from dlif_core.report.findings import findings_table
 from dlif_core.report.html import render
 from dlif_core.report.learned import LearnedSection, ki_by_input_function, learned_section
@@ -131,6 +131,7 @@ def scan_report(report: ScanReport) -> str:
         warnings=_all_warnings(report),
         input_figure=_input_figure(report),
         input_table=input_function_table(report.input_functions, report.scale) if report.input_functions else None,
+        plasma=plasma_lines(report.input_functions),
         learned=_learned(report),
         region_figure=_region_figure(report),
         shown=shown_regions(report.regions, report.primary_regions),

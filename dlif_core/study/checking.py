@@ -10,16 +10,18 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from dlif_core.checks import Finding
-from dlif_core.checks.metadata import UNREADABLE, findings_of
-from dlif_core.errors import ExitCode, InputError, StorageError
+from dlif_core.checks.metadata import PLASMA_FILE, UNREADABLE, findings_of
+from dlif_core.errors import ConfigurationError, ExitCode, InputError, StorageError
 from dlif_core.foreign_faults import clean
 from dlif_core.storage import file_system, joined
 from dlif_core.study.config import StudyConfig, load_study
+from dlif_core.study.stages.input_function import options_of_scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dlif_core.ingest import ScanFiles
+    from dlif_core.ingest.reader import IngestedScan
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def check_scan(config: StudyConfig, files: ScanFiles) -> CheckedScan:
 
     try:
         with open_scan(files, config.regions.groups, config.accept) as ingested:
-            found = ingested.findings
+            found = (*ingested.findings, *dict.fromkeys(_of_plasma(config, files, ingested)))
     except InputError as refusal:
         found = findings_of(refusal)
     except StorageError:
@@ -81,6 +83,19 @@ def check_scan(config: StudyConfig, files: ScanFiles) -> CheckedScan:
     except Exception as fault:
         return _unreadable(files, fault)
     return CheckedScan(files.scan_id, tuple(finding.below(config.data.uri) for finding in found))
+
+
+def _of_plasma(config: StudyConfig, files: ScanFiles, ingested: IngestedScan) -> Iterator[Finding]:
+    """Faults of the files of plasma that methods of the study name, as they would keep the scan from its curves."""
+    from dlif_core.input_function.plasma import ImageOptions, image_plasma
+
+    for method in config.input_functions:
+        options = options_of_scan(config, files, method)
+        if isinstance(options, ImageOptions) and options.plasma is not None:
+            try:
+                image_plasma(ingested.scan.timing.mid, ingested.scan.acquisition, (), options)
+            except (InputError, ConfigurationError) as fault:
+                yield PLASMA_FILE.found(fault.message, where=fault.where, remedy=fault.hint)
 
 
 def _unreadable(files: ScanFiles, fault: BaseException) -> CheckedScan:

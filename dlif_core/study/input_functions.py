@@ -61,9 +61,7 @@ def _passed_over(job: ScanJob, passed: list[str], used: str) -> tuple[Finding, .
 
 
 def _with_metabolites(job: ScanJob, curve: InputFunction) -> tuple[Finding, ...]:
-    from dlif_core.input_function.plasma import WITH_METABOLITES
-
-    if not any(WITH_METABOLITES in warning for warning in curve.warnings):
+    if not curve.with_metabolites:
         return ()
     where = f"{job.step.stage} {job.step.variant}"
     message = f"{job.fit.title} needs unchanged tracer in plasma; {curve.method} gives plasma with its metabolites."

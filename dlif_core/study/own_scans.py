@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from dlif_core.blood_samples.merge import merge
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.curve import InputFunction
-from dlif_core.errors import BloodError, ConfigurationError, InputError, OutOfScopeError
+from dlif_core.errors import BloodError, ConfigurationError, InputError
 from dlif_core.frames import FrameTiming
 from dlif_core.input_function.arterial import ArterialOptions
+from dlif_core.input_function.learned import require_in_scope
 from dlif_core.networks.bundle.model import LearnedModel
 from dlif_core.networks.calibration.cases import predicted_curve
 from dlif_core.networks.prediction.ensemble import predict_ensemble
@@ -25,7 +26,6 @@ from dlif_core.networks.prediction.scan import NetworkScan, network_scan
 from dlif_core.networks.release.own_scan import OwnScan, WholeBlood
 from dlif_core.networks.release.runs import Progress, Report, silent
 from dlif_core.networks.scope.assessment import precheck
-from dlif_core.networks.scope.verdict import Verdict
 from dlif_core.networks.training.examples import Example
 from dlif_core.store import Store
 from dlif_core.study.config import StudyConfig
@@ -113,12 +113,12 @@ def _example(base: LearnedModel, store: Store, name: str) -> tuple[Example, Whol
     for product in (source_name(name), input_function_name(name, _ARTERIAL)):
         _require_success(store, product)
     scan, recordings = read_scan(store, name)
-    _require(precheck(scan, base.subject))
+    require_in_scope(precheck(scan, base.subject), base)
     image, factor = network_scan(scan, subject=base.subject), scan.acquisition.suv_factor
     assert factor is not None, "network_scan refuses scans without dose or weight"
     curve = read_input_function(store, name, _ARTERIAL)
     blood = measured_average(curve, recordings, scan.timing)
-    _require_in_scope(base, image, scan.acquisition.tracer)
+    _require_prediction(base, image, scan.acquisition.tracer)
     example = Example(
         scan=image,
         tissues=image.activity.new_zeros(0, *image.activity.shape[1:]),
@@ -182,8 +182,8 @@ def measured_average(curve: InputFunction, recordings: Sequence[BloodRecording],
     return np.where(unknown, np.nan, curve.frame_average(timing)[0])
 
 
-def _require_in_scope(base: LearnedModel, scan: NetworkScan, tracer: str) -> None:
-    """Refuse a scan for which the model gives no curve.
+def _require_prediction(base: LearnedModel, scan: NetworkScan, tracer: str) -> None:
+    """Refuse a scan for which the model gives no curve, by its image and prediction.
 
     Raises
     ------
@@ -192,9 +192,4 @@ def _require_in_scope(base: LearnedModel, scan: NetworkScan, tracer: str) -> Non
     """
     prediction = predict_ensemble(base.networks, scan)
     predicted_curve(prediction)
-    _require(base.scope.check(prediction, scan, tracer))
-
-
-def _require(verdict: Verdict) -> None:
-    if verdict.state == "out of scope":
-        raise OutOfScopeError(f"it is out of the model's scope: {' '.join(verdict.reasons)}")
+    require_in_scope(base.scope.check(prediction, scan, tracer), base)

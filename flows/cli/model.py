@@ -55,7 +55,8 @@ def show(
 
     print_rich(Markdown((folder / CARD).read_text(encoding="utf-8")))
     typer.echo(
-        f"To use no other than this, in the study file:\n  learned: {{model: {folder}, digest: {pin_of(folder)}}}"
+        "To use no other than this, in the study file, by the digest of the whole model (weights, settings and card; "
+        f"that in the card is of the networks alone):\n  learned: {{model: {folder}, digest: {pin_of(folder)}}}"
     )
 
 

@@ -2,7 +2,7 @@
 
 Three things have changed since. Scans are read again, because the checks of their data hold for all. The model of the
 learned input function is another one, so curves of the earlier one are made anew. And all input functions are made
-again, because curves from images have options of plasma, and warnings say in words that a check knows what is missing.
+again, because curves from images have options of plasma, and each says whether metabolites are in its plasma.
 
 The archive holds a study of two subjects with image, blood and region curves, and the products that version 0.1.0 at
 commit 06f6e78 made of it; of reports and the cohort only the commit markers.
@@ -74,7 +74,7 @@ def test_input_functions_are_made_again(study: StudyConfig, monkeypatch: pytest.
     monkeypatch.setattr(IngestStage, "version", 1)
     plan = make_plan(study, open_store(study.output))
     roots = {planned.reasons[0] for planned in plan.steps if planned.step.stage == "input-function"}
-    assert roots == {"input-function algorithm: 2 → 3"}
+    assert roots == {"input-function algorithm: 2 → 4"}
 
 
 @pytest.fixture

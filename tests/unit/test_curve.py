@@ -33,16 +33,18 @@ def input_functions(draw: st.DrawFn) -> InputFunction:
         samples=draw(arrays(float, (draw(st.integers(1, 4)), points), elements=values)) if banded else None,
         provenance=draw(st.dictionaries(texts, st.integers() | texts | st.booleans(), max_size=3)),
         warnings=tuple(draw(st.lists(texts, max_size=3))),
+        with_metabolites=draw(st.booleans()),
     )
 
 
 def assert_same(found: InputFunction, expected: InputFunction) -> None:
     for name in ("time", "whole_blood", "plasma", "lower", "upper", "samples"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
-    assert (found.method, found.provenance, found.warnings) == (
+    assert (found.method, found.provenance, found.warnings, found.with_metabolites) == (
         expected.method,
         dict(expected.provenance),
         expected.warnings,
+        expected.with_metabolites,
     )
 
 

@@ -39,6 +39,15 @@ def test_dose_and_weight_are_numbers(name: str, value: object) -> None:
         Acquisition("FDG", 6586.2, **{name: value})
 
 
+@pytest.mark.parametrize("name", ["tracer", "species"])
+def test_a_name_that_is_none_is_unknown_and_one_that_is_no_text_is_refused(name: str) -> None:
+    given = {"tracer": "FDG", "half_life": 6586.2, "species": "mouse"}
+    assert getattr(Acquisition(**given | {name: None}), name) == ""
+    with pytest.raises(InputError, match=f"{name} is 3") as caught:
+        Acquisition(**given | {name: 3})
+    assert "None" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("names", "activity", "volume", "word"),
     [

@@ -12,6 +12,12 @@ from dlif_core.species import species_name, species_of
         *(("mouse", "mouse"), ("Mus musculus", "mouse"), (" HOMO  sapiens ", "human"), ("rattus_norvegicus", "rat")),
         *(("mus musculus", "mouse"), ("Mice", "mouse"), ("House mouse", "mouse"), ("MOUSE", "mouse")),
         *(("rhesus macaque", "rhesus macaque"), ("minipig", "minipig")),
+        *(("Mus musculus domesticus", "mouse"), ("Homo sapiens sapiens", "human"), ("Rattus norvegicus", "rat")),
+        *(("C57BL/6 mouse", "mouse"), ("c57bl/6j", "mouse"), ("C57BL6N mice", "mouse"), ("mouse (C57BL/6)", "mouse")),
+        *(("BALB/c", "mouse"), ("BALB-c nude mouse", "mouse"), ("nude mouse", "mouse"), ("Swiss nude mice", "mouse")),
+        *(("Mus musculus, BALB/c", "mouse"), ("Sprague-Dawley rat", "rat"), ("Wistar", "rat"), ("nude rat", "rat")),
+        *(("patient", "human"), ("Patients", "human"), ("human volunteer", "human"), ("healthy volunteers", "human")),
+        *(("C57BL/6 rat", ""), ("nude", ""), ("BALB/c of Jane", ""), ("patient Jane Doe", ""), ("volunteer mouse", "")),
         *(("Jane Doe", ""), ("mouse of Jane", ""), ("human, rat", ""), ("", "")),
     ],
 )

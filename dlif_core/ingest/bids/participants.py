@@ -108,7 +108,7 @@ def _species(participants: _Rows | None, sidecar: Sidecar) -> str:
     species = species_of(cells[0]) if cells else ""
     if participants is not None and cells and not species:
         message = "The species is unknown: the table names none that dlif knows."
-        remedy = "Write it in English or Latin without additions, such as mouse or Mus musculus."
+        remedy = "Write it in English or Latin without additions, such as mouse, Mus musculus or C57BL/6 mouse."
         sidecar.findings.append(NOT_GIVEN.found(message, where=participants.where, remedy=remedy))
     return species
 

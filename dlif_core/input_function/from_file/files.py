@@ -34,9 +34,9 @@ def files_of(options: FromFileOptions) -> tuple[str, ...]:
             where=", ".join(options.path),
             hint="Use {scan}, or {subject} with {session}, {trc} and {run} as the scan has them.",
         )
-    found = tuple(_only(path, matches(path), options.setting) for path in options.path)
+    found = tuple(_only(path, matches(path, options.setting), options.setting) for path in options.path)
     for uri in found:
-        _require_own(uri, labels)
+        _require_own(uri, labels, options.setting)
     for number, uri in enumerate(found):
         for each in (uri, sidecar_of(uri)):
             if link := _link_out(each, number, options):
@@ -51,8 +51,8 @@ def _link_out(uri: str, number: int, options: FromFileOptions) -> str | None:
     return Enclosure(options.folders[number], options.links).link_out(uri)
 
 
-def matches(path: str) -> list[str]:
-    """URIs of the files that a path or pattern matches, sorted.
+def matches(path: str, setting: str) -> list[str]:
+    """URIs of the files that a path or pattern of a setting matches, sorted.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def matches(path: str) -> list[str]:
     try:
         system, inside = file_system(path)
     except (ValueError, ImportError) as fault:
-        raise ConfigurationError(f"{fault}.", where=path, hint="Correct `path` of from-file.") from fault
+        raise ConfigurationError(f"{fault}.", where=path, hint=f"Correct `path` of {setting}.") from fault
     found = [inside] if system.isfile(inside) else [name for name in system.glob(inside) if system.isfile(name)]
     remote = "://" in path
     return sorted(str(system.unstrip_protocol(name)) if remote else str(name) for name in found)
@@ -88,14 +88,14 @@ def _only(path: str, found: list[str], setting: str) -> str:
     )
 
 
-def _require_own(uri: str, labels: dict[str, str]) -> None:
+def _require_own(uri: str, labels: dict[str, str], setting: str) -> None:
     named = entities(uri.rsplit("/", 1)[-1])
     for entity, label in named.items():
         if labels.get(entity, label) != label:
             raise BloodError(
                 f"the file is that of {label}, the scan is {labels[entity]}.",
                 where=uri,
-                hint="Correct `path` of from-file, so that each scan finds its own file.",
+                hint=f"Correct `path` of {setting}, so that each scan finds its own file.",
             )
 
 
@@ -108,7 +108,7 @@ def digests(options: FromFileOptions) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, path in enumerate(options.path):
         try:
-            uris = matches(path)
+            uris = matches(path, options.setting)
         except OSError:
             uris = []
         if not uris:
@@ -155,7 +155,7 @@ def read_bytes(uri: str) -> bytes:
     try:
         info: dict[str, Any] = system.info(path)
         if info["type"] not in ("file", "link") or not system.isfile(path):
-            raise InputError("this is no file.", where=uri, hint="Correct `path` of from-file.")
+            raise InputError("this is no file.", where=uri, hint="Correct the `path` that names it.")
         if (info.get("size") or 0) > MAX_BYTES:
             raise InputError(
                 f"the file has {info['size'] / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f} MB.",

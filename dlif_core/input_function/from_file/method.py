@@ -7,6 +7,7 @@ log-linear tail beyond the last. What the files lack is derived where it can be,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,7 @@ def estimate(scan: DynamicScan, recordings: Sequence[BloodRecording], options: F
         plasma=parent.values,
         method=METHOD.name,
         provenance=provenance,
+        with_metabolites=parent.with_metabolites,
         warnings=tuple(dict.fromkeys(found)),
     )
 
@@ -142,8 +144,11 @@ def _parent(curves: FileCurves, plasma: SampledCurve, time: Array, acquisition: 
         return SampledCurve(
             plasma.values * held.values, {"from": "total plasma times the parent fraction of the file"}, held.warnings
         )
+    total = SampledCurve(plasma.values, {"from": "total plasma"})
+    if is_fdg(acquisition.tracer):
+        return total
     without = f"the file has no parent fraction; {WITH_METABOLITES}"
-    return SampledCurve(plasma.values, {"from": "total plasma"}, () if is_fdg(acquisition.tracer) else (without,))
+    return replace(total, warnings=(without,), with_metabolites=True)
 
 
 def _whole_blood(

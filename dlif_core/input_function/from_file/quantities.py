@@ -251,14 +251,14 @@ def _factor(table: CurveTable, column: str, dimension: Dimension, given: str | N
         raise UnitError(
             f"the file does not state the unit of this {dimension}.",
             where=where,
-            hint=f"State it as `{option}` of from-file, for example {option}: "
+            hint=f"State it as `{option}` of {options.setting}, for example {option}: "
             + ("s" if dimension == "time" else "kBq/mL"),
         )
     if len({factor(unit, dimension, where=where) for unit in units}) > 1:
         raise UnitError(
             f"the units don't agree: {', '.join(dict.fromkeys(units))}.",
             where=where,
-            hint="Correct the header, the sidecar or the options of from-file.",
+            hint=f"Correct the header, the sidecar or the options of {options.setting}.",
         )
     return factor(units[0], dimension, where=where)
 

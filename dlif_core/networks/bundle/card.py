@@ -168,7 +168,8 @@ def _own(manifest: Manifest, evaluation: Mapping[str, Any] | None, part: str) ->
 
 def _identity(manifest: Manifest) -> Iterator[str]:
     yield f"- kind: {manifest.kind}"
-    yield f"- digest: `{manifest.digest}`"
+    yield f"- digest of the networks (weights and settings, without this card): `{manifest.digest}`"
+    yield "- to name this model in a study, use the digest of the whole, which `dlif model show` prints below the card"
     yield "- loading compares every file with its digest, and the preprocessing with that of the training"
 
 

@@ -1,10 +1,9 @@
 """Expected size of the error of a predicted curve, over time and from scan to scan.
 
 Over time the variance is a sum of parts that are known without the truth: spread between the members, noise in closed
-form, the error that the correction over time expects, a share of the curve, an error of timing (slope times a second)
-and a floor. Their weights are not negative and
-come from maximum likelihood. The error relative to that depends on a few features of the scan; its logarithm is found
-by ridge regression on them.
+form, the error that the correction over time expects, a share of the curve in the first pass and another one later, an
+error of timing (slope times a second) and a floor. Their weights are not negative and come from maximum likelihood. The
+error relative to that depends on a few features of the scan; its logarithm is found by ridge regression on them.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ Array = NDArray[np.float64]
 
 #: Parts of the variance, and features of a scan, by their names in calibration files; ``doubt`` is the error that the
 #: correction expects, relative to the curve.
-PARTS = ("spread", "noise", "expected", "curve", "slope", "floor")
+PARTS = ("spread", "noise", "expected", "first pass", "tail", "slope", "floor")
 FEATURES = ("doubt", "spread", "noise", "motion", "weights", "peak", "body weight")
 
 _TIMING = 1.0  # [s]
+_FIRST_PASS = 60.0  # after arrival [s]
 _FLOOR = 0.01  # of the peak
 _ITERATIONS = 20
 _SHRINKAGE = 5.0  # ridge: scans without information that the regression counts
@@ -85,7 +85,8 @@ def parts(prediction: EnsemblePrediction, curve: ContinuousCurve) -> Array:
     spread, noise, expected = (np.interp(time, mid, values) for values in known)
     slope = np.abs(np.gradient(curve.values, time)) * _TIMING
     floor = np.where(time >= curve.arrival, _FLOOR, 0.1 * _FLOOR) * peak
-    return np.stack([spread, noise, expected, curve.values, slope, floor])
+    passing = curve.values * (time < curve.arrival + _FIRST_PASS)
+    return np.stack([spread, noise, expected, passing, curve.values - passing, slope, floor])
 
 
 def scan_features(prediction: EnsemblePrediction) -> Array:

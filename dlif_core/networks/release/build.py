@@ -206,7 +206,8 @@ def train_run(output: Path, recipe: ModelRecipe, run: Run, report: Report = sile
         If the model with which it is to begin has another layout.
     """
     path = checkpoint(output, run.name)
-    scans = simulated(output, recipe.examples), simulated(output, recipe.validation)
+    # a network is chosen by scans that differ from the simulated ones as those of other laboratories do
+    scans = simulated(output, recipe.examples), AugmentedExamples(simulated(output, recipe.validation))
     short = recipe.start is not None and run.recipe.steps < _MANY_UPDATES
     training = resumed_or_new(ShortTraining if short else Training, path, run.recipe, *scans)
     if training.step == 0 and run.begin is None and recipe.start is not None:

@@ -29,13 +29,14 @@ from dlif_core.networks.prediction.predict import Prediction
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.weight_map import TissueNetwork
 from dlif_core.networks.scope.band import band_width, check_band, check_end, fit_band
-from dlif_core.networks.scope.checks import check_image, precheck
+from dlif_core.networks.scope.checks import check_image, long_gap, precheck
 from dlif_core.networks.scope.domains import Domain, FeatureValues, fit_domain
 from dlif_core.networks.scope.features import PredictedScan, as_array, paravenous_features, scan_features
 from dlif_core.networks.scope.frames import FrameDepartures, FrameLimits, fit_frames, frame_departures
 from dlif_core.networks.scope.heart import check_heart, fit_heart, heart_distance, ventricle_volume
 from dlif_core.networks.scope.orientation import Orientation, fit_orientation, reduced_image
 from dlif_core.networks.scope.verdict import Verdict, worst
+from dlif_core.networks.scope.voxels import check_voxels, cleaned
 from dlif_core.networks.training.run import ExampleSource
 from dlif_core.networks.training.scan_work import Mapper, in_turn
 from dlif_core.scan import is_fdg
@@ -97,7 +98,7 @@ class ScopeFeatures:
 def scope_features(prediction: Prediction | EnsemblePrediction, scan: NetworkScan) -> ScopeFeatures:
     """Features of a scan and of the networks' prediction for it."""
     seen = PredictedScan(prediction, scan)
-    image = reduced_image(scan.activity, scan.timing)
+    image = reduced_image(cleaned(scan).activity, scan.timing)
     tissues = torch.as_tensor(prediction.tissues)
     frames = frame_departures(scan, tissues, as_array(prediction.curves))
     paravenous = tuple(paravenous_features(seen))
@@ -147,17 +148,21 @@ class Scope:
         if image.state == "out of scope":
             return image
         members = prediction.members if isinstance(prediction, EnsemblePrediction) else (prediction,)
-        judged = self.judge(scope_features(prediction, scan), tracer)
+        faulty = long_gap(scan.timing) is not None or any(check_voxels(scan))
+        judged = self.judge(scope_features(prediction, scan), tracer, faulty=faulty)
         return worst(image, judged, check_end(members, scan.timing))
 
     def check_band(self, curve: CalibratedCurve) -> Verdict:
         """Doubt a scan whose curve is hardly known, by the width of its band."""
         return check_band(curve, self.band)
 
-    def judge(self, scan: ScopeFeatures, tracer: str = "FDG") -> Verdict:
-        """Judge a scan by its features."""
-        of_parts = (check_heart(scan.ventricle, self.heart), *self.frames.verdicts(scan.frames))
-        return worst(*of_parts, self._lies(scan.image), *self._verdicts(scan.features, is_fdg(tracer)))
+    def judge(self, scan: ScopeFeatures, tracer: str = "FDG", *, faulty: bool = False) -> Verdict:
+        """Judge a scan by its features; of one with faulty frames or voxels nobody asks whether its tracer is FDG."""
+        of_frames = tuple(self.frames.verdicts(scan.frames))
+        faulty = faulty or worst(*of_frames).state == "out of scope"
+        of_parts = (check_heart(scan.ventricle, self.heart), *of_frames, self._lies(scan.image))
+        left_out = (() if is_fdg(tracer) else _OF_FDG) + (_NEVER_REFUSES if faulty else ())
+        return worst(*of_parts, *self._verdicts(scan.features, left_out))
 
     def distances(self, scan: ScopeFeatures) -> dict[str, float]:
         """Distance of a scan from sound ones in units of the limit, by aspect; above 1 it is doubtful."""
@@ -172,9 +177,9 @@ class Scope:
             for aspect, domain in self.domains.items()
         }
 
-    def _verdicts(self, features: Mapping[str, FeatureValues], fdg: bool) -> Iterator[Verdict]:
+    def _verdicts(self, features: Mapping[str, FeatureValues], left_out: Sequence[str]) -> Iterator[Verdict]:
         for aspect, domain in self.domains.items():
-            if fdg or aspect not in _OF_FDG:
+            if aspect not in left_out:
                 shown = features[_SHOWN_BY.get(aspect, aspect)]
                 reason = _WORDS[aspect].format(_described(domain, shown))
                 yield _graded(domain.distance(shown), reason, refuses=aspect not in _NEVER_REFUSES)
@@ -302,7 +307,8 @@ def _described(domain: Domain, features: FeatureValues) -> str:
 _SHOWN_BY = {"injection": "blood"}
 
 _WORDS = {
-    "injection": "the blood curve is low early and falls slowly ({}): was part of the dose given beside the vein?",
+    "injection": "the blood curve is low early and falls slowly ({}): was part of the dose given beside the "
+    "vein, or is a scale or unit of image, dose or weight wrong?",
     "blood": "the blood curve is unlike that of FDG ({}): are tracer, dose and weight right?",
     "tissues": "the tissues take up tracer unlike FDG ({}): is the tracer FDG?",
     "distribution": "activity is distributed unlike FDG ({}): is the tracer FDG?",

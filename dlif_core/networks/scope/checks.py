@@ -20,6 +20,7 @@ from dlif_core.networks.scope.features import dose_share, missed_arrival
 from dlif_core.networks.scope.frames import check_frames
 from dlif_core.networks.scope.orientation import body_mask
 from dlif_core.networks.scope.verdict import Verdict, worst
+from dlif_core.networks.scope.voxels import check_voxels, cleaned
 from dlif_core.radionuclides import HALF_LIFE_TOLERANCE, HALF_LIVES, nuclide
 from dlif_core.scan import Acquisition, DynamicScan, is_fdg, voxel_size
 from dlif_core.shown import shortened
@@ -93,6 +94,11 @@ _KNOWN: Mapping[str, _Known] = {
 
 _EARLY, _EARLY_FRAMES, _FEWEST_FRAMES = 180.0, 10, 6
 _LONGEST_GAP, _LATEST_START = 10.0, 10.0  # [s]
+_LONG_GAP = 0.3  # share of the time since the scan began
+# span after the arrival in which the bolus passes, and length of a frame in which it may pass whole [s]
+_FIRST_PASS, _LONG = 15.0, 25.0
+# the total before a frame in which it rises, as a share of the median of so many frames from there on
+_RISE, _RISEN = 0.25, 5
 _ALONG = 0.9  # least cosine between an axis of the image and the axis of the body it should run along
 
 
@@ -112,18 +118,34 @@ def check_image(scan: NetworkScan) -> Verdict:
     activity = scan.activity
     if not bool(torch.isfinite(activity).all()):
         return _out("the image holds values that are not finite.")
-    total = activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
+    clean, known = cleaned(scan), _KNOWN[scan.subject.species]
+    total = clean.activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
     if total.max() <= 0.0:
         return _out("the image is empty.")
-    share, known = dose_share(scan), _KNOWN[scan.subject.species]
+    share, arrived = dose_share(clean), arrival(scan.timing, total)
     verdicts = [Verdict(), *_limits(share, known.share, _wrong_unit(share / known.usual_share, scan.subject))]
-    verdicts += _longest(activity.mean(dim=0)) if known.longest else []
-    verdicts += check_frames(scan)
-    if missed_arrival(scan.timing, arrival(scan.timing, total)):
+    verdicts += _longest(clean.activity.mean(dim=0)) if known.longest else []
+    verdicts += [*check_voxels(scan), *check_frames(scan), *_first_pass(scan.timing, total, arrived)]
+    if missed_arrival(scan.timing, arrived):
         verdicts.append(
             _doubtful("activity is there from the first frame on: the scan starts after the bolus arrived.")
         )
     return worst(*verdicts)
+
+
+def _first_pass(timing: FrameTiming, total: Array, arrived: float) -> Iterator[Verdict]:
+    """Doubt frames so long that the bolus came and went within one of them: their mean is far below the peak."""
+    if missed_arrival(timing, arrived):
+        return
+    passed = (timing.end > arrived) & (timing.start < arrived + _FIRST_PASS)
+    longest = int(np.argmax(timing.duration * passed))
+    before, after = total[: longest + 1], total[longest:]
+    rises = before[max(longest - 1, 0)] < _RISE * np.median(after[:_RISEN])
+    if passed[longest] and timing.duration[longest] >= _LONG and rises:
+        yield _doubtful(
+            f"frame {longest + 1} ({timing.start[longest]:g} to {timing.end[longest]:g} s) is too long for the first "
+            "pass of the bolus: a peak that comes and goes within it is read too low."
+        )
 
 
 def _longest(image: torch.Tensor) -> Iterator[Verdict]:
@@ -181,11 +203,30 @@ def _schedule(timing: FrameTiming) -> Iterator[Verdict]:
     if early < _EARLY_FRAMES:
         words = f"{early} frames start in the first 3 min; the model needs {_EARLY_FRAMES} to see the bolus."
         yield _out(words) if early < _FEWEST_FRAMES else _doubtful(words)
-    yield from _limits(end, _END, f"the scan lasts {end / 60:.3g} min; the model knows scans of 15 to 55 min.")
+    yield from _limits(end, _END, _end_in_words(end))
+    if (gap := long_gap(timing)) is not None:
+        yield _doubtful(
+            f"nothing was recorded from {gap[0]:g} to {gap[1]:g} s; the model knows no scans that lack so much of "
+            "their course."
+        )
     after = [gap.after_frame for gap in timing.gaps if timing.start[gap.after_frame] < _EARLY]
     longest = max((float(timing.start[k + 1] - max(timing.end[k], 0.0)) for k in after), default=0.0)
     if longest > _LONGEST_GAP:
         yield _doubtful(f"nothing was recorded for {longest:.0f} s while the bolus passed.")
+
+
+def long_gap(timing: FrameTiming) -> tuple[float, float] | None:
+    """Begin and end of a gap after the first minutes that is long for its time [s], or None."""
+    for gap in timing.gaps:
+        begin, end = float(timing.end[gap.after_frame]), float(timing.start[gap.after_frame + 1])
+        if begin >= _EARLY and end - begin > _LONG_GAP * (end - timing.begin):
+            return begin, end
+    return None
+
+
+def _end_in_words(end: float) -> str:
+    (first, last), _ = _END
+    return f"the scan lasts {end / 60:.3g} min; the model takes scans of {first / 60:.0f} to {last / 60:.0f} min."
 
 
 def _voxels(size: Array, shape: tuple[int, ...], subject: Subject) -> Iterator[Verdict]:

@@ -2,7 +2,8 @@
 
 Decay-corrected activity in the field of view rises with the bolus and then changes slowly, so that a frame lies between
 those before and after it, by its total and by how the activity is divided among the tissues. How far frames of sound
-scans lie beside that line is measured on sound scans; noise and motion are in it.
+scans lie beside that line is measured on sound scans; noise and motion are in it. A change of scale from one frame on
+lies on no such line: it is found as a step between two frames that the changes before and after it don't explain.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.features import arrival
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.scope.verdict import Verdict
+from dlif_core.networks.scope.voxels import cleaned, offset, spot_shares, without_spots
 
 Array = NDArray[np.float64]
 
+# share of the fullest frame below which a frame of one value is empty
+_EMPTY = 0.01
 # a frame of one value, and an image of one curve: part of the activity that differs, and of the energy that is left
 _SAME, _ONE_CURVE = 1e-3, 1e-3
 _JOINED = 4  # voxels that become one where curves are compared
@@ -34,6 +38,9 @@ _RUN = 3  # most frames in a row that are compared with those around them
 _WITHIN, _ROOM = 0.99, 1.3
 # factor on the total from which no curve can be read
 _REFUSED = 2.0
+# change of the total from one frame to the next, beyond that before and after it, from which its scale is doubted, and
+# from which no curve can be read; share of a frame that a spot may hold where the frame is judged
+_STEP, _STEP_REFUSED, _SPOTTED = 1.35, 1.6, 0.05
 # frames on either side with which a division among tissues is compared, what is added to their median, and the least
 # volume of a tissue that counts [mm³]
 _NEAR, _USUAL, _LEAST_VOLUME = 4, 0.05, 60.0
@@ -52,19 +59,24 @@ class FrameDepartures(NamedTuple):
     tissues
         Distance of the division among tissues from those before and after, over the usual one of frames nearby, shape
         (frames,).
+    step
+        Logarithm of the change of the total to the next frame beyond the changes before and after it, shape
+        (frames − 1,); zero while the bolus arrives.
     """
 
     timing: FrameTiming
     total: Array
     tissues: Array
+    step: Array
 
 
 def check_frames(scan: NetworkScan) -> Iterator[Verdict]:
     """Find frames of one value, which before the bolus may be zero, and an image that has one curve everywhere."""
-    images = scan.activity.flatten(1)
+    images = cleaned(scan).activity.flatten(1)
     low, high = images.min(dim=1).values, images.max(dim=1).values
     same = (high - low <= _SAME * torch.maximum(high.abs(), low.abs())).numpy(force=True)
     total = images.double().mean(dim=1).numpy(force=True)
+    total = np.where(np.abs(total) > _EMPTY * np.abs(total).max(), total, 0.0)
     active = (total != 0.0) | (scan.timing.start > arrival(scan.timing, total))
     for frame in np.flatnonzero(same & active):
         what = "is empty" if total[frame] == 0.0 else "has the same value everywhere"
@@ -77,7 +89,7 @@ def check_frames(scan: NetworkScan) -> Iterator[Verdict]:
 def _beside_one_curve(scan: NetworkScan) -> float:
     """Part of the energy of the image that one curve for all voxels leaves."""
     size = [min(_JOINED, length) for length in scan.activity.shape[1:]]
-    joined = functional.avg_pool3d(scan.activity[:, None], size).flatten(1).double()
+    joined = functional.avg_pool3d(without_spots(scan.activity)[:, None], size).flatten(1).double()
     weighted = joined * torch.from_numpy(np.sqrt(scan.timing.duration)).to(joined)[:, None]
     values = torch.linalg.eigvalsh(weighted @ weighted.T)
     return float(1.0 - values[-1] / values.sum().clamp(min=1e-30))
@@ -96,14 +108,45 @@ def frame_departures(scan: NetworkScan, tissues: torch.Tensor, curves: Array) ->
         Frame averages of all tissues, corrected for motion, shape (tissues, frames) [SUV].
     """
     timing = scan.timing
-    total = scan.activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
+    total = cleaned(scan).activity.double().mean(dim=(1, 2, 3)).numpy(force=True)
     arrived = arrival(timing, total)
     volumes = tissues.sum(dim=(1, 2, 3)).double().numpy(force=True)
     weights = np.sqrt(volumes) * (volumes > _LEAST_VOLUME)
     plateau = _plateau(timing, total, arrived)
     first = 1 + int(np.argmax(total > _PRESENT * plateau))
-    of_total = _of_total(timing, np.log(np.maximum(total, 0.0) + _FAINT * plateau), arrived)
-    return FrameDepartures(timing, of_total, _of_tissues(weights * curves.T, first))
+    level = np.log(np.maximum(total, 0.0) + _FAINT * plateau)
+    of_total = np.where(
+        _beside_gap(timing) & (timing.start <= arrived + _MIXED), 0.0, _of_total(timing, level, arrived)
+    )
+    of_tissues = _of_tissues(weights * (curves - offset(without_spots(scan.activity), scan.seconds)).T, first)
+    of_tissues[_beside_gap(timing) | _near(spot_shares(scan.activity) > _SPOTTED)] = 0.0
+    return FrameDepartures(timing, of_total, of_tissues, _steps(timing, level, arrived))
+
+
+def _beside_gap(timing: FrameTiming) -> NDArray[np.bool_]:
+    """Frames beside a gap that is longer than they are: what changed in it is not known."""
+    space = timing.start[1:] - timing.end[:-1]
+    wide = space > np.minimum(timing.duration[1:], timing.duration[:-1])
+    return np.asarray(np.append(wide, False) | np.append(False, wide), dtype=np.bool_)
+
+
+def _near(faulty: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Faulty frames, and those that are compared with them."""
+    return np.asarray(np.convolve(faulty, np.ones(3), mode="same") > 0.0)
+
+
+def _steps(timing: FrameTiming, level: Array, arrived: float) -> Array:
+    """Change to the next frame beyond what the changes before and after it let expect, over the logarithm of time."""
+    mixed = timing.start > arrived + _MIXED
+    since = np.log(np.maximum(timing.mid - arrived, 1.0))
+    change, time = np.diff(level), np.maximum(np.diff(since), 1e-6)
+    known = mixed[:-1] & ~(_beside_gap(timing)[:-1] & _beside_gap(timing)[1:])
+    found = np.zeros(len(change))
+    for step in np.flatnonzero(known):
+        beside = [change[k] / time[k] for k in (step - 1, step + 1) if 0 <= k < len(change) and known[k]]
+        low, high = (time[step] * limit for limit in (min([0.0, *beside]), max([0.0, *beside])))
+        found[step] = change[step] - np.clip(change[step], low, high)
+    return found
 
 
 def _plateau(timing: FrameTiming, total: Array, arrived: float) -> float:
@@ -177,6 +220,7 @@ class FrameLimits:
 
     def verdicts(self, found: FrameDepartures) -> Iterator[Verdict]:
         """Judge the frames; reasons name those that depart most."""
+        yield from _of_steps(found)
         size = np.abs(found.total) / self.total
         for frame in np.flatnonzero(size > 1.0):
             factor = float(np.exp(found.total[frame]))
@@ -201,6 +245,22 @@ class FrameLimits:
     def from_dict(cls, kept: Mapping[str, Any]) -> FrameLimits:
         """Read what `to_dict` wrote."""
         return cls(float(kept["total"]), float(kept["tissues"]))
+
+
+def _of_steps(found: FrameDepartures) -> Iterator[Verdict]:
+    """Tell the largest change of scale from one frame on, where no single frame departs from those beside it."""
+    alone = np.abs(found.total) > np.log(_STEP)
+    step = np.where(alone[:-1] | alone[1:], 0.0, found.step)
+    if not len(step) or np.abs(step).max() <= np.log(_STEP):
+        return
+    last = int(np.abs(step).argmax())
+    timing, size = found.timing, float(np.abs(step[last]))
+    reason = (
+        f"from frame {last + 2} on ({timing.start[last + 1]:g} s) the image has {np.exp(step[last]):.2g} times the "
+        f"activity that frame {last + 1} lets expect: does the scale change between the frames?"
+    )
+    far = size > np.log(_STEP_REFUSED)
+    yield Verdict("out of scope" if far else "doubtful", (reason,), size / float(np.log(_STEP)))
 
 
 def fit_frames(scans: Sequence[FrameDepartures]) -> FrameLimits:

@@ -26,7 +26,7 @@ _SHORT_SHARE, _EARLIEST_END = 0.25, (850.0, 2000.0)
 _STRETCHED_SHARE, _STRETCH, _ANISOTROPY = 0.7, 0.14, 0.02
 # share of the examples whose shape is changed, distance between the points that move [voxels], and largest standard
 # deviation of their displacement [voxels]
-_BENT_SHARE, _BENT_EVERY, _BENT = 0.5, 9.0, 1.6
+_BENT_SHARE, _BENT_EVERY, _BENT = 0.7, 9.0, 2.2
 # share of the examples that begin late, and between which times after the start of the scan [s]
 _LATE_SHARE, _LATEST_BEGIN = 0.1, (15.0, 120.0)
 # share of the examples that are blurred, and how much at most [voxels]

@@ -68,7 +68,7 @@ def make_example(seed: int, population: Source) -> Example:
 
 def save_example(path: Path, example: Example) -> None:
     """Write an example of about 4 MB, with activity in half precision; the file appears when it is complete."""
-    partial = path.with_suffix(".part")
+    partial = path.with_suffix(f".{os.getpid()}.part")
     with partial.open("wb") as file:
         np.savez(
             file,

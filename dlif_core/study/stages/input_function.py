@@ -27,7 +27,7 @@ class InputFunctionStage(ScanStage):
 
     name = "input-function"
     title = "input function"
-    version = 3
+    version = 4
 
     def steps(self, plan: ScanPlan) -> Iterable[Step]:
         """One step a method, decided by its options and by the model or the files of the scan that it uses."""
@@ -48,7 +48,7 @@ class InputFunctionStage(ScanStage):
 
         method = job.step.variant
         scan, blood = read_scan(job.store, job.step.scan)
-        options = _options_of_scan(job.config, job.files, method)
+        options = options_of_scan(job.config, job.files, method)
         curve = estimate(method, scan, blood, options, job.config.accept)
         staging.write_dataset(curve.to_dataset())
         return curve.warnings
@@ -61,7 +61,7 @@ class InputFunctionStage(ScanStage):
 INPUT_FUNCTIONS = InputFunctionStage()
 
 
-def _options_of_scan(config: StudyConfig, files: ScanFiles, method: str) -> Options:
+def options_of_scan(config: StudyConfig, files: ScanFiles, method: str) -> Options:
     """Options of a method for one scan: where they name files, those of the scan."""
     from dlif_core.input_function import ScanPlace
 
@@ -70,7 +70,7 @@ def _options_of_scan(config: StudyConfig, files: ScanFiles, method: str) -> Opti
 
 
 def _parts_of_scan(plan: ScanPlan, method: str) -> Mapping[str, object]:
-    options = _options_of_scan(plan.config, plan.files, method)
+    options = options_of_scan(plan.config, plan.files, method)
     if options is plan.config.input_functions[method]:
         return plan.once((INPUT_FUNCTIONS.name, method), lambda: _parts(method, options))
     return _parts(method, options)

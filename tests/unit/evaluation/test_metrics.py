@@ -114,6 +114,17 @@ def test_parameters_are_those_of_the_organs_and_errors_follow_the_input_function
     assert fit_errors(found, found) == dict.fromkeys((f"{name}_error" for name in found), 0.0)
 
 
+def test_an_organ_that_is_hardly_in_view_is_not_evaluated():
+    truth = curve([0, 30, 60, 300, 3600], [0, 9000, 3000, 1500, 500])
+    scan = patlak_scan(truth, {"brain": 0.05, "tumour": 0.08})
+    human = replace(scan, acquisition=replace(scan.acquisition, body_weight=70.0, species="human"))
+    for volume, brain in ((3e4, False), (1.2e6, True), (np.nan, True)):
+        regions = replace(scan.regions, volume=np.array([volume, 3e4]))
+        assert ("ki_brain" in fit_organs(replace(human, regions=regions), truth)) is brain
+    regions = replace(scan.regions, volume=np.array([3e4, 3e4]))
+    assert "ki_tumour" in fit_organs(replace(human, regions=regions), truth)
+
+
 def test_intervals_of_ki_are_relative_to_what_the_curve_gives():
     found, reference = {"ki_brain": 0.05, "ki_myocardium": 0.2}, {"ki_brain": 0.052, "ki_myocardium": 0.2}
     limits = {"Ki brain": [0.97, 1.03], "Ki myocardium": [0.97, 1.03], "auc": [1, 2]}

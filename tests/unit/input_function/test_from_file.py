@@ -172,6 +172,7 @@ class TestOneQuantity:
         np.testing.assert_allclose(np.interp(TIME, curve.time, curve.plasma), plasma(TIME), rtol=1e-6)
         assert "they are taken as equal" in " ".join(curve.warnings)
         assert "metabolites included" in " ".join(curve.warnings)
+        assert curve.with_metabolites
 
     def test_parent_plasma_alone(self, tmp_path: Path) -> None:
         curve = self.one(tmp_path, parent=parent(TIME))

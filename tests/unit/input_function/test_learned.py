@@ -9,13 +9,13 @@ import torch
 
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.errors import InputError, OutOfScopeError
-from dlif_core.input_function import METHODS, estimate
+from dlif_core.input_function import METHODS, estimate, learned
 from dlif_core.input_function.learned import LearnedOptions
 from dlif_core.kinetics import FitSettings, fit_regions
 from dlif_core.networks.calibration.calibration import Calibration
 from dlif_core.networks.calibration.error_scale import FEATURES, PARTS, ErrorScale
 from dlif_core.networks.prediction.subject import MOUSE
-from dlif_core.networks.prediction.tissues import tissue_parts
+from dlif_core.networks.prediction.tissues import TISSUES, tissue_parts
 from dlif_core.networks.prediction.weight_map import Segmentation, TissueNetwork
 from dlif_core.networks.scope import band
 from dlif_core.networks.scope.verdict import Verdict
@@ -146,6 +146,7 @@ class TestScope:
         np.testing.assert_allclose(curve.plasma, curve.whole_blood)
         assert any("plasma is taken as whole blood" in warning for warning in curve.warnings)
         assert any("metabolites included" in warning for warning in curve.warnings)
+        assert curve.with_metabolites
         assert not any("FDG" in reason for reason in curve.provenance["scope"]["reasons"])
 
     def test_plasma_is_whole_blood_times_ratio_times_parent_fraction(self, simulated):
@@ -183,6 +184,16 @@ class TestOtherTracers:
         kept = estimate("learned", scan, ()).provenance
         assert set(kept["intervals"]) == {"auc", "peak"}
         assert "calibrated on FDG" in kept["intervals left out"]["Ki brain"]
+
+    def test_those_of_a_tissue_that_is_not_in_view_are_left_out(self, model, simulated):
+        prediction, _ = learned._predicted(simulated.scan, model)
+        curve = model.calibration.curve(prediction, 2)
+        assert "Ki brain" in learned._intervals(curve, "FDG", prediction)["intervals"]
+        seen = torch.as_tensor(prediction.tissues).clone()
+        seen[TISSUES.index("brain")] = 0.0
+        kept = learned._intervals(curve, "FDG", SimpleNamespace(tissues=seen))
+        assert set(kept["intervals"]) == {"auc", "peak"}
+        assert kept["intervals left out"] == {"Ki brain": "no brain was found in the image."}
 
     @pytest.mark.parametrize("tracer", ["[18F]FDG", ""])
     def test_they_are_kept_where_no_other_tracer_is_stated(self, simulated, tracer):

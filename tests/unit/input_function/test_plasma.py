@@ -44,6 +44,7 @@ class TestOwnSamples:
         np.testing.assert_array_equal(found.factor, found.parent)
         assert found.provenance["parent fraction"]["source"] == "sub-1_blood.tsv"
         assert found.warnings == ("plasma is taken as whole blood: their ratio was not measured.",)
+        assert not found.with_metabolites
 
     def test_the_ratio_is_that_of_the_samples(self):
         blood = samples(whole_blood=np.full(6, 2e4), plasma=np.linspace(2e4, 3e4, 6))
@@ -54,6 +55,7 @@ class TestOwnSamples:
         assert warning == (
             "no parent fraction was measured; the parent plasma curve is total plasma, metabolites included."
         )
+        assert found.with_metabolites
         constant = plasma_of([blood], plasma_ratio="constant")
         np.testing.assert_allclose(constant.ratio, 1.25)
 
@@ -62,6 +64,7 @@ class TestOwnSamples:
         fdg = Acquisition(tracer="FDG", half_life=6586.2, species="mouse")
         np.testing.assert_allclose(plasma_of([blood], fdg).factor, 0.9)
         assert plasma_of([blood], fdg).warnings == ()
+        assert not plasma_of([], fdg).with_metabolites
         assert plasma_of([], fdg).ratio[0] == pytest.approx(0.386 + 1.165)
 
     def test_venous_samples_serve_where_there_are_no_arterial_ones(self):
@@ -162,6 +165,21 @@ class TestFile:
         with pytest.raises(MissingInputError, match="no such file") as fault:
             image_plasma(TIME, FDOPA, (), options.of_scan(ScanPlace(str(table.parent), "sub-1", "sub-1")))
         assert "`path` of plasma" in fault.value.hint
+
+    @pytest.mark.parametrize(
+        ("text", "columns"),
+        [
+            ("time,f\n60,0.9\n600,0.6\n1200,0.4\n", {"parent_fraction": "f"}),
+            ("time [s],b,p\n60,10,11\n600,10,13\n", {"whole_blood": "b", "plasma": "p"}),
+            ("time [s],f\n60,0.9\n600,0.6\n", {"parent_fraction": "g"}),
+        ],
+    )
+    def test_hints_name_the_option_that_the_user_wrote(self, tmp_path, text, columns):
+        (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+        with pytest.raises((BloodError, UnitError)) as fault:
+            plasma_of(plasma=named(tmp_path / "a.csv", **columns))
+        assert "of plasma" in fault.value.hint
+        assert "from-file" not in fault.value.hint
 
     def test_plasma_fraction_and_activities_give_the_ratio(self, tmp_path):
         (tmp_path / "a.csv").write_text("time [s],r\n60,1.1\n600,1.3\n", encoding="utf-8")

@@ -9,6 +9,8 @@ import xarray as xr
 from dlif_core.curve import InputFunction
 from dlif_core.networks.prediction.features import WINDOW_EDGES
 from dlif_core.report import ScanReport, scan_report
+from dlif_core.report.blood import plasma_lines
+from dlif_core.report.explanation_files import explanation_record
 from dlif_core.report.learned import (
     explanation_table,
     ki_by_input_function,
@@ -33,7 +35,7 @@ def explanation() -> xr.Dataset:
     frames = len(TIMING)
     windows = len(WINDOW_EDGES) - 1
     hidden = np.full((2, windows), 0.01)
-    hidden[:, 3], hidden[1, -1] = 0.25, np.nan
+    hidden[:, 0], hidden[:, 3], hidden[1, -1] = 0.9, 0.25, np.nan  # the first ends before the bolus arrives
     space = ("z", "y", "x")
     return xr.Dataset(
         {
@@ -117,6 +119,38 @@ def test_table_names_what_mattered_most():
     texts = [cell.text for cell in auc]
     assert texts[1:] == ["50.0", "SUV·min", "1.2", "left ventricle (90 %)", "15 to 25 s (−25.0 %)"]
     assert peak[4].text == "brain (100 %)"
+
+
+def test_no_window_before_the_bolus_is_named():
+    found = explanation_record(with_members(explanation()))["metrics"]["auc"]["change with window hidden"]
+    assert next(iter(found)) == "-5 to 5 s"
+    assert "-25 to -5 s" not in page(explanation=explanation()).text
+
+
+def test_the_legend_says_that_the_band_holds_for_the_whole_curve():
+    assert "learned, 90 % band, all frames at once" in page().text
+
+
+def test_measured_plasma_is_told_with_its_file():
+    curve = learned()
+    measured = {
+        "plasma to whole blood": {"from": "whole blood times measured ratio", "source": "/data/ratio.tsv"},
+        "parent fraction": {"model": "hill", "source": "/data/parent.tsv"},
+    }
+    curves = {"learned": replace(curve, provenance=curve.provenance | measured), "arterial": input_function()}
+    (line,) = plasma_lines(curves)
+    assert line == (
+        "learned: plasma by the measured ratio to whole blood (ratio.tsv); unchanged tracer by measured parent "
+        "fractions, hill model (parent.tsv)."
+    )
+    regions = region_curves(region_fit({"brain": {"Ki": 0.02}}))
+    assert line in Page(scan_report(ScanReport("sub-01", ACQUISITION, TIMING, regions, curves))).text
+    assumed = {"plasma to whole blood": {"from": "formula"}, "parent fraction": {"model": None}}
+    assert plasma_lines({"learned": replace(curve, provenance=assumed)}) == ()
+
+
+def with_members(given: xr.Dataset) -> xr.Dataset:
+    return given.assign_attrs(members=2)
 
 
 def test_a_scan_without_labels_has_no_regions_to_hide():

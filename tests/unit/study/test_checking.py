@@ -104,6 +104,32 @@ def test_a_study_file_says_which_doubts_are_accepted(root: Path, executor: Execu
     assert not (root.parent / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("t\tf\n1\t0.9\n10\t0.5\n30\t0.3\n60\t0.2\n", ""),
+        ("t\tf\n1\t90\n10\t50\n30\t30\n60\t20\n", "percent"),
+        ("t\tg\n1\t0.9\n10\t0.5\n", "no column 'f'"),
+        (None, "no such file"),
+    ],
+)
+def test_the_file_of_plasma_is_read(root: Path, executor: Executor, table: str | None, said: str) -> None:
+    plasma = "{path: parent.tsv, time_unit: min, columns: {time: t, parent_fraction: f}}"
+    methods = f"{{hybrid: {{plasma: {plasma}}}, population: {{plasma: {plasma}}}}}"
+    write(
+        root.parent / "study.yaml", f"{{name: a, data: bids, output: out, scans: [sub-01], input_functions: {methods}}}"
+    )
+    if table is not None:
+        write(root.parent / "parent.tsv", table)
+    (scan,) = checked(root.parent / "study.yaml", executor).values()
+    found = [finding for finding in scan.findings if finding.check == "plasma-file"]
+    assert len(found) == bool(said)
+    assert scan.is_usable is not bool(said)
+    for finding in found:
+        assert said in finding.message + finding.remedy
+        assert "parent.tsv" in finding.where
+
+
 def test_exit_codes(root: Path, executor: Executor) -> None:
     found = checked(root, executor)
     assert exit_code([found["sub-01"]]) is ExitCode.SUCCESS

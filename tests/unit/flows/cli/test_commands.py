@@ -215,6 +215,34 @@ def test_simulation_reports_progress_on_standard_error(monkeypatch: pytest.Monke
     assert "3/3" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "population", "voxel", "said"),
+    [
+        ((), None, 1.0, "2 mice are in"),
+        (("--species", "human"), ("human", "human FDG"), 4.0, "2 humans are in"),
+        (("--tracer", "fdopa"), ("mouse", "FDOPA"), 1.0, "2 mice are in"),
+        (("--species", "human", "--tracer", "PSMA", "--voxel-size", "5"), ("human", "PSMA"), 5.0, "2 humans are in"),
+    ],
+)
+def test_humans_and_other_tracers_are_simulated(monkeypatch, tmp_path: Path, given, population, voxel, said) -> None:
+    seen = {}
+    monkeypatch.setattr("dlif_core.phantom.write_cohort", lambda *_, **options: seen.update(options))
+    done = CliRunner().invoke(app, ["simulate", str(tmp_path), "--mice", "2", *given])
+    assert done.exit_code == 0
+    assert done.stdout.startswith(said)
+    drawn = seen["population"]
+    assert (drawn and (drawn.species, drawn.tracer)) == population
+    assert seen["voxel_size"] == voxel
+
+
+@pytest.mark.parametrize("given", [("--species", "rat"), ("--tracer", "FET")])
+def test_what_can_not_be_simulated_is_refused_before_anything_is_written(dlif, tmp_path: Path, given) -> None:
+    code, out, err = dlif("simulate", str(tmp_path / "bids"), *given)
+    assert code == ExitCode.CONFIGURATION
+    assert given[1] in out + err
+    assert not (tmp_path / "bids").exists()
+
+
 def test_the_secret_address_of_alarms_is_no_option_that_others_could_read(dlif) -> None:
     assert "DLIF_ALARM_WEBHOOK" in dlif("deploy", "prefect", "--help")[1]
     code, out, err = dlif("deploy", "prefect", "study.yaml", "--webhook", "http://127.0.0.1/secret")

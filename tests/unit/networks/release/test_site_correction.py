@@ -89,7 +89,7 @@ def late():
 @pytest.fixture(scope="module")
 def calibration():
     """A calibration whose expected error is a tenth of the curve."""
-    shares = np.array([{"curve": 0.01, "floor": 4.0}.get(part, 0.0) for part in PARTS])
+    shares = np.array([{"first pass": 0.01, "tail": 0.01, "floor": 4.0}.get(part, 0.0) for part in PARTS])
     scale = ErrorScale(shares, *np.zeros((2, len(FEATURES))))
     nodes = len(calibrating._NODES)
     return Calibration(scale, np.ones((1, nodes)), np.full(nodes, 0.1), 1.0, {}, "none")

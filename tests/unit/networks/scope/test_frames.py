@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from dlif_core.frames import FrameTiming
 from dlif_core.networks.prediction.scan import NetworkScan
 from dlif_core.networks.prediction.unmixing import noise_confidence, unmix
 from dlif_core.networks.scope.checks import check_image
 from dlif_core.networks.scope.frames import FrameLimits, check_frames, fit_frames, frame_departures
+from dlif_core.networks.scope.voxels import check_voxels
 from dlif_core.phantom.scanner import MOUSE_FRAMES, frame_timing
 
 TIMING = frame_timing(MOUSE_FRAMES)
@@ -41,9 +43,15 @@ def scan_of(activity):
     return NetworkScan(activity, TIMING, 0.002)
 
 
-def departures(scan):
-    found = unmix(scan.activity, tissues(), noise_confidence(scan.activity, scan.seconds))
-    return frame_departures(scan, tissues(), found.curves.double().numpy())
+def departures(scan, parts=None):
+    parts = tissues() if parts is None else parts
+    found = unmix(scan.activity, parts, noise_confidence(scan.activity, scan.seconds))
+    return frame_departures(scan, parts, found.curves.double().numpy())
+
+
+def with_air(images):
+    """The images between layers of air."""
+    return torch.nn.functional.pad(images, (0, 0, 4, 4))
 
 
 def judged(activity):
@@ -119,6 +127,85 @@ class TestPlace:
         activity[first : first + 3] *= 10.0
         said = words(activity)
         assert all(f"frame {frame + 1} (" in said for frame in range(first, first + 3))
+
+
+class TestStep:
+    @pytest.mark.parametrize("factor", [0.5, 2.0, 1.8])
+    @pytest.mark.parametrize("seconds", [200.0, 700.0, 1300.0, 2150.0])
+    def test_a_change_of_scale_from_one_frame_on_is_named(self, seconds, factor):
+        activity, first = image(), at(seconds)
+        activity[first:] *= factor
+        (verdict,) = judged(activity)
+        assert verdict.state == "out of scope"
+        assert f"from frame {first + 1} on ({TIMING.start[first]:g} s)" in verdict.reasons[0]
+        assert "does the scale change" in verdict.reasons[0]
+        told = float(verdict.reasons[0].split(" times")[0].split()[-1])
+        assert told == pytest.approx(factor, rel=0.15)
+
+    def test_a_small_change_is_none(self):
+        activity = image()
+        activity[at(1300.0) :] *= 0.9
+        assert judged(activity) == []
+
+
+class TestNoFalseReason:
+    @pytest.mark.parametrize(("first", "last"), [(60.0, 110.0), (300.0, 1200.0), (900.0, 2000.0)])
+    def test_a_gap_blames_no_frame(self, first, last):
+        kept = (TIMING.start < first) | (TIMING.start > last)
+        timing = FrameTiming(TIMING.start[kept], TIMING.duration[kept])
+        assert list(LIMITS.verdicts(departures(NetworkScan(image()[kept], timing, 0.002)))) == []
+
+    def test_a_constant_below_zero_is_named_and_blames_no_frame(self):
+        clean = with_air(image())
+        clean[: at(ARRIVED)] = 0.0
+        activity = clean - 0.3
+        scan = NetworkScan(activity, TIMING, 0.002)
+        assert [*check_frames(scan), *LIMITS.verdicts(departures(scan, with_air(tissues())))] == []
+        (verdict,) = check_voxels(scan)
+        assert verdict.state == "doubtful"
+        assert "-0.3" in verdict.reasons[0]
+        assert "constant" in verdict.reasons[0]
+
+    @pytest.mark.parametrize("seconds", [45.0, 56.0, 700.0, 2700.0])
+    @pytest.mark.parametrize("value", [1e3, 1e5])
+    def test_a_hot_voxel_is_named_and_blames_no_frame(self, seconds, value):
+        activity = image()
+        activity[at(seconds), 3, 4, 5] = value
+        scan = scan_of(activity)
+        assert [*check_frames(scan), *LIMITS.verdicts(departures(scan))] == []
+        (verdict,) = check_voxels(scan)
+        assert verdict.state == "doubtful"
+        assert f"frame {at(seconds) + 1}," in verdict.reasons[0]
+        assert "voxel" in verdict.reasons[0]
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_nothing_is_said_of_sound_voxels(self, seed):
+        assert list(check_voxels(scan_of(image(seed=seed)))) == []
+
+
+class TestFirstPass:
+    """The bolus arrives at 41 s."""
+
+    @staticmethod
+    def said(first, last):
+        """Reasons against the image whose frames from one time to another are one frame."""
+        joined = (TIMING.start >= first) & (TIMING.end <= last)
+        activity, weights = image(), torch.tensor(TIMING.duration[joined] / (last - first), dtype=torch.float32)
+        one = torch.einsum("f,fzyx->zyx", weights, activity[joined])[None]
+        edges = np.append(TIMING.start[~joined], first)
+        order = np.argsort(edges)
+        durations = np.append(TIMING.duration[~joined], last - first)
+        frames = torch.cat([activity[~joined], one])[order.tolist()]
+        scan = NetworkScan(frames, FrameTiming(edges[order], durations[order]), 0.002)
+        return " ".join(check_image(scan).reasons)
+
+    @pytest.mark.parametrize(("first", "last"), [(40.0, 70.0), (30.0, 90.0)])
+    def test_a_frame_that_holds_it_whole_is_named(self, first, last):
+        assert f"({first:g} to {last:g} s) is too long for the first pass" in self.said(first, last)
+
+    @pytest.mark.parametrize(("first", "last"), [(40.0, 50.0), (80.0, 115.0), (0.0, 30.0)])
+    def test_short_frames_and_long_ones_before_and_after_it_are_not(self, first, last):
+        assert "first pass" not in self.said(first, last)
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,12 @@ class TestPrecheck:
             (frame_timing(((8, 20.0), (8, 300.0))), "doubtful", "9 frames start"),
             (frame_timing(MOUSE_FRAMES, 500.0), "out of scope", "lasts 5.5 min"),
             (frame_timing(MOUSE_FRAMES, 700.0), "doubtful", "lasts 10.5 min"),
+            (frame_timing(((24, 5.0), (9, 20.0), (17, 300.0))), "in scope", ""),
+            (
+                frame_timing(((24, 5.0), (9, 20.0), (20, 300.0))),
+                "doubtful",
+                "lasts 105 min; the model takes scans of 15 to 90",
+            ),
             (FrameTiming(TIMING.start + 40.0, TIMING.duration), "doubtful", "starts 40 s after the injection"),
             (
                 FrameTiming(np.delete(TIMING.start, range(5, 9)), np.delete(TIMING.duration, range(5, 9))),
@@ -193,6 +199,12 @@ class TestPrecheck:
         assert precheck(metadata_scan(after([-300.0], [60.0], TIMING))).state == "in scope"
         few = after(np.arange(-100.0, 0.0, 10.0), [10.0] * 10, frame_timing(((9, 300.0),)))
         assert "1 frames start in the first 3 min" in precheck(metadata_scan(few)).reasons[0]
+
+    def test_a_long_gap_is_named(self):
+        kept = (TIMING.start < 300.0) | (TIMING.start > 900.0)
+        verdict = precheck(metadata_scan(FrameTiming(TIMING.start[kept], TIMING.duration[kept])))
+        assert verdict.state == "doubtful"
+        assert verdict.reasons[0].startswith("nothing was recorded from 310 to 930 s")
 
     def test_a_scan_truncated_to_20_min_is_in_scope(self):
         assert precheck(metadata_scan(frame_timing(MOUSE_FRAMES, 1200.0))).state == "in scope"
@@ -316,6 +328,15 @@ class TestScope:
         assert len(flagged) >= len(verdicts) - 1
         assert any("beside the vein" in reason for verdict in flagged for reason in verdict.reasons)
 
+    def test_half_the_activity_is_not_laid_to_the_injection_alone(self, scope, judged):
+        prediction, scan = arguments(judged[0])
+        halved = prediction._replace(whole_blood=0.5 * prediction.whole_blood, curves=0.5 * prediction.curves)
+        verdict = scope.check(halved, scan.with_activity(0.5 * scan.activity))
+        said = " ".join(verdict.reasons)
+        assert verdict.state != "in scope"
+        assert "scale or unit of image, dose or weight" in said
+        assert "beside the vein" in said
+
     def test_a_tracer_that_is_named_is_not_compared_with_fdg(self, scope):
         scans = [scan for name, scan in faulty("tracer", 6) if "human" not in name]
         verdicts = [scope.check(*arguments(scan), "[18F]FLT") for scan in scans]
@@ -328,10 +349,18 @@ class TestScope:
         assert verdict.state == "doubtful"
         assert "is the tracer FDG?" in verdict.reasons[0]
 
+    def test_of_a_scan_with_faulty_frames_nobody_asks_for_the_tracer(self, scope, sound):
+        strange = {name: value + 5.0 for name, value in sound[0].features["tissues"].items()}
+        halved = sound[0].frames._replace(step=np.full(len(sound[0].frames.total) - 1, -0.7))
+        scan = replace(sound[0], features={**sound[0].features, "tissues": strange}, frames=halved)
+        (reason,) = scope.judge(scan).reasons
+        assert "does the scale change" in reason
+
     def test_a_truncated_scan_is_judged_by_what_it_shows(self, scope, judged):
         prediction, scan = arguments(judged[0])
         kept = scan.timing.end <= 1200.0
-        short = scan.first(int(kept.sum()))
+        timing = FrameTiming(scan.timing.start[kept], scan.timing.duration[kept])
+        short = NetworkScan(scan.activity[kept], timing, scan.body_weight)
         cut = prediction._replace(
             whole_blood=prediction.whole_blood[kept],
             curves=prediction.curves[:, kept],
