@@ -15,12 +15,36 @@ import typer
 
 from dlif_core.errors import DlifError, ExitCode
 from dlif_core.masking import mask_logs
-from flows.cli import check, doctor, evaluate, explain, init, model, models, plan, report, run, simulate, status, train
+from flows.cli import (
+    check,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    init,
+    model,
+    models,
+    plan,
+    report,
+    run,
+    simulate,
+    status,
+    train,
+)
 from flows.cli.deploy import deploy
 
 #: Every verb under the panel of the help in which it is listed, in the order shown.
 VERBS: Mapping[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
-    "Study": (init.init, simulate.simulate, check.check, plan.plan, run.run, status.status, report.report),
+    "Study": (
+        init.init,
+        simulate.simulate,
+        check.check,
+        plan.plan,
+        run.run,
+        status.status,
+        report.report,
+        export.export,
+    ),
     "Input functions": (explain.explain, evaluate.evaluate),
     "Models": (models.models, train.train, model.model),
     "Installation": (deploy, doctor.doctor),
