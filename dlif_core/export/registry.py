@@ -6,13 +6,14 @@ An exporter is one line in `EXPORTERS`. Other packages add theirs by an entry po
 from __future__ import annotations
 
 from dlif_core.export.bids import BIDS
+from dlif_core.export.dicom import DICOM
 from dlif_core.export.exporter import Exporter
 from dlif_core.export.tables import COHORT_TABLES
 from dlif_core.registry import Registry
 
 #: Exporters by name, in the order in which they run.
 EXPORTERS: Registry[Exporter] = Registry(
-    "export format", "dlif.exporters", [BIDS, COHORT_TABLES]
+    "export format", "dlif.exporters", [BIDS, COHORT_TABLES, DICOM]
 )
 
 #: Formats that are written where none is named.
