@@ -8,12 +8,13 @@ from __future__ import annotations
 from dlif_core.export.bids import BIDS
 from dlif_core.export.dicom import DICOM
 from dlif_core.export.exporter import Exporter
+from dlif_core.export.pmod import PMOD
 from dlif_core.export.tables import COHORT_TABLES
 from dlif_core.registry import Registry
 
 #: Exporters by name, in the order in which they run.
 EXPORTERS: Registry[Exporter] = Registry(
-    "export format", "dlif.exporters", [BIDS, COHORT_TABLES, DICOM]
+    "export format", "dlif.exporters", [BIDS, COHORT_TABLES, DICOM, PMOD]
 )
 
 #: Formats that are written where none is named.
