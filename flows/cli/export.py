@@ -29,7 +29,7 @@ def export(
         list[str] | None,
         typer.Option(
             "--format",
-            help="bids, tables, dicom or pmod; bids and tables if left out. May be repeated.",
+            help="bids, tables, dicom, pmod or ro-crate; bids and tables if left out. May be repeated.",
             metavar="NAME",
             show_default=False,
         ),
