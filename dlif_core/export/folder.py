@@ -24,6 +24,8 @@ _AT_FDCWD = -100
 def require_export_folder(folder: Path, store: str, data: str) -> None:
     """Refuse a folder that holds something else, or lies where it would be taken for data or results.
 
+    The derivatives of the data are no place either: the next run would read the exported curves and labels as input.
+
     Parameters
     ----------
     folder
@@ -39,7 +41,7 @@ def require_export_folder(folder: Path, store: str, data: str) -> None:
     if ":/" in str(folder):  # what is left of :// in a path
         raise ConfigurationError("an export goes to a folder of this machine.", where=folder, hint="Give a path.")
     for what, uri in (("store", store), ("data", data)):
-        if "://" not in uri and _overlap(folder.resolve(), Path(uri).resolve(), what):
+        if "://" not in uri and _overlap(folder.resolve(), Path(uri).resolve()):
             raise ConfigurationError(
                 f"the export would lie inside the study's {what} or hold it.", where=folder, hint="Choose another --to."
             )
@@ -49,10 +51,8 @@ def require_export_folder(folder: Path, store: str, data: str) -> None:
         )
 
 
-def _overlap(folder: Path, other: Path, what: str) -> bool:
-    """Whether one of two folders holds the other; below ``derivatives`` of the data an export is at home."""
-    if what == "data" and folder.is_relative_to(other / "derivatives") and folder != other / "derivatives":
-        return False
+def _overlap(folder: Path, other: Path) -> bool:
+    """Whether one of two folders holds the other."""
     return folder.is_relative_to(other) or other.is_relative_to(folder)
 
 
