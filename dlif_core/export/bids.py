@@ -48,7 +48,9 @@ class BidsExporter:
         """Write the dataset into the folder ``bids``."""
         root = folder / self.name
         descriptions: dict[str, str] = {}
+        inputs: dict[str, str] = {}
         for scan in study.scans():
+            inputs |= scan.input_digests
             files = _ScanFiles(study, scan, scan_folder(root, scan), scan_stem(scan), descriptions)
             _write_regions(files)
             for method in scan.input_functions:
@@ -57,7 +59,7 @@ class BidsExporter:
                 _write_parameters(files, analysis, fit)
             for analysis, maps in scan.maps.items():
                 _write_maps(files, analysis, maps)
-        _write_dataset(study, root, descriptions)
+        _write_dataset(study, root, inputs, descriptions)
 
 
 BIDS = BidsExporter()
@@ -106,7 +108,7 @@ def _save_volume(path: Path, values: NDArray[Any], affine: NDArray[Any] | None) 
     nib.save(image, path)
 
 
-def _write_dataset(study: ExportedStudy, root: Path, descriptions: dict[str, str]) -> None:
+def _write_dataset(study: ExportedStudy, root: Path, inputs: dict[str, str], descriptions: dict[str, str]) -> None:
     """Write the files that describe the dataset as a whole."""
     import pandas as pd
 
@@ -115,22 +117,23 @@ def _write_dataset(study: ExportedStudy, root: Path, descriptions: dict[str, str
         "BIDSVersion": _BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "dlif", "Version": study.version, "Description": "kinetic analysis of dynamic PET"}],
-        "SourceDatasets": [_source(study)],
+        "SourceDatasets": [_source(study, inputs)],
     }
     write_record(root / "dataset_description.json", about)
     new_file(root / "README.md").write_text(_README.format(**vars(study)), encoding="utf-8")
     ignored = [f"*_{suffix}.*" for suffix in _PROPOSED]
     new_file(root / ".bidsignore").write_text("\n".join([*ignored, ""]), encoding="utf-8")
     if descriptions:
-        write_table(root / "descriptions.tsv", pd.DataFrame(descriptions.items(), columns=["desc_id", "description"]))
+        rows = [(f"desc-{name}", text) for name, text in descriptions.items()]
+        write_table(root / "descriptions.tsv", pd.DataFrame(rows, columns=["desc_id", "description"]))
 
 
-def _source(study: ExportedStudy) -> dict[str, str]:
+def _source(study: ExportedStudy, inputs: dict[str, str]) -> dict[str, str]:
     """Where the data lie, if that means anything elsewhere, and the version of their files as one digest."""
     import hashlib
 
-    digests = {f"{name} {digest}\n" for scan in study.scans() for name, digest in scan.input_digests.items()}
-    version = f"sha256:{hashlib.sha256(''.join(sorted(digests)).encode()).hexdigest()}"
+    text = "".join(f"{name} {digest}\n" for name, digest in sorted(inputs.items()))
+    version = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return {"URL": study.data, "Version": version} if "://" in study.data else {"Version": version}
 
 
@@ -157,7 +160,7 @@ def _write_regions(files: _ScanFiles) -> None:
         files.table("morph", volumes, meaning | software(files.study), seg="regions")
     if scan.labels is not None:
         names = pd.DataFrame(sorted(scan.label_names.items()), columns=["index", "name"])
-        about = {"Description": "Labels of the regions.", "Manual": False, **software(files.study)}
+        about = {"Description": "Labels of the regions.", **software(files.study)}
         files.image("dseg", scan.labels.astype("int32"), about, seg="regions")
         write_table(files.path("dseg", ".tsv", seg="regions"), names)
 

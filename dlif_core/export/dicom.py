@@ -159,7 +159,9 @@ def _write_map(frame: _Instances, analysis: str, variable: str, maps: xr.Dataset
     finite = values[np.isfinite(values)]
     lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     window = hd.VOILUTTransformation(
-        window_center=round((lowest + highest) / 2, 8), window_width=max(round(highest - lowest, 8), 1e-8)
+        window_center=round((lowest + highest) / 2, 8),
+        window_width=max(round(highest - lowest, 8), 1e-8),
+        voi_lut_function=hd.VOILUTFunctionValues.LINEAR_EXACT,
     )
     made = hd.pm.ParametricMap(
         [frame.template()],
@@ -172,6 +174,7 @@ def _write_map(frame: _Instances, analysis: str, variable: str, maps: xr.Dataset
         content_description=str(maps[variable].attrs["long_name"])[:64],
         **frame.of_instance(maps.attrs["fingerprint"], variable),
     )
+    made.Laterality = ""  # asked for where nothing says which part of the body it is
     name = f"{part_for(analysis)}_{part_for(variable)}"
     frame.save(made, name, f"{analysis} {variable}", frame.scan.created[analysis])
 

@@ -173,8 +173,11 @@ class TestNames:
         assert {Path(path).name for path in unknown} <= {"descriptions.tsv", ".bidsignore"}
         descriptions = pd.read_csv(root / "descriptions.tsv", sep="\t")
         assert descriptions.columns.tolist() == ["desc_id", "description"]
-        used = {desc for path in root.rglob("*_desc-*") for desc in re.findall("_desc-([A-Za-z0-9]+)_", path.name)}
+        used = {desc for path in root.rglob("*_desc-*") for desc in re.findall("_(desc-[A-Za-z0-9]+)_", path.name)}
         assert set(descriptions["desc_id"]) == used
+        schema = pytest.importorskip("bidsschematools.schema").load_schema()
+        form = schema.objects.columns["desc_id"]["pattern"]
+        assert all(re.fullmatch(form, one) for one in used)
 
     def test_the_dataset_is_a_derivative_of_a_named_version_of_its_source(self, root: Path) -> None:
         schema = pytest.importorskip("bidsschematools.schema").load_schema()

@@ -1,6 +1,8 @@
 """DICOM through pydicom (geometry worked out from the standard's formula) and SimpleITK."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +144,13 @@ class TestIdentity:
         for path in root.iterdir():
             keywords = {element.keyword for element in pydicom.dcmread(path).iterall()}
             assert not keywords & {"ReferencedSOPInstanceUID", "SourceImageSequence"}
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools, which check DICOM files, are not installed")
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_dicom3tools_find_no_error(root: Path, name: str) -> None:
+    done = subprocess.run(["dciodvfy", "-new", str(root / name)], capture_output=True, text=True, timeout=60)
+    assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
 
 
 def test_an_image_with_oblique_axes_is_refused(tmp_path: Path) -> None:
