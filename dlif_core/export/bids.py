@@ -43,6 +43,8 @@ class BidsExporter:
 
     name = "bids"
     title = "BIDS derivative: maps (NIfTI), input functions, region curves, kinetic parameters (TSV, JSON)"
+    version = 1
+    describes_others = False
 
     def export(self, study: ExportedStudy, folder: Path) -> None:
         """Write the dataset into the folder ``bids``."""

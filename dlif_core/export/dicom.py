@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from pydicom.dataset import Dataset
 
-#: Raised by one whenever the same results are written otherwise: the identifiers of instances change with it.
-_LAYOUT = 1
 _NAMESPACE = UUID("a0d1f7a2-6f0e-5a0b-9d1c-64c1f0b2e9d3")
 _PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
 #: A code of SNOMED for what a region is made of; names of regions are free, so nothing finer is known.
@@ -42,6 +40,8 @@ class DicomExporter:
 
     name = "dicom"
     title = "DICOM: parametric maps (float, UCUM units) and segmentation of the regions"
+    version = 1
+    describes_others = False
 
     def export(self, study: ExportedStudy, folder: Path) -> None:
         """Write the files into the folder ``dicom``."""
@@ -80,8 +80,8 @@ class _Instances:
     def of_instance(self, *what: object) -> dict[str, Any]:
         """Arguments that every object of highdicom takes, for one that some texts tell from all others."""
         return {
-            "series_instance_uid": uid("series", _LAYOUT, *what),
-            "sop_instance_uid": uid("instance", _LAYOUT, *what),
+            "series_instance_uid": uid("series", DicomExporter.version, *what),
+            "sop_instance_uid": uid("instance", DicomExporter.version, *what),
             "instance_number": 1,
             "manufacturer": "dlif",
             "manufacturer_model_name": "dlif",

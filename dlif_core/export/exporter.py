@@ -19,6 +19,14 @@ class Exporter(Protocol):
     def title(self) -> str:
         """What it writes, in a few words."""
 
+    @property
+    def version(self) -> int:
+        """Raised by one whenever the same results are written otherwise; makes exports in a store stale."""
+
+    @property
+    def describes_others(self) -> bool:
+        """Whether it describes what other exporters have written: then it runs after them, and never alone."""
+
     def export(self, study: ExportedStudy, folder: Path) -> None:
         """Write the results of a study.
 

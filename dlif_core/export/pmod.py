@@ -28,6 +28,8 @@ class PmodExporter:
 
     name = "pmod"
     title = "curves for PMOD: regions (.tac), whole blood and plasma of each input function (.bld)"
+    version = 1
+    describes_others = False
 
     def export(self, study: ExportedStudy, folder: Path) -> None:
         """Write the curves into the folder ``pmod``."""

@@ -32,6 +32,8 @@ class RoCrateExporter:
 
     name = "ro-crate"
     title = "RO-Crate: description of the exported folder, with program and digests of all inputs"
+    version = 1
+    describes_others = True
 
     def export(self, study: ExportedStudy, folder: Path) -> None:
         """Write the description of all that other exporters have written into the folder."""

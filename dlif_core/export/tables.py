@@ -35,6 +35,8 @@ class TablesExporter:
 
     name = "tables"
     title = "tables for R and others: kinetic parameters, input functions, regions, scans (Parquet, TSV)"
+    version = 1
+    describes_others = False
 
     def export(self, study: ExportedStudy, folder: Path) -> None:
         """Write the tables and the dictionary of their columns into the folder ``tables``.

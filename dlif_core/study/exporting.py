@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlif_core.errors import ConfigurationError, ExitCode
-from dlif_core.export import EXPORTERS, ExportedScan, ExportedStudy, Exporter
+from dlif_core.export import EXPORTERS, ExportedScan, Exporter
 from dlif_core.export.folder import new_export, require_export_folder
 from dlif_core.registry import suggestion
 from dlif_core.store import Store
 from dlif_core.study.config import StudyConfig
+from dlif_core.study.exported import exported_study, read_exported
 from dlif_core.study.plan import make_plan
-from dlif_core.study.products import fit_name, input_function_name, source_name
+from dlif_core.study.products import input_function_name, source_name
 from dlif_core.study.status import results
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from dlif_core.ingest import ScanFiles
     from dlif_core.study.step import Plan
 
@@ -103,8 +101,10 @@ def export_study(
     StoreError
         If a product is damaged.
     """
+    from importlib.metadata import version
+
     exporters = [EXPORTERS.named(name, where="--format") for name in dict.fromkeys(formats)]
-    exporters.sort(key=list(EXPORTERS.values()).index)
+    exporters.sort(key=lambda exporter: exporter.describes_others)
     require_export_folder(folder, store.uri, config.data.uri)
     plan = make_plan(config, store)
     wanted = _wanted(plan, scans)
@@ -112,16 +112,10 @@ def export_study(
     names = [exporter.name for exporter in exporters]
     if not any(scan.products for scan in listed):
         return StudyExport(folder, dict.fromkeys(names, 0), listed)
-    record = {"study": config.name, "dlif": _version(), "formats": names, "scans": [scan.scan for scan in listed]}
+    record = {"study": config.name, "dlif": version("dlif"), "formats": names, "scans": [scan.scan for scan in listed]}
     with new_export(folder, record) as draft:
         files = _write(config, store, plan, listed, exporters, draft, tell)
     return StudyExport(folder, files, listed)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("dlif")
 
 
 def _wanted(plan: Plan, scans: Collection[str]) -> list[str]:
@@ -161,7 +155,7 @@ def _write(
     for exporter in exporters:
         before = _files_below(draft)
         opened = partial(_opened, config, store, plan.files, found, partial(tell, exporter.name))
-        exporter.export(ExportedStudy(config.name, _version(), config.data.uri, tuple(found), opened), draft)
+        exporter.export(exported_study(config, found, opened), draft)
         counts[exporter.name] = _files_below(draft) - before
     return counts
 
@@ -183,51 +177,3 @@ def _opened(
     for product in products:
         store.require_whole(product)
     return read_exported(config, store, files[scan], frozenset(products))
-
-
-def read_exported(config: StudyConfig, store: Store, files: ScanFiles, sound: frozenset[str]) -> ExportedScan:
-    """What is exported of a scan, from its committed products.
-
-    Parameters
-    ----------
-    config, store
-        The study and its store.
-    files
-        Name, subject and session of the scan; the files themselves are not read.
-    sound
-        Products to be exported; that of the scan itself is among them.
-    """
-    from dlif_core.study.input_functions import read_input_function
-    from dlif_core.study.source import read_scan
-
-    scan = files.scan_id
-    source = store.marker(source_name(scan))
-    assert source is not None, "what is exported is committed"
-    methods = [method for method in config.input_functions if input_function_name(scan, method) in sound]
-    maps = dict(_fits(config, store, scan, "maps", sound))
-    markers = {title: store.marker(fit_name(scan, title, "maps")) for title in maps}
-    return ExportedScan(
-        scan_id=scan,
-        subject=files.subject,
-        session=files.session,
-        scan=read_scan(store, scan)[0],
-        source=source,
-        provenance=_provenance(store, scan),
-        input_functions={method: read_input_function(store, scan, method) for method in methods},
-        regions=dict(_fits(config, store, scan, "regions", sound)),
-        maps=maps,
-        created={title: marker.created for title, marker in markers.items() if marker},
-    )
-
-
-def _provenance(store: Store, scan: str) -> dict[str, Any]:
-    return dict(json.loads(store.open_dataset(source_name(scan)).attrs["provenance"]))
-
-
-def _fits(
-    config: StudyConfig, store: Store, scan: str, kind: str, sound: frozenset[str]
-) -> Iterator[tuple[str, xr.Dataset]]:
-    for fit in config.kinetics:
-        name = fit_name(scan, fit.title, kind)
-        if name in sound:
-            yield fit.title, store.open_dataset(name)

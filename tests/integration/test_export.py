@@ -15,7 +15,9 @@ from dlif_core.errors import ExitCode
 from dlif_core.export import EXPORTERS
 from dlif_core.phantom import write_cohort
 from dlif_core.store import open_store
+from dlif_core.store.catalog import build_catalog
 from dlif_core.study.config import StudyConfig
+from dlif_core.study.plan import make_plan
 from flows.cli import app
 
 pytestmark = pytest.mark.slow
@@ -136,3 +138,43 @@ def test_a_damaged_product_fails_the_export_and_leaves_the_earlier_one(folder: P
     shard.unlink()
     export(root, "--to", str(target), "--format", "bids", code=ExitCode.STORE)
     assert content(target) == before
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, run_study: Callable[..., StudyConfig]) -> StudyConfig:
+    """A study that was run, then asked for exports and run again."""
+    root = tmp_path_factory.mktemp("stage")
+    write_cohort(root / "bids", 1, seed=11, voxel_size=2.0)
+    run_study(root, **STUDY)
+    return run_study(root, **STUDY, export=["bids", "dicom"])
+
+
+class TestStage:
+    """`export` in a study file: the files are a product of every scan."""
+
+    def test_the_files_lie_in_the_store_as_they_were_committed(self, study: StudyConfig) -> None:
+        store = open_store(study.output)
+        names = [name for name in store.products("exports") if store.marker(name).status == "success"]
+        assert names == ["exports/sub-m01/bids", "exports/sub-m01/dicom"]
+        for name in names:
+            store.verify(name)
+        image = nib.load(f"{study.output}/exports/sub-m01/bids/sub-m01/pet/sub-m01_model-Patlak_meas-Ki_mimap.nii.gz")
+        maps = store.open_dataset("scans/sub-m01.zarr/kinetics/patlak/maps")
+        np.testing.assert_array_equal(np.asarray(image.dataobj).T, maps["Ki"])
+        assert "export/dicom" in set(build_catalog(store)["product"])
+
+    def test_a_new_format_makes_nothing_else_stale_and_a_second_run_does_nothing(self, study: StudyConfig) -> None:
+        store = open_store(study.output)
+        assert make_plan(study, store).to_run == ()
+        before = StudyConfig.model_validate(study.model_dump() | {"export": []})
+        assert make_plan(before, store).to_run == ()
+
+    def test_a_changed_setting_makes_the_exports_of_its_results_stale(self, study: StudyConfig) -> None:
+        later = [{"model": "patlak", "t_star": 20.0}, {"model": "2tcm-irreversible", "maps": False}]
+        changed = StudyConfig.model_validate(study.model_dump() | {"kinetics": later})
+        stale = {step.title for step in make_plan(changed, open_store(study.output)).to_run}
+        assert {"sub-m01 export bids", "sub-m01 export dicom", "sub-m01 maps patlak"} <= stale
+
+    def test_what_describes_a_whole_export_is_none_of_a_scan(self, study: StudyConfig) -> None:
+        with pytest.raises(ValueError, match="describes a whole export"):
+            StudyConfig.model_validate(study.model_dump() | {"export": ["ro-crate"]})
