@@ -32,4 +32,7 @@ def _scan_and_product(name: str) -> tuple[str, str]:
         return scan.removesuffix(".zarr"), product
     if room == "reports":
         return rest, "report"
+    if room == "exports":
+        scan, _, form = rest.partition("/")
+        return scan, f"export/{form}"
     return "", name

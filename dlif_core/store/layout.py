@@ -10,6 +10,7 @@
             data.zarr.zip                the pack: a Zarr hierarchy of all small datasets
             commit.json                  the marker: without it the product is not there
     reports/<scan>/  cohort/…            products of plain files, or Zarr groups of their own
+    exports/<scan>/<format>/             products of files in the formats of other programs
     .staging/<product>/                  products that are being written; never read
     .claims/                             which run works on which part, see `dlif_core.store.claims`
     .cache/                              files that can be deleted at any time

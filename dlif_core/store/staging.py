@@ -174,6 +174,10 @@ class Staging:
         """Write a file of text, such as a report, in UTF-8."""
         self._draft.write(f"{self._area.product}/{require_path(file, where=self.uri)}", text.encode())
 
+    def write_bytes(self, file: str, content: bytes) -> None:
+        """Write a file of another format; ``/`` in its name stands for folders."""
+        self._draft.write(f"{self._area.product}/{require_path(file, where=self.uri)}", content)
+
     def write_part(self, number: int, datasets: Mapping[str, xr.Dataset]) -> None:
         """Leave a part of what the product will be made of; it is gone with the staging area.
 

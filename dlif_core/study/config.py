@@ -23,6 +23,7 @@ from pydantic import (
 from dlif_core.checks import require_doubts
 from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError, DlifError
+from dlif_core.export import EXPORTERS
 from dlif_core.ingest import READERS, ReaderOptions
 from dlif_core.input_function import METHODS, Options
 from dlif_core.input_function.learned import LearnedOptions, trusted_model
@@ -248,6 +249,8 @@ class StudyConfig(Section):
     regions, input_functions, kinetics, select, compare
         See the sections. `input_functions` maps methods to their options, in order of preference; a study file may
         leave out the options of a method.
+    export
+        Formats in which the results of every scan are kept beside them, names of `dlif_core.export.EXPORTERS`.
     """
 
     name: Annotated[str, AfterValidator(_writable)]
@@ -261,6 +264,7 @@ class StudyConfig(Section):
     kinetics: tuple[Kinetics, ...] = Field(default_factory=_default_kinetics)
     select: ModelSelection | None = None
     compare: tuple[SessionComparison, ...] = ()
+    export: tuple[str, ...] = ()
 
     @field_validator("input_functions", mode="before")
     @classmethod
@@ -271,6 +275,14 @@ class StudyConfig(Section):
     @classmethod
     def _are_doubts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return require_doubts(names)
+
+    @field_validator("export")
+    @classmethod
+    def _are_formats(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if EXPORTERS.named(name, where="export").describes_others:
+                raise ValueError(f"{name} describes a whole export; `dlif export --format {name}` writes it")
+        return tuple(dict.fromkeys(names))
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> StudyConfig:

@@ -69,6 +69,11 @@ def report_name(scan: str) -> str:
     return f"{REPORTS}{stored_name(scan)}"
 
 
+def export_name(scan: str, form: str) -> str:
+    """Product name of a scan's results in another format."""
+    return f"exports/{stored_name(scan)}/{form}"
+
+
 def failure_name(product: str) -> str:
     """Product name of the record of why a product could not be made."""
     return f"{_FAILURES}/{product.replace('/', '.')}"

@@ -70,6 +70,10 @@ kinetics:
 #   - {{kind: ratio, sessions: [blocked, baseline]}}
 #   - {{kind: test-retest, sessions: [test, retest]}}
 compare: []
+
+# Formats in which the results of every scan are kept beside them: bids, tables, dicom, pmod (docs/export.md).
+# `dlif export` writes them for all scans in one folder at any time.
+export: []
 """
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dlif_core.kinetics import Model
     from dlif_core.networks.bundle.folder import ListedModel
     from dlif_core.report.numbers import ReportTable
+    from dlif_core.study.exporting import StudyExport
     from dlif_core.study.status import StudyStatus
     from dlif_core.study.step import Plan
 
@@ -136,6 +137,22 @@ def status_table(status: StudyStatus) -> Table:
         table.caption = (
             f"Left out: {counted(left_out, 'scan')} that succeeded, without anything to say; --json lists all."
         )
+    return table
+
+
+def export_table(done: StudyExport) -> Table:
+    """How many results of every scan were exported, and which are missing.
+
+    Of many scans those of which nothing is missing are counted.
+    """
+    table, left_out = Table("scan", "results", Column("missing", overflow="fold"), title="Export"), 0
+    for scan in done.scans:
+        if len(done.scans) > _SCANS and not scan.missing:
+            left_out += 1
+            continue
+        table.add_row(scan.scan, str(len(scan.products)), _plain(scan.missing))
+    if left_out:
+        table.caption = f"Left out: {counted(left_out, 'scan')} of which nothing is missing."
     return table
 
 

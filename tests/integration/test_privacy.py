@@ -21,6 +21,7 @@ import yaml
 from typer.testing import CliRunner
 
 from dlif_core.errors import ExitCode
+from dlif_core.export import EXPORTERS
 from dlif_core.study.config import load_study
 from dlif_core.study.states import ScanState, ScanStatus
 from dlif_core.study.status import study_status
@@ -75,6 +76,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     run(study, "--workers", "1")
     for command in AFTER:
         shown(command, study)
+    formats = [part for name in EXPORTERS for part in ("--format", name)]
+    CliRunner().invoke(app, ["export", str(study), "--to", str(work / "export"), *formats], env=WIDE)
     run(shard, "--shard", "1/1")
     states = {state.scan: state for state in study_status(load_study(study)).scans}
     return Outcome(work, marks, marks_below(work), states)
@@ -128,7 +131,7 @@ def test_the_sound_scan_is_analysed_and_every_fault_is_told(outcome: Outcome) ->
 
 
 def test_everything_was_run(outcome: Outcome) -> None:
-    for name in ("out-study/cohort/report.html", "out-shard/cohort/report.html"):
+    for name in ("out-study/cohort/report.html", "out-shard/cohort/report.html", "export/ro-crate-metadata.json"):
         assert (outcome.folder / name).exists()
     assert (outcome.folder / "prefect" / "prefect.db").stat().st_size > 100_000
 

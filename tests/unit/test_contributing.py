@@ -129,6 +129,17 @@ def test_kind_of_cluster(recipe: Callable[[str], ModuleType], tmp_path: Path) ->
         assert len(client.scheduler_info()["workers"]) == 2
 
 
+def test_exporter(recipe: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    from dlif_core.export import EXPORTERS
+    from tests.unit.export.products import exported_study
+
+    exporter = recipe("dlif_core/export/peaks.py").PEAKS
+    with registered(EXPORTERS, exporter):
+        EXPORTERS["peaks"].export(exported_study(), tmp_path)
+    lines = (tmp_path / "peaks" / "peaks.tsv").read_text().splitlines()
+    assert lines == ["scan_id\tregion\tpeak [Bq/mL]", "sub-m01\tbrain\t7000.0", "sub-m01\tleft ventricle\t90000.0"]
+
+
 @pytest.mark.slow
 def test_stage(recipe: Callable[[str], ModuleType], tmp_path: Path, run_study: Callable[..., StudyConfig]) -> None:
     from dlif_core.study.source import read_scan

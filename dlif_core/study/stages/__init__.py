@@ -8,6 +8,7 @@ from dlif_core.registry import Registry
 from dlif_core.study.stages.base import CohortStage, MemoryNeed, ScanPlan, ScanStage, Shares, Stage
 from dlif_core.study.stages.cohort import COHORT_TABLES
 from dlif_core.study.stages.explanation import EXPLANATION
+from dlif_core.study.stages.export import EXPORT
 from dlif_core.study.stages.ingest import INGEST
 from dlif_core.study.stages.input_function import INPUT_FUNCTIONS
 from dlif_core.study.stages.maps import MAPS
@@ -29,6 +30,7 @@ STAGES: Registry[Stage[Any]] = Registry(
         MAPS,
         SELECTION,
         REPORT,
+        EXPORT,
         COHORT_TABLES,
     ],
 )

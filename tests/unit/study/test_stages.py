@@ -257,6 +257,7 @@ def test_every_stage_says_what_it_is() -> None:
         "maps",
         "selection",
         "report",
+        "export",
         "cohort",
     ]
     for stage in STAGES.values():
