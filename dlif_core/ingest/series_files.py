@@ -72,7 +72,8 @@ def any_below(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> bool:
 def root_of(uri: str) -> str:
     """The folder of a source: the URI itself, or the folder of the one file that it names."""
     file_system, path = file_system_of(uri)
-    return uri.rstrip("/").rpartition("/")[0] or "." if file_system.isfile(path) else uri.rstrip("/")
+    folder = path.rpartition("/")[0] if file_system.isfile(path) else path.rstrip("/")
+    return uri_of(file_system, folder)
 
 
 def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str, tuple[str, ...]]]) -> list[ScanFiles]:
