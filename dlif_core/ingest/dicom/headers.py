@@ -35,7 +35,7 @@ Facts = Mapping[str, Any]
 
 _LONGEST_TEXT = 100
 #: More slices than any scan has in one file.
-_MOST_FRAMES = 10**6
+_MOST_FRAMES = 10**5
 _FETCH_AGAIN = "Fetch or export the file again, or remove it if it is no file of the scan."
 
 

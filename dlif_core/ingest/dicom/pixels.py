@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import IO, Any, cast
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
 from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from dlif_core.errors import ImageError
 from dlif_core.ingest.dicom.frames import FramesOfPlanes
@@ -96,6 +97,12 @@ def planes_of(header: DicomHeader, file: int) -> list[Plane]:
     """
     if "PmodStarts" in header.facts:
         return pmod_planes(header, file)
+    if len(header.frames) > 1 and header.frames[0] is header.facts:
+        raise ImageError(
+            f"the file holds {len(header.frames)} images and doesn't say where and when each was measured.",
+            where=header.uri,
+            hint="Export the series as Enhanced PET, or as a file for each slice.",
+        )
     return [plane(facts, header.uri, file, index) for index, facts in enumerate(header.frames)]
 
 
@@ -183,7 +190,11 @@ def _scaled(stream: Any, header: DicomHeader, planes: Sequence[Plane]) -> Iterat
 def _stored_images(stream: Any, header: DicomHeader) -> Iterator[NDArray[Any]]:
     """Stored numbers of each image of a file, one after the other."""
     stream.seek(0)
-    with closing(cast(Generator[NDArray[Any], None, None], iter_pixels(stream, raw=True))) as images:
+    source = stream
+    if header.facts["TransferSyntaxUID"] == DeflatedExplicitVRLittleEndian:
+        with without_pydicom_faults(header.uri, "its images can't be read"):
+            source = pydicom.dcmread(stream)
+    with closing(cast(Generator[NDArray[Any], None, None], iter_pixels(source, raw=True))) as images:
         while True:
             with without_pydicom_faults(header.uri, "its images can't be read"):
                 stored = _next(images, header)

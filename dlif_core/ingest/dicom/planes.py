@@ -11,6 +11,8 @@ from dlif_core.ingest.dicom.clocks import acquired
 from dlif_core.ingest.dicom.headers import Facts, number, numbers
 
 _EXPORT = "Export the series again as DICOM PET images."
+#: More rows or columns than any image of PET has.
+_LARGEST = 4096
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def plane(facts: Facts, uri: str, file: int, index: int) -> Plane:
     return Plane(
         file=file,
         index=index,
-        shape=(int(_stated(facts, "Rows", 1, uri)[0]), int(_stated(facts, "Columns", 1, uri)[0])),
+        shape=_shape(facts, uri),
         position=position,
         orientation=directions(_stated(facts, "ImageOrientationPatient", 6, uri), uri),
         spacing=_spacing(facts, uri),
@@ -112,6 +114,13 @@ def directions(stated: tuple[float, ...], uri: str) -> tuple[float, ...]:
     if np.any(np.abs(length - 1) > 0.01) or abs(float(axes[0] @ axes[1])) > 0.01:
         raise ImageError("ImageOrientationPatient holds no two axes at right angles.", where=uri, hint=_EXPORT)
     return tuple(float(value) for value in (axes / length[:, None]).ravel())
+
+
+def _shape(facts: Facts, uri: str) -> tuple[int, int]:
+    rows, columns = (int(_stated(facts, keyword, 1, uri)[0]) for keyword in ("Rows", "Columns"))
+    if not (0 < rows <= _LARGEST and 0 < columns <= _LARGEST):
+        raise ImageError(f"the image has {rows} × {columns} pixels.", where=uri, hint=_EXPORT)
+    return rows, columns
 
 
 def _spacing(facts: Facts, uri: str) -> tuple[float, float]:

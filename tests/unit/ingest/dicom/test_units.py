@@ -146,7 +146,7 @@ def test_private_elements_count_only_with_their_creator(tmp_path: Path) -> None:
         dataset[0x0055, 0x0010].value = "OTHER"
 
     pmod(tmp_path, edit)
-    with pytest.raises(ImageError, match="there twice"):
+    with pytest.raises(ImageError, match="12 images and doesn't say where"):
         described(tmp_path)
 
 
