@@ -74,6 +74,11 @@ class CorrectedTo:
     findings: tuple[Finding, ...] = ()
 
 
+def power_of_two(exponent: float) -> float:
+    """The power of two, of an exponent that is cut where numbers end."""
+    return float(np.exp2(np.clip(exponent, -1000.0, 1000.0)))
+
+
 def corrected_to(facts: Facts, frames: FrameDecay, where: str) -> CorrectedTo:
     """Decay correction of a series.
 
@@ -133,15 +138,16 @@ def _fits(frames: FrameDecay, reference: float) -> bool:
         return False
     rate = np.log(2.0) / frames.half_life
     stated, since = np.array(frames.factors), frames.start - reference
-    mean = np.exp(rate * since) * rate * frames.duration / -np.expm1(-rate * frames.duration)
-    others = [np.exp(rate * (since + part * frames.duration)) for part in (0.0, 0.5)]
-    return any(bool(np.all(np.abs(stated / expected - 1) <= _TOLERANCE)) for expected in (mean, *others))
+    with np.errstate(all="ignore"):
+        mean = np.exp(rate * since) * rate * frames.duration / -np.expm1(-rate * frames.duration)
+        others = [np.exp(rate * (since + part * frames.duration)) for part in (0.0, 0.5)]
+        return any(bool(np.all(np.abs(stated / expected - 1) <= _TOLERANCE)) for expected in (mean, *others))
 
 
 def _doubts(facts: Facts, frames: FrameDecay, times: Sequence[float], where: str) -> tuple[Finding, ...]:
     """A doubt where nothing tells which time is meant and it matters."""
     half_life = frames.half_life or max(HALF_LIVES.values())
-    factor = 2.0 ** ((max(times) - min(times)) / half_life)
+    factor = power_of_two((max(times) - min(times)) / half_life)
     if factor < 1 + _NEGLIGIBLE or "SIEMENS" in text(facts, "Manufacturer").upper() or "GeScanDateTime" in facts:
         return ()
     message = (

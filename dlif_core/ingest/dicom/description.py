@@ -12,7 +12,7 @@ from dlif_core.checks.metadata import CORRECTIONS, FILES_LEFT_OUT
 from dlif_core.errors import InputError, UnitError
 from dlif_core.ingest.described import DescribedScan
 from dlif_core.ingest.dicom.clocks import DAY, clock_of, elapsed, injected
-from dlif_core.ingest.dicom.decay import CorrectedTo, FrameDecay, corrected_to
+from dlif_core.ingest.dicom.decay import CorrectedTo, FrameDecay, corrected_to, power_of_two
 from dlif_core.ingest.dicom.frame_times import TimesOfFrames, times_of_frames
 from dlif_core.ingest.dicom.frames import FramesOfPlanes, arranged
 from dlif_core.ingest.dicom.headers import DicomHeader, Facts, number, text, texts
@@ -145,7 +145,7 @@ def _known(
     half_life = fields.get("RadionuclideHalfLife") or half_life_of(facts)
     left = None
     if isinstance(began, int | float) and isinstance(reference, int | float) and isinstance(half_life, int | float):
-        left = 2.0 ** (-(reference - began) / half_life)
+        left = power_of_two(-(reference - began) / half_life)
     return DoseAtReference(stated_dose(fields, where), stated_weight(fields, where), left)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -27,13 +26,14 @@ from dlif_core.ingest.dicom.tags import (
     PRIVATE,
     SHARED,
     Kind,
-    PrivateElement,
 )
 from dlif_core.ingest.uris import opened, require_fetched
 
 Facts = Mapping[str, Any]
 
 _LONGEST_TEXT = 100
+#: Numbers that no element of PET reaches.
+_LARGEST = 1e15
 #: More slices than any scan has in one file.
 _MOST_FRAMES = 10**5
 _FETCH_AGAIN = "Fetch or export the file again, or remove it if it is no file of the scan."
@@ -98,11 +98,13 @@ def without_pydicom_faults(uri: str, doing: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (DlifError, OSError):
+    except DlifError:
         raise
     except MemoryError as error:
         raise ImageError(f"{doing}: it states a size that no memory has.", where=uri, hint=_FETCH_AGAIN) from error
     except Exception as error:
+        if isinstance(error, OSError) and (error.errno is not None or type(error) is not OSError):
+            raise  # a fault of the disk or network; pydicom's own have no number
         raise ImageError(f"{doing}: {_kind_of(error)}.", where=uri, hint=_FETCH_AGAIN) from None
     finally:
         log.disabled = was
@@ -143,7 +145,7 @@ def _read(stream: Any, uri: str, tags: list[Any]) -> DicomHeader:
     stream.seek(0)
     with without_pydicom_faults(uri, "the file can't be read"):
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
-        facts = _facts(dataset, ELEMENTS) | _injection(dataset) | _private(dataset)
+        facts = _facts(dataset) | _injection(dataset) | _private(dataset)
         if not text(facts, "SOPClassUID") or not text(facts, "SeriesInstanceUID"):
             raise InvalidDicomError
         facts["TransferSyntaxUID"] = str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", ""))
@@ -164,9 +166,19 @@ def _tags() -> list[Any]:
     return [*public, *creators, *elements]
 
 
-def _facts(dataset: Dataset, keywords: Iterable[str]) -> dict[str, Any]:
-    found = {keyword: _value(dataset, keyword, ELEMENTS[keyword]) for keyword in keywords if keyword in dataset}
-    return {keyword: value for keyword, value in found.items() if value is not None}
+@cache
+def _keywords() -> dict[int, str]:
+    return {int(pydicom.datadict.tag_for_keyword(keyword) or 0): keyword for keyword in ELEMENTS}
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    known, found = _keywords(), {}
+    for tag in list(dataset.keys()):
+        keyword = known.get(int(tag))
+        value = None if keyword is None else _value(dataset, tag, ELEMENTS[keyword])
+        if keyword is not None and value is not None:
+            found[keyword] = value
+    return found
 
 
 def _value(dataset: Dataset, key: Any, kind: Kind) -> Any:
@@ -186,7 +198,7 @@ def _plain(value: Any, kind: Kind) -> Any:
     parts = value if isinstance(value, list | tuple | pydicom.multival.MultiValue) else [value]
     if kind is Kind.NUMBERS:
         found = tuple(float(part) for part in parts)
-        return found if found and all(map(math.isfinite, found)) else None
+        return found if found and all(abs(value) < _LARGEST for value in found) else None
     words = tuple(str(part).strip().strip("\0")[:_LONGEST_TEXT] for part in parts if part is not None)
     if kind is Kind.TEXTS:
         return tuple(word.upper() for word in words if word) or None
@@ -213,20 +225,23 @@ def _injection(dataset: Dataset) -> dict[str, Any]:
     items = dataset[INJECTION].value if INJECTION in dataset else None
     if not items:
         return {}
-    return _facts(items[0], ELEMENTS) | {"injections": len(items)}
+    return _facts(items[0]) | {"injections": len(items)}
 
 
 def _private(dataset: Dataset) -> dict[str, Any]:
-    found = {name: _private_value(dataset, one) for name, one in PRIVATE.items()}
+    groups = {one.group for one in PRIVATE.values()}
+    reserved = {
+        (tag.group, tag.element, _value(dataset, tag, Kind.TEXT))
+        for tag in list(dataset.keys())
+        if tag.group in groups and tag.element in BLOCKS
+    }
+    found = {
+        name: _value(dataset, (group << 16) + (block << 8) + one.element, one.kind)
+        for name, one in PRIVATE.items()
+        for group, block, creator in reserved
+        if (group, creator) == (one.group, one.creator)
+    }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _private_value(dataset: Dataset, one: PrivateElement) -> Any:
-    for block in BLOCKS:
-        creator, tag = (one.group << 16) + block, (one.group << 16) + (block << 8) + one.element
-        if creator in dataset and tag in dataset and _plain(dataset[creator].value, Kind.TEXT) == one.creator:
-            return _value(dataset, tag, one.kind)
-    return None
 
 
 def _frames(dataset: Dataset, facts: dict[str, Any], uri: str) -> tuple[Facts, ...]:
@@ -247,5 +262,5 @@ def _of_groups(item: Dataset) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for element in item:
         if element.VR == "SQ" and element.value:
-            found |= _facts(element.value[0], ELEMENTS)
+            found |= _facts(element.value[0]) | _injection(element.value[0])
     return found

@@ -76,7 +76,8 @@ class DicomImage:
         slots = {(one.file, one.index): slot for slot, one in enumerate(self.series.planes)}
         for frame, planes in enumerate(self.frames.planes):
             for z, one in enumerate(planes):
-                target[frame, z] = self.scale * self._stored(slots[one.file, one.index])
+                with np.errstate(over="ignore", invalid="ignore"):
+                    target[frame, z] = (self.scale * self._stored(slots[one.file, one.index])).astype(np.float32)
 
     def _stored(self, slot: int) -> NDArray[np.float64]:
         spool, (rows, columns) = self.series.spool, self.shape[2:]
@@ -179,7 +180,9 @@ def _scaled(stream: Any, header: DicomHeader, planes: Sequence[Plane]) -> Iterat
             raise ImageError(
                 "its pixels don't have the size that it states.", where=header.uri, hint="Export it again."
             )
-        yield (stored.astype(np.float64) * one.slope + one.intercept).astype(_STORED)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = (stored.astype(np.float64) * one.slope + one.intercept).astype(_STORED)
+        yield values
         count += 1
     if count < len(planes):
         raise ImageError(
