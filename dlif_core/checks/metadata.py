@@ -142,6 +142,42 @@ HALF_LIFE = Check(
     "The half-life is that of the nuclide, or of some nuclide of PET where none is named.",
     "Give the half-life in seconds, and the nuclide.",
 )
+DECAY_START = Check(
+    "decay-start",
+    Level.DOUBTFUL,
+    Part.SCAN,
+    "The time to which DecayCorrection START refers is told by the files: the series begins with its first frame, or "
+    "factors of decay correction are given.",
+    "Give ImageDecayCorrectionTime, in seconds from the first frame.",
+)
+FRAME_REFERENCE = Check(
+    "frame-reference",
+    Level.DOUBTFUL,
+    Part.SCAN,
+    "The time that a frame counts as lies within the frame, but for one offset of all frames.",
+    "Give FrameTimesStart and FrameDuration in seconds, as they were measured.",
+)
+FRAME_STARTS = Check(
+    "frame-starts",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Frames have times at which their acquisition began.",
+    "Make sure that the times are right, or give FrameTimesStart and FrameDuration.",
+)
+SUV_IMAGE = Check(
+    "suv-image",
+    Level.ASSUMED,
+    Part.SCAN,
+    "The image holds activity, not SUV.",
+    "Export the image in Bq/mL, or make sure that the SUV were made with this dose and this weight.",
+)
+CORRECTIONS = Check(
+    "corrections",
+    Level.ASSUMED,
+    Part.SCAN,
+    "The image is corrected for attenuation.",
+    "Reconstruct the image with attenuation correction; without it, activity deep in the body is too low.",
+)
 SUBJECT_ROW = Check(
     "subject-row",
     Level.ASSUMED,

@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.ingest.bids.reader import PetBids
+from dlif_core.ingest.conversion import ConvertingReader
+from dlif_core.ingest.dicom.series_format import DicomFormat
 from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
@@ -34,6 +36,7 @@ READERS: Registry[Reader] = Registry(
     "dlif.readers",
     [
         PetBids(),
+        ConvertingReader(DicomFormat()),
     ],
 )
 

@@ -72,7 +72,8 @@ def any_below(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> bool:
 def root_of(uri: str) -> str:
     """The folder of a source: the URI itself, or the folder of the one file that it names."""
     file_system, path = file_system_of(uri)
-    return uri.rstrip("/").rpartition("/")[0] or "." if file_system.isfile(path) else uri.rstrip("/")
+    folder = path.rpartition("/")[0] if file_system.isfile(path) else path.rstrip("/")
+    return uri_of(file_system, folder)
 
 
 def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str, tuple[str, ...]]]) -> list[ScanFiles]:
@@ -133,8 +134,13 @@ def _listed(
 
 
 def _labels(paths: Sequence[str]) -> list[str]:
-    """A label for each path: its last part, with the folders before it as far as they are needed to tell them apart."""
-    parts = [[_label(part) for part in path.rsplit(".", 1)[0].split("/")] for path in paths]
+    """A label for each path: its last part, with the folders before it as far as they are needed to tell them apart.
+
+    Endings are left out, unless they tell paths apart: folders may be named by figures and dots.
+    """
+    stems = [path.rsplit(".", 1)[0] for path in paths]
+    named = stems if len({_label(stem) for stem in stems}) == len(paths) else paths
+    parts = [[_label(part) for part in path.split("/")] for path in named]
     depth = max(map(len, parts), default=0)
     for taken in range(1, depth + 1):
         labels = ["".join(one[-taken:])[-_LONGEST_LABEL:] or "x" for one in parts]

@@ -9,6 +9,8 @@ import numpy as np
 
 from dlif_core.ingest import Reader
 from dlif_core.ingest.bids.reader import PetBids
+from dlif_core.ingest.conversion import ConvertingReader
+from dlif_core.ingest.dicom.series_format import DicomFormat
 from tests.contract.toy_reader import VOXEL_SIZE, ToyReader
 from tests.unit.ingest.bids.dataset import (
     DURATION,
@@ -20,6 +22,7 @@ from tests.unit.ingest.bids.dataset import (
     write,
     write_image,
 )
+from tests.unit.ingest.dicom.series import ACTIVITY, GAP, SPACING, enhanced, write_series
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +91,11 @@ def _make_toy(root: Path) -> None:
     np.save(root / "mouse-a.image.npy", _TOY_IMAGE)
 
 
+def _make_dicom(root: Path) -> None:
+    write_series(root / "mouse-a" / "pet")
+    enhanced(root / "mouse-b" / "day1")
+
+
 SAMPLES = (
     Sample(
         reader=PetBids(),
@@ -96,6 +104,14 @@ SAMPLES = (
         image=voxels().T * 0.5 * 1000.0,
         voxel_size=(4.0, 3.0, 2.0),
         tables="sub-02/ses-b/pet/sub-02_ses-b_pet.json",
+    ),
+    Sample(
+        reader=ConvertingReader(DicomFormat()),
+        make=_make_dicom,
+        scans=("sub-day1", "sub-pet"),
+        image=ACTIVITY,
+        voxel_size=(GAP, *SPACING),
+        tables="mouse-a/pet/1_0003.dcm",
     ),
     Sample(
         reader=ToyReader(),

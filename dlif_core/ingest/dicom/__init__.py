@@ -1,0 +1,1 @@
+"""Reader of dynamic PET in DICOM."""

@@ -1,0 +1,33 @@
+"""Files that are taken for DICOM: by their names, or where those name no format by the mark in the file."""
+
+from __future__ import annotations
+
+from posixpath import basename
+
+from dlif_core.errors import DlifError
+from dlif_core.ingest.uris import opened
+
+ENDINGS = (".dcm", ".ima", ".dicom")
+#: What names no format, so that the mark in the file counts: DICOM files are often named by figures and dots.
+_LONGEST_ENDING = 5
+_MAGIC, _MAGIC_AT = b"DICM", 128
+
+
+def may_be_dicom(name: str) -> bool:
+    """Whether a file, by its name in small letters, is DICOM or may be it."""
+    ending = name.rpartition(".")[2]
+    return name.endswith(ENDINGS) or "." not in name or ending.isdigit() or len(ending) > _LONGEST_ENDING
+
+
+def counts(path: str, uri: str) -> bool:
+    """Whether a file is taken for DICOM: by its ending, or where that names no format by the mark in the file."""
+    return basename(path).lower() != "dicomdir" and (path.lower().endswith(ENDINGS) or is_dicom(uri))
+
+
+def is_dicom(uri: str) -> bool:
+    """Whether a file has the mark of DICOM after its first 128 bytes; no for one that can't be read."""
+    try:
+        with opened(uri) as stream:
+            return bytes(stream.read(_MAGIC_AT + len(_MAGIC)))[_MAGIC_AT:] == _MAGIC
+    except (DlifError, OSError):
+        return False
