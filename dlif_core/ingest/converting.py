@@ -10,11 +10,11 @@ from pathlib import Path
 
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import findings_of
-from dlif_core.errors import ConfigurationError, InputError
+from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.ingest.bids.writing import write_dataset, write_participants
 from dlif_core.ingest.conversion import ConvertingReader, write_described
 from dlif_core.ingest.reader import ScanFiles, ScanSource
-from dlif_core.ingest.registry import READERS, find_scans, open_scan
+from dlif_core.ingest.registry import READERS, find_scans, looked_for, open_scan, reader_at
 from dlif_core.ingest.tables import is_given, read_table
 
 _STAGED = ".dlif-"
@@ -133,30 +133,22 @@ def found_for_conversion(uri: str, table: str = "", format: str | None = None) -
     Raises
     ------
     MissingInputError
-        If there is nothing at the URI.
+        If there is nothing at the URI, or no scan in it.
     ConfigurationError
-        If no format is recognised, or several are, or it is PET-BIDS.
+        If several formats are recognised, or it is PET-BIDS.
     """
-    name = format or recognised(uri)
-    reader = READERS.named(name, where="--format")
+    reader = READERS.named(format, where="--format") if format else reader_at(uri)
+    if reader is None:
+        raise _nothing_found(uri)
     if not isinstance(reader, ConvertingReader):
         raise ConfigurationError(
             f"this is {reader.title} already.", where=uri, hint="Nothing needs to be converted; `dlif check` checks it."
         )
-    return reader.find(ScanSource(uri, reader.options(table=table)))
+    found = reader.find(ScanSource(uri, reader.options(table=table)))
+    if not found:
+        raise _nothing_found(uri, reader.name)
+    return found
 
 
-def recognised(uri: str) -> str:
-    """Name of the format of what lies at a URI.
-
-    Raises
-    ------
-    ConfigurationError
-        If no format is recognised, or several are.
-    """
-    from dlif_core.ingest.registry import looked_for, reader_at
-
-    reader = reader_at(uri)
-    if reader is None:
-        raise ConfigurationError(f"there is no {looked_for()}.", where=uri, hint="Give a folder that holds scans.")
-    return reader.name
+def _nothing_found(uri: str, format: str | None = None) -> MissingInputError:
+    return MissingInputError(f"there is no {looked_for(format)}.", where=uri, hint="Give a folder that holds scans.")

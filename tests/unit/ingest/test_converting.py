@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import ConfigurationError, MissingInputError
 from dlif_core.ingest import find_scans, open_scan
 from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.converting import convert_scan, found_for_conversion
@@ -94,6 +94,12 @@ def test_a_dataset_is_not_converted(reader: ConvertingReader, tmp_path: Path) ->
     (files,) = find_scans(str(tmp_path / "bids"))
     with pytest.raises(ConfigurationError, match="already"):
         convert_scan(files, tmp_path / "other")
+
+
+@pytest.mark.parametrize("format", ["", "series"])
+def test_a_folder_without_scans_is_told(reader: ConvertingReader, tmp_path: Path, format: str) -> None:
+    with pytest.raises(MissingInputError, match=r"Series scan \(\*\.series\)"):
+        found_for_conversion(str(tmp_path), format=format or None)
 
 
 def test_what_to_do_must_be_said(reader: ConvertingReader, tmp_path: Path) -> None:
