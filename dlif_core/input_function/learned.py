@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from dlif_core.networks.scope.verdict import Verdict
 
 
+#: How the refusal of a scan out of scope begins; the reasons follow.
+OUT_OF_SCOPE = "the scan is out of scope of the learned input function: "
+
+
 class LearnedOptions(ImageOptions):
     """Options of the learned input function.
 
@@ -148,7 +152,7 @@ def require_in_scope(verdict: Verdict, model: LearnedModel) -> None:
     """
     if verdict.state == "out of scope":
         raise OutOfScopeError(
-            f"the scan is out of scope of the learned input function: {' '.join(verdict.reasons)}",
+            OUT_OF_SCOPE + " ".join(verdict.reasons),
             where=f"model {model.name}",
             hint="Correct the scan if a reason names a fault of it; otherwise use another input function.",
         )

@@ -16,6 +16,7 @@ import typer
 from dlif_core.errors import DlifError, ExitCode
 from dlif_core.masking import mask_logs
 from flows.cli import (
+    catalog,
     check,
     doctor,
     evaluate,
@@ -44,6 +45,7 @@ VERBS: Mapping[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         run.run,
         status.status,
         report.report,
+        catalog.catalog,
     ),
     "Input functions": (explain.explain, evaluate.evaluate),
     "Models": (models.models, train.train, model.model),
