@@ -45,6 +45,12 @@ def write_catalog(
     return rows
 
 
+def write_text(uri: str, text: str) -> None:
+    """Write a text to a path or URL; a reader sees the old text or the new one."""
+    with _replaced(uri) as file:
+        file.write(text.encode())
+
+
 @contextlib.contextmanager
 def _replaced(uri: str) -> Iterator[Any]:
     """A file to write to that takes the place of another when it is complete."""

@@ -12,9 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlif_core.catalog.file import write_text
 from dlif_core.catalog.filters import CatalogFilter, read_filtered
 from dlif_core.errors import ConfigurationError
 from dlif_core.finite import to_json
@@ -178,7 +178,7 @@ def split_catalog(uri: str, divided: CatalogSplit, where: str, target: str) -> d
     where
         Condition on the scans whose animals are divided, see `CatalogFilter`.
     target
-        Path of the JSON file.
+        Path or URL of the JSON file.
 
     Returns
     -------
@@ -187,7 +187,7 @@ def split_catalog(uri: str, divided: CatalogSplit, where: str, target: str) -> d
     table = read_filtered(uri, CatalogFilter(where), SPLIT_COLUMNS)
     manifest = divided.of(table)
     text = to_json(manifest.to_dict(), where=target, indent=2, ensure_ascii=False)
-    Path(target).write_text(f"{text}\n", encoding="utf-8")
+    write_text(target, f"{text}\n")
     pairs = zip(table["animal"].to_pylist(), table["status"].to_pylist(), strict=True)
     scans = Counter(animal for animal, status in pairs if status == "success")
     return {use: (len(animals), sum(scans[animal] for animal in animals)) for use, animals in manifest.splits.items()}

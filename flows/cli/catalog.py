@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 catalog = typer.Typer(
     name="catalog",
     no_args_is_help=True,
-    help="A table of the scans of many studies and sites: build, show, query, split.",
+    help="A table of the scans of many studies and sites: build, show, query, split, release.",
 )
 
 CatalogFile = Annotated[str, typer.Argument(help="Catalog that `dlif catalog build` wrote.", metavar="CATALOG")]
@@ -132,6 +132,32 @@ def split(
     counts = split_catalog(file, divided, where, to)
     _print_table(("use", "animals", "scans"), [(use, str(one[0]), str(one[1])) for use, one in counts.items()])
     typer.echo(f"Splits: {to}")
+
+
+@catalog.command()
+def release(
+    file: CatalogFile,
+    to: Annotated[str, typer.Option(help="New folder of the release.", metavar="FOLDER")],
+    key: Annotated[
+        str,
+        typer.Option(
+            help="File with old and new names, outside of the release; names in it are used again. Keep it secret.",
+            metavar="KEY.JSON",
+        ),
+    ],
+    where: Where = "",
+) -> None:
+    """Write curves, blood and input functions of scans as PET-BIDS, under random names and without dates.
+
+    Images are left out. Look over the names of tracers and regions that README.md there lists before you pass it on.
+    """
+    from dlif_core.catalog.release import release_at
+    from dlif_core.shown import counted
+    from flows.progress import progress_bars
+
+    with progress_bars() as bars:
+        scans = release_at(to, key).write(file, where, lambda done, total: bars.update("scans", done, total))
+    typer.echo(f"{counted(scans, 'scan')}: {to}\nOld and new names: {key}")
 
 
 def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> None:

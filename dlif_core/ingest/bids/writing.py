@@ -58,11 +58,11 @@ def write_scan(root: Path, scan_id: str, scan: DescribedScan, *, compressed: boo
     _write_json(sidecar, scan.fields)
     made[sidecar] = scan.source
     for recording, blood in scan.blood.items():
-        made |= _write_table(folder / f"{scan_id}_recording-{recording}_blood.tsv", blood)
+        made |= write_table(folder / f"{scan_id}_recording-{recording}_blood.tsv", blood)
     if scan.curves is not None:
         curves = root.joinpath("derivatives", "curves", subject, *session, "pet")
         curves.mkdir(parents=True, exist_ok=True)
-        made |= _write_table(curves / f"{scan_id}_tacs.tsv", scan.curves)
+        made |= write_table(curves / f"{scan_id}_tacs.tsv", scan.curves)
     return made
 
 
@@ -136,11 +136,12 @@ def write_participants(root: Path, subjects: Mapping[str, Mapping[str, object]])
         "species": {"Description": "Species of the subject"},
         "weight": {"Description": "Body weight", "Units": "kg"},
     }
-    written = _write_table(root / "participants.tsv", DescribedTable(columns, described, ""))
+    written = write_table(root / "participants.tsv", DescribedTable(columns, described, ""))
     return next(iter(written))
 
 
-def _write_table(path: Path, table: DescribedTable) -> dict[Path, str]:
+def write_table(path: Path, table: DescribedTable) -> dict[Path, str]:
+    """Write a table with its sidecar; returns the file that each of them was made of."""
     names = list(table.columns)
     rows = zip(*table.columns.values(), strict=True)
     lines = ["\t".join(names), *("\t".join(map(_cell, row)) for row in rows)]
