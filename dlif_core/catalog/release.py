@@ -16,7 +16,7 @@ from typing import Any
 from dlif_core.catalog.card import write_card
 from dlif_core.catalog.filters import CatalogFilter, read_filtered
 from dlif_core.catalog.new_names import NameKey
-from dlif_core.catalog.released_scan import released_input_function, released_scan
+from dlif_core.catalog.released_scan import released_input_function, released_scan, released_volumes
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest.bids.writing import write_dataset, write_participants, write_scan, write_table
 from dlif_core.storage import is_url
@@ -38,7 +38,6 @@ _KEPT = {
     "ReconMethodName": "reconstruction",
     "ModeOfAdministration": "administration",
 }
-_CURVES = ("derivatives", "inputfunctions")
 
 
 @dataclass(frozen=True)
@@ -153,10 +152,18 @@ def _write_one(root: Path, store: Store, row: Mapping[str, Any], name: str) -> N
     scan, blood = read_scan(store, row["scan"])
     words = {field: row[column] or "" for field, column in _KEPT.items()}
     write_scan(root, name, released_scan(scan, blood, words))
-    subject, session = name.split("_")
-    folder = root.joinpath(*_CURVES, subject, session, "pet")
+    volumes = released_volumes(scan)
+    if volumes is not None:
+        write_table(_folder(root, "curves", name) / f"{name}_morph.tsv", volumes)
     for method in row["input_functions"]:
-        folder.mkdir(parents=True, exist_ok=True)
         curve = read_input_function(store, row["scan"], method)
         label = method.replace("-", "")
-        write_table(folder / f"{name}_desc-{label}_inputfunction.tsv", released_input_function(curve))
+        path = _folder(root, "inputfunctions", name) / f"{name}_desc-{label}_inputfunction.tsv"
+        write_table(path, released_input_function(curve))
+
+
+def _folder(root: Path, pipeline: str, name: str) -> Path:
+    """Folder of a scan in the derivatives of a pipeline; `write_scan` puts curves into ``curves``."""
+    folder = root.joinpath("derivatives", pipeline, *name.split("_"), "pet")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -82,6 +82,14 @@ def _curves(scan: DynamicScan) -> DescribedTable:
     return DescribedTable(columns, units, "")
 
 
+def released_volumes(scan: DynamicScan) -> DescribedTable | None:
+    """Volumes of the regions; None where none is known."""
+    if not np.isfinite(scan.regions.volume).any():
+        return None
+    columns: dict[str, Sequence[object]] = {"name": scan.regions.names, "volume-mm3": scan.regions.volume.tolist()}
+    return DescribedTable(columns, {"volume-mm3": {"Units": "mm3"}}, "")
+
+
 def _recording_names(recordings: Sequence[BloodRecording]) -> list[str]:
     """Names that say how and from where blood was taken; those of the data may hold anything."""
     kinds = [_kind(one) for one in recordings]

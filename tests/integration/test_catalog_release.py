@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from dlif_core.catalog.build import CatalogPlace, build
 from dlif_core.catalog.file import read_catalog
-from dlif_core.catalog.release import CatalogRelease
+from dlif_core.catalog.release import CatalogRelease, release_at
 from dlif_core.errors import ConfigurationError
 from dlif_core.ingest import find_scans, open_scan
 from dlif_core.store import open_store
-from dlif_core.study.config import StudyConfig
+from dlif_core.study.config import StudyConfig, load_study
 from dlif_core.study.input_functions import read_input_function
 from dlif_core.study.source import read_scan
 from tests.integration.cataloged import run_many, run_steps
@@ -153,6 +154,40 @@ def test_a_later_release_keeps_the_names(release: CatalogRelease, catalog: str, 
     assert json.loads(release.key.read_text()) == before
     assert {path.name for path in again.folder.glob("sub-*")} < {path.name for path in release.folder.glob("sub-*")}
     assert stat.S_IMODE(release.key.stat().st_mode) == 0o600
+
+
+@pytest.mark.realdata
+def test_measured_scans_are_read_with_their_numbers(real_data: Path, tmp_path: Path) -> None:
+    """People with arterial blood, metabolites, and volumes of a hundred regions."""
+    study = {"name": "mc1", "data": str(real_data / "ds004869_mc1"), "output": "out", "kinetics": []}
+    study |= {"input_functions": {"arterial": {}}, "scans": ["sub-0*"]}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    config = load_study(tmp_path / "study.yaml")
+    run_steps(config)
+    catalog = str(tmp_path / "catalog.parquet")
+    assert build([CatalogPlace(str(tmp_path / "study.yaml"))], catalog) == 6
+    participants = pd.read_csv(real_data / "ds004869_mc1" / "participants.tsv", sep="\t").set_index("participant_id")
+    for row in read_catalog(catalog).to_pylist():
+        pet = real_data.joinpath("ds004869_mc1", row["subject"], row["session"], "pet")
+        fields = json.loads((pet / f"{row['scan']}_pet.json").read_text())
+        blood = pd.read_csv(pet / f"{row['scan']}_recording-manual_blood.tsv", sep="\t", na_values="n/a")
+        assert row["body_weight"] == participants.loc[row["subject"], "weight"]
+        unit = {"kBq": 1e3, "MBq": 1e6}[fields["InjectedRadioactivityUnits"]]
+        assert row["injected_activity"] == pytest.approx(unit * fields["InjectedRadioactivity"])
+        assert row["frames"] == len(fields["FrameTimesStart"])
+        measured = blood.dropna(subset=["plasma_radioactivity", "whole_blood_radioactivity"], how="all")
+        assert row["arterial_samples"] == len(measured)
+        assert (row["blood_start"], row["blood_end"]) == (measured["time"].min(), measured["time"].max())
+        assert row["has_parent_fraction"]
+    release = release_at(str(tmp_path / "release"), str(tmp_path / "key.json"))
+    release.write(catalog, "")
+    old_names = {new: old for old, new in json.loads(release.key.read_text())["scans"].items()}
+    for files in find_scans(str(release.folder)):
+        old, _ = read_scan(open_store(config.output), old_names[files.scan_id].removeprefix("mc1:"))
+        with open_scan(files) as new:
+            np.testing.assert_array_equal(new.scan.regions.activity, old.regions.activity)
+            np.testing.assert_array_equal(new.scan.regions.volume, old.regions.volume)
+            assert new.scan.acquisition.injected_activity == pytest.approx(old.acquisition.injected_activity, 1e-14)
 
 
 def test_another_key_gives_other_names(release: CatalogRelease, catalog: str, tmp_path: Path) -> None:
