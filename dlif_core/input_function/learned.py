@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # volume of a tissue from which it is in view [voxels of the networks' grid]
 _SEEN = 20.0
+#: How the refusal of a scan out of scope begins; the reasons follow.
+OUT_OF_SCOPE = "the scan is out of scope of the learned input function: "
 
 
 class LearnedOptions(ImageOptions):
@@ -154,7 +156,7 @@ def require_in_scope(verdict: Verdict, model: LearnedModel) -> None:
     """
     if verdict.state == "out of scope":
         raise OutOfScopeError(
-            f"the scan is out of scope of the learned input function: {' '.join(verdict.reasons)}",
+            OUT_OF_SCOPE + " ".join(verdict.reasons),
             where=f"model {model.name}",
             hint="Correct the scan if a reason names a fault of it; otherwise use another input function.",
         )

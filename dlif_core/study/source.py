@@ -144,12 +144,17 @@ def read_scan(store: Store, scan_id: str) -> tuple[DynamicScan, tuple[BloodRecor
         labels=tables["labels"].to_numpy() if "labels" in tables else None,
         label_names={int(label): label_name for label, label_name in tables.attrs["label_names"].items()},
     )
-    return scan, tuple(_read_blood(store, name, tables.attrs["blood_recordings"]))
+    return scan, read_blood(store, scan_id, tables.attrs["blood_recordings"])
 
 
 def read_acquisition(store: Store, scan_id: str) -> Acquisition:
     """Metadata of a committed scan."""
     return Acquisition(**store.open_dataset(source_name(scan_id)).attrs["acquisition"])
+
+
+def read_blood(store: Store, scan_id: str, recordings: Iterable[str]) -> tuple[BloodRecording, ...]:
+    """Blood recordings of a committed scan by their names, as its attribute ``blood_recordings`` lists them."""
+    return tuple(_read_blood(store, source_name(scan_id), recordings))
 
 
 def _read_blood(store: Store, name: str, recordings: Iterable[str]) -> Iterable[BloodRecording]:

@@ -16,6 +16,7 @@ import typer
 from dlif_core.errors import DlifError, ExitCode
 from dlif_core.masking import mask_logs
 from flows.cli import (
+    catalog,
     check,
     doctor,
     evaluate,
@@ -46,6 +47,7 @@ VERBS: Mapping[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         status.status,
         report.report,
         export.export,
+        catalog.catalog,
     ),
     "Input functions": (explain.explain, evaluate.evaluate),
     "Models": (models.models, train.train, model.model),

@@ -63,11 +63,11 @@ def write_scan(root: Path, scan_id: str, scan: DescribedScan, *, compressed: boo
     made[sidecar] = scan.source
     for recording, blood in scan.blood.items():
         completed = replace(blood, fields=_with_required_of_blood(blood))
-        made |= _write_table(folder / f"{scan_id}_recording-{recording}_blood.tsv", completed)
+        made |= write_table(folder / f"{scan_id}_recording-{recording}_blood.tsv", completed)
     if scan.curves is not None:
         curves = root.joinpath("derivatives", "curves", subject, *session, "pet")
         curves.mkdir(parents=True, exist_ok=True)
-        made |= _write_table(curves / f"{scan_id}_tacs.tsv", scan.curves)
+        made |= write_table(curves / f"{scan_id}_tacs.tsv", scan.curves)
     return made
 
 
@@ -143,11 +143,12 @@ def write_participants(root: Path, subjects: Mapping[str, Mapping[str, object]])
         "species": {"Description": "Species of the subject"},
         "weight": {"Description": "Body weight", "Units": "kg"},
     }
-    written = _write_table(root / "participants.tsv", DescribedTable(columns, described, ""))
+    written = write_table(root / "participants.tsv", DescribedTable(columns, described, ""))
     return next(iter(written))
 
 
-def _write_table(path: Path, table: DescribedTable) -> dict[Path, str]:
+def write_table(path: Path, table: DescribedTable) -> dict[Path, str]:
+    """Write a table with its sidecar; returns the file that each of them was made of."""
     names = list(table.columns)
     rows = zip(*table.columns.values(), strict=True)
     lines = ["\t".join(names), *("\t".join(map(_cell, row)) for row in rows)]
