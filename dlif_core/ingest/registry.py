@@ -12,7 +12,10 @@ from types import MappingProxyType
 
 from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.ingest.bids.reader import PetBids
+from dlif_core.ingest.conversion import ConvertingReader
+from dlif_core.ingest.ecat.reader import Ecat
 from dlif_core.ingest.faults import Faults
+from dlif_core.ingest.inveon.reader import Inveon
 from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
     ImageGeometry,
@@ -34,6 +37,8 @@ READERS: Registry[Reader] = Registry(
     "dlif.readers",
     [
         PetBids(),
+        ConvertingReader(Ecat()),
+        ConvertingReader(Inveon()),
     ],
 )
 

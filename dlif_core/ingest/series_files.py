@@ -54,6 +54,24 @@ def _is_passed_over(parts: Sequence[str]) -> bool:
     return any(part.startswith(".") for part in parts) or not _PASSED_OVER.isdisjoint(parts[:-1])
 
 
+def walked(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> dict[str, str]:
+    """URIs of the files below a folder, not too deep, or of the file at a URI, that count, by path; raises nothing."""
+    file_system, path = file_system_of(uri)
+    if file_system.isfile(path):
+        name = path.rsplit("/", 1)[-1]
+        return {name: uri} if chosen(name.lower()) else {}
+    if not file_system.isdir(path):
+        return {}
+    root = path.rstrip("/")
+    found = {}
+    for folder, _, names in file_system.walk(root, maxdepth=depth, on_error="omit"):
+        above = [part for part in folder.removeprefix(root).split("/") if part]
+        for name in names:
+            if chosen(name.lower()) and not _is_passed_over([*above, name]):
+                found["/".join([*above, name])] = uri_of(file_system, f"{folder.rstrip('/')}/{name}")
+    return found
+
+
 def any_below(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> bool:
     """Whether there is a file below a folder, not too deep, or at a URI, that counts; raises nothing."""
     file_system, path = file_system_of(uri)
@@ -70,9 +88,10 @@ def any_below(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> bool:
 
 
 def root_of(uri: str) -> str:
-    """The folder of a source: the URI itself, or the folder of the one file that it names."""
+    """The folder of a source as its files are addressed: the URI itself, or the folder of the one file it names."""
     file_system, path = file_system_of(uri)
-    return uri.rstrip("/").rpartition("/")[0] or "." if file_system.isfile(path) else uri.rstrip("/")
+    folder = path.rpartition("/")[0] if file_system.isfile(path) else path.rstrip("/")
+    return uri_of(file_system, folder or "/")
 
 
 def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str, tuple[str, ...]]]) -> list[ScanFiles]:

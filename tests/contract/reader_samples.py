@@ -9,6 +9,9 @@ import numpy as np
 
 from dlif_core.ingest import Reader
 from dlif_core.ingest.bids.reader import PetBids
+from dlif_core.ingest.conversion import ConvertingReader
+from dlif_core.ingest.ecat.reader import Ecat
+from dlif_core.ingest.inveon.reader import Inveon
 from tests.contract.toy_reader import VOXEL_SIZE, ToyReader
 from tests.unit.ingest.bids.dataset import (
     DURATION,
@@ -20,6 +23,10 @@ from tests.unit.ingest.bids.dataset import (
     write,
     write_image,
 )
+from tests.unit.ingest.ecat.images import write_ecat
+from tests.unit.ingest.inveon.images import write_inveon
+from tests.unit.ingest.phantom import ACTIVITY
+from tests.unit.ingest.phantom import VOXEL_SIZE as PHANTOM_VOXELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +95,19 @@ def _make_toy(root: Path) -> None:
     np.save(root / "mouse-a.image.npy", _TOY_IMAGE)
 
 
+def _make_ecat(root: Path) -> None:
+    write_ecat(root / "mouse1.v", dosage=0.0)
+    write_ecat(root / "mouse2.v", dosage=0.0)
+
+
+def _make_inveon(root: Path) -> None:
+    write_inveon(root / "mouse1.img", (-1, -1, -1), subject_orientation=4)
+    write_inveon(root / "mouse2.img", (-1, -1, -1), subject_orientation=4)
+
+
+#: The phantom with its axes to the left, the back and the feet.
+_TURNED = ACTIVITY[:, ::-1, ::-1, ::-1]
+
 SAMPLES = (
     Sample(
         reader=PetBids(),
@@ -104,5 +124,21 @@ SAMPLES = (
         image=_TOY_IMAGE,
         voxel_size=(VOXEL_SIZE,) * 3,
         tables="mouse-b.npz",
+    ),
+    Sample(
+        reader=ConvertingReader(Ecat()),
+        make=_make_ecat,
+        scans=("sub-mouse1", "sub-mouse2"),
+        image=_TURNED,
+        voxel_size=PHANTOM_VOXELS[::-1],
+        tables="mouse2.v",
+    ),
+    Sample(
+        reader=ConvertingReader(Inveon()),
+        make=_make_inveon,
+        scans=("sub-mouse1", "sub-mouse2"),
+        image=np.stack([frame / np.float32(n) * np.float64(n) for n, frame in enumerate(_TURNED, start=1)]),
+        voxel_size=PHANTOM_VOXELS[::-1],
+        tables="mouse2.img.hdr",
     ),
 )
