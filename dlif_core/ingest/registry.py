@@ -15,6 +15,7 @@ from dlif_core.ingest.bids.reader import PetBids
 from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.ecat.reader import Ecat
 from dlif_core.ingest.faults import Faults
+from dlif_core.ingest.interfile.reader import Interfile
 from dlif_core.ingest.inveon.reader import Inveon
 from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
@@ -39,6 +40,7 @@ READERS: Registry[Reader] = Registry(
         PetBids(),
         ConvertingReader(Ecat()),
         ConvertingReader(Inveon()),
+        ConvertingReader(Interfile()),
     ],
 )
 

@@ -19,6 +19,11 @@ Array = NDArray[np.float64]
 #: Numbers of voxels along an axis, and of frames, that no scanner has.
 LONGEST_AXIS = 2**15 - 1
 
+#: Signs of x, y, z towards right, front and head by the position of the patient (head or feet first, supine or prone)
+#: in images whose axes are those of the scanner as CTI, Siemens and STIR store them: seen from the bed, from left to
+#: right, from top to bottom, and from deep in the scanner outwards. The other positions are turns of HFS.
+SCANNER_AXES = {"HFS": (-1, -1, -1), "HFP": (1, 1, -1), "FFS": (1, -1, 1), "FFP": (-1, 1, 1)}
+
 
 @dataclass(frozen=True, eq=False)
 class StoredVolumes:

@@ -11,6 +11,7 @@ from dlif_core.ingest import Reader
 from dlif_core.ingest.bids.reader import PetBids
 from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.ecat.reader import Ecat
+from dlif_core.ingest.interfile.reader import Interfile
 from dlif_core.ingest.inveon.reader import Inveon
 from tests.contract.toy_reader import VOXEL_SIZE, ToyReader
 from tests.unit.ingest.bids.dataset import (
@@ -24,6 +25,7 @@ from tests.unit.ingest.bids.dataset import (
     write_image,
 )
 from tests.unit.ingest.ecat.images import write_ecat
+from tests.unit.ingest.interfile.images import write_interfile
 from tests.unit.ingest.inveon.images import write_inveon
 from tests.unit.ingest.phantom import ACTIVITY
 from tests.unit.ingest.phantom import VOXEL_SIZE as PHANTOM_VOXELS
@@ -105,6 +107,11 @@ def _make_inveon(root: Path) -> None:
     write_inveon(root / "mouse2.img", (-1, -1, -1), subject_orientation=4)
 
 
+def _make_interfile(root: Path) -> None:
+    write_interfile(root / "mouse1.hv")
+    write_interfile(root / "mouse2.hv")
+
+
 #: The phantom with its axes to the left, the back and the feet.
 _TURNED = ACTIVITY[:, ::-1, ::-1, ::-1]
 
@@ -140,5 +147,13 @@ SAMPLES = (
         image=np.stack([frame / np.float32(n) * np.float64(n) for n, frame in enumerate(_TURNED, start=1)]),
         voxel_size=PHANTOM_VOXELS[::-1],
         tables="mouse2.img.hdr",
+    ),
+    Sample(
+        reader=ConvertingReader(Interfile()),
+        make=_make_interfile,
+        scans=("sub-mouse1", "sub-mouse2"),
+        image=np.stack([frame / np.float32(n) * np.float64(n) for n, frame in enumerate(_TURNED, start=1)]),
+        voxel_size=PHANTOM_VOXELS[::-1],
+        tables="mouse2.hv",
     ),
 )

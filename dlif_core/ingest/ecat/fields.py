@@ -13,17 +13,15 @@ from dlif_core.checks import Finding
 from dlif_core.checks.metadata import IMAGE_HEADER, NOT_GIVEN, TIME_AXIS
 from dlif_core.errors import ImageError
 from dlif_core.ingest.ecat.headers import EcatHeaders
+from dlif_core.ingest.stored_volumes import SCANNER_AXES
 from dlif_core.ingest.uris import fit_text
 
 #: Bit of `corrections_applied` for decay.
 _DECAY = 512
 #: An injection further from the start of the scan [s] is a slip of the header.
 _NEAR = 86400.0
-#: Signs of x, y, z towards right, front and head, by the code of the patient's position. Voxels of a patient who lies
-#: head first and supine are stored from right to left, from front to back and from head to feet; the axes are those of
-#: the scanner, so that other positions are turns of that.
-_SUPINE = (-1, -1, -1)
-_SIGNS = {0: (-1, 1, 1), 1: (1, 1, -1), 2: (1, -1, 1), 3: _SUPINE}
+#: Positions of the patient by their codes; the others are on a side, or unknown.
+_POSITIONS = {0: "FFP", 1: "HFP", 2: "FFS", 3: "HFS"}
 
 
 def fields_of(headers: EcatHeaders, where: str) -> tuple[dict[str, Any], list[Finding]]:
@@ -111,13 +109,11 @@ def scales_of(headers: EcatHeaders, where: str, findings: list[Finding]) -> list
 
 def signs_of(main: Any, where: str, findings: list[Finding]) -> tuple[int, int, int]:
     """Directions of the axes from the position of the patient."""
-    position = int(main["patient_orientation"])
-    if position not in _SIGNS:
-        message = (
-            "The header doesn't say how the patient lay, or on a side; the axes are those of a scan head first, supine."
-        )
-        findings.append(IMAGE_HEADER.found(message, where=f"{where}, field patient_orientation"))
-    elif _SIGNS[position] != _SUPINE:
-        message = "The patient lay feet first or prone; the axes are turned from those of the scanner accordingly."
-        findings.append(IMAGE_HEADER.found(message, where=f"{where}, field patient_orientation"))
-    return _SIGNS.get(position, _SUPINE)
+    position = _POSITIONS.get(int(main["patient_orientation"]), "")
+    if position == "HFS":
+        return SCANNER_AXES[position]
+    message = "The patient lay feet first or prone; the axes are turned from those of the scanner accordingly."
+    if not position:
+        message = "The patient lay on a side, or it is not said how; the axes are those of a scan head first, supine."
+    findings.append(IMAGE_HEADER.found(message, where=f"{where}, field patient_orientation"))
+    return SCANNER_AXES[position or "HFS"]

@@ -14,6 +14,7 @@ from dlif_core.checks import Finding
 from dlif_core.checks.metadata import IMAGE_HEADER, NOT_GIVEN, TIME_AXIS
 from dlif_core.errors import ImageError
 from dlif_core.ingest.inveon.header import InveonHeader
+from dlif_core.ingest.stored_volumes import SCANNER_AXES
 from dlif_core.shown import counted
 
 _UNITS = {1: "nCi/cc", 2: "Bq/cc"}
@@ -26,11 +27,9 @@ _MODELS |= {5000: "Inveon", 5001: "Inveon"}
 _IMAGE, _CT, _SPECT, _GATED = 5, 1, 2, 4
 #: An injection further from the start of the scan [s] is a slip of the header.
 _NEAR = 86400.0
-#: Signs of x, y, z towards right, front and head by the position of the subject. The workstation exports scans feet
-#: first and supine to DICOM with columns that rise to the right, rows to the back, planes to the head; other positions
-#: are turns of that.
-_UNKNOWN = (-1, -1, -1)
-_SIGNS = {1: (-1, 1, 1), 2: (1, 1, -1), 3: (1, -1, 1), 4: (-1, -1, -1)}
+#: Positions by their codes; the others are on a side, or unknown. The workstation exports scans feet first and supine
+#: to DICOM with columns that rise to the right, rows to the back and planes to the head, as `SCANNER_AXES` has them.
+_POSITIONS = {1: "FFP", 2: "HFP", 3: "FFS", 4: "HFS"}
 _EXPORT = "Export an emission image of one bed position, frame by frame."
 
 
@@ -114,14 +113,14 @@ def scales_of(header: InveonHeader, findings: list[Finding]) -> list[float]:
 
 def signs_of(header: InveonHeader, findings: list[Finding]) -> tuple[int, int, int]:
     """Directions of the axes by the position of the subject."""
-    position = header.code("subject_orientation")
+    position = _POSITIONS.get(header.code("subject_orientation"), "")
     message = (
         "Left, right, head and feet are as the Inveon workstation exports them; look at a scan whose sides you know."
     )
-    if position not in _SIGNS:
+    if not position:
         message = f"The position is not stated, or on a side; it is taken as head first, supine. {message}"
     findings.append(IMAGE_HEADER.found(message, where=f"{header.where}, entry subject_orientation"))
-    return _SIGNS.get(position, _UNKNOWN)
+    return SCANNER_AXES[position or "HFS"]
 
 
 def fields_of(header: InveonHeader, findings: list[Finding]) -> dict[str, Any]:

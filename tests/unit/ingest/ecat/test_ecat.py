@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from tests.unit.ingest.phantom import (
 )
 
 READER = READERS.named("ecat")
-REAL = Path(os.environ.get("DLIF_TEST_DATA", "../shared/data")) / "ecat_and_blood_import"
 
 
 def test_a_scan_is_that_of_the_phantom(tmp_path: Path) -> None:
@@ -162,9 +160,13 @@ def test_spoilt_files_are_refused_or_read(tmp_path: Path) -> None:
 
 @pytest.mark.realdata
 class TestReal:
-    def test_known_voxels(self, tmp_path: Path) -> None:
-        (files,) = scans(READER, REAL / "synthetic_ecat_integer_16x16x16x4.v.gz")
-        truth = scipy.io.loadmat(REAL / "synthetic_ecat_integer_16x16x16x4.mat")
+    @pytest.fixture
+    def real(self, real_data: Path) -> Path:
+        return real_data / "ecat_and_blood_import"
+
+    def test_known_voxels(self, real: Path) -> None:
+        (files,) = scans(READER, real / "synthetic_ecat_integer_16x16x16x4.v.gz")
+        truth = scipy.io.loadmat(real / "synthetic_ecat_integer_16x16x16x4.mat")
         with READER.open(files) as read:  # too short for the checks
             scan = read.scan
             for frame in range(4):
@@ -175,17 +177,17 @@ class TestReal:
             assert scan.acquisition.half_life == pytest.approx(1224.0)
             assert not [word for word in ("Majesty", "PerfectPatient", "Golden") if word in said(read).split("/")[-1]]
 
-    def test_one_frame_of_a_series(self) -> None:
-        (files,) = scans(READER, REAL / "tinypet.v")
-        other = nib.ecat.load(REAL / "tinypet.v")
+    def test_one_frame_of_a_series(self, real: Path) -> None:
+        (files,) = scans(READER, real / "tinypet.v")
+        other = nib.ecat.load(real / "tinypet.v")
         with READER.open(files) as read:  # too short for the checks
             assert read.scan.timing.start.tolist() == [1500.016]
             assert read.timeline.decay_factors == pytest.approx([1.1895915])
             raw = other.get_subheaders().data_from_fileobj(0)
             assert np.allclose(np.asarray(read.scan.activity[0]), raw.T, rtol=1e-5)
 
-    def test_times_of_a_conversion_are_known(self) -> None:
-        stated = json.loads((REAL / "ECAT7_multiframe.json").read_text())
+    def test_times_of_a_conversion_are_known(self, real: Path) -> None:
+        stated = json.loads((real / "ECAT7_multiframe.json").read_text())
         start, duration = np.array(stated["FrameTimesStart"]), np.array(stated["FrameDuration"])
         rate = np.log(stated["DecayCorrectionFactor"][1] / stated["DecayCorrectionFactor"][0]) / 300
         factors = rate * duration * np.exp(rate * start) / -np.expm1(-rate * duration)
