@@ -17,6 +17,7 @@ from dlif_core.ingest.ecat.reader import Ecat
 from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.interfile.reader import Interfile
 from dlif_core.ingest.inveon.reader import Inveon
+from dlif_core.ingest.pmod.reader import PmodTables
 from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
     ImageGeometry,
@@ -41,6 +42,7 @@ READERS: Registry[Reader] = Registry(
         ConvertingReader(Ecat()),
         ConvertingReader(Inveon()),
         ConvertingReader(Interfile()),
+        ConvertingReader(PmodTables()),
     ],
 )
 

@@ -13,6 +13,7 @@ from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.ecat.reader import Ecat
 from dlif_core.ingest.interfile.reader import Interfile
 from dlif_core.ingest.inveon.reader import Inveon
+from dlif_core.ingest.pmod.reader import PmodTables
 from tests.contract.toy_reader import VOXEL_SIZE, ToyReader
 from tests.unit.ingest.bids.dataset import (
     DURATION,
@@ -29,6 +30,7 @@ from tests.unit.ingest.interfile.images import write_interfile
 from tests.unit.ingest.inveon.images import write_inveon
 from tests.unit.ingest.phantom import ACTIVITY
 from tests.unit.ingest.phantom import VOXEL_SIZE as PHANTOM_VOXELS
+from tests.unit.ingest.pmod.tables import write_pmod
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +44,10 @@ class Sample:
     make
         Writes the scans below an empty folder. Every file that is found for a scan must be needed to open it.
     scans
-        Ids of the scans, in order; the first has an image, and there is one without if the format knows such scans.
+        Ids of the scans, in order; the first has an image, and there is one without if the format knows such scans. A
+        format without images has none.
     image
-        The image of the first scan [Bq/mL], shape (frames, z, y, x).
+        The image of the first scan [Bq/mL], shape (frames, z, y, x); None for a format without images.
     voxel_size
         Its edge lengths along z, y, x [mm].
     tables
@@ -54,7 +57,7 @@ class Sample:
     reader: Reader
     make: Callable[[Path], object]
     scans: tuple[str, ...]
-    image: np.ndarray
+    image: np.ndarray | None
     voxel_size: tuple[float, float, float]
     tables: str
 
@@ -112,6 +115,11 @@ def _make_interfile(root: Path) -> None:
     write_interfile(root / "mouse2.hv")
 
 
+def _make_pmod(root: Path) -> None:
+    write_pmod(root / "m1")
+    write_pmod(root / "m2", "mouse2")
+
+
 #: The phantom with its axes to the left, the back and the feet.
 _TURNED = ACTIVITY[:, ::-1, ::-1, ::-1]
 
@@ -155,5 +163,13 @@ SAMPLES = (
         image=np.stack([frame / np.float32(n) * np.float64(n) for n, frame in enumerate(_TURNED, start=1)]),
         voxel_size=PHANTOM_VOXELS[::-1],
         tables="mouse2.hv",
+    ),
+    Sample(
+        reader=ConvertingReader(PmodTables()),
+        make=_make_pmod,
+        scans=("sub-mouse", "sub-mouse2"),
+        image=None,
+        voxel_size=(0.0, 0.0, 0.0),
+        tables="m2/mouse2.tac",
     ),
 )
