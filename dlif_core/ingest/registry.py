@@ -29,6 +29,7 @@ from dlif_core.ingest.reader import (
     ScanSource,
 )
 from dlif_core.ingest.uris import local_path
+from dlif_core.ingest.volumes.reader import PlainImages
 from dlif_core.links import LEADS_OUT, MEND_LINK, Enclosure
 from dlif_core.registry import Registry
 from dlif_core.validation import validated
@@ -43,6 +44,7 @@ READERS: Registry[Reader] = Registry(
         ConvertingReader(Inveon()),
         ConvertingReader(Interfile()),
         ConvertingReader(PmodTables()),
+        ConvertingReader(PlainImages()),
     ],
 )
 

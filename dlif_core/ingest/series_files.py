@@ -153,7 +153,7 @@ def _listed(
 
 def _labels(paths: Sequence[str]) -> list[str]:
     """A label for each path: its last part, with the folders before it as far as they are needed to tell them apart."""
-    parts = [[_label(part) for part in path.rsplit(".", 1)[0].split("/")] for path in paths]
+    parts = [[_label(part) for part in path.removesuffix(".gz").rsplit(".", 1)[0].split("/")] for path in paths]
     depth = max(map(len, parts), default=0)
     for taken in range(1, depth + 1):
         labels = ["".join(one[-taken:])[-_LONGEST_LABEL:] or "x" for one in parts]

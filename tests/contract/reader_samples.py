@@ -14,6 +14,7 @@ from dlif_core.ingest.ecat.reader import Ecat
 from dlif_core.ingest.interfile.reader import Interfile
 from dlif_core.ingest.inveon.reader import Inveon
 from dlif_core.ingest.pmod.reader import PmodTables
+from dlif_core.ingest.volumes.reader import PlainImages
 from tests.contract.toy_reader import VOXEL_SIZE, ToyReader
 from tests.unit.ingest.bids.dataset import (
     DURATION,
@@ -31,6 +32,7 @@ from tests.unit.ingest.inveon.images import write_inveon
 from tests.unit.ingest.phantom import ACTIVITY
 from tests.unit.ingest.phantom import VOXEL_SIZE as PHANTOM_VOXELS
 from tests.unit.ingest.pmod.tables import write_pmod
+from tests.unit.ingest.volumes.images import write_analyze, write_nifti
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,11 @@ def _make_pmod(root: Path) -> None:
     write_pmod(root / "m2", "mouse2")
 
 
+def _make_plain(root: Path) -> None:
+    write_nifti(root / "mouse1.nii.gz", (-1, -1, -1))
+    write_analyze(root / "mouse2.hdr")
+
+
 #: The phantom with its axes to the left, the back and the feet.
 _TURNED = ACTIVITY[:, ::-1, ::-1, ::-1]
 
@@ -171,5 +178,13 @@ SAMPLES = (
         image=None,
         voxel_size=(0.0, 0.0, 0.0),
         tables="m2/mouse2.tac",
+    ),
+    Sample(
+        reader=ConvertingReader(PlainImages()),
+        make=_make_plain,
+        scans=("sub-mouse1", "sub-mouse2"),
+        image=_TURNED,
+        voxel_size=PHANTOM_VOXELS[::-1],
+        tables="mouse2_frames.tsv",
     ),
 )

@@ -19,7 +19,7 @@ from dlif_core.checks.metadata import BLOOD_FIELDS
 from dlif_core.errors import BloodError
 from dlif_core.ingest.columns import UnitColumns, spelling
 from dlif_core.ingest.described import DescribedTable
-from dlif_core.ingest.pmod.tables import bracket, read_columns
+from dlif_core.ingest.loose_tables import bracket, read_columns
 from dlif_core.units import factor
 
 Array = NDArray[np.float64]

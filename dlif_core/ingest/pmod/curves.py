@@ -13,7 +13,7 @@ from dlif_core.checks.metadata import TIME_AXIS
 from dlif_core.errors import CurveError, FrameTimingError, InputError, UnitError
 from dlif_core.ingest.columns import UnitColumns, spelling
 from dlif_core.ingest.described import DescribedTable
-from dlif_core.ingest.pmod.tables import bracket, read_columns
+from dlif_core.ingest.loose_tables import bracket, read_columns
 from dlif_core.shown import LONGEST_NAME
 from dlif_core.units import factor, is_unit
 

@@ -107,6 +107,6 @@ def outcome(read: Callable[[], object]) -> str:
         fault = error
     else:
         return "read"
-    assert fault.where
+    assert fault.where or " faults: " in fault.message
     assert fault.message
     return "refused"

@@ -1,4 +1,4 @@
-"""Tables of PMOD as columns: text with tabs or blanks between its cells, or an Excel workbook under any name."""
+"""Tables of other programs as columns: text with tabs, blanks or commas between cells, or a workbook under any name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TWO_BLANKS = re.compile(r"\s{2,}")
 
 
 def read_columns(uri: str) -> UnitColumns:
-    """Read a table of PMOD; lines that begin with ``#`` are remarks, ``//`` may stand before the header.
+    """Read a table; lines that begin with ``#`` are remarks, ``//`` may stand before the header.
 
     Raises
     ------
@@ -39,13 +39,14 @@ def read_columns(uri: str) -> UnitColumns:
 
 def _cells(line: str, header: str) -> list[str]:
     """Cells of a line, told apart as in the header; those without a name at its end are left out where empty."""
-    if "\t" in header:
-        cells = line.split("\t")
+    mark = next((mark for mark in ("\t", ";", ",") if mark in header), "")
+    if mark:
+        cells = line.split(mark)
     elif _TWO_BLANKS.search(header.strip()):
         cells = _TWO_BLANKS.split(line.strip())
     else:
         cells = _BLANKS.split(line.strip())
-    cells = [cell.strip().rstrip(",") for cell in cells]
+    cells = [cell.strip() for cell in cells]
     while len(cells) > 1 and not cells[-1]:
         cells.pop()
     return cells
