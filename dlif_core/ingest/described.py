@@ -27,10 +27,13 @@ class SeriesOptions(ReaderOptions):
     Attributes
     ----------
     table
-        Table of the scans (TSV), see `dlif_core.ingest.scan_table`: names of subjects and what the files don't state.
+        Table of the scans, see `dlif_core.ingest.scan_table`: names of subjects and what the files don't state.
+    blood
+        Mapping of tables of blood (YAML), see `dlif_core.ingest.blood_mapping`.
     """
 
     table: str = ""
+    blood: str = ""
 
 
 class SeriesImage(Protocol):

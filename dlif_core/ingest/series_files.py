@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
 from dlif_core.errors import MissingInputError
+from dlif_core.ingest.blood_mapping import BloodMapping, read_blood_mapping
+from dlif_core.ingest.described import SeriesOptions
 from dlif_core.ingest.reader import ScanFiles, ScanSource
 from dlif_core.ingest.scan_table import ScanTable, read_scan_table
 from dlif_core.ingest.uris import file_system_of, uri_of
@@ -108,6 +110,8 @@ def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str
         ``image``. The path of a scan names it, unless the table of the scans has a name for it.
     """
     table = read_scan_table(source)
+    options = source.options
+    mapping = read_blood_mapping(options.blood if isinstance(options, SeriesOptions) else "")
     paths = sorted(found)
     labels = _labels(paths)
     scans = []
@@ -116,7 +120,16 @@ def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str
         subject = f"sub-{_label(row.get('participant_id', '').removeprefix('sub-')) or label}"
         session = _label(row.get("session_id", "").removeprefix("ses-"))
         scans.append((subject, f"ses-{session}" if session else "", path))
-    return sorted(_listed(scans, source, reader, found, table), key=lambda files: files.scan_id)
+    listed = _listed(scans, source, reader, _with_mapped(found, mapping), table)
+    return sorted(listed, key=lambda files: files.scan_id)
+
+
+def _with_mapped(
+    found: Mapping[str, Mapping[str, tuple[str, ...]]], mapping: BloodMapping
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The files of each scan with those that a mapping names for its blood."""
+    mapped = {path: mapping.uris(path) for path in found}
+    return {path: {**roles, **({"mapped": mapped[path]} if mapped[path] else {})} for path, roles in found.items()}
 
 
 def _listed(

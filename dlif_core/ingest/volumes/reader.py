@@ -33,12 +33,9 @@ class PlainImages:
     options: ClassVar = SeriesOptions
 
     def recognises(self, uri: str) -> bool:
-        """Tell whether there are images, none of them in a folder ``sub-*`` as in PET-BIDS."""
-        from dlif_core.ingest.bids.dataset import has_subjects
-
-        return not has_subjects(uri) and any(
-            not any(part.startswith("sub-") for part in path.split("/")[:-1]) for path in _images(walked(uri, _counts))
-        )
+        """Tell whether there are images outside of folders ``sub-*``, in which PET-BIDS has its own."""
+        images = _images(walked(uri, _counts))
+        return any(not any(part.startswith("sub-") for part in path.split("/")[:-1]) for path in images)
 
     def find(self, source: ScanSource) -> list[ScanFiles]:
         """List the scans below a URI, each an image with its tables of frames."""
