@@ -16,6 +16,9 @@ from dlif_core.ingest.uris import file_system_of, uri_of
 
 _NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9]")
 _LONGEST_LABEL = 40
+
+#: Roles of files that options name, the table of scans and blood of a mapping: they may lie outside of the data.
+NAMED_ROLES = ("table", "mapped")
 #: Folders of a PET-BIDS dataset that hold what it was made of, or what was made of it.
 _PASSED_OVER = frozenset({"sourcedata", "derivatives", "code"})
 
@@ -129,7 +132,9 @@ def _with_mapped(
 ) -> dict[str, dict[str, tuple[str, ...]]]:
     """The files of each scan with those that a mapping names for its blood."""
     mapped = {path: mapping.uris(path) for path in found}
-    return {path: {**roles, **({"mapped": mapped[path]} if mapped[path] else {})} for path, roles in found.items()}
+    return {
+        path: {**roles, **({NAMED_ROLES[1]: mapped[path]} if mapped[path] else {})} for path, roles in found.items()
+    }
 
 
 def _listed(
@@ -147,7 +152,7 @@ def _listed(
         run = f"run-{next(runs[visit])}" if times[visit] > 1 else ""
         roles = dict(found[path])
         if table.uri:
-            roles["table"] = (table.uri,)
+            roles[NAMED_ROLES[0]] = (table.uri,)
         listed.append(
             ScanFiles(
                 scan_id="_".join(filter(None, (subject, session, run))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,11 @@ class StoredVolumes:
                     where=self.where,
                     hint=FETCH_AGAIN,
                 )
+        places = sorted(self.offsets)
+        if any(later - earlier < needed for earlier, later in itertools.pairwise(places)):
+            raise ImageError(
+                "its header places two frames into the same bytes.", where=self.where, hint="Export the image again."
+            )
 
     @property
     def frame_bytes(self) -> int:

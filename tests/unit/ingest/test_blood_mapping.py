@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from dlif_core.errors import BloodError, ConfigurationError, InputError
-from dlif_core.ingest import READERS, open_scan
+from dlif_core.ingest import READERS, find_scans, open_scan
 from dlif_core.ingest.blood_mapping import read_blood_mapping
-from dlif_core.ingest.described import DescribedTable
+from dlif_core.ingest.described import DescribedTable, SeriesOptions
 from tests.unit.ingest.phantom import HALF_LIFE, mutations, outcome, scans
 from tests.unit.ingest.pmod.tables import write_pmod
 
@@ -85,6 +85,21 @@ def test_a_scan_gets_its_blood(tmp_path: Path) -> None:
         assert blood.time.tolist() == [30.0, 600.0]
     with open_scan(two) as read:
         assert read.blood == ()
+
+
+def test_tables_that_options_name_may_lie_outside_of_the_data(tmp_path: Path) -> None:
+    write_pmod(tmp_path / "data", "m1", blood=False)
+    scan_table = tmp_path / "scans.csv"
+    scan_table.write_text("source,TracerName\nm1.tac,other\n")
+    options = SeriesOptions(table=str(scan_table), blood=str(write(tmp_path)))
+    (files,) = find_scans(str(tmp_path / "data"), format="pmod-curves", options=options)
+    assert files.faults == ()
+    with open_scan(files) as read:
+        assert read.scan.acquisition.tracer == "other"
+        assert len(read.blood) == 1
+    (tmp_path / "data" / "m1_x.bld").symlink_to(tmp_path / "tubes.csv")
+    (files,) = find_scans(str(tmp_path / "data"), format="pmod-curves", options=options)
+    assert [fault.where for fault in files.faults] == [str(tmp_path / "data" / "m1_x.bld")]
 
 
 def test_a_fault_of_a_table_costs_the_blood_alone(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def test_the_table_states_what_a_plain_header_leaves_out(tmp_path: Path) -> None
         ({"!matrix size [1]": 700}, ImageError, "truncated"),
         ({"!matrix size [1]": -6}, ImageError, "announces an image"),
         ({"!matrix size [2]": "many"}, ImageError, "'matrix size' is not a number"),
+        ({"data offset in bytes[2]": 64}, ImageError, "two frames into the same bytes"),
         ({"number format": "bit"}, ImageError, "format of the numbers"),
         ({"number of frame groups": 2}, ImageError, "groups"),
         ({"slice orientation": "Coronal"}, ImageError, "not transverse"),
