@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dlif_core.checks import Finding, RefusedScanError
-from dlif_core.checks.metadata import STATED_TWICE
-from dlif_core.errors import DlifError
+from dlif_core.checks.metadata import BLOOD_FILE, STATED_TWICE
+from dlif_core.errors import DlifError, InputError
 from dlif_core.ingest.bids.writing import about_subject, with_required_fields, write_participants, write_scan
+from dlif_core.ingest.blood_mapping import read_blood_mapping
 from dlif_core.ingest.described import DescribedScan, SeriesFormat, SeriesOptions
 from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ScanFiles, ScanSource
 from dlif_core.ingest.scan_table import read_scan_table
@@ -62,8 +63,10 @@ class ConvertingReader:
         return self.series.options
 
     def recognises(self, uri: str) -> bool:
-        """Tell by names alone whether data of the format lie at a URI."""
-        return self.series.recognises(uri)
+        """Tell whether data of the format lie at a URI; what lies in a PET-BIDS dataset is left to its reader."""
+        from dlif_core.ingest.bids.dataset import has_subjects
+
+        return not has_subjects(uri) and self.series.recognises(uri)
 
     def find(self, source: ScanSource) -> list[ScanFiles]:
         """List the scans at a source."""
@@ -75,10 +78,10 @@ class ConvertingReader:
 
     @contextmanager
     def described(self, files: ScanFiles) -> Iterator[DescribedScan]:
-        """Describe a scan, with what the table of scans states of it; its image can be read until the context ends."""
+        """Describe a scan with what the table of scans states of it, and with the blood that a mapping names."""
         table = read_scan_table(ScanSource(files.root, files.options))
         with self.series.describe(files) as scan:
-            yield supplemented(scan, table.fields(files.path), table.uri)
+            yield with_mapped_blood(supplemented(scan, table.fields(files.path), table.uri), files)
 
     @contextmanager
     def open(self, files: ScanFiles) -> Iterator[IngestedScan]:
@@ -102,6 +105,17 @@ def supplemented(scan: DescribedScan, stated: Mapping[str, Any], where: str) -> 
         for name in differing
     ]
     return replace(scan, fields={**scan.fields, **stated}, findings=(*scan.findings, *findings))
+
+
+def with_mapped_blood(scan: DescribedScan, files: ScanFiles) -> DescribedScan:
+    """The scan with the blood that the mapping of its options names; a fault of that costs the blood alone."""
+    options = files.options
+    mapping = read_blood_mapping(options.blood if isinstance(options, SeriesOptions) else "")
+    try:
+        return replace(scan, blood={**scan.blood, **mapping.tables(files.path, scan.fields)})
+    except InputError as fault:
+        finding = BLOOD_FILE.found(fault.message, where=fault.where, remedy=fault.hint)
+        return replace(scan, blood={}, findings=(*scan.findings, finding))
 
 
 def subject_row(about: Mapping[str, Any], where: str) -> dict[str, object]:

@@ -28,10 +28,13 @@ class SeriesOptions(ReaderOptions):
     Attributes
     ----------
     table
-        Table of the scans (TSV), see `dlif_core.ingest.scan_table`: names of subjects and what the files don't state.
+        Table of the scans, see `dlif_core.ingest.scan_table`: names of subjects and what the files don't state.
+    blood
+        Mapping of tables of blood (YAML), see `dlif_core.ingest.blood_mapping`.
     """
 
     table: str = ""
+    blood: str = ""
 
     def relative_to(self, folder: str) -> Self:
         """The options with the path of the table, relative to a folder until now, made absolute."""

@@ -14,7 +14,11 @@ from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.ingest.bids.reader import PetBids
 from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.dicom.series_format import DicomFormat
+from dlif_core.ingest.ecat.reader import Ecat
 from dlif_core.ingest.faults import Faults
+from dlif_core.ingest.interfile.reader import Interfile
+from dlif_core.ingest.inveon.reader import Inveon
+from dlif_core.ingest.pmod.reader import PmodTables
 from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
     ImageGeometry,
@@ -25,7 +29,9 @@ from dlif_core.ingest.reader import (
     ScanFiles,
     ScanSource,
 )
+from dlif_core.ingest.series_files import NAMED_ROLES
 from dlif_core.ingest.uris import local_path
+from dlif_core.ingest.volumes.reader import PlainImages
 from dlif_core.links import LEADS_OUT, MEND_LINK, Enclosure
 from dlif_core.registry import Registry
 from dlif_core.validation import validated
@@ -37,6 +43,11 @@ READERS: Registry[Reader] = Registry(
     [
         PetBids(),
         ConvertingReader(DicomFormat()),
+        ConvertingReader(Ecat()),
+        ConvertingReader(Inveon()),
+        ConvertingReader(Interfile()),
+        ConvertingReader(PmodTables()),
+        ConvertingReader(PlainImages()),
     ],
 )
 
@@ -89,7 +100,7 @@ def find_scans(
         hint = f"Give them in a study file beside format: {reader.name}."
         options = validated(reader.options, {}, where=f"data, options of {reader.name}", hint=hint)
     found = reader.find(ScanSource(uri, options, curves))
-    root = local_path(uri)
+    root = local_path(found[0].root) if found else None
     if root is None:
         return found
     enclosure = Enclosure(str(root), links)
@@ -97,8 +108,12 @@ def find_scans(
 
 
 def _enclosed(files: ScanFiles, enclosure: Enclosure) -> ScanFiles:
-    """The files of a scan that really lie in the data, and a fault for each link that leads out."""
-    outside = {uri: link for uri in files.inputs().values() if (link := enclosure.link_out(uri))}
+    """The files of a scan that really lie in the data, and a fault for each link that leads out.
+
+    Tables that options name may lie anywhere: no file of the data led to them.
+    """
+    named = {uri for role in NAMED_ROLES for uri in files.role(role)}
+    outside = {uri: link for uri in files.inputs().values() if uri not in named and (link := enclosure.link_out(uri))}
     if not outside:
         return files
     faults = tuple(ListingFault(f"{LEADS_OUT}.", link, MEND_LINK) for link in dict.fromkeys(outside.values()))

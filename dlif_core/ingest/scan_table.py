@@ -1,10 +1,10 @@
 """A table of scans: names of subjects, and what the files of a format don't state, in the terms of PET-BIDS.
 
-A TSV file with a row for each scan. Column ``source`` is the path of the scan (a file, or the folder of a DICOM series)
-below the data, or a pattern with ``*`` for several. ``participant_id`` and ``session_id`` name the scan; every other
-column is a field of a PET-BIDS sidecar, such as ``InjectedRadioactivity`` with ``InjectedRadioactivityUnits``,
-``BodyWeight`` with ``BodyWeightUnits``, ``InjectionStart`` or ``TracerName``, or ``Species``. What the table states
-counts before what the files state.
+A TSV file or a spreadsheet with a row for each scan. Column ``source`` is the path of the scan (a file, or the folder
+of a DICOM series) below the data, or a pattern with ``*`` for several. ``participant_id`` and ``session_id`` name the
+scan; every other column is a field of a PET-BIDS sidecar, such as ``InjectedRadioactivity`` with
+``InjectedRadioactivityUnits``, ``BodyWeight`` with ``BodyWeightUnits``, ``InjectionStart`` or ``TracerName``, or
+``Species``. What the table states counts before what the files state.
 """
 
 from __future__ import annotations

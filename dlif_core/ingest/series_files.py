@@ -8,12 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
 from dlif_core.errors import MissingInputError
+from dlif_core.ingest.blood_mapping import BloodMapping, read_blood_mapping
+from dlif_core.ingest.described import SeriesOptions
 from dlif_core.ingest.reader import ScanFiles, ScanSource
 from dlif_core.ingest.scan_table import ScanTable, read_scan_table
 from dlif_core.ingest.uris import file_system_of, uri_of
 
 _NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9]")
 _LONGEST_LABEL = 40
+
+#: Roles of files that options name, the table of scans and blood of a mapping: they may lie outside of the data.
+NAMED_ROLES = ("table", "mapped")
 #: Folders of a PET-BIDS dataset that hold what it was made of, or what was made of it.
 _PASSED_OVER = frozenset({"sourcedata", "derivatives", "code"})
 
@@ -54,6 +59,24 @@ def _is_passed_over(parts: Sequence[str]) -> bool:
     return any(part.startswith(".") for part in parts) or not _PASSED_OVER.isdisjoint(parts[:-1])
 
 
+def walked(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> dict[str, str]:
+    """URIs of the files below a folder, not too deep, or of the file at a URI, that count, by path; raises nothing."""
+    file_system, path = file_system_of(uri)
+    if file_system.isfile(path):
+        name = path.rsplit("/", 1)[-1]
+        return {name: uri} if chosen(name.lower()) else {}
+    if not file_system.isdir(path):
+        return {}
+    root = path.rstrip("/")
+    found = {}
+    for folder, _, names in file_system.walk(root, maxdepth=depth, on_error="omit"):
+        above = [part for part in folder.removeprefix(root).split("/") if part]
+        for name in names:
+            if chosen(name.lower()) and not _is_passed_over([*above, name]):
+                found["/".join([*above, name])] = uri_of(file_system, f"{folder.rstrip('/')}/{name}")
+    return found
+
+
 def any_below(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> bool:
     """Whether there is a file below a folder, not too deep, or at a URI, that counts; raises nothing."""
     file_system, path = file_system_of(uri)
@@ -70,10 +93,10 @@ def any_below(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> bool:
 
 
 def root_of(uri: str) -> str:
-    """The folder of a source: the URI itself, or the folder of the one file that it names."""
+    """The folder of a source as its files are addressed: the URI itself, or the folder of the one file it names."""
     file_system, path = file_system_of(uri)
     folder = path.rpartition("/")[0] if file_system.isfile(path) else path.rstrip("/")
-    return uri_of(file_system, folder)
+    return uri_of(file_system, folder or "/")
 
 
 def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str, tuple[str, ...]]]) -> list[ScanFiles]:
@@ -90,6 +113,8 @@ def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str
         ``image``. The path of a scan names it, unless the table of the scans has a name for it.
     """
     table = read_scan_table(source)
+    options = source.options
+    mapping = read_blood_mapping(options.blood if isinstance(options, SeriesOptions) else "")
     paths = sorted(found)
     labels = _labels(paths)
     scans = []
@@ -98,7 +123,18 @@ def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str
         subject = f"sub-{_label(row.get('participant_id', '').removeprefix('sub-')) or label}"
         session = _label(row.get("session_id", "").removeprefix("ses-"))
         scans.append((subject, f"ses-{session}" if session else "", path))
-    return sorted(_listed(scans, source, reader, found, table), key=lambda files: files.scan_id)
+    listed = _listed(scans, source, reader, _with_mapped(found, mapping), table)
+    return sorted(listed, key=lambda files: files.scan_id)
+
+
+def _with_mapped(
+    found: Mapping[str, Mapping[str, tuple[str, ...]]], mapping: BloodMapping
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The files of each scan with those that a mapping names for its blood."""
+    mapped = {path: mapping.uris(path) for path in found}
+    return {
+        path: {**roles, **({NAMED_ROLES[1]: mapped[path]} if mapped[path] else {})} for path, roles in found.items()
+    }
 
 
 def _listed(
@@ -116,7 +152,7 @@ def _listed(
         run = f"run-{next(runs[visit])}" if times[visit] > 1 else ""
         roles = dict(found[path])
         if table.uri:
-            roles["table"] = (table.uri,)
+            roles[NAMED_ROLES[0]] = (table.uri,)
         listed.append(
             ScanFiles(
                 scan_id="_".join(filter(None, (subject, session, run))),
@@ -138,7 +174,7 @@ def _labels(paths: Sequence[str]) -> list[str]:
 
     Endings are left out, unless they tell paths apart: folders may be named by figures and dots.
     """
-    stems = [path.rsplit(".", 1)[0] for path in paths]
+    stems = [path.removesuffix(".gz").rsplit(".", 1)[0] for path in paths]
     named = stems if len({_label(stem) for stem in stems}) == len(paths) else paths
     parts = [[_label(part) for part in path.split("/")] for path in named]
     depth = max(map(len, parts), default=0)

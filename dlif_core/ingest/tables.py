@@ -1,4 +1,4 @@
-"""JSON objects and TSV tables over any fsspec URL, with faults in words."""
+"""JSON objects and tables over any fsspec URL, with faults in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.errors import InputError
-from dlif_core.ingest.uris import fit_text, read_text
+from dlif_core.ingest.spreadsheets import rows_of_text, rows_of_workbook
+from dlif_core.ingest.uris import fit_text, read_bytes, read_text
 from dlif_core.shown import columns_in_words, shortened, shown
 
 Array = NDArray[np.float64]
@@ -28,6 +29,7 @@ _MOST_LINES = 10**6
 #: Levels of nesting in a JSON file, and digits of a whole number that float64 can hold.
 _LEVELS, _LONGEST_WHOLE = 100, 309
 
+_SPREADSHEETS = (".csv", ".xlsx", ".xlsm")
 _TAB = "\t"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_MARKS = re.compile(r"[\t\n\r]")
@@ -183,7 +185,7 @@ def _remedy(value: object) -> str:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A TSV file as columns of text.
+    """A table as columns of text.
 
     Attributes
     ----------
@@ -213,11 +215,12 @@ class TextTable:
         return found
 
 
-def read_table(uri: str, required: Sequence[str] = ()) -> TextTable:
-    """Read a TSV file with a header line.
+def read_table(uri: str, required: Sequence[str] = (), sheet: str = "") -> TextTable:
+    """Read a table with a header line: TSV, or a spreadsheet in a file ``.csv``, ``.xlsx`` or ``.xlsm``.
 
-    A row ends where its line ends: quotation marks are no special characters, but those around a whole cell are taken
-    off. Empty lines and columns without a name are left out.
+    In TSV, a row ends where its line ends: quotation marks are no special characters, but those around a whole cell are
+    taken off. Empty lines and columns without a name are left out. Of spreadsheets see
+    `dlif_core.ingest.spreadsheets`.
 
     Parameters
     ----------
@@ -225,6 +228,8 @@ def read_table(uri: str, required: Sequence[str] = ()) -> TextTable:
         Any fsspec URL.
     required
         Columns that must be there.
+    sheet
+        Name of the sheet of a workbook; the first if it is "".
 
     Raises
     ------
@@ -232,6 +237,35 @@ def read_table(uri: str, required: Sequence[str] = ()) -> TextTable:
         If the file is empty, larger than 32 MB or a million lines, or no text, a row has too many or too few cells, a
         cell is longer than 32767 characters, a column name is a duplicate, or a required column is missing.
     """
+    rows = _spreadsheet(uri, sheet) if uri.lower().endswith(_SPREADSHEETS) else None
+    return _tab_separated(uri, required) if rows is None else table_of(rows, uri, required)
+
+
+def _spreadsheet(uri: str, sheet: str) -> list[list[str]]:
+    if not uri.lower().endswith(".csv"):
+        return rows_of_workbook(read_bytes(uri, TABLE_BYTES), uri, sheet)
+    return rows_of_text(read_text(uri, TABLE_BYTES), uri)
+
+
+def table_of(rows: Sequence[Sequence[str]], uri: str, required: Sequence[str] = ()) -> TextTable:
+    """The table of rows of cells, of which the first is the header; cells may be missing at the end of a row.
+
+    Raises
+    ------
+    InputError
+        If there are no rows, a row has too many cells, or a column name is a duplicate or missing.
+    """
+    header = list(rows[0]) if rows else []
+    _require_sound_header(header, required, uri)
+    width = len(header)
+    for position, row in enumerate(rows[1:], start=1):
+        rest = "".join(f"{cell}{_TAB}" for cell in row[width:])
+        _require_sound_row([*row[:width], *[""] * (width - len(row))], rest, width, position, uri)
+    columns = {name: [row[place] if place < len(row) else "" for row in rows[1:]] for place, name in enumerate(header)}
+    return TextTable({name: cells for name, cells in columns.items() if name}, uri)
+
+
+def _tab_separated(uri: str, required: Sequence[str]) -> TextTable:
     lines = [line for line in _LINE_END.split(read_text(uri, TABLE_BYTES)) if line.strip()]
     if len(lines) > _MOST_LINES:
         raise InputError(f"the table has {len(lines)} lines.", where=uri, hint=f"{_MOST_LINES} at most are read.")
@@ -240,7 +274,7 @@ def read_table(uri: str, required: Sequence[str] = ()) -> TextTable:
     columns: list[list[str]] = [[] for _ in header]
     for position, line in enumerate(lines[1:], start=1):
         *row, rest = f"{line}{_TAB}".split(_TAB, len(header))
-        _require_sound_row(row, rest, len(header), f"data row {position}", uri)
+        _require_sound_row(row, rest, len(header), position, uri)
         for column, cell in zip(columns, row, strict=True):
             column.append(_cell(cell))
     return TextTable({name: cells for name, cells in zip(header, columns, strict=True) if name}, uri)
@@ -252,13 +286,14 @@ def _cell(text: str) -> str:
     return quoted[1].replace('""', '"').strip() if quoted else cell
 
 
-def _require_sound_row(row: Sequence[str], rest: str, width: int, place: str, uri: str) -> None:
+def _require_sound_row(row: Sequence[str], rest: str, width: int, position: int, uri: str) -> None:
     """Refuse a row that is not as wide as the header, empty cells at its end aside, and cells beyond any use."""
+    place = f"data row {position}"
     if len(row) < width or rest.strip():
         raise InputError(
             f"{place} has {len(row) + rest.count(_TAB)} cells, the header {width}.",
             where=uri,
-            hint="Separate the cells by single tabs; write n/a where there is no value.",
+            hint="Separate the cells by single tabs, or as in the header; write n/a where there is no value.",
         )
     longest = max(map(len, row))
     if longest > _LONGEST_CELL:

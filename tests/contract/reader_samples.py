@@ -11,6 +11,11 @@ from dlif_core.ingest import Reader
 from dlif_core.ingest.bids.reader import PetBids
 from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.dicom.series_format import DicomFormat
+from dlif_core.ingest.ecat.reader import Ecat
+from dlif_core.ingest.interfile.reader import Interfile
+from dlif_core.ingest.inveon.reader import Inveon
+from dlif_core.ingest.pmod.reader import PmodTables
+from dlif_core.ingest.volumes.reader import PlainImages
 from tests.contract.toy_reader import VOXEL_SIZE, ToyReader
 from tests.unit.ingest.bids.dataset import (
     DURATION,
@@ -22,7 +27,15 @@ from tests.unit.ingest.bids.dataset import (
     write,
     write_image,
 )
-from tests.unit.ingest.dicom.series import ACTIVITY, GAP, SPACING, enhanced, write_series
+from tests.unit.ingest.dicom.series import ACTIVITY as DICOM_ACTIVITY
+from tests.unit.ingest.dicom.series import GAP, SPACING, enhanced, write_series
+from tests.unit.ingest.ecat.images import write_ecat
+from tests.unit.ingest.interfile.images import write_interfile
+from tests.unit.ingest.inveon.images import write_inveon
+from tests.unit.ingest.phantom import ACTIVITY
+from tests.unit.ingest.phantom import VOXEL_SIZE as PHANTOM_VOXELS
+from tests.unit.ingest.pmod.tables import write_pmod
+from tests.unit.ingest.volumes.images import write_analyze, write_nifti
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +49,10 @@ class Sample:
     make
         Writes the scans below an empty folder. Every file that is found for a scan must be needed to open it.
     scans
-        Ids of the scans, in order; the first has an image, and there is one without if the format knows such scans.
+        Ids of the scans, in order; the first has an image, and there is one without if the format knows such scans. A
+        format without images has none.
     image
-        The image of the first scan [Bq/mL], shape (frames, z, y, x).
+        The image of the first scan [Bq/mL], shape (frames, z, y, x); None for a format without images.
     voxel_size
         Its edge lengths along z, y, x [mm].
     tables
@@ -48,7 +62,7 @@ class Sample:
     reader: Reader
     make: Callable[[Path], object]
     scans: tuple[str, ...]
-    image: np.ndarray
+    image: np.ndarray | None
     voxel_size: tuple[float, float, float]
     tables: str
 
@@ -96,6 +110,34 @@ def _make_dicom(root: Path) -> None:
     enhanced(root / "mouse-b" / "day1")
 
 
+def _make_ecat(root: Path) -> None:
+    write_ecat(root / "mouse1.v", dosage=0.0)
+    write_ecat(root / "mouse2.v", dosage=0.0)
+
+
+def _make_inveon(root: Path) -> None:
+    write_inveon(root / "mouse1.img", (-1, -1, -1), subject_orientation=4)
+    write_inveon(root / "mouse2.img", (-1, -1, -1), subject_orientation=4)
+
+
+def _make_interfile(root: Path) -> None:
+    write_interfile(root / "mouse1.hv")
+    write_interfile(root / "mouse2.hv")
+
+
+def _make_pmod(root: Path) -> None:
+    write_pmod(root / "m1")
+    write_pmod(root / "m2", "mouse2")
+
+
+def _make_plain(root: Path) -> None:
+    write_nifti(root / "mouse1.nii.gz", (-1, -1, -1))
+    write_analyze(root / "mouse2.hdr")
+
+
+#: The phantom with its axes to the left, the back and the feet.
+_TURNED = ACTIVITY[:, ::-1, ::-1, ::-1]
+
 SAMPLES = (
     Sample(
         reader=PetBids(),
@@ -109,7 +151,7 @@ SAMPLES = (
         reader=ConvertingReader(DicomFormat()),
         make=_make_dicom,
         scans=("sub-day1", "sub-pet"),
-        image=ACTIVITY,
+        image=DICOM_ACTIVITY,
         voxel_size=(GAP, *SPACING),
         tables="mouse-a/pet/1_0003.dcm",
     ),
@@ -120,5 +162,45 @@ SAMPLES = (
         image=_TOY_IMAGE,
         voxel_size=(VOXEL_SIZE,) * 3,
         tables="mouse-b.npz",
+    ),
+    Sample(
+        reader=ConvertingReader(Ecat()),
+        make=_make_ecat,
+        scans=("sub-mouse1", "sub-mouse2"),
+        image=_TURNED,
+        voxel_size=PHANTOM_VOXELS[::-1],
+        tables="mouse2.v",
+    ),
+    Sample(
+        reader=ConvertingReader(Inveon()),
+        make=_make_inveon,
+        scans=("sub-mouse1", "sub-mouse2"),
+        image=np.stack([frame / np.float32(n) * np.float64(n) for n, frame in enumerate(_TURNED, start=1)]),
+        voxel_size=PHANTOM_VOXELS[::-1],
+        tables="mouse2.img.hdr",
+    ),
+    Sample(
+        reader=ConvertingReader(Interfile()),
+        make=_make_interfile,
+        scans=("sub-mouse1", "sub-mouse2"),
+        image=np.stack([frame / np.float32(n) * np.float64(n) for n, frame in enumerate(_TURNED, start=1)]),
+        voxel_size=PHANTOM_VOXELS[::-1],
+        tables="mouse2.hv",
+    ),
+    Sample(
+        reader=ConvertingReader(PmodTables()),
+        make=_make_pmod,
+        scans=("sub-mouse", "sub-mouse2"),
+        image=None,
+        voxel_size=(0.0, 0.0, 0.0),
+        tables="m2/mouse2.tac",
+    ),
+    Sample(
+        reader=ConvertingReader(PlainImages()),
+        make=_make_plain,
+        scans=("sub-mouse1", "sub-mouse2"),
+        image=_TURNED,
+        voxel_size=PHANTOM_VOXELS[::-1],
+        tables="mouse2_frames.tsv",
     ),
 )

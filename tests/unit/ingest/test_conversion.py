@@ -174,6 +174,12 @@ def test_scans_of_one_name_are_told_apart_by_their_folders(reader: ConvertingRea
     ]
 
 
+def test_files_in_a_dataset_of_pet_bids_are_left_to_its_reader(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path, "sub-01/pet/mouse")
+    assert not reader.recognises(str(tmp_path))
+    assert reader.recognises(str(tmp_path / "sub-01"))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

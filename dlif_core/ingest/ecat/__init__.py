@@ -1,0 +1,1 @@
+"""ECAT 7 images of CTI and Siemens scanners."""

@@ -1,0 +1,1 @@
+"""Interfile images, such as STIR writes them."""

@@ -1,0 +1,1 @@
+"""Images of microPET and Inveon scanners of Concorde and Siemens."""

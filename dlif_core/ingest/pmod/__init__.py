@@ -1,0 +1,1 @@
+"""Region curves and blood in the tables of PMOD."""
