@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -75,7 +76,9 @@ def _study_of(store: Store) -> str:
     return marker.parts[_NAME]
 
 
-def build(places: Sequence[CatalogPlace], target: str, told: Callable[[int], object] = lambda rows: None) -> int:
+def build(
+    places: Sequence[CatalogPlace], target: str, told: Callable[[int], object] = lambda rows: None
+) -> Counter[str]:
     """Write a catalog of all scans of some stores, each read once.
 
     Parameters
@@ -89,18 +92,21 @@ def build(places: Sequence[CatalogPlace], target: str, told: Callable[[int], obj
 
     Returns
     -------
-    Number of rows.
+    Number of rows of each status.
 
     Raises
     ------
     ConfigurationError
         If a place can't be used, or one is named twice.
     StoreError
-        If a store or a product can't be read.
+        If there is no store, or the storage can't be reached.
     """
     stores = [place.opened() for place in places]
     _require_different(stores)
-    return write_catalog(target, _batches(row for store in stores for row in store.rows()), told)
+    counts: Counter[str] = Counter()
+    rows = _counted((row for store in stores for row in store.rows()), counts)
+    write_catalog(target, _batches(rows), told)
+    return counts
 
 
 def _require_different(stores: Iterable[CatalogedStore]) -> None:
@@ -111,6 +117,12 @@ def _require_different(stores: Iterable[CatalogedStore]) -> None:
                 "the store is named twice.", where=one.store.uri, hint="Name each store, or its study file, once."
             )
         seen.add(one.store.uri)
+
+
+def _counted(rows: Iterator[dict[str, Any]], counts: Counter[str]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        counts[row["status"]] += 1
+        yield row
 
 
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -48,7 +48,7 @@ _PLACE = (
     CatalogColumn("subject", "text", "Subject, the first part of the scan's name."),
     CatalogColumn("session", "text", "Session, the part of the scan's name that begins with ses-."),
     CatalogColumn("animal", "text", "Study and subject, as splits and trained models name an animal or a person."),
-    CatalogColumn("status", "text", "What became of the scan: success, excluded or failed."),
+    CatalogColumn("status", "text", "What became of the scan: success, excluded, failed or damaged."),
     CatalogColumn("reason", "text", "Why it can't be used."),
     CatalogColumn("fingerprint", "text", "Fingerprint of the ingested scan."),
     CatalogColumn("data_digest", "text", "Digest of the scan's input files, the same in every store that read them."),

@@ -96,9 +96,11 @@ class CatalogRelease:
         rows = [row for row in rows if row["status"] == "success"]
         if not rows:
             raise ConfigurationError("there is no scan to release.", where=_WHERE, hint="Choose others with --where.")
+        _require_once(rows)
         key = NameKey.read(self.key)
         names = [key.name(row["animal"], row["scan"]) for row in rows]
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        for place in (self.folder, self.key):
+            place.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}-", dir=self.folder.parent))
         try:
             _write_scans(partial, rows, names, told)
@@ -110,6 +112,19 @@ class CatalogRelease:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         return len(rows)
+
+
+def _require_once(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a scan that is in several stores: the release would hold one of them."""
+    seen: dict[tuple[str, str], str] = {}
+    for row in rows:
+        other = seen.setdefault((row["animal"], row["scan"]), row["store"])
+        if other != row["store"]:
+            raise ConfigurationError(
+                f"scan {row['scan']} of study {row['study']} is in two stores, {other} and {row['store']}.",
+                where=_WHERE,
+                hint="Choose one of them with --where, such as: store == '…'.",
+            )
 
 
 def release_at(folder: str, key: str) -> CatalogRelease:

@@ -13,6 +13,7 @@ import numpy as np
 
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.catalog.products import SOURCE, Markers, product_columns
+from dlif_core.errors import StorageError, StoreError
 from dlif_core.scan import Acquisition, voxel_size
 from dlif_core.store import Marker, Store
 from dlif_core.study.products import SCAN_NAME, source_name
@@ -27,6 +28,8 @@ _GROUP_ENDING = ".zarr"
 _FAILURES = "failures"
 _FAILED_SOURCE = (f"{_GROUPS}.", f"{_GROUP_ENDING}.{SOURCE}")
 _FILE = "file "
+#: Status of a scan of which a product can't be read.
+DAMAGED = "damaged"
 #: Files beside an image; they may differ between studies of the same scan.
 _TABLES = (".json", ".tsv", ".csv", ".txt")
 _DERIVED = "derivatives/"
@@ -55,17 +58,26 @@ class CatalogedStore:
 
         Raises
         ------
-        StoreError
-            If a product can't be read.
+        StorageError
+            If the storage can't be reached.
         """
         groups = [name for name in self.store.folder.folders(_GROUPS) if name.endswith(_GROUP_ENDING)]
         for group in groups:
-            prefix = f"{_GROUPS}/{group}/"
+            yield from self._rows_of(group)
+        yield from self._failed_rows(set(groups))
+
+    def _rows_of(self, group: str) -> Iterator[dict[str, Any]]:
+        """The row of a scan, if it was ingested; one that is damaged has a row that says so."""
+        scan, prefix = group.removesuffix(_GROUP_ENDING), f"{_GROUPS}/{group}/"
+        try:
             markers = {name.removeprefix(prefix): one for name, one in self.store.products(prefix).items()}
             if SOURCE in markers:
-                stored = group.removesuffix(_GROUP_ENDING)
-                yield self._row(markers[SOURCE].parts.get(SCAN_NAME, stored), markers)
-        yield from self._failed_rows(set(groups))
+                scan = markers[SOURCE].parts.get(SCAN_NAME, scan)
+                yield self._row(scan, markers)
+        except StorageError:
+            raise
+        except StoreError as fault:
+            yield {**self._names(scan), "status": DAMAGED, "reason": str(fault)}
 
     def _row(self, scan: str, markers: Markers) -> dict[str, Any]:
         source = markers[SOURCE]

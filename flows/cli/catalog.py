@@ -50,12 +50,13 @@ def build(
     from flows.progress import progress_bars
 
     with progress_bars() as bars:
-        rows = build_catalog(
+        counts = build_catalog(
             [CatalogPlace.parsed(store) for store in stores], to, lambda done: bars.update("scans", done, done)
         )
     from dlif_core.shown import counted
 
-    typer.echo(f"{counted(rows, 'scan')}: {to}")
+    listed = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    typer.echo(f"{counted(counts.total(), 'scan')} ({listed}): {to}" if counts else f"0 scans: {to}")
 
 
 @catalog.command()

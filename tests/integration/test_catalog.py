@@ -158,6 +158,20 @@ def test_a_scan_that_can_not_be_used_has_a_row_with_the_reason(tmp_path: Path) -
     assert (found["tracer"], found["frames"], found["input_functions"]) == (None, None, [])
 
 
+@pytest.mark.parametrize("file", ["data.zarr.zip", "commit.json"])
+def test_a_damaged_scan_has_a_row_that_says_so(tmp_path: Path, file: str) -> None:
+    config = run_many(tmp_path, "damaged", 3)
+    path = Path(config.output) / "scans" / "sub-a0001.zarr" / "source" / file
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = {row["scan"]: row for row in rows_of(tmp_path, f"{tmp_path}/study.yaml").values()}
+    assert {scan: row["status"] for scan, row in found.items()} == {
+        "sub-a0000": "success",
+        "sub-a0001": "damaged",
+        "sub-a0002": "success",
+    }
+    assert "sub-a0001.zarr/source" in found["sub-a0001"]["reason"]
+
+
 def test_a_store_without_cohort_is_named_by_its_study_file(studies: dict[str, StudyConfig], tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Give the study file") as fault:
         rows_of(tmp_path, studies["oslo"].output)
@@ -212,7 +226,7 @@ class TestCommand:
     ) -> None:
         target = str(tmp_path / "catalog.parquet")
         study = str(Path(studies["bergen"].output).parent / "study.yaml")
-        assert dlif("build", study, "--to", target) == f"20 scans: {target}\n"
+        assert dlif("build", study, "--to", target) == f"20 scans (20 success): {target}\n"
         condition = "has_plasma and body_weight < 0.2"
         found = json.loads(dlif("query", target, condition, "--columns", "scan,body_weight", "--json"))
         of_bergen = [row for row in rows if row["site"] == "others" and row["has_plasma"] and row["body_weight"] < 0.2]

@@ -165,7 +165,7 @@ def test_measured_scans_are_read_with_their_numbers(real_data: Path, tmp_path: P
     config = load_study(tmp_path / "study.yaml")
     run_steps(config)
     catalog = str(tmp_path / "catalog.parquet")
-    assert build([CatalogPlace(str(tmp_path / "study.yaml"))], catalog) == 6
+    assert build([CatalogPlace(str(tmp_path / "study.yaml"))], catalog) == {"success": 6}
     participants = pd.read_csv(real_data / "ds004869_mc1" / "participants.tsv", sep="\t").set_index("participant_id")
     for row in read_catalog(catalog).to_pylist():
         pet = real_data.joinpath("ds004869_mc1", row["subject"], row["session"], "pet")
@@ -212,6 +212,21 @@ def test_a_key_that_is_none_is_refused(catalog: str, tmp_path: Path) -> None:
 def test_no_folder_is_written_over(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there already"):
         CatalogRelease(tmp_path, tmp_path.parent / "key.json")
+
+
+def test_a_scan_in_two_stores_is_told(study: StudyConfig, tmp_path: Path) -> None:
+    other = study.model_copy(update={"output": str(tmp_path / "out")})
+    run_steps(other)
+    (tmp_path / "study.yaml").write_text(
+        yaml.safe_dump({"name": NAME, "data": study.data.uri, "output": "out", "kinetics": []})
+    )
+    places = [CatalogPlace(str(Path(place) / "study.yaml")) for place in (Path(study.output).parent, tmp_path)]
+    catalog = str(tmp_path / "catalog.parquet")
+    build(places, catalog)
+    with pytest.raises(ConfigurationError, match="is in two stores"):
+        CatalogRelease(tmp_path / "new", tmp_path / "key.json").write(catalog, "")
+    made = CatalogRelease(tmp_path / "new", tmp_path / "key.json")
+    assert made.write(catalog, f"store == '{study.output}'") == 11
 
 
 def test_no_scan_is_told(catalog: str, tmp_path: Path) -> None:
