@@ -97,7 +97,7 @@ def corrected_to(facts: Facts, frames: FrameDecay, where: str) -> CorrectedTo:
         return CorrectedTo({"ImageDecayCorrected": False})
     exact = date_time(text(facts, "DecayCorrectionDateTime"), text(facts, "TimezoneOffsetFromUTC"))
     if exact is not None and frames.zero is not None:
-        return _to(elapsed(frames.zero, exact), factors)
+        return _to(round(elapsed(frames.zero, exact), 4), factors)
     if scheme == "ADMIN":
         return _to(frames.injection, factors | {"DecayCorrection": scheme})
     if scheme == "START":
@@ -128,7 +128,7 @@ def _starts(facts: Facts, frames: FrameDecay) -> list[float]:
         return [0.0]
     zone = text(facts, "TimezoneOffsetFromUTC")
     stated = (series_began(facts), date_time(text(facts, "GeScanDateTime"), zone))
-    times = [elapsed(frames.zero, time) for time in stated if time is not None]
+    times = [round(elapsed(frames.zero, time), 4) for time in stated if time is not None]
     return [*(time if abs(time) > _CLOCK else 0.0 for time in times if time <= _CLOCK), 0.0]
 
 

@@ -114,7 +114,7 @@ def _injection(facts: Facts, times: TimesOfFrames) -> float | None:
     stated, half_life = injected(facts), half_life_of(facts) or 0.0
     if stated is None or times.zero is None:
         return None
-    found = elapsed(times.zero, stated)
+    found = round(elapsed(times.zero, stated), 4)
     if half_life and abs(found) > max(DAY / 2, _MOST_HALF_LIVES * half_life):
         found = elapsed(times.zero % DAY, stated % DAY)
     last = 0.0 if times.start is None else float(times.start[-1])

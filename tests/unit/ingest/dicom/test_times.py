@@ -243,6 +243,25 @@ def test_enhanced_states_its_decay_reference(tmp_path: Path) -> None:
     assert read.fields["ImageDecayCorrectionTime"] == read.fields["InjectionStart"] == -600.0
 
 
+def test_clock_times_in_whole_seconds(tmp_path: Path) -> None:
+    """Frames of 30.5 s whose starts are written without fractions."""
+
+    def edit(dataset: Dataset, frame: int, z: int) -> None:
+        dataset.ActualFrameDuration = 30500
+        dataset.AcquisitionTime = clock(int(30.5 * frame))["time"][:6]
+        del dataset.FrameReferenceTime, dataset.DecayFactor
+
+    write_series(tmp_path, edit)
+    read = described(tmp_path)
+    assert read.fields["FrameTimesStart"] == [0.0, 30.5, 61.0]
+    assert read.checks == ["frame-starts"]
+
+
+def test_a_decay_reference_of_another_century_is_refused(tmp_path: Path) -> None:
+    enhanced(tmp_path, lambda dataset: setattr(dataset, "DecayCorrectionDateTime", "99990506100000"))
+    assert doubts(tmp_path) in (["ImageError"], ["decay-reference"])
+
+
 def test_factors_are_those_of_the_frames() -> None:
     """The factors that the tests write hold for the mean of a decaying frame."""
     time = np.linspace(START[2], START[2] + DURATION[2], 10001)
