@@ -43,8 +43,9 @@ def require_dynamic_pet(header: DicomHeader, where: str) -> None:
         modality = shown(text(facts, "Modality"), ("ct", "mr", "nm", "pt", "sr", "sc", "ot"))
         raise InputError(f"this is a file of modality {modality}, not of PET.", where=header.uri, hint="Remove it.")
     gates = max(number(facts, "NumberOfTimeSlots") or 1, number(facts, "NumberOfRRIntervals") or 1)
-    techniques = {text(facts, "CardiacSynchronizationTechnique"), text(facts, "RespiratoryMotionCompensationTechnique")}
-    if "GATED" in kinds or gates > 1 or techniques - {"", "NONE"}:
+    of_heart = text(facts, "CardiacSynchronizationTechnique") not in ("", "NONE")
+    of_breath = text(facts, "RespiratoryMotionCompensationTechnique") == "GATING"
+    if "GATED" in kinds or gates > 1 or of_heart or of_breath:
         count = f" with {gates:g} gates" if gates > 1 else ""
         raise InputError(f"the series is gated{count}.", where=where, hint=_DYNAMIC)
     if "WHOLE BODY" in kinds:
@@ -143,7 +144,7 @@ def _known(
     began = fields.get("InjectionStart", injection)
     reference = fields.get("ImageDecayCorrectionTime", decay.reference)
     half_life = fields.get("RadionuclideHalfLife") or half_life_of(facts)
-    left = None
+    left = 1.0 if reference is None else None  # then it is taken to be the injection
     if isinstance(began, int | float) and isinstance(reference, int | float) and isinstance(half_life, int | float):
         left = power_of_two(-(reference - began) / half_life)
     return DoseAtReference(stated_dose(fields, where), stated_weight(fields, where), left)

@@ -61,9 +61,9 @@ def times_of_frames(frames: FramesOfPlanes, where: str) -> TimesOfFrames:
         The series, for messages.
     """
     firsts = [planes[0] for planes in frames.planes]
-    started, duration = _column(firsts, "start"), _column(firsts, "duration")
+    started, duration = _column(firsts, "began"), _column(firsts, "duration")
     reference, factors = _column(firsts, "reference"), _column(firsts, "decay_factor")
-    zero = None if started is None else float(started[0])
+    zero = None if firsts[0].start is None else firsts[0].began
     stated = () if factors is None else tuple(factors.tolist())
     if started is not None and len(np.unique(started)) == len(started):
         start, rounding = _without_rounding(np.round(started - started[0], _DIGITS), duration, where)

@@ -39,7 +39,7 @@ def pmod_planes(header: DicomHeader, file: int) -> list[Plane]:
             position=_place(header, index, slices),
             orientation=_orientation(header, index, slices) or first.orientation,
             slope=_slope(first.slope, slopes(index)),
-            start=(first.start or 0.0) + starts[index // slices],
+            offset=starts[index // slices],
             duration=first.duration if (stated := durations(index)) is None else stated / 1000.0,
             reference=None,
             order=float(index // slices),
