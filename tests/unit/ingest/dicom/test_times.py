@@ -59,6 +59,8 @@ def moved(seconds: float) -> dict[str, Any]:
         # the standard says acquisition time, and factors tell
         ("Philips Medical Systems", -600.0, factors(0.0), 0.0, []),
         ("Philips Medical Systems", -600.0, no_factors, -600.0, ["decay-start"]),
+        ("Philips Medical Systems", -100.0, factors(0.0), 0.0, []),
+        ("Philips Medical Systems", -100.0, factors(-100.0), -100.0, []),
         # a few seconds don't matter
         ("Philips Medical Systems", -20.0, no_factors, -20.0, []),
         # GE: the series may be made after the scan
