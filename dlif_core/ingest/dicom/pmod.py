@@ -48,6 +48,13 @@ def pmod_planes(header: DicomHeader, file: int) -> list[Plane]:
     ]
 
 
+def states_places(header: DicomHeader) -> bool:
+    """Whether a vector of PMOD states the place of every slice; else they are counted from the first."""
+    values, starts = numbers(header.facts, "PmodPositions"), numbers(header.facts, "PmodStarts") or (0.0,)
+    images = len(header.frames)
+    return values is not None and len(values) in (3 * images, 3 * images // len(starts))
+
+
 def _first(header: DicomHeader, slices: int, slope: float | None) -> dict[str, object]:
     """Elements of the first image, with what only the vectors state."""
     facts: dict[str, object] = {**header.facts, "ImagePositionPatient": _place(header, 0, slices)}
@@ -80,7 +87,7 @@ def _of_frames(header: DicomHeader, name: str, images: int, slices: int) -> Call
 def _place(header: DicomHeader, index: int, slices: int) -> tuple[float, ...]:
     """Position of an image: as the vector states it for each slice, or counted from the first."""
     values = numbers(header.facts, "PmodPositions")
-    if values is not None and len(values) in (3 * slices, 3 * len(header.frames)):
+    if values is not None and states_places(header):
         at = 3 * (index % slices if len(values) == 3 * slices else index)
         return values[at : at + 3]
     position = numbers(header.facts, "ImagePositionPatient", 3)

@@ -130,6 +130,7 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(spoilt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_mutations_are_refused_or_read(tmp_path: Path, name: str) -> None:
     """120 mutations of each kind of file."""

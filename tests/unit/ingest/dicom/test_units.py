@@ -203,6 +203,21 @@ def test_vectors_of_pmod_that_do_not_fit_are_refused(tmp_path: Path, edit: Any, 
         described(tmp_path)
 
 
+@pytest.mark.parametrize("gap", [3.0, -3.0])
+def test_pmod_without_places_counts_slices_along_the_normal(tmp_path: Path, gap: float) -> None:
+    def edit(dataset: Dataset) -> None:
+        block = dataset.private_block(0x0055, "PMOD_1")
+        del dataset[block.get_tag(0x02)]
+        dataset.SpacingBetweenSlices = gap
+
+    pmod(tmp_path, edit)
+    read = described(tmp_path)
+    expected = STORED * SLOPES[:, 0, None, None, None]
+    np.testing.assert_array_equal(read.image, (expected if gap > 0 else expected[:, ::-1]).astype(np.float32))
+    assert read.affine[2, 2] == 3.0
+    assert read.checks == ["image-header"]
+
+
 def test_pmod_in_bytes_of_unknown_type(tmp_path: Path) -> None:
     """A file with implicit types, or one that passed through an archive that doesn't know the elements."""
 
