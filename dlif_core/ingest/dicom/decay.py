@@ -105,7 +105,17 @@ def corrected_to(facts: Facts, frames: FrameDecay, where: str) -> CorrectedTo:
     corrections = texts(facts, "CorrectedImage")
     if corrections and not {"DECY", "DECAY"} & set(corrections):
         return CorrectedTo({"ImageDecayCorrected": False})
+    told = _told_by_factors(facts, frames)
+    if told is not None:
+        return _to(told, factors)
     return CorrectedTo(factors | ({"ImageDecayCorrected": True} if corrections else {}))
+
+
+def _told_by_factors(facts: Facts, frames: FrameDecay) -> float | None:
+    """The injection or the start, where no event is named and the factors of the frames fit one of them."""
+    times = [*_starts(facts, frames), *([] if frames.injection is None else [frames.injection])]
+    best = min(times, key=lambda time: _misfit(frames, time))
+    return best if _misfit(frames, best) <= _TOLERANCE else None
 
 
 def _to(reference: float | None, fields: Mapping[str, Any], findings: tuple[Finding, ...] = ()) -> CorrectedTo:

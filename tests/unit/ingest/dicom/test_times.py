@@ -144,9 +144,9 @@ def test_frames_may_count_as_their_start_or_middle_from_any_zero(tmp_path: Path,
     [
         ({"DecayCorrection": "ADMIN"}, True, -300.0),
         ({"DecayCorrection": "NONE"}, False, None),
-        ({"DecayCorrection": ""}, True, None),
+        ({"DecayCorrection": ""}, True, 0.0),
         ({"DecayCorrection": "", "CorrectedImage": ["ATTN"]}, False, None),
-        ({"DecayCorrection": "", "CorrectedImage": ""}, None, None),
+        ({"DecayCorrection": "", "CorrectedImage": ""}, True, 0.0),
     ],
 )
 def test_other_decay_corrections(
@@ -160,6 +160,16 @@ def test_other_decay_corrections(
     read = described(tmp_path)
     assert read.fields.get("ImageDecayCorrected") is corrected
     assert read.fields.get("ImageDecayCorrectionTime") == time
+
+
+@pytest.mark.parametrize(("reference", "expected"), [(0.0, 0.0), (-300.0, -300.0), (900.0, None)])
+def test_factors_tell_where_no_event_is_named(tmp_path: Path, reference: float, expected: float | None) -> None:
+    def edit(dataset: Dataset, frame: int, z: int) -> None:
+        factors(reference)(dataset, frame, z)
+        dataset.RadiopharmaceuticalInformationSequence[0].RadiopharmaceuticalStartTime = clock(-300)["time"]
+
+    write_series(tmp_path, edit, DecayCorrection="")
+    assert described(tmp_path).fields.get("ImageDecayCorrectionTime") == expected
 
 
 def injected_at(**stated: str) -> Edit:

@@ -171,7 +171,7 @@ def test_pmod_without_clock_leaves_the_injection_to_the_table(tmp_path: Path, st
 @pytest.mark.parametrize("correction", ["ADMIN", ""])
 def test_suv_corrected_to_the_injection_needs_no_time(tmp_path: Path, correction: str) -> None:
     def edit(dataset: Dataset, frame: int, z: int) -> None:
-        dataset.Units, dataset.DecayCorrection = "GML", correction
+        dataset.Units, dataset.DecayCorrection, dataset.DecayFactor = "GML", correction, None
         del dataset.RadiopharmaceuticalInformationSequence[0].RadiopharmaceuticalStartTime
 
     write_series(tmp_path, edit)
