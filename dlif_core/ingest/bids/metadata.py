@@ -18,6 +18,8 @@ from dlif_core.scan import Acquisition
 from dlif_core.units import factor
 
 _PLACEHOLDER = FrameTiming([0.0], [1.0])
+#: Powers of two that numbers hold; a reference that far off is refused by the checks.
+_MOST_HALF_LIVES = 1000.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _sidecar(files: ScanFiles) -> Sidecar:
 
 
 def _decay_to_injection(reference: float, half_life: float) -> float:
-    return float(2.0 ** (reference / half_life))
+    return float(2.0 ** min(reference / half_life, _MOST_HALF_LIVES))
 
 
 def _tracer(sidecar: Sidecar) -> str:

@@ -97,7 +97,7 @@ def corrected_to(facts: Facts, frames: FrameDecay, where: str) -> CorrectedTo:
         return CorrectedTo({"ImageDecayCorrected": False})
     exact = date_time(text(facts, "DecayCorrectionDateTime"), text(facts, "TimezoneOffsetFromUTC"))
     if exact is not None and frames.zero is not None:
-        return _to(elapsed(frames.zero, exact), factors)
+        return _to(round(elapsed(frames.zero, exact), 4), factors)
     if scheme == "ADMIN":
         return _to(frames.injection, factors | {"DecayCorrection": scheme})
     if scheme == "START":
@@ -105,7 +105,17 @@ def corrected_to(facts: Facts, frames: FrameDecay, where: str) -> CorrectedTo:
     corrections = texts(facts, "CorrectedImage")
     if corrections and not {"DECY", "DECAY"} & set(corrections):
         return CorrectedTo({"ImageDecayCorrected": False})
+    told = _told_by_factors(facts, frames)
+    if told is not None:
+        return _to(told, factors)
     return CorrectedTo(factors | ({"ImageDecayCorrected": True} if corrections else {}))
+
+
+def _told_by_factors(facts: Facts, frames: FrameDecay) -> float | None:
+    """The injection or the start, where no event is named and the factors of the frames fit one of them."""
+    times = [*_starts(facts, frames), *([] if frames.injection is None else [frames.injection])]
+    best = min(times, key=lambda time: _misfit(frames, time))
+    return best if _misfit(frames, best) <= _TOLERANCE else None
 
 
 def _to(reference: float | None, fields: Mapping[str, Any], findings: tuple[Finding, ...] = ()) -> CorrectedTo:
@@ -115,9 +125,9 @@ def _to(reference: float | None, fields: Mapping[str, Any], findings: tuple[Find
 
 def _to_start(facts: Facts, frames: FrameDecay, where: str, factors: Mapping[str, Any]) -> CorrectedTo:
     times = _starts(facts, frames)
-    fitting = [time for time in times if _fits(frames, time)]
-    chosen = fitting[0] if fitting else times[0]
-    findings = () if fitting or frames.factors else _doubts(facts, frames, times, where)
+    best = min(times, key=lambda time: _misfit(frames, time))
+    chosen = best if _misfit(frames, best) <= _TOLERANCE else times[0]
+    findings = () if frames.factors else _doubts(facts, frames, times, where)
     began = {"ScanStart": chosen} if chosen < -_CLOCK else {}
     return _to(chosen, {**factors, **began, "DecayCorrection": "START"}, findings)
 
@@ -128,20 +138,24 @@ def _starts(facts: Facts, frames: FrameDecay) -> list[float]:
         return [0.0]
     zone = text(facts, "TimezoneOffsetFromUTC")
     stated = (series_began(facts), date_time(text(facts, "GeScanDateTime"), zone))
-    times = [elapsed(frames.zero, time) for time in stated if time is not None]
+    times = [round(elapsed(frames.zero, time), 4) for time in stated if time is not None]
     return [*(time if abs(time) > _CLOCK else 0.0 for time in times if time <= _CLOCK), 0.0]
 
 
-def _fits(frames: FrameDecay, reference: float) -> bool:
-    """Whether the stated factors are those of the frame times; they hold for the middle or the mean of a frame."""
+def _misfit(frames: FrameDecay, reference: float) -> float:
+    """Largest relative difference of the stated factors from those of the frame times; infinite where none are stated.
+
+    Factors hold for the mean of a decaying frame, or for its start or middle.
+    """
     if not frames.factors or frames.half_life is None:
-        return False
+        return np.inf
     rate = np.log(2.0) / frames.half_life
     stated, since = np.array(frames.factors), frames.start - reference
     with np.errstate(all="ignore"):
         mean = np.exp(rate * since) * rate * frames.duration / -np.expm1(-rate * frames.duration)
         others = [np.exp(rate * (since + part * frames.duration)) for part in (0.0, 0.5)]
-        return any(bool(np.all(np.abs(stated / expected - 1) <= _TOLERANCE)) for expected in (mean, *others))
+        found = [float(np.max(np.abs(stated / expected - 1))) for expected in (mean, *others)]
+    return min((value for value in found if np.isfinite(value)), default=np.inf)
 
 
 def _doubts(facts: Facts, frames: FrameDecay, times: Sequence[float], where: str) -> tuple[Finding, ...]:

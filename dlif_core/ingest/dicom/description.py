@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlif_core.checks import Finding
-from dlif_core.checks.metadata import CORRECTIONS, FILES_LEFT_OUT
+from dlif_core.checks.metadata import CORRECTIONS, FILES_LEFT_OUT, IMAGE_HEADER
 from dlif_core.errors import InputError, UnitError
 from dlif_core.ingest.described import DescribedScan
 from dlif_core.ingest.dicom.clocks import DAY, clock_of, elapsed, injected
@@ -17,6 +17,7 @@ from dlif_core.ingest.dicom.frame_times import TimesOfFrames, times_of_frames
 from dlif_core.ingest.dicom.frames import FramesOfPlanes, arranged
 from dlif_core.ingest.dicom.headers import DicomHeader, Facts, number, text, texts
 from dlif_core.ingest.dicom.pixels import DicomImage, DicomSeries
+from dlif_core.ingest.dicom.pmod import states_places
 from dlif_core.ingest.dicom.quantity import DoseAtReference, stated_dose, stated_weight, unit_of
 from dlif_core.ingest.dicom.subject import about_injection, about_subject_and_scanner, half_life_of
 from dlif_core.shown import counted, shown
@@ -43,8 +44,9 @@ def require_dynamic_pet(header: DicomHeader, where: str) -> None:
         modality = shown(text(facts, "Modality"), ("ct", "mr", "nm", "pt", "sr", "sc", "ot"))
         raise InputError(f"this is a file of modality {modality}, not of PET.", where=header.uri, hint="Remove it.")
     gates = max(number(facts, "NumberOfTimeSlots") or 1, number(facts, "NumberOfRRIntervals") or 1)
-    techniques = {text(facts, "CardiacSynchronizationTechnique"), text(facts, "RespiratoryMotionCompensationTechnique")}
-    if "GATED" in kinds or gates > 1 or techniques - {"", "NONE"}:
+    of_heart = text(facts, "CardiacSynchronizationTechnique") not in ("", "NONE")
+    of_breath = text(facts, "RespiratoryMotionCompensationTechnique") == "GATING"
+    if "GATED" in kinds or gates > 1 or of_heart or of_breath:
         count = f" with {gates:g} gates" if gates > 1 else ""
         raise InputError(f"the series is gated{count}.", where=where, hint=_DYNAMIC)
     if "WHOLE BODY" in kinds:
@@ -93,7 +95,12 @@ def described(series: DicomSeries, where: str, stated: Mapping[str, Any]) -> Des
     unit = unit_of(facts, known, where)
     fields = about_injection(facts) | about_subject_and_scanner(facts) | _times(times, injection) | dict(decay.fields)
     found = (*times.findings, *decay.findings, *unit.findings, *_corrections(facts, where), *_injections(facts, where))
-    return DescribedScan(fields | {"Units": "Bq/mL"}, where, DicomImage(series, frames, unit.factor), findings=found)
+    return DescribedScan(
+        fields | {"Units": "Bq/mL"},
+        where,
+        DicomImage(series, frames, unit.factor),
+        findings=(*found, *_places(series.headers[0], where)),
+    )
 
 
 def _require_one_series(series: DicomSeries, where: str) -> None:
@@ -114,7 +121,7 @@ def _injection(facts: Facts, times: TimesOfFrames) -> float | None:
     stated, half_life = injected(facts), half_life_of(facts) or 0.0
     if stated is None or times.zero is None:
         return None
-    found = elapsed(times.zero, stated)
+    found = round(elapsed(times.zero, stated), 4)
     if half_life and abs(found) > max(DAY / 2, _MOST_HALF_LIVES * half_life):
         found = elapsed(times.zero % DAY, stated % DAY)
     last = 0.0 if times.start is None else float(times.start[-1])
@@ -143,7 +150,7 @@ def _known(
     began = fields.get("InjectionStart", injection)
     reference = fields.get("ImageDecayCorrectionTime", decay.reference)
     half_life = fields.get("RadionuclideHalfLife") or half_life_of(facts)
-    left = None
+    left = 1.0 if reference is None else None  # then it is taken to be the injection
     if isinstance(began, int | float) and isinstance(reference, int | float) and isinstance(half_life, int | float):
         left = power_of_two(-(reference - began) / half_life)
     return DoseAtReference(stated_dose(fields, where), stated_weight(fields, where), left)
@@ -169,6 +176,12 @@ def _corrections(facts: Facts, where: str) -> tuple[Finding, ...]:
     absent = "ATTN" not in stated if stated else text(facts, "AttenuationCorrected").upper() == "NO"
     message = "The image is not corrected for attenuation."
     return (CORRECTIONS.found(message, where=where),) if absent else ()
+
+
+def _places(header: DicomHeader, where: str) -> tuple[Finding, ...]:
+    counted_on = "PmodStarts" in header.facts and not states_places(header)
+    message = "PMOD states the place of the first slice only; the others are taken to follow along its normal."
+    return (IMAGE_HEADER.found(message, where=where),) if counted_on else ()
 
 
 def _injections(facts: Facts, where: str) -> tuple[Finding, ...]:

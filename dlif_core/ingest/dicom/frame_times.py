@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 
 #: Rounding of clock times [s].
 _CLOCK = 1.0
+#: Overlap of frames [s] that is of no account, and digits of seconds that moments hold.
+_UNSEEN, _DIGITS = 1e-3, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,28 +61,44 @@ def times_of_frames(frames: FramesOfPlanes, where: str) -> TimesOfFrames:
         The series, for messages.
     """
     firsts = [planes[0] for planes in frames.planes]
-    started, duration = _column(firsts, "start"), _column(firsts, "duration")
+    started, duration = _column(firsts, "began"), _column(firsts, "duration")
     reference, factors = _column(firsts, "reference"), _column(firsts, "decay_factor")
-    zero = None if started is None else float(started[0])
+    zero = None if firsts[0].start is None else firsts[0].began
     stated = () if factors is None else tuple(factors.tolist())
     if started is not None and len(np.unique(started)) == len(started):
-        start = started - started[0]
+        start, rounding = _without_rounding(np.round(started - started[0], _DIGITS), duration, where)
         findings, offset = _agreement(start, duration, reference, where)
         counted = () if reference is None or offset is None else tuple((reference - offset).tolist())
-        return TimesOfFrames(start, duration, zero, counted, stated, findings)
-    start = _from_references(reference, duration)
-    if start is None:
+        return TimesOfFrames(start, duration, zero, counted, stated, (*rounding, *findings))
+    found = _from_references(reference, duration)
+    if found is None:
         return TimesOfFrames(None, duration, zero, (), stated)
     message = (
         "The files give no start of acquisition for each frame; it is worked out from the times that the frames count "
         "as, so that they follow each other."
     )
-    return TimesOfFrames(start, duration, zero, (), stated, (FRAME_STARTS.found(message, where=where),))
+    return TimesOfFrames(found, duration, zero, (), stated, (FRAME_STARTS.found(message, where=where),))
 
 
 def _column(planes: Sequence[Plane], name: str) -> Array | None:
     values = [getattr(one, name) for one in planes]
     return None if None in values else np.array(values, dtype=float)
+
+
+def _without_rounding(start: Array, duration: Array | None, where: str) -> tuple[Array, tuple[Finding, ...]]:
+    """Starts of which none lies before the end of the frame before it by less than a clock shows."""
+    if duration is None:
+        return start, ()
+    moved = start.copy()
+    for frame in range(1, len(start)):
+        end = moved[frame - 1] + duration[frame - 1]
+        if 0 < end - moved[frame] <= _CLOCK:
+            moved[frame] = end
+    worst = float(np.max(moved - start))
+    if worst <= _UNSEEN:
+        return start, ()
+    message = f"Clock times are rounded: frames overlap by up to {worst:.3g} s, and are taken to follow each other."
+    return moved, (FRAME_STARTS.found(message, where=where),)
 
 
 def _agreement(

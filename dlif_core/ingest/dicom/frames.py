@@ -19,6 +19,8 @@ from dlif_core.ingest.dicom.planes import Plane
 
 #: Differences of places within a slice [mm], and of gaps between slices, that are rounding.
 _PLACE, _GAP = 0.02, 0.01
+#: Slices of all times over those of one time from which the bed must have moved; beds overlap.
+_BEDS = 1.5
 _MOST_NAMED = 3
 _COPY = "Copy the series again from the scanner or archive, with all its images, each once."
 
@@ -130,7 +132,7 @@ def _groups(planes: Sequence[Plane], key: Callable[[Plane], Hashable]) -> list[l
 def _time(one: Plane) -> tuple[float, float, float]:
     """Times of a plane in whole milliseconds, by which the planes of a frame belong together."""
     return (
-        round(1000 * (one.start or 0.0)),
+        round(1000 * (one.began or 0.0)),
         round(1000 * (one.reference or 0.0)),
         round(1000 * (one.duration or 0.0)),
     )
@@ -159,7 +161,7 @@ def _require_one_bed(groups: Sequence[Sequence[Plane]], where: str) -> None:
     """Refuse scans of which each time holds another part of the body."""
     everywhere = {_slot(one) for group in groups for one in group}
     typical = np.median([len({_slot(one) for one in group}) for group in groups])
-    if len(everywhere) >= 2 * typical:
+    if len(everywhere) >= _BEDS * typical:
         raise FrameTimingError(
             "slices of one frame were measured at different times: the scan has several bed positions, or the bed "
             "moved.",

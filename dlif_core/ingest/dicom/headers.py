@@ -262,5 +262,15 @@ def _of_groups(item: Dataset) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for element in item:
         if element.VR == "SQ" and element.value:
-            found |= _facts(element.value[0]) | _injection(element.value[0])
+            group = _of_activity(element.value)
+            found |= _facts(group) | _injection(group)
     return found
+
+
+def _of_activity(items: Any) -> Dataset:
+    """The item of a functional group whose unit is that of activity per volume, if there is one; else the first."""
+    units = "MeasurementUnitsCodeSequence"
+    chosen: Dataset = next(
+        (item for item in items if units in item and _value(item, units, Kind.CODE) == "Bq/ml"), items[0]
+    )
+    return chosen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -125,7 +125,7 @@ def headers_only(uris: Sequence[str]) -> DicomSeries:
 
 
 @contextmanager
-def whole_series(uris: Sequence[str], require: Any) -> Iterator[DicomSeries]:
+def whole_series(uris: Sequence[str], require: Callable[[DicomHeader], None]) -> Iterator[DicomSeries]:
     """Read all files, each once; no more than a slice is in memory.
 
     Parameters

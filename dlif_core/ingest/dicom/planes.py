@@ -37,6 +37,8 @@ class Plane:
         What turns stored numbers into the unit of the series.
     start
         Moment at which its acquisition began, see `dlif_core.ingest.dicom.clocks`; None where it isn't stated.
+    offset
+        Time from there on after which it really began [s]; None where the start is that.
     duration
         Duration of the acquisition [s]; None where it isn't stated.
     reference
@@ -57,10 +59,16 @@ class Plane:
     slope: float
     intercept: float
     start: float | None
+    offset: float | None
     duration: float | None
     reference: float | None
     decay_factor: float | None
     order: float | None
+
+    @property
+    def began(self) -> float | None:
+        """Start with the offset, as a moment, or from an unknown moment; None where neither is stated."""
+        return None if self.start is None and self.offset is None else (self.start or 0.0) + (self.offset or 0.0)
 
     @property
     def normal(self) -> tuple[float, ...]:
@@ -94,6 +102,7 @@ def plane(facts: Facts, uri: str, file: int, index: int) -> Plane:
         slope=slope,
         intercept=intercept,
         start=acquired(facts),
+        offset=None,
         duration=_seconds(facts, "FrameAcquisitionDuration", "ActualFrameDuration"),
         reference=_seconds(facts, "FrameReferenceTime"),
         decay_factor=number(facts, "DecayFactor"),

@@ -39,13 +39,20 @@ def pmod_planes(header: DicomHeader, file: int) -> list[Plane]:
             position=_place(header, index, slices),
             orientation=_orientation(header, index, slices) or first.orientation,
             slope=_slope(first.slope, slopes(index)),
-            start=(first.start or 0.0) + starts[index // slices],
+            offset=starts[index // slices],
             duration=first.duration if (stated := durations(index)) is None else stated / 1000.0,
             reference=None,
             order=float(index // slices),
         )
         for index in range(images)
     ]
+
+
+def states_places(header: DicomHeader) -> bool:
+    """Whether a vector of PMOD states the place of every slice; else they are counted from the first."""
+    values, starts = numbers(header.facts, "PmodPositions"), numbers(header.facts, "PmodStarts") or (0.0,)
+    images = len(header.frames)
+    return values is not None and len(values) in (3 * images, 3 * images // len(starts))
 
 
 def _first(header: DicomHeader, slices: int, slope: float | None) -> dict[str, object]:
@@ -80,7 +87,7 @@ def _of_frames(header: DicomHeader, name: str, images: int, slices: int) -> Call
 def _place(header: DicomHeader, index: int, slices: int) -> tuple[float, ...]:
     """Position of an image: as the vector states it for each slice, or counted from the first."""
     values = numbers(header.facts, "PmodPositions")
-    if values is not None and len(values) in (3 * slices, 3 * len(header.frames)):
+    if values is not None and states_places(header):
         at = 3 * (index % slices if len(values) == 3 * slices else index)
         return values[at : at + 3]
     position = numbers(header.facts, "ImagePositionPatient", 3)

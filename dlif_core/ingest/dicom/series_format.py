@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os.path import commonprefix
 
 import numpy as np
 
 from dlif_core.ingest.described import DescribedScan, SeriesOptions
-from dlif_core.ingest.dicom.names import ENDINGS, counts, may_be_dicom
+from dlif_core.ingest.dicom.names import ENDINGS, any_marked, may_be_dicom
 from dlif_core.ingest.reader import ImageGeometry, ScanFiles, ScanSource
 from dlif_core.ingest.scan_table import read_scan_table
 from dlif_core.ingest.series_files import any_below, files_below
@@ -27,9 +28,7 @@ class DicomFormat:
         """Tell by names, and by the mark in files whose names have no ending, whether DICOM lies at a URI."""
         if any_below(uri, lambda name: name.endswith(ENDINGS)):
             return True
-        if not any_below(uri, may_be_dicom):
-            return False
-        return any(counts(path, file) for path, file in files_below(uri, may_be_dicom).items())
+        return any_below(uri, may_be_dicom) and any_marked(files_below(uri, may_be_dicom))
 
     def find(self, source: ScanSource) -> list[ScanFiles]:
         """List the dynamic PET series at a source; headers are read to tell series apart."""
@@ -59,6 +58,9 @@ class DicomFormat:
 
 
 def _place(files: ScanFiles) -> str:
-    """Where a scan lies, for messages: its only file, or its folder."""
+    """Where a scan lies, for messages: its only file, or the folder that holds its files, with the number in it."""
     uris = files.role("image")
-    return uris[0] if len(uris) == 1 else f"{files.root}/{files.path}"
+    if len(uris) == 1:
+        return uris[0]
+    folder = commonprefix(uris).rpartition("/")[0]  # noqa: RUF071  (addresses keep their double slash)
+    return folder + "".join(files.path.partition("#")[1:])

@@ -28,6 +28,18 @@ def test_any_name_will_do(tmp_path: Path, ending: str) -> None:
     assert (files.scan_id, files.path, len(files.role("image"))) == ("sub-pet", "mouse/pet", 12)
 
 
+def test_many_files_of_other_data_are_not_all_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlif_core.ingest.dicom import names
+
+    opened = []
+    monkeypatch.setattr(names, "is_dicom", lambda uri: opened.append(uri) is not None)
+    (tmp_path / "array.zarr" / "c").mkdir(parents=True)
+    for chunk in range(50):
+        (tmp_path / "array.zarr" / "c" / str(chunk)).write_bytes(bytes(200))
+    assert not READER.recognises(str(tmp_path))
+    assert len(opened) <= 3
+
+
 def test_text_without_ending_is_no_dicom(tmp_path: Path) -> None:
     (tmp_path / "README").write_text("notes " * 50)
     assert not READER.recognises(str(tmp_path))
@@ -79,6 +91,8 @@ def test_a_folder_of_files_and_a_single_file_are_named_after_themselves(tmp_path
     (single,) = found(path)
     assert (folder.scan_id, single.scan_id, single.path) == ("sub-mouse1", "sub-enhanced", "enhanced.dcm")
     assert described_scan(single).image.shape[0] == 3
+    with READER.described(folder) as scan:
+        assert scan.source == str(tmp_path / "mouse 1")
 
 
 @pytest.mark.parametrize("fields", [{"Modality": "CT"}, {"SeriesType": ["DYNAMIC", "REPROJECTION"]}])

@@ -1,5 +1,6 @@
 """One phantom in every form that is read: the same activity, places and times."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
 from dlif_core.ingest import find_scans, image_geometry, open_scan
 from tests.unit.ingest.dicom.reading import described
@@ -95,6 +98,27 @@ def test_a_scan_is_the_phantom(tmp_path: Path, write: Callable[[Path], object], 
     assert np.allclose(geometry.voxel_size, (GAP, *SPACING))
 
 
+def test_a_series_that_highdicom_converted_is_the_same(tmp_path: Path) -> None:
+    """Legacy Converted Enhanced PET: the old elements lie in sequences of the new functional groups."""
+    legacy = pytest.importorskip("highdicom.legacy", reason="highdicom is not installed")
+
+    def edit(dataset: Dataset, frame: int, z: int) -> None:
+        dataset.StudyInstanceUID, dataset.FrameOfReferenceUID, dataset.StudyID = "1.2.3", "1.2.4", "1"
+        dataset.StudyDate, dataset.StudyTime, dataset.AccessionNumber = "20240506", "100000", "1"
+        dataset.ContentDate, dataset.ContentTime = "20240506", "100000"
+        dataset.PatientSex, dataset.ReferringPhysicianName = "F", ""
+        dataset.ImageType, dataset.PatientPosition = ["ORIGINAL", "PRIMARY"], "HFS"
+
+    slices = [pydicom.dcmread(path) for path in write_series(tmp_path / "slices", edit)]
+    made = legacy.LegacyConvertedEnhancedPETImage(slices, generate_uid(), 3, generate_uid(), 1)
+    (tmp_path / "converted").mkdir()
+    made.save_as(tmp_path / "converted" / "all.dcm")
+    before, after = described(tmp_path / "slices"), described(tmp_path / "converted")
+    assert after.fields == before.fields
+    np.testing.assert_array_equal(after.image, before.image)
+    np.testing.assert_allclose(after.affine, before.affine)
+
+
 @pytest.mark.parametrize("orientation", ORIENTATIONS.values(), ids=ORIENTATIONS)
 def test_every_voxel_lies_where_another_program_puts_it(tmp_path: Path, orientation: tuple[float, ...]) -> None:
     sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not installed")
@@ -115,8 +139,6 @@ def test_every_voxel_lies_where_another_program_puts_it(tmp_path: Path, orientat
 
 
 def _first_frame(path: Path) -> float | None:
-    import pydicom
-
     dataset = pydicom.dcmread(path)
     if dataset.FrameReferenceTime != 1000 * DURATION[0] / 2:
         return None
@@ -144,9 +166,12 @@ def test_dcm2niix_makes_the_same_image(tmp_path: Path, orientation: tuple[float,
     other = nibabel.load(tmp_path / "nii" / "pet.nii")
     mine = described(tmp_path / "scan")
     values, affine = other.get_fdata(), other.affine
+    sidecar = json.loads((tmp_path / "nii" / "pet.json").read_text())
+    for name in ("FrameTimesStart", "FrameDuration", "FrameReferenceTime", "RadionuclideHalfLife", "DecayCorrection"):
+        assert mine.fields[name] == sidecar[name]
+    assert mine.fields["InjectedRadioactivity"] == sidecar["RadionuclideTotalDose"]
     for index in np.ndindex(*values.shape[:3]):
         at = np.linalg.solve(mine.affine, affine @ [*index, 1.0])[:3]
         x, y, z = np.rint(at).astype(int)
         np.testing.assert_allclose(at, (x, y, z), atol=1e-3)
-        # dcm2niix scales all slices to the same 16 bits
-        np.testing.assert_allclose(mine.image[:, z, y, x], values[index], atol=ACTIVITY.max() / 30000)
+        np.testing.assert_allclose(mine.image[:, z, y, x], values[index], rtol=1e-6)

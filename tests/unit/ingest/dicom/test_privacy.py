@@ -142,6 +142,7 @@ def test_no_mark_stands_in_an_error(tmp_path: Path, edit: Any, caplog: pytest.Lo
     require_clean(said + caplog.text)
 
 
+@pytest.mark.slow
 def test_damaged_files_quote_nothing(tmp_path: Path) -> None:
     path = enhanced(tmp_path / "mouse", planted)
     (files,) = found(tmp_path)

@@ -59,6 +59,8 @@ def moved(seconds: float) -> dict[str, Any]:
         # the standard says acquisition time, and factors tell
         ("Philips Medical Systems", -600.0, factors(0.0), 0.0, []),
         ("Philips Medical Systems", -600.0, no_factors, -600.0, ["decay-start"]),
+        ("Philips Medical Systems", -100.0, factors(0.0), 0.0, []),
+        ("Philips Medical Systems", -100.0, factors(-100.0), -100.0, []),
         # a few seconds don't matter
         ("Philips Medical Systems", -20.0, no_factors, -20.0, []),
         # GE: the series may be made after the scan
@@ -142,9 +144,9 @@ def test_frames_may_count_as_their_start_or_middle_from_any_zero(tmp_path: Path,
     [
         ({"DecayCorrection": "ADMIN"}, True, -300.0),
         ({"DecayCorrection": "NONE"}, False, None),
-        ({"DecayCorrection": ""}, True, None),
+        ({"DecayCorrection": ""}, True, 0.0),
         ({"DecayCorrection": "", "CorrectedImage": ["ATTN"]}, False, None),
-        ({"DecayCorrection": "", "CorrectedImage": ""}, None, None),
+        ({"DecayCorrection": "", "CorrectedImage": ""}, True, 0.0),
     ],
 )
 def test_other_decay_corrections(
@@ -158,6 +160,16 @@ def test_other_decay_corrections(
     read = described(tmp_path)
     assert read.fields.get("ImageDecayCorrected") is corrected
     assert read.fields.get("ImageDecayCorrectionTime") == time
+
+
+@pytest.mark.parametrize(("reference", "expected"), [(0.0, 0.0), (-300.0, -300.0), (900.0, None)])
+def test_factors_tell_where_no_event_is_named(tmp_path: Path, reference: float, expected: float | None) -> None:
+    def edit(dataset: Dataset, frame: int, z: int) -> None:
+        factors(reference)(dataset, frame, z)
+        dataset.RadiopharmaceuticalInformationSequence[0].RadiopharmaceuticalStartTime = clock(-300)["time"]
+
+    write_series(tmp_path, edit, DecayCorrection="")
+    assert described(tmp_path).fields.get("ImageDecayCorrectionTime") == expected
 
 
 def injected_at(**stated: str) -> Edit:
@@ -241,6 +253,25 @@ def test_enhanced_states_its_decay_reference(tmp_path: Path) -> None:
     enhanced(tmp_path, edit)
     read = described(tmp_path)
     assert read.fields["ImageDecayCorrectionTime"] == read.fields["InjectionStart"] == -600.0
+
+
+def test_clock_times_in_whole_seconds(tmp_path: Path) -> None:
+    """Frames of 30.5 s whose starts are written without fractions."""
+
+    def edit(dataset: Dataset, frame: int, z: int) -> None:
+        dataset.ActualFrameDuration = 30500
+        dataset.AcquisitionTime = clock(int(30.5 * frame))["time"][:6]
+        del dataset.FrameReferenceTime, dataset.DecayFactor
+
+    write_series(tmp_path, edit)
+    read = described(tmp_path)
+    assert read.fields["FrameTimesStart"] == [0.0, 30.5, 61.0]
+    assert read.checks == ["frame-starts"]
+
+
+def test_a_decay_reference_of_another_century_is_refused(tmp_path: Path) -> None:
+    enhanced(tmp_path, lambda dataset: setattr(dataset, "DecayCorrectionDateTime", "99990506100000"))
+    assert doubts(tmp_path) in (["ImageError"], ["decay-reference"])
 
 
 def test_factors_are_those_of_the_frames() -> None:

@@ -150,6 +150,46 @@ def test_private_elements_count_only_with_their_creator(tmp_path: Path) -> None:
         described(tmp_path)
 
 
+@pytest.mark.parametrize("starts", [START.tolist(), (START + 20).tolist()])
+def test_pmod_without_clock_leaves_the_injection_to_the_table(tmp_path: Path, starts: list[float]) -> None:
+    def edit(dataset: Dataset) -> None:
+        del dataset.AcquisitionTime, dataset.AcquisitionDate, dataset.SeriesTime, dataset.SeriesDate
+        dataset.Units = "GML"
+        dataset.private_block(0x0055, "PMOD_1")[0x01].value = starts
+
+    pmod(tmp_path / "data" / "pet", edit)
+    with pytest.raises(UnitError, match="time of injection is not known"):
+        described(tmp_path / "data")
+    table = tmp_path / "scans.tsv"
+    table.write_text("source\tInjectionStart\npet\t0\n")
+    read = described(tmp_path / "data", str(table))
+    assert read.fields["FrameTimesStart"] == START.tolist()
+    assert "TimeZero" not in read.fields
+    np.testing.assert_allclose(read.image, STORED * SLOPES[:, 0, None, None, None] * DOSE / 25, rtol=1e-6)
+
+
+@pytest.mark.parametrize("correction", ["ADMIN", ""])
+def test_suv_corrected_to_the_injection_needs_no_time(tmp_path: Path, correction: str) -> None:
+    def edit(dataset: Dataset, frame: int, z: int) -> None:
+        dataset.Units, dataset.DecayCorrection, dataset.DecayFactor = "GML", correction, None
+        del dataset.RadiopharmaceuticalInformationSequence[0].RadiopharmaceuticalStartTime
+
+    write_series(tmp_path, edit)
+    np.testing.assert_allclose(described(tmp_path).image, ACTIVITY * DOSE / (1000 * WEIGHT), rtol=1e-6)
+
+
+def test_of_several_units_of_the_real_world_activity_is_taken(tmp_path: Path) -> None:
+    def edit(dataset: Dataset) -> None:
+        for group in dataset.PerFrameFunctionalGroupsSequence:
+            other = Dataset()
+            other.RealWorldValueSlope, other.RealWorldValueIntercept = 5.0, 0.0
+            other.MeasurementUnitsCodeSequence = [code("g/ml{SUVbw}", "UCUM", "SUV")]
+            group.RealWorldValueMappingSequence.insert(0, other)
+
+    enhanced(tmp_path, edit)
+    np.testing.assert_allclose(described(tmp_path).image, ACTIVITY)
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -161,6 +201,21 @@ def test_vectors_of_pmod_that_do_not_fit_are_refused(tmp_path: Path, edit: Any, 
     pmod(tmp_path, lambda dataset: edit(dataset.private_block(0x0055, "PMOD_1")))
     with pytest.raises(ImageError, match=message):
         described(tmp_path)
+
+
+@pytest.mark.parametrize("gap", [3.0, -3.0])
+def test_pmod_without_places_counts_slices_along_the_normal(tmp_path: Path, gap: float) -> None:
+    def edit(dataset: Dataset) -> None:
+        block = dataset.private_block(0x0055, "PMOD_1")
+        del dataset[block.get_tag(0x02)]
+        dataset.SpacingBetweenSlices = gap
+
+    pmod(tmp_path, edit)
+    read = described(tmp_path)
+    expected = STORED * SLOPES[:, 0, None, None, None]
+    np.testing.assert_array_equal(read.image, (expected if gap > 0 else expected[:, ::-1]).astype(np.float32))
+    assert read.affine[2, 2] == 3.0
+    assert read.checks == ["image-header"]
 
 
 def test_pmod_in_bytes_of_unknown_type(tmp_path: Path) -> None:
