@@ -94,13 +94,15 @@ def scales_of(header: InveonHeader, findings: list[Finding]) -> list[float]:
     ImageError
         If a scale is not above zero.
     """
-    calibration = header.value("calibration_factor") or 0.0
-    branching = header.value("isotope_branching_fraction") or 0.0
-    for value, name in ((calibration, "calibration_factor"), (branching, "isotope_branching_fraction")):
-        if value <= 0:
-            message = f"{name} is not a number above zero and is taken as one."
-            findings.append(NOT_GIVEN.found(message, where=f"{header.where}, entry {name}"))
-    quotient = (calibration if calibration > 0 else 1.0) / (branching if branching > 0 else 1.0)
+    calibration, branching = (
+        header.value(name) or 0.0 for name in ("calibration_factor", "isotope_branching_fraction")
+    )
+    quotient = calibration / branching if calibration > 0 and branching > 0 else max(calibration, 0.0) or 1.0
+    if calibration <= 0 or branching <= 0:
+        message = "The calibration factor is not above zero; neither it nor the branching fraction is applied."
+        if calibration > 0:
+            message = "The branching fraction is not above zero and is taken as one."
+        findings.append(NOT_GIVEN.found(message, where=f"{header.where}, entry calibration_factor"))
     scales = [header.require("scale_factor", entries) * quotient for entries in header.frames]
     if not all(np.isfinite(scale) and scale > 0 for scale in scales):
         raise ImageError(

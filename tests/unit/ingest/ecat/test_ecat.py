@@ -3,6 +3,7 @@
 import gzip
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,17 @@ def test_compressed_and_other_endings(tmp_path: Path) -> None:
         with open_scan(files) as read:
             assert np.array_equal(in_ras(read.scan.activity[...], read.scan.affine), ACTIVITY)
             assert image_geometry(files) == (read.scan.activity.shape, pytest.approx((3.0, 1.5, 2.0)))
+
+
+@pytest.mark.parametrize(
+    "changed", [lambda packed: packed[:-900], lambda packed: packed[:200] + bytes(9) + packed[209:]]
+)
+def test_a_damaged_compressed_file_is_refused(tmp_path: Path, changed: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "a.v.gz"
+    path.write_bytes(changed(gzip.compress(ecat())))
+    (files,) = scans(READER, tmp_path)
+    with pytest.raises(ImageError, match="truncated or damaged"), open_scan(files):
+        pass
 
 
 def test_the_injection_is_on_the_clock_of_the_scan(tmp_path: Path) -> None:

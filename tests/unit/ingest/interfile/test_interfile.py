@@ -74,6 +74,22 @@ def test_a_header_of_the_shared_ending_and_voxels_below_it(tmp_path: Path) -> No
         assert np.allclose(in_ras(read.scan.activity[...], read.scan.affine), ACTIVITY, rtol=1e-6)
 
 
+def test_spellings_of_other_programs(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {f"scaling factor (mm/pixel) [{axis}]": None for axis in (1, 2, 3)}
+    changes |= {"scale factor (mm/pixel) [1]": 2.0, "%scale factor (mm/pixel)[2]": 1.5, "!matrix size [3]": None}
+    changes |= {
+        "!number of slices": 4,
+        "centre-centre slice separation (pixels)": 1.5,
+        "patient_orientation": "Head_In",
+    }
+    changes |= {"!MATRIX SIZE[1]": 6, "!matrix size [1]": None}
+    write_interfile(tmp_path / "a.hv", **changes)
+    (files,) = scans(READER, tmp_path)
+    with open_scan(files) as read:
+        assert np.allclose(in_ras(read.scan.activity[...], read.scan.affine), ACTIVITY, rtol=1e-6)
+        assert image_geometry(files).voxel_size == (3.0, 1.5, 2.0)
+
+
 def test_durations_alone_and_one_factor_for_all(tmp_path: Path) -> None:
     changes: dict[str, Any] = {f"image relative start time (sec)[{n}]": None for n in (1, 2, 3)}
     changes |= {f"image scaling factor[{n}]": None for n in (1, 2, 3)} | {"quantification units": 2.0}

@@ -79,6 +79,17 @@ def test_units_of_dose_and_voxels(tmp_path: Path) -> None:
         assert np.allclose(in_ras(read.scan.activity[...], read.scan.affine), 37 * ACTIVITY, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("calibration", "branching", "factor"), [(4.0, 0.5, 1.0), (4.0, 0, 0.5), (0, 0.5, 0.125), (-1, 0, 0.125)]
+)
+def test_calibration_and_branching(tmp_path: Path, calibration: float, branching: float, factor: float) -> None:
+    write_inveon(tmp_path / "a.img", calibration_factor=calibration, isotope_branching_fraction=branching)
+    (files,) = scans(READER, tmp_path)
+    with READER.open(files) as read:
+        assert np.allclose(in_ras(read.scan.activity[...], read.scan.affine), factor * ACTIVITY, rtol=1e-6)
+        assert any("not above zero" in finding.message for finding in read.findings) == (factor < 1)
+
+
 def test_voxels_of_older_headers(tmp_path: Path) -> None:
     older = dict.fromkeys(("pixel_size_x", "pixel_size_y", "pixel_size_z"))
     write_inveon(tmp_path / "a.img", **older, axial_crystal_pitch=0.25)
