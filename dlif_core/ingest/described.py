@@ -37,8 +37,9 @@ class SeriesOptions(ReaderOptions):
     blood: str = ""
 
     def relative_to(self, folder: str) -> Self:
-        """The options with the path of the table, relative to a folder until now, made absolute."""
-        return self.model_copy(update={"table": joined(folder, self.table)}) if self.table else self
+        """The options with their paths, relative to a folder until now, made absolute."""
+        given = {name: joined(folder, path) for name in ("table", "blood") if (path := getattr(self, name))}
+        return self.model_copy(update=given)
 
 
 class SeriesImage(Protocol):

@@ -210,6 +210,6 @@ def test_a_written_image_is_read_alike_by_nibabel(tmp_path: Path) -> None:
 
 def test_a_table_of_a_study_lies_beside_the_study_file(reader: ConvertingReader, tmp_path: Path) -> None:
     study = tmp_path / "study.yaml"
-    study.write_text("name: a\ndata: {uri: data, format: series, table: scans.tsv}\noutput: out\n")
+    study.write_text("name: a\ndata: {uri: data, format: series, table: scans.tsv, blood: b.yaml}\noutput: out\n")
     config = load_study(study)
-    assert config.data.options == SeriesOptions(table=str(tmp_path / "scans.tsv"))
+    assert config.data.options == SeriesOptions(table=str(tmp_path / "scans.tsv"), blood=str(tmp_path / "b.yaml"))
