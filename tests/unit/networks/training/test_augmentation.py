@@ -13,6 +13,8 @@ from dlif_core.networks.training.augmentation import (
     AugmentedExamples,
     augmented,
     augmented_for_training,
+    begun_late,
+    bent,
     blurred,
     ended_early,
     stretched,
@@ -98,3 +100,20 @@ def test_a_scan_of_unknown_tissues_is_augmented_too(examples):
     rng = np.random.default_rng(0)
     for _ in range(10):
         assert len(augmented_for_training(unknown, rng).tissues) == 0
+
+
+def test_a_bent_example_is_the_same_mixture_of_its_tissues(mixture):
+    moved = bent(mixture, 1.5, np.random.default_rng(2))
+    assert (moved.scan.activity - mixture.scan.activity).abs().mean() > 0.02 * mixture.scan.activity.mean()
+    reads_its_blood(moved)
+    still = bent(mixture, 0.0, np.random.default_rng(2))
+    torch.testing.assert_close(still.scan.activity, mixture.scan.activity, rtol=1e-3, atol=1e-4)
+
+
+def test_an_example_that_begins_late_lacks_its_first_frames(mixture):
+    timing = mixture.scan.timing
+    late = begun_late(mixture, timing.start[2])
+    assert late.scan.timing.start.tolist() == timing.start[2:].tolist()
+    torch.testing.assert_close(late.whole_blood, mixture.whole_blood[2:])
+    torch.testing.assert_close(late.scan.activity, mixture.scan.activity[2:])
+    assert len(begun_late(mixture, timing.end[-1]).scan.timing) == 1
