@@ -11,7 +11,7 @@ from typing import Literal
 from dlif_core.errors import UnitError
 from dlif_core.shown import UNIT_WORDS, shortened, shown
 
-Dimension = Literal["concentration", "activity", "time", "mass", "fraction"]
+Dimension = Literal["concentration", "activity", "time", "mass", "length", "fraction"]
 
 #: Canonical unit of each dimension.
 CANONICAL: dict[Dimension, str] = {
@@ -19,6 +19,7 @@ CANONICAL: dict[Dimension, str] = {
     "activity": "Bq",
     "time": "s",
     "mass": "kg",
+    "length": "mm",
     "fraction": "1",
 }
 
@@ -46,6 +47,11 @@ _TABLE: dict[Dimension, dict[str, float]] = {
         **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
         **dict.fromkeys(("min", "minute", "minutes"), 60.0),
         **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+    },
+    "length": {
+        **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 1.0),
+        **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 10.0),
+        **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1e3),
     },
     "mass": {
         **dict.fromkeys(("kg", "kgs", "kilogram", "kilograms", "kilogramme", "kilogrammes"), 1.0),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from dlif_core.errors import ConfigurationError, InputError, MissingInputError
+from dlif_core.ingest.arrays.reader import ArrayGroups
 from dlif_core.ingest.bids.reader import PetBids
 from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.dicom.series_format import DicomFormat
@@ -48,6 +49,7 @@ READERS: Registry[Reader] = Registry(
         ConvertingReader(Interfile()),
         ConvertingReader(PmodTables()),
         ConvertingReader(PlainImages()),
+        ConvertingReader(ArrayGroups()),
     ],
 )
 

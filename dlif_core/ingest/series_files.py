@@ -19,6 +19,8 @@ _LONGEST_LABEL = 40
 
 #: Roles of files that options name, the table of scans and blood of a mapping: they may lie outside of the data.
 NAMED_ROLES = ("table", "mapped")
+#: Metadata of Zarr version 2, the only hidden files that count.
+_METADATA = frozenset({".zgroup", ".zattrs", ".zarray", ".zmetadata"})
 #: Folders of a PET-BIDS dataset that hold what it was made of, or what was made of it.
 _PASSED_OVER = frozenset({"sourcedata", "derivatives", "code"})
 
@@ -56,7 +58,9 @@ def files_below(uri: str, chosen: Callable[[str], bool]) -> dict[str, str]:
 
 
 def _is_passed_over(parts: Sequence[str]) -> bool:
-    return any(part.startswith(".") for part in parts) or not _PASSED_OVER.isdisjoint(parts[:-1])
+    return any(part.startswith(".") and part not in _METADATA for part in parts) or not _PASSED_OVER.isdisjoint(
+        parts[:-1]
+    )
 
 
 def walked(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> dict[str, str]:

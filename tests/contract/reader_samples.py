@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlif_core.ingest import Reader
+from dlif_core.ingest.arrays.reader import ArrayGroups
 from dlif_core.ingest.bids.reader import PetBids
 from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.dicom.series_format import DicomFormat
@@ -17,6 +18,7 @@ from dlif_core.ingest.inveon.reader import Inveon
 from dlif_core.ingest.pmod.reader import PmodTables
 from dlif_core.ingest.volumes.reader import PlainImages
 from tests.contract.toy_reader import VOXEL_SIZE, ToyReader
+from tests.unit.ingest.arrays.groups import write_group
 from tests.unit.ingest.bids.dataset import (
     DURATION,
     SIDECAR,
@@ -135,6 +137,11 @@ def _make_plain(root: Path) -> None:
     write_analyze(root / "mouse2.hdr")
 
 
+def _make_arrays(root: Path) -> None:
+    write_group(root / "mouse1.zarr")
+    write_group(root / "mouse2.zarr")
+
+
 #: The phantom with its axes to the left, the back and the feet.
 _TURNED = ACTIVITY[:, ::-1, ::-1, ::-1]
 
@@ -202,5 +209,13 @@ SAMPLES = (
         image=_TURNED,
         voxel_size=PHANTOM_VOXELS[::-1],
         tables="mouse2_frames.tsv",
+    ),
+    Sample(
+        reader=ConvertingReader(ArrayGroups()),
+        make=_make_arrays,
+        scans=("sub-mouse1", "sub-mouse2"),
+        image=ACTIVITY,
+        voxel_size=PHANTOM_VOXELS[::-1],
+        tables="mouse2.zarr/zarr.json",
     ),
 )
