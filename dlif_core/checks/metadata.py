@@ -128,6 +128,13 @@ STATED_TWICE = Check(
     "The table of scans and the files of a scan state the same.",
     "Make sure that the table is right.",
 )
+ROWS_LEFT_OUT = Check(
+    "rows-left-out",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Every row of the table of scans, and every recording of a mapping of blood, is of a scan.",
+    "Correct its `source`, or take it out.",
+)
 CLOCK_TIME = Check(
     "clock-time",
     Level.ASSUMED,
