@@ -128,6 +128,20 @@ STATED_TWICE = Check(
     "The table of scans and the files of a scan state the same.",
     "Make sure that the table is right.",
 )
+ROWS_LEFT_OUT = Check(
+    "rows-left-out",
+    Level.ASSUMED,
+    Part.SCAN,
+    "Every row of the table of scans, and every recording of a mapping of blood, is of a scan.",
+    "Correct its `source`, or take it out.",
+)
+CONVERTED_BEFORE = Check(
+    "converted-before",
+    Level.DOUBTFUL,
+    Part.SCAN,
+    "A scan that is in the dataset already was made of the files, and of the row of the table, that are there now.",
+    "Remove the scan from the dataset, and convert it again.",
+)
 CLOCK_TIME = Check(
     "clock-time",
     Level.ASSUMED,

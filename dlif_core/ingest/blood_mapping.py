@@ -7,7 +7,7 @@ comes out is a table of PET-BIDS: seconds and Bq/mL, decay-corrected to time zer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
@@ -146,6 +146,11 @@ class BloodMapping:
     def of_scan(self, path: str) -> list[MappedRecording]:
         """Recordings of a scan by its path below the data."""
         return [one for one in self.recordings if one.source == path or fnmatchcase(path, one.source)]
+
+    def of_no_scan(self, paths: Collection[str]) -> list[str]:
+        """Names of the recordings that are of none of the scans, by their paths below the data."""
+        used = {id(recording) for path in paths for recording in self.of_scan(path)}
+        return [one.name for one in self.recordings if id(one) not in used]
 
     def file(self, recording: MappedRecording) -> str:
         """URI of the table of a recording."""

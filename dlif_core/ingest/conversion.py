@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dlif_core.checks import Finding, RefusedScanError
-from dlif_core.checks.metadata import BLOOD_FILE, STATED_TWICE
+from dlif_core.checks.metadata import BLOOD_FILE, ROWS_LEFT_OUT, STATED_TWICE
 from dlif_core.errors import DlifError, InputError
 from dlif_core.ingest.bids.writing import about_subject, with_required_fields, write_participants, write_scan
 from dlif_core.ingest.blood_mapping import read_blood_mapping
@@ -81,7 +81,8 @@ class ConvertingReader:
         """Describe a scan with what the table of scans states of it, and with the blood that a mapping names."""
         table = read_scan_table(ScanSource(files.root, files.options))
         with self.series.describe(files) as scan:
-            yield with_mapped_blood(supplemented(scan, table.fields(files.path), table.uri), files)
+            told = replace(scan, findings=(*left_out_beside(files), *scan.findings))
+            yield with_mapped_blood(supplemented(told, table.fields(files.path), table.uri), files)
 
     @contextmanager
     def open(self, files: ScanFiles) -> Iterator[IngestedScan]:
@@ -95,6 +96,11 @@ class ConvertingReader:
                 (written,) = find_scans(ScanSource(folder), self.name)
                 read = stack.enter_context(open_scan(written))
             yield _of_the_source(read, scan, names, self.title)
+
+
+def left_out_beside(files: ScanFiles) -> tuple[Finding, ...]:
+    """What was found as the scans were listed, and is of none of them."""
+    return tuple(ROWS_LEFT_OUT.found(one.message, where=one.where, remedy=one.hint) for one in files.left_out)
 
 
 def supplemented(scan: DescribedScan, stated: Mapping[str, Any], where: str) -> DescribedScan:

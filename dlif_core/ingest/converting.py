@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlif_core.checks import Finding
-from dlif_core.checks.metadata import findings_of
+from dlif_core.checks.metadata import CONVERTED_BEFORE, findings_of
 from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.ingest.bids.writing import write_dataset, write_participants
-from dlif_core.ingest.conversion import ConvertingReader, write_described
+from dlif_core.ingest.conversion import ConvertingReader, left_out_beside, write_described
+from dlif_core.ingest.made_of import FIELD, OF_FILES, OF_TABLE, made_of, same_scan, stated_in
 from dlif_core.ingest.reader import ScanFiles, ScanSource
 from dlif_core.ingest.registry import READERS, find_scans, looked_for, open_scan, reader_at
 from dlif_core.ingest.tables import is_given, read_table
 
 _STAGED = ".dlif-"
+#: What a scan is made of, in words.
+_PARTS = {OF_FILES: "files", OF_TABLE: "entries of the table of scans"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class ConvertedScan:
     written
         Whether it was written; a scan that was there already, or that is refused, isn't.
     findings
-        What the checks found in it; nothing for a scan that was there already.
+        What the checks found in it; for a scan that was there already, whether it is of the files that are there now.
     """
 
     scan: str
@@ -41,7 +47,7 @@ class ConvertedScan:
     @property
     def is_refused(self) -> bool:
         """Whether it was not written because of what the checks found."""
-        return not self.written and bool(self.findings)
+        return not self.written and any(finding.withholds for finding in self.findings)
 
 
 def convert_scan(files: ScanFiles, root: Path) -> ConvertedScan:
@@ -67,13 +73,18 @@ def convert_scan(files: ScanFiles, root: Path) -> ConvertedScan:
         raise ConfigurationError(
             f"these are scans of {reader.title} already.", where=files.root, hint="Give the folder of other data."
         )
-    if (_folder(root, files) / f"{files.scan_id}_pet.json").exists():
-        return ConvertedScan(files.scan_id, written=False)
+    try:
+        made = made_of(files)
+        there, findings = _there_already(root, files, made)
+    except InputError as refusal:
+        return ConvertedScan(files.scan_id, written=False, findings=findings_of(refusal))
+    if there:
+        return ConvertedScan(files.scan_id, written=False, findings=(*left_out_beside(files), *findings))
     write_dataset(root, root.resolve().name)
     with tempfile.TemporaryDirectory(prefix=_STAGED, dir=root) as folder:
         staged = Path(folder)
         try:
-            findings = _staged(reader, files, staged)
+            findings = _staged(reader, files, staged, made)
         except InputError as refusal:
             return ConvertedScan(files.scan_id, written=False, findings=findings_of(refusal))
         _move(staged, root)
@@ -84,10 +95,26 @@ def _folder(root: Path, files: ScanFiles) -> Path:
     return root.joinpath(files.subject, *filter(None, [files.session]), "pet")
 
 
-def _staged(reader: ConvertingReader, files: ScanFiles, staged: Path) -> tuple[Finding, ...]:
+def _there_already(root: Path, files: ScanFiles, made: Mapping[str, str]) -> tuple[bool, tuple[Finding, ...]]:
+    """Whether the dataset has a scan, under its name or another, and a doubt if that is not of the same files."""
+    sidecar = _folder(root, files) / f"{files.scan_id}_pet.json"
+    if sidecar.exists():
+        before = stated_in(sidecar)
+        changed = [what for part, what in _PARTS.items() if part in before and before[part] != made[part]]
+        message = (
+            f"the scan {files.scan_id} of the dataset was made of other {' and '.join(changed)} than are there now."
+        )
+        return True, (CONVERTED_BEFORE.found(message, where=files.path),) if changed else ()
+    other = same_scan(root, made[OF_FILES])
+    message = f"this scan is in the dataset already, as {other}; it would be there twice, as {files.scan_id} too."
+    return bool(other), (CONVERTED_BEFORE.found(message, where=files.path),) if other else ()
+
+
+def _staged(reader: ConvertingReader, files: ScanFiles, staged: Path, made: Mapping[str, str]) -> tuple[Finding, ...]:
     """Write a scan into a folder of its own and check it; what the checks find."""
     with reader.described(files) as scan:
-        names = write_described(staged, files, scan, lasting=True)
+        recorded = replace(scan, fields={**scan.fields, FIELD: made})
+        names = write_described(staged, files, recorded, lasting=True)
         with names.in_errors():
             (written,) = find_scans(str(staged), format="pet-bids")
             with open_scan(written) as read:
@@ -121,10 +148,55 @@ def _merge_participants(staged: Path, root: Path) -> None:
             os.replace(path, root / path.name)
 
 
-def remove_staged(root: Path) -> None:
-    """Remove what a conversion that was killed left beside the scans of a dataset."""
-    for folder in root.glob(f"{_STAGED}*"):
-        shutil.rmtree(folder, ignore_errors=True)
+@contextmanager
+def sole_writer(root: Path, source: str) -> Iterator[None]:
+    """Write into a dataset while nobody else does, after removing what a conversion that was killed left in it.
+
+    Parameters
+    ----------
+    root
+        Local folder of the dataset, made if it isn't there.
+    source
+        URI of the scans.
+
+    Raises
+    ------
+    ConfigurationError
+        If the folder can't be written, lies in the source, or another conversion writes into it.
+    """
+    if "://" not in source and Path(source).is_dir() and root.resolve().is_relative_to(Path(source).resolve()):
+        raise ConfigurationError(
+            "the dataset would lie in the folder of the scans, and be taken for more of them.",
+            where=root,
+            hint="Give a folder beside that of the scans.",
+        )
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(prefix=_STAGED, dir=root).cleanup()
+        folder = os.open(root, os.O_RDONLY)
+    except OSError as fault:
+        raise ConfigurationError(
+            f"this is no folder that can be written: {fault.strerror}.", where=root, hint="Give another folder."
+        ) from fault
+    try:
+        _require_alone(folder, root)
+        for left in root.glob(f"{_STAGED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _require_alone(folder: int, root: Path) -> None:
+    """Lock a folder; filesystems that know no locks are taken to be used by one conversion."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as fault:
+        raise ConfigurationError(
+            "another conversion writes into this dataset.", where=root, hint="Wait until it has ended."
+        ) from fault
+    except OSError:
+        return
 
 
 def found_for_conversion(uri: str, table: str = "", format: str | None = None) -> list[ScanFiles]:

@@ -103,6 +103,8 @@ class ScanFiles:
     faults
         What is wrong with the files as they were listed, for example that a folder can't be. A scan with a fault is
         listed and planned like any other, and is refused with the fault when it is opened; `files` may lack some.
+    left_out
+        What was found as the scans were listed and is of none of them; it is told with every scan.
     """
 
     scan_id: str
@@ -115,6 +117,7 @@ class ScanFiles:
     options: ReaderOptions = NO_OPTIONS
     path: str = ""
     faults: tuple[ListingFault, ...] = ()
+    left_out: tuple[ListingFault, ...] = ()
 
     def role(self, name: str) -> tuple[str, ...]:
         """Return the URIs in a role, empty if there are none; only the reader knows what the role means."""

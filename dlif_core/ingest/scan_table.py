@@ -9,7 +9,7 @@ scan; every other column is a field of a PET-BIDS sidecar, such as ``InjectedRad
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -20,6 +20,7 @@ from dlif_core.ingest.described import SeriesOptions
 from dlif_core.ingest.reader import ScanSource
 from dlif_core.ingest.tables import is_given, number, read_table
 from dlif_core.registry import suggestion
+from dlif_core.shown import columns_in_words
 
 _SOURCE = "source"
 _NAMES = (_SOURCE, "participant_id", "session_id")
@@ -59,6 +60,14 @@ class ScanTable:
             )
         return found[0] if found else {}
 
+    def of_no_scan(self, paths: Collection[str]) -> list[int]:
+        """Numbers, from 1, of the rows that are of none of the scans, by their paths below the data."""
+        return [
+            number
+            for number, row in enumerate(self.rows, start=1)
+            if not any(_is_of(row[_SOURCE], path) for path in paths)
+        ]
+
     def fields(self, path: str) -> dict[str, Any]:
         """Fields of the sidecar of a scan that its row states."""
         return {name: _value(name, cell) for name, cell in self.row(path).items() if name not in _NAMES}
@@ -87,7 +96,7 @@ def read_scan_table(source: ScanSource) -> ScanTable:
     MissingInputError
         If it is not there.
     InputError
-        If it can't be read, has no column ``source``, or a column that is no field of PET-BIDS.
+        If it can't be read, has no column ``source``, a row without one, or a column that is no field of PET-BIDS.
     """
     options = source.options
     uri = options.table if isinstance(options, SeriesOptions) else ""
@@ -104,4 +113,11 @@ def read_scan_table(source: ScanSource) -> ScanTable:
             )
     rows = zip(*table.columns.values(), strict=True)
     cells = [{name: cell for name, cell in zip(table.columns, row, strict=True) if is_given(cell)} for row in rows]
-    return ScanTable(uri, tuple(row for row in cells if _SOURCE in row))
+    for position, row in enumerate(cells, start=1):
+        if row and _SOURCE not in row:
+            raise InputError(
+                f"data row {position} states {columns_in_words(list(row), list(row))} and no source.",
+                where=uri,
+                hint="Write the path of its scan as `source`, or take the row out.",
+            )
+    return ScanTable(uri, tuple(row for row in cells if row))

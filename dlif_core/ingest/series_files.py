@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 
 from dlif_core.errors import MissingInputError
 from dlif_core.ingest.blood_mapping import BloodMapping, read_blood_mapping
 from dlif_core.ingest.described import SeriesOptions
-from dlif_core.ingest.reader import ScanFiles, ScanSource
+from dlif_core.ingest.reader import ListingFault, ScanFiles, ScanSource
+from dlif_core.ingest.scan_names import label_of, names_of_scans
 from dlif_core.ingest.scan_table import ScanTable, read_scan_table
 from dlif_core.ingest.uris import file_system_of, uri_of
 
-_NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9]")
 _LONGEST_LABEL = 40
+_MOST_NAMED = 8
 
 #: Roles of files that options name, the table of scans and blood of a mapping: they may lie outside of the data.
 NAMED_ROLES = ("table", "mapped")
@@ -120,15 +121,28 @@ def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str
     options = source.options
     mapping = read_blood_mapping(options.blood if isinstance(options, SeriesOptions) else "")
     paths = sorted(found)
-    labels = _labels(paths)
-    scans = []
-    for path, label in zip(paths, labels, strict=True):
-        row = table.row(path)
-        subject = f"sub-{_label(row.get('participant_id', '').removeprefix('sub-')) or label}"
-        session = _label(row.get("session_id", "").removeprefix("ses-"))
-        scans.append((subject, f"ses-{session}" if session else "", path))
+    names = names_of_scans(paths, _labels(paths), table)
+    scans = [(*name, path) for name, path in zip(names, paths, strict=True)]
+    left_out = _left_out(paths, table, mapping)
     listed = _listed(scans, source, reader, _with_mapped(found, mapping), table)
-    return sorted(listed, key=lambda files: files.scan_id)
+    return sorted((replace(files, left_out=left_out) for files in listed), key=lambda files: files.scan_id)
+
+
+def _left_out(paths: Sequence[str], table: ScanTable, mapping: BloodMapping) -> tuple[ListingFault, ...]:
+    """Rows of the table, and recordings of the mapping, that are of no scan."""
+    rows, recordings = table.of_no_scan(paths), mapping.of_no_scan(paths)
+    hint = "Write `source` as the path of the scan below the data, with / and the ending, or take it out."
+    found = ((table.uri, "data row", rows), (mapping.uri, "recording", recordings))
+    return tuple(
+        ListingFault(f"no scan here is that of {what} {_first(which)}.", uri, hint)
+        for uri, what, which in found
+        if which
+    )
+
+
+def _first(which: Sequence[object]) -> str:
+    more = f" and {len(which) - _MOST_NAMED} more" if len(which) > _MOST_NAMED else ""
+    return ", ".join(map(str, which[:_MOST_NAMED])) + more
 
 
 def _with_mapped(
@@ -179,15 +193,11 @@ def _labels(paths: Sequence[str]) -> list[str]:
     Endings are left out, unless they tell paths apart: folders may be named by figures and dots.
     """
     stems = [path.removesuffix(".gz").rsplit(".", 1)[0] for path in paths]
-    named = stems if len({_label(stem) for stem in stems}) == len(paths) else paths
-    parts = [[_label(part) for part in path.split("/")] for path in named]
+    named = stems if len({label_of(stem) for stem in stems}) == len(paths) else paths
+    parts = [[label_of(part) for part in path.split("/")] for path in named]
     depth = max(map(len, parts), default=0)
     for taken in range(1, depth + 1):
         labels = ["".join(one[-taken:])[-_LONGEST_LABEL:] or "x" for one in parts]
         if len(set(labels)) == len(labels):
             return labels
     return labels if paths else []
-
-
-def _label(text: str) -> str:
-    return _NOT_IN_LABELS.sub("", text)

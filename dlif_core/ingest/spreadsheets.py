@@ -22,6 +22,10 @@ _LARGEST, _MOST_ROWS, _MOST_COLUMNS = 256 * 10**6, 10**6, 16384
 _POINT = re.compile(r"[+-]?[0-9]+\.[0-9]+([eE][+-]?[0-9]+)?")
 _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?")
 
+#: A formula in the file of a sheet, and merged cells by column and row of the first and last.
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s+ref=[\"']([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)")
+
 Rows = list[list[str]]
 
 
@@ -76,7 +80,8 @@ def rows_of_workbook(content: bytes, uri: str, sheet: str = "") -> Rows:
     Raises
     ------
     InputError
-        If it is damaged, has no such sheet, or holds more than any table.
+        If it is damaged, has no such sheet, holds more than any table, formulas without values, or cells that are
+        merged over several rows.
     """
     _require_small(content, uri)
     import openpyxl
@@ -90,11 +95,50 @@ def rows_of_workbook(content: bytes, uri: str, sheet: str = "") -> Rows:
                 where=uri,
                 hint="Name one of its sheets.",
             )
-        return list(_rows(book[sheet or names[0]], uri))
+        chosen = book[sheet or names[0]]
+        _require_no_merged_rows(chosen, uri)
+        _require_values(chosen, content, uri)
+        return list(_rows(chosen, uri))
     except InputError:
         raise
     except Exception as fault:  # openpyxl raises whatever its parsers of XML do
         raise _damaged(fault, uri) from fault
+
+
+def _require_no_merged_rows(sheet: Any, uri: str) -> None:
+    """Refuse cells merged over several rows: only the first of these rows holds the value."""
+    for merged in _MERGED.finditer(_xml_of(sheet)):
+        if merged[2] != merged[4]:
+            first, last = (f"{merged[k].decode()}{merged[k + 1].decode()}" for k in (1, 3))
+            raise InputError(
+                f"the cells {first} to {last} are merged, so that only the first of their rows holds a value.",
+                where=uri,
+                hint="Unmerge them, and write the value into every row.",
+            )
+
+
+def _require_values(sheet: Any, content: bytes, uri: str) -> None:
+    """Refuse formulas whose value the file doesn't hold: a program wrote it that doesn't calculate."""
+    import openpyxl
+
+    if not _FORMULA.search(_xml_of(sheet)):
+        return
+    with_formulas = openpyxl.load_workbook(io.BytesIO(content), read_only=True, keep_links=False)[sheet.title]
+    read = [with_formulas.iter_rows(max_col=_MOST_COLUMNS), sheet.iter_rows(values_only=True, max_col=_MOST_COLUMNS)]
+    for formulas, values in zip(*read, strict=False):
+        for cell, value in zip(formulas, values, strict=False):
+            if value is None and cell.data_type == "f":
+                raise InputError(
+                    f"the cell {cell.coordinate} holds a formula without its value.",
+                    where=uri,
+                    hint="Open the workbook in a spreadsheet program and save it, or write the values.",
+                )
+
+
+def _xml_of(sheet: Any) -> bytes:
+    """The file of a sheet in its workbook."""
+    with sheet._get_source() as source:
+        return bytes(source.read())
 
 
 def _require_small(content: bytes, uri: str) -> None:

@@ -73,19 +73,18 @@ def _converted(files: list[ScanFiles], source: str, folder: str) -> list[Checked
     """Write all scans, with a progress bar."""
     from pathlib import Path
 
-    from dlif_core.ingest.converting import convert_scan, remove_staged
+    from dlif_core.ingest.converting import convert_scan, sole_writer
     from dlif_core.study.checking import CheckedScan
     from flows.progress import progress_bars
 
     root = Path(folder)
-    remove_staged(root)
     done: list[ConvertedScan] = []
-    with progress_bars() as bars:
+    with sole_writer(root, source), progress_bars() as bars:
         bars.update("ingest", 0, len(files))
         for scan in files:
             done.append(convert_scan(scan, root))
             bars.advance("ingest")
-    written, there = sum(one.written for one in done), sum(not one.written and not one.findings for one in done)
+    written, there = sum(one.written for one in done), sum(not (one.written or one.is_refused) for one in done)
     typer.echo(f"{written} of {len(done)} scans written to {folder}; {there} were there already.", err=True)
     return [CheckedScan(one.scan, tuple(finding.below(source) for finding in one.findings)) for one in done]
 

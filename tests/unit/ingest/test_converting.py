@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from dlif_core.errors import ConfigurationError, MissingInputError
 from dlif_core.ingest import find_scans, open_scan
 from dlif_core.ingest.conversion import ConvertingReader
-from dlif_core.ingest.converting import convert_scan, found_for_conversion
+from dlif_core.ingest.converting import convert_scan, found_for_conversion, sole_writer
 from flows.cli import app
 from tests.unit.ingest.test_conversion import IMAGE, reader, write
 
@@ -67,6 +67,65 @@ def test_another_day_is_added_and_what_is_there_stays(reader: ConvertingReader, 
         "sub-m1\tmouse\t0.030\tF",
         "sub-m2\tmouse\t0.022\tn/a",
     ]
+
+
+def test_a_scan_of_files_that_changed_is_told(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path / "data", "m1", TracerName="FDG")
+    assert run(tmp_path / "data", "--to", "bids", tmp_path / "bids")[0] == 0
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    assert run(tmp_path / "copy", "--to", "bids", tmp_path / "bids")[0] == 0
+    write(tmp_path / "data", "m1", TracerName="FLT")
+    code, told = run(tmp_path / "data", "--to", "bids", tmp_path / "bids")
+    assert code == 6
+    assert "converted-before" in told
+    assert json.loads((tmp_path / "bids/sub-m1/pet/sub-m1_pet.json").read_text())["TracerName"] == "FDG"
+
+
+def test_a_scan_whose_row_of_the_table_changed_is_told(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path / "data", "m1")
+    table = tmp_path / "scans.tsv"
+    for dose, code in (("8", 0), ("8", 0), ("9", 6)):
+        table.write_text(f"source\tInjectedRadioactivity\nm1.series\t{dose}\n")
+        assert run(tmp_path / "data", "--to", "bids", tmp_path / "bids", "--table", table)[0] == code
+
+
+def test_a_scan_under_another_name_is_not_written_twice(reader: ConvertingReader, tmp_path: Path) -> None:
+    table = tmp_path / "scans.tsv"
+    table.write_text("source\tparticipant_id\n*\tm\n")
+    write(tmp_path / "data", "b", TracerName="FDG")
+    assert run(tmp_path / "data", "--to", "bids", tmp_path / "bids", "--table", table)[0] == 0
+    write(tmp_path / "data", "a", TracerName="FLT")
+    code, told = run(tmp_path / "data", "--to", "bids", tmp_path / "bids", "--table", table)
+    assert code == 5
+    assert "converted-before" in told
+    names = [path.name for path in sorted((tmp_path / "bids/sub-m/pet").glob("*_pet.json"))]
+    assert names == ["sub-m_pet.json", "sub-m_run-1_pet.json"]
+
+
+@pytest.mark.parametrize("place", ["data", "data/bids", "link/bids"])
+def test_a_dataset_within_the_scans_is_refused(reader: ConvertingReader, tmp_path: Path, place: str) -> None:
+    write(tmp_path / "data", "m1")
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    result = CliRunner().invoke(app, ["ingest", str(tmp_path / "data"), "--to", "bids", str(tmp_path / place)])
+    assert isinstance(result.exception, ConfigurationError)
+    assert files_of(tmp_path / "data") == ["m1.series"]
+
+
+def test_a_second_conversion_at_a_time_is_refused(tmp_path: Path) -> None:
+    left = tmp_path / "bids" / ".dlif-left"
+    left.mkdir(parents=True)
+    with sole_writer(tmp_path / "bids", str(tmp_path / "data")):
+        assert not left.exists()
+        with pytest.raises(ConfigurationError, match="another conversion"), sole_writer(tmp_path / "bids", "data"):
+            pass
+    with sole_writer(tmp_path / "bids", "data"):
+        pass
+
+
+def test_what_is_no_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bids").write_text("")
+    with pytest.raises(ConfigurationError, match="no folder that can be written"), sole_writer(tmp_path / "bids", "x"):
+        pass
 
 
 def test_a_refused_scan_is_told_and_leaves_nothing(reader: ConvertingReader, tmp_path: Path) -> None:

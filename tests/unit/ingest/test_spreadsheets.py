@@ -53,11 +53,11 @@ def test_a_table_means_the_same_in_any_spreadsheet(tmp_path: Path, name: str, co
 
 def test_a_sheet_by_its_name_and_values_of_other_kinds(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    clock = [["time", "state"], [datetime.time(10, 5, 30), True], [datetime.timedelta(seconds=90), "=1+1"]]
+    clock = [["time", "state"], [datetime.time(10, 5, 30), True], [datetime.timedelta(seconds=90), None]]
     path.write_bytes(workbook(*ROWS, counter=clock))
     table = read_table(str(path), sheet="counter")
     assert table.columns["time"][0] == "10:05:30"
-    assert table.columns["state"][1] == ""  # a formula without its value
+    assert table.columns["state"] == ["True", ""]
     with pytest.raises(InputError, match="no such sheet"):
         read_table(str(path), sheet="other")
 
@@ -100,3 +100,23 @@ def test_spoilt_workbooks_are_refused_or_read(tmp_path: Path) -> None:
         path.write_bytes(content)
         outcomes.add(outcome(lambda: read_table(str(path)).numbers("time")))
     assert outcomes == {"read", "refused"}
+
+
+def test_a_formula_without_its_value_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(workbook(["time", "activity"], [1, "=1+1"]))
+    with pytest.raises(InputError, match="B2 holds a formula without its value"):
+        read_table(str(tmp_path / "a.xlsx"))
+
+
+@pytest.mark.parametrize(("cells", "refused"), [("B2:B3", True), ("A2:C4", True), ("B2:C2", False)])
+def test_cells_merged_over_rows_are_refused(tmp_path: Path, cells: str, refused: bool) -> None:
+    book = openpyxl.Workbook()
+    for row in (["time", "activity", "place"], [1, 2, "vein"], [3, 4, "vein"], [5, 6, "vein"]):
+        book.active.append(row)
+    book.active.merge_cells(cells)
+    book.save(tmp_path / "a.xlsx")
+    if not refused:
+        assert read_table(str(tmp_path / "a.xlsx")).numbers("time").tolist() == [1, 3, 5]
+        return
+    with pytest.raises(InputError, match=f"{cells.replace(':', ' to ')} are merged"):
+        read_table(str(tmp_path / "a.xlsx"))
