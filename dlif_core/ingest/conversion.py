@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from dlif_core.checks import Finding, RefusedScanError
-from dlif_core.checks.metadata import BLOOD_FILE, ROWS_LEFT_OUT, STATED_TWICE
+from dlif_core.checks.metadata import BLOOD_FILE, ROWS_LEFT_OUT
 from dlif_core.errors import DlifError, InputError
 from dlif_core.ingest.bids.writing import about_subject, with_required_fields, write_participants, write_scan
 from dlif_core.ingest.blood_mapping import read_blood_mapping
 from dlif_core.ingest.described import DescribedScan, SeriesFormat, SeriesOptions
 from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ScanFiles, ScanSource
 from dlif_core.ingest.scan_table import read_scan_table
+from dlif_core.ingest.supplement import supplemented
 from dlif_core.units import factor
 
 
@@ -101,16 +102,6 @@ class ConvertingReader:
 def left_out_beside(files: ScanFiles) -> tuple[Finding, ...]:
     """What was found as the scans were listed, and is of none of them."""
     return tuple(ROWS_LEFT_OUT.found(one.message, where=one.where, remedy=one.hint) for one in files.left_out)
-
-
-def supplemented(scan: DescribedScan, stated: Mapping[str, Any], where: str) -> DescribedScan:
-    """The scan with what a table states of it, which counts before what its files state."""
-    differing = [name for name, value in stated.items() if name in scan.fields and scan.fields[name] != value]
-    findings = [
-        STATED_TWICE.found(f"The files state another {name} than the table of scans, which is taken.", where=where)
-        for name in differing
-    ]
-    return replace(scan, fields={**scan.fields, **stated}, findings=(*scan.findings, *findings))
 
 
 def with_mapped_blood(scan: DescribedScan, files: ScanFiles) -> DescribedScan:
@@ -211,8 +202,9 @@ def write_described(root: Path, files: ScanFiles, scan: DescribedScan, *, lastin
         are there as not given.
     """
     fields, about = about_subject(scan.fields)
-    if lasting:
-        fields = with_required_fields(fields)
+    if lasting:  # the body weight of every session stands with its scan
+        weight = {name: value for name, value in about.items() if name.startswith("BodyWeight")}
+        fields = with_required_fields({**fields, **weight})
     made = write_scan(root, files.scan_id, replace(scan, fields=fields), compressed=lasting)
     made[write_participants(root, {files.subject: subject_row(about, scan.source)})] = scan.source
-    return SourceNames({str(path): source for path, source in made.items()})
+    return SourceNames({str(path.absolute()): source for path, source in made.items()})

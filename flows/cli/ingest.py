@@ -51,7 +51,7 @@ def ingest(
             "say what to do with the scans.", where="dlif ingest", hint="Give --to bids FOLDER, or --check."
         )
     files = found_for_conversion(source, table, format)
-    done = [_checked(scan, source) for scan in files] if to is None else _converted(files, source, to[1])
+    done = [_checked(scan) for scan in files] if to is None else _converted(files, source, to[1])
     if as_json:
         print_json([_record(scan) for scan in done])
     else:
@@ -61,11 +61,11 @@ def ingest(
     raise typer.Exit(exit_code(done))
 
 
-def _checked(files: ScanFiles, source: str) -> CheckedScan:
+def _checked(files: ScanFiles) -> CheckedScan:
     from dlif_core.study.checking import check_scan
     from dlif_core.study.config import StudyConfig
 
-    data = {"uri": source, "format": files.reader}
+    data = {"uri": files.root, "format": files.reader}
     return check_scan(StudyConfig.model_validate({"name": "check", "data": data, "output": "."}), files)
 
 
@@ -86,7 +86,7 @@ def _converted(files: list[ScanFiles], source: str, folder: str) -> list[Checked
             bars.advance("ingest")
     written, there = sum(one.written for one in done), sum(not (one.written or one.is_refused) for one in done)
     typer.echo(f"{written} of {len(done)} scans written to {folder}; {there} were there already.", err=True)
-    return [CheckedScan(one.scan, tuple(finding.below(source) for finding in one.findings)) for one in done]
+    return [CheckedScan(one.scan, tuple(finding.below(files[0].root) for finding in one.findings)) for one in done]
 
 
 def _record(scan: CheckedScan) -> dict[str, object]:

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from dlif_core.errors import FrameTimingError, InputError
+from dlif_core.errors import FrameTimingError, InputError, UnitError
 from dlif_core.ingest import ImageGeometry, IngestedScan, ScanFiles, ScanSource, open_scan
 from dlif_core.ingest.bids.writing import write_image
 from dlif_core.ingest.conversion import ConvertingReader
@@ -151,9 +151,9 @@ def test_the_table_of_scans_names_and_supplements(reader: ConvertingReader, tmp_
     write(tmp_path / "data", "day2/a")
     table = tmp_path / "scans.tsv"
     table.write_text(
-        "source\tparticipant_id\tsession_id\tInjectedRadioactivity\tFrameTimesStart\n"
-        "day1/*\tm01\tone\t12.5\tn/a\n"
-        "day2/a.series\tm01\ttwo\tn/a\t0 60 700\n"
+        "source\tparticipant_id\tsession_id\tInjectedRadioactivity\tInjectedRadioactivityUnits\tFrameTimesStart\n"
+        "day1/*\tm01\tone\t12.5\tMBq\tn/a\n"
+        "day2/a.series\tm01\ttwo\tn/a\tn/a\t0 60 700\n"
     )
     one, two = reader.find(ScanSource(str(tmp_path / "data"), SeriesOptions(table=str(table))))
     assert (one.scan_id, two.scan_id) == ("sub-m01_ses-one", "sub-m01_ses-two")
@@ -213,3 +213,37 @@ def test_a_table_of_a_study_lies_beside_the_study_file(reader: ConvertingReader,
     study.write_text("name: a\ndata: {uri: data, format: series, table: scans.tsv, blood: b.yaml}\noutput: out\n")
     config = load_study(study)
     assert config.data.options == SeriesOptions(table=str(tmp_path / "scans.tsv"), blood=str(tmp_path / "b.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "told"),
+    [
+        ("InjectedRadioactivity\tInjectedRadioactivityUnits", "10000\tkBq", ""),
+        ("BodyWeight\tBodyWeightUnits", "0.022\tkg", ""),
+        ("TracerRadionuclide", "18F", ""),
+        ("Units", "kBq/ml", ""),
+        ("InjectedRadioactivity\tInjectedRadioactivityUnits", "12\tMBq", "10 MBq, the table of scans 12 MBq"),
+        ("TracerName", "FDOPA", "state TracerName as another value"),
+    ],
+)
+def test_what_the_table_states_otherwise_is_told(
+    reader: ConvertingReader, tmp_path: Path, columns: str, cells: str, told: str
+) -> None:
+    write(tmp_path / "data", "mouse")
+    table = tmp_path / "scans.tsv"
+    table.write_text(f"source\t{columns}\nmouse.series\t{cells}\n")
+    with open_scan(only(reader, tmp_path / "data", str(table))) as read:
+        found = [finding.message for finding in read.findings if finding.check == "stated-twice"]
+    assert [told in message for message in found] == ([True] if told else [])
+
+
+@pytest.mark.parametrize("column", ["InjectedRadioactivity", "BodyWeight"])
+def test_a_number_of_the_table_needs_its_own_unit(reader: ConvertingReader, tmp_path: Path, column: str) -> None:
+    write(tmp_path / "data", "mouse")
+    table = tmp_path / "scans.tsv"
+    table.write_text(f"source\t{column}\nmouse.series\t12\n")
+    with (
+        pytest.raises(UnitError, match=f"{column} is stated without a unit"),
+        open_scan(only(reader, tmp_path / "data", str(table))),
+    ):
+        pass

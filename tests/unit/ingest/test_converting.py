@@ -85,7 +85,7 @@ def test_a_scan_whose_row_of_the_table_changed_is_told(reader: ConvertingReader,
     write(tmp_path / "data", "m1")
     table = tmp_path / "scans.tsv"
     for dose, code in (("8", 0), ("8", 0), ("9", 6)):
-        table.write_text(f"source\tInjectedRadioactivity\nm1.series\t{dose}\n")
+        table.write_text(f"source\tInjectedRadioactivity\tInjectedRadioactivityUnits\nm1.series\t{dose}\tMBq\n")
         assert run(tmp_path / "data", "--to", "bids", tmp_path / "bids", "--table", table)[0] == code
 
 
@@ -175,3 +175,27 @@ def test_the_bids_validator_accepts_what_is_written(reader: ConvertingReader, tm
     run(tmp_path / "data", "--to", "bids", tmp_path / "bids")
     told = subprocess.run([validator, str(tmp_path / "bids"), "--json"], capture_output=True, check=False)
     assert json.loads(told.stdout)["issues"]["errors"] == []
+
+
+def test_the_weight_of_every_session_is_kept(reader: ConvertingReader, tmp_path: Path) -> None:
+    for name, weight in (("one", 22.0), ("two", 25.0)):
+        write(tmp_path / "data", name, BodyWeight=weight)
+    table = tmp_path / "scans.tsv"
+    table.write_text("source\tparticipant_id\tsession_id\none.series\tm1\tone\ntwo.series\tm1\ttwo\n")
+    assert run(tmp_path / "data", "--to", "bids", tmp_path / "bids", "--table", table)[0] == 0
+    weights = []
+    for files in find_scans(str(tmp_path / "bids")):
+        with open_scan(files) as read:
+            weights.append(round(read.scan.acquisition.body_weight, 6))
+    assert weights == [0.022, 0.025]
+
+
+def test_files_are_named_below_the_source(
+    reader: ConvertingReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "data" / "day1", "bad", FrameDuration=[60])
+    monkeypatch.chdir(tmp_path)
+    for command in (("--check",), ("--to", "bids", "bids")):
+        _, told = run("data", *command, "--json")
+        (scan,) = json.loads(told[told.index("[") :])
+        assert scan["findings"][0]["where"].startswith("day1/bad.series")
