@@ -32,7 +32,7 @@ def ingest(
         ),
     ] = "",
     format: Annotated[
-        str | None, typer.Option(help="Format of the scans; left out, it is recognised.", metavar="FORMAT")
+        str | None, typer.Option(help="Name of the format (docs/formats.md); left out, it is recognised.", metavar="FORMAT")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
