@@ -227,6 +227,13 @@ GROUPS = Check(
     "Every pattern of a group of regions matches regions of known volume.",
     "Correct the pattern in the study file, or add the volumes.",
 )
+LABEL_IMAGE = Check(
+    "label-image",
+    Level.REPAIRED,
+    Part.SCAN,
+    "The label image lies on the voxel grid of the image, with labels that 32 bits hold.",
+    "Nothing, if the regions lie where they should; look at the report.",
+)
 WHOLE_IMAGE_ONLY = Check(
     "whole-image",
     Level.ASSUMED,

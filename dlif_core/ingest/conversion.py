@@ -19,6 +19,7 @@ from dlif_core.checks.metadata import STATED_TWICE
 from dlif_core.errors import DlifError
 from dlif_core.ingest.bids.writing import about_subject, with_required_fields, write_participants, write_scan
 from dlif_core.ingest.described import DescribedScan, SeriesFormat, SeriesOptions
+from dlif_core.ingest.label_options import LABEL_NAMES, LABELS, with_labels
 from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ScanFiles, ScanSource
 from dlif_core.ingest.scan_table import read_scan_table
 from dlif_core.units import factor
@@ -67,7 +68,7 @@ class ConvertingReader:
 
     def find(self, source: ScanSource) -> list[ScanFiles]:
         """List the scans at a source."""
-        return self.series.find(source)
+        return [with_labels(files) for files in self.series.find(source)]
 
     def geometry(self, files: ScanFiles) -> ImageGeometry | None:
         """Read the grid of a scan's image."""
@@ -90,8 +91,14 @@ class ConvertingReader:
             names = write_described(Path(folder), files, scan)
             with names.in_errors():
                 (written,) = find_scans(ScanSource(folder), self.name)
-                read = stack.enter_context(open_scan(written))
+                read = stack.enter_context(open_scan(_with_labels_of(files, written)))
             yield _of_the_source(read, scan, names, self.title)
+
+
+def _with_labels_of(files: ScanFiles, written: ScanFiles) -> ScanFiles:
+    """A scan as it was written, with the label image that the options of the source name."""
+    labels = {role: files.role(role) for role in (LABELS, LABEL_NAMES) if files.role(role)}
+    return replace(written, files={**written.files, **labels}, options=files.options)
 
 
 def supplemented(scan: DescribedScan, stated: Mapping[str, Any], where: str) -> DescribedScan:

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.checks import Finding
-from dlif_core.ingest.reader import ImageGeometry, ReaderOptions, ScanFiles, ScanSource
+from dlif_core.ingest.label_options import LabelOptions
+from dlif_core.ingest.reader import ImageGeometry, ScanFiles, ScanSource
 from dlif_core.storage import joined
 
 Array = NDArray[np.float64]
 
 
-class SeriesOptions(ReaderOptions):
+class SeriesOptions(LabelOptions):
     """Options of every format other than PET-BIDS.
 
     Attributes
@@ -34,8 +35,9 @@ class SeriesOptions(ReaderOptions):
     table: str = ""
 
     def relative_to(self, folder: str) -> Self:
-        """The options with the path of the table, relative to a folder until now, made absolute."""
-        return self.model_copy(update={"table": joined(folder, self.table)}) if self.table else self
+        """The options with the paths of table and labels, relative to a folder until now, made absolute."""
+        moved = super().relative_to(folder)
+        return moved.model_copy(update={"table": joined(folder, self.table)}) if self.table else moved
 
 
 class SeriesImage(Protocol):

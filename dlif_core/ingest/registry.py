@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from os.path import dirname, normpath
 from types import MappingProxyType
 
 from dlif_core.errors import ConfigurationError, InputError, MissingInputError
@@ -15,6 +16,7 @@ from dlif_core.ingest.bids.reader import PetBids
 from dlif_core.ingest.conversion import ConvertingReader
 from dlif_core.ingest.dicom.series_format import DicomFormat
 from dlif_core.ingest.faults import Faults
+from dlif_core.ingest.label_options import LABEL_NAMES, LABELS
 from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
     ImageGeometry,
@@ -42,6 +44,9 @@ READERS: Registry[Reader] = Registry(
 
 #: Reader and version that ingested every scan before readers had names; those products name neither.
 _FIRST_READER = ("pet-bids", 1)
+
+#: Roles of files that options name, wherever they lie.
+_NAMED_ROLES = ("table", LABELS, LABEL_NAMES)
 
 _NO_GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
@@ -93,12 +98,20 @@ def find_scans(
     if root is None:
         return found
     enclosure = Enclosure(str(root), links)
-    return [_enclosed(files, enclosure) for files in found]
+    return [_enclosed(files, enclosure, normpath(root), links) for files in found]
 
 
-def _enclosed(files: ScanFiles, enclosure: Enclosure) -> ScanFiles:
-    """The files of a scan that really lie in the data, and a fault for each link that leads out."""
-    outside = {uri: link for uri in files.inputs().values() if (link := enclosure.link_out(uri))}
+def _enclosed(files: ScanFiles, enclosure: Enclosure, root: str, links: Collection[str]) -> ScanFiles:
+    """The files of a scan that really lie in the data, and a fault for each link that leads out.
+
+    Files that options name, such as a table of scans, may lie elsewhere, but in the folder that is named.
+    """
+    named = {uri for role in _NAMED_ROLES for uri in files.role(role) if not uri.startswith(f"{root}/")}
+    outside = {
+        uri: link
+        for uri in files.inputs().values()
+        if (link := (Enclosure(dirname(uri), links) if uri in named else enclosure).link_out(uri))
+    }
     if not outside:
         return files
     faults = tuple(ListingFault(f"{LEADS_OUT}.", link, MEND_LINK) for link in dict.fromkeys(outside.values()))

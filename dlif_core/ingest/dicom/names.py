@@ -5,12 +5,11 @@ from __future__ import annotations
 from posixpath import basename
 
 from dlif_core.errors import DlifError
-from dlif_core.ingest.uris import opened
+from dlif_core.ingest.segmentation import has_dicom_mark
 
 ENDINGS = (".dcm", ".ima", ".dicom")
 #: What names no format, so that the mark in the file counts: DICOM files are often named by figures and dots.
 _LONGEST_ENDING = 5
-_MAGIC, _MAGIC_AT = b"DICM", 128
 
 
 def may_be_dicom(name: str) -> bool:
@@ -27,7 +26,6 @@ def counts(path: str, uri: str) -> bool:
 def is_dicom(uri: str) -> bool:
     """Whether a file has the mark of DICOM after its first 128 bytes; no for one that can't be read."""
     try:
-        with opened(uri) as stream:
-            return bytes(stream.read(_MAGIC_AT + len(_MAGIC)))[_MAGIC_AT:] == _MAGIC
+        return has_dicom_mark(uri)
     except (DlifError, OSError):
         return False
