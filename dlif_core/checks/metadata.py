@@ -234,6 +234,13 @@ LABEL_IMAGE = Check(
     "The label image lies on the voxel grid of the image, with labels that 32 bits hold.",
     "Nothing, if the regions lie where they should; look at the report.",
 )
+PARTIAL_VOLUME = Check(
+    "partial-volume",
+    Level.REPAIRED,
+    Part.SCAN,
+    "Region curves that a study corrects for partial volume say how.",
+    "Nothing, if the point-spread function is that of scanner and reconstruction.",
+)
 WHOLE_IMAGE_ONLY = Check(
     "whole-image",
     Level.ASSUMED,

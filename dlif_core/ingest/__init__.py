@@ -1,5 +1,7 @@
 """Readers of scans: one protocol, one registry, a room or a module for each format."""
 
+from dlif_core.ingest.corrections import Corrections
+from dlif_core.ingest.partial_volume import PartialVolume
 from dlif_core.ingest.reader import (
     ImageGeometry,
     IngestedScan,
@@ -20,9 +22,11 @@ from dlif_core.ingest.registry import (
 
 __all__ = [
     "READERS",
+    "Corrections",
     "ImageGeometry",
     "IngestedScan",
     "ListingFault",
+    "PartialVolume",
     "Reader",
     "ReaderOptions",
     "ScanFiles",

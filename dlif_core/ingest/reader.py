@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.checks import Finding, ImageSummary, Timeline
-from dlif_core.scan import DynamicScan
+from dlif_core.scan import DynamicScan, RegionCurves
 from dlif_core.validation import Section
 
 #: File names of region-curve tables, as PET-BIDS derivatives call them.
@@ -163,6 +163,8 @@ class IngestedScan:
         Times that the files state beside the frames.
     places
         File, and field where it helps, for findings; keys as in `dlif_core.checks.ScanFacts`.
+    uncorrected
+        Region curves as measured, of the same regions, where those of the scan are corrected for partial volume.
     """
 
     scan: DynamicScan
@@ -173,6 +175,7 @@ class IngestedScan:
     image: ImageSummary | None = None
     timeline: Timeline = Timeline()
     places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    uncorrected: RegionCurves | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

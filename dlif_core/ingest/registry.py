@@ -14,6 +14,7 @@ from types import MappingProxyType
 from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.ingest.bids.reader import PetBids
 from dlif_core.ingest.conversion import ConvertingReader
+from dlif_core.ingest.corrections import NO_CORRECTIONS, Corrections, corrected
 from dlif_core.ingest.dicom.series_format import DicomFormat
 from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.label_options import LABEL_NAMES, LABELS
@@ -162,7 +163,10 @@ def looked_for(format: str | None = None) -> str:
 
 @contextmanager
 def open_scan(
-    files: ScanFiles, region_groups: Mapping[str, Sequence[str]] = _NO_GROUPS, accept: Collection[str] = ()
+    files: ScanFiles,
+    region_groups: Mapping[str, Sequence[str]] = _NO_GROUPS,
+    accept: Collection[str] = (),
+    corrections: Corrections = NO_CORRECTIONS,
 ) -> Iterator[IngestedScan]:
     """Read one scan and check it.
 
@@ -175,6 +179,8 @@ def open_scan(
         is the volume-weighted mean of its members.
     accept
         Names of checks whose doubts are accepted.
+    corrections
+        What is corrected after the scan is read, before its regions are grouped and checked.
 
     Yields
     ------
@@ -190,8 +196,8 @@ def open_scan(
     from dlif_core.ingest.groups import with_groups
 
     _require_listed(files)
-    with READERS.named(files.reader).open(files) as read:
-        yield examined(with_groups(read, region_groups), accept)
+    with READERS.named(files.reader).open(files) as read, corrected(read, corrections) as scan:
+        yield examined(with_groups(scan, region_groups), accept)
 
 
 def image_geometry(files: ScanFiles) -> ImageGeometry | None:

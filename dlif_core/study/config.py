@@ -24,7 +24,7 @@ from dlif_core.checks import require_doubts
 from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError, DlifError
 from dlif_core.export import EXPORTERS
-from dlif_core.ingest import READERS, ReaderOptions
+from dlif_core.ingest import READERS, Corrections, PartialVolume, ReaderOptions
 from dlif_core.input_function import METHODS, Options
 from dlif_core.input_function.learned import LearnedOptions, trusted_model
 from dlif_core.kinetics import FitSettings, Model
@@ -93,10 +93,13 @@ class Regions(Section):
         File-name pattern of region-curve tables below ``derivatives/``.
     groups
         Further regions made of others: name → patterns of region names; curves are averaged by volume.
+    partial_volume
+        Partial-volume correction of the regions of a label image; left out, they are as measured.
     """
 
     curves: str = "*_tacs.tsv"
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    partial_volume: PartialVolume | None = None
 
 
 #: Longest name of an analysis; with the scan's name it makes the names of products.
@@ -297,6 +300,11 @@ class StudyConfig(Section):
         if self.select:
             _require_comparable(self.select.of, {fit.title: fit for fit in self.kinetics})
         return self
+
+    @property
+    def corrections(self) -> Corrections:
+        """What is corrected of every scan as it is ingested."""
+        return Corrections(partial_volume=self.regions.partial_volume)
 
     def methods_for(self, fit: Kinetics) -> tuple[str, ...]:
         """Input-function methods that the analysis may use, best first; none for a model that needs none."""

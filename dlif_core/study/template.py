@@ -29,6 +29,8 @@ regions:
   # groups:
   #   neocortex: ["ctx-*"]
   groups: {{}}
+  # Partial-volume correction of the regions of a label image; width of the point-spread function [mm]:
+  # partial_volume: {{fwhm: 1.5}}
 
 # Methods that give the arterial input function, best first, each with its options.
 # A scan that can't give the first falls back to the next, and its report says so.
