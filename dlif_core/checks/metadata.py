@@ -234,6 +234,13 @@ LABEL_IMAGE = Check(
     "The label image lies on the voxel grid of the image, with labels that 32 bits hold.",
     "Nothing, if the regions lie where they should; look at the report.",
 )
+MOTION = Check(
+    "motion",
+    Level.REPAIRED,
+    Part.SCAN,
+    "Frames that a study corrects for motion lie where the reference lies.",
+    "Nothing, if the displacement is one that the subject can have made; else look at the frame.",
+)
 PARTIAL_VOLUME = Check(
     "partial-volume",
     Level.REPAIRED,

@@ -1,6 +1,7 @@
 """Readers of scans: one protocol, one registry, a room or a module for each format."""
 
 from dlif_core.ingest.corrections import Corrections
+from dlif_core.ingest.motion import MotionCorrection
 from dlif_core.ingest.partial_volume import PartialVolume
 from dlif_core.ingest.reader import (
     ImageGeometry,
@@ -26,6 +27,7 @@ __all__ = [
     "ImageGeometry",
     "IngestedScan",
     "ListingFault",
+    "MotionCorrection",
     "PartialVolume",
     "Reader",
     "ReaderOptions",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlif_core.ingest.motion import MotionCorrection, corrected_for_motion
 from dlif_core.ingest.partial_volume import PartialVolume, corrected_for_partial_volume
 from dlif_core.ingest.reader import IngestedScan
 
@@ -23,14 +24,17 @@ class Corrections:
     Attributes
     ----------
     partial_volume
-        Partial-volume correction of the regions.
+        Partial-volume correction of the regions, after that of motion.
+    motion
+        Motion correction between frames.
     """
 
     partial_volume: PartialVolume | None = None
+    motion: MotionCorrection | None = None
 
     def facts(self) -> dict[str, Any]:
         """What decides the corrected scan, by setting; nothing where nothing is corrected."""
-        asked = {"regions.partial_volume": self.partial_volume}
+        asked = {"data.motion_correction": self.motion, "regions.partial_volume": self.partial_volume}
         return {name: options.model_dump(mode="json") for name, options in asked.items() if options is not None}
 
 
@@ -47,6 +51,8 @@ def corrected(read: IngestedScan, corrections: Corrections) -> Iterator[Ingested
         If the scan can't be corrected.
     """
     with ExitStack() as stack:
+        if corrections.motion is not None:
+            read = corrected_for_motion(read, corrections.motion, _target(read, stack))
         if corrections.partial_volume is not None:
             target = _target(read, stack) if corrections.partial_volume.method == "rbv" else None
             read = corrected_for_partial_volume(read, corrections.partial_volume, target)

@@ -22,7 +22,7 @@ DEFAULT_CURVES = "*_tacs.tsv"
 
 
 class ReaderOptions(Section):
-    """What ``data:`` in a study file may hold beside ``uri``, ``format`` and ``links``.
+    """What ``data:`` in a study file may hold beside ``uri``, ``format``, ``links`` and ``motion_correction``.
 
     A reader's own options derive from it.
     Every option that is not at its default becomes part of what decides the ingested scan, so options are plain values.
@@ -31,7 +31,7 @@ class ReaderOptions(Section):
     @classmethod
     def valid_keys(cls) -> tuple[str, ...]:
         """Keys that a study file may give in ``data:`` with the reader's format."""
-        return ("uri", "format", "links", *cls.model_fields)
+        return ("uri", "format", "links", "motion_correction", *cls.model_fields)
 
     def relative_to(self, folder: str) -> Self:
         """The options with their paths, relative to a folder until now, made absolute; these have none."""
