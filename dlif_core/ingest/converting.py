@@ -17,7 +17,7 @@ from dlif_core.ingest.conversion import ConvertingReader, write_described
 from dlif_core.ingest.described import DescribedScan
 from dlif_core.ingest.label_image import read_label_image
 from dlif_core.ingest.label_options import LABEL_NAMES, LABELS, LabelOptions
-from dlif_core.ingest.reader import ScanFiles
+from dlif_core.ingest.reader import ScanFiles, ScanSource
 from dlif_core.ingest.registry import READERS, find_scans, open_scan
 from dlif_core.ingest.tables import is_given, read_table
 from dlif_core.validation import validated
@@ -170,7 +170,7 @@ def found_for_conversion(uri: str, format: str | None = None, **options: Any) ->
             f"this is {reader.title} already.", where=uri, hint="Nothing needs to be converted; `dlif check` checks it."
         )
     given = validated(reader.options, options, where=f"options of {name}", hint="Correct them.").relative_to("")
-    return find_scans(uri, format=name, options=given)
+    return reader.find(ScanSource(uri, given))
 
 
 def recognised(uri: str) -> str:

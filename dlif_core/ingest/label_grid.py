@@ -86,7 +86,8 @@ def on_grid(
             f"the label image is on another grid (z, y, x = {values.shape}) than the image {shape}, "
             "or placed differently.",
             where=where,
-            hint="Set `resample_labels: true` in `data`, or resample it to the PET image, with nearest neighbour.",
+            hint="Set `resample_labels: true` in `data` (`--resample-labels`), or resample it to the PET image, with "
+            "nearest neighbour.",
         )
     placed = PlacedLabels(*_sampled(values, step, shape), resampled=True)
     if not placed.covered:

@@ -55,7 +55,7 @@ class MotionCorrection(Section):
     ----------
     reference
         Start and end of the reference [min from injection]: the mean of the frames whose middle lies between them; left
-        out, the last third of the scan. Labels and masks must lie on the image in this place.
+        out, the last third of the scan, or its last frame where that is longer. Labels and masks must fit this mean.
     """
 
     reference: tuple[Minute, Minute] | None = None
@@ -141,13 +141,16 @@ def _require_right_angles(scan: DynamicScan, where: str) -> None:
 
 
 def _reference_frames(scan: DynamicScan, options: MotionCorrection, where: str) -> NDArray[np.intp]:
-    end = scan.timing.end[-1]
-    start = end - _LATE * (end - max(scan.timing.start[0], 0.0))
-    window = (start, end) if options.reference is None else 60.0 * np.array(options.reference)
-    late = np.flatnonzero((scan.timing.mid >= window[0]) & (scan.timing.mid <= window[1]))
+    if options.reference is None:
+        end = scan.timing.end[-1]
+        start = end - _LATE * (end - max(scan.timing.start[0], 0.0))
+        frames = np.flatnonzero(scan.timing.mid >= start)
+        return frames if len(frames) else np.array([len(scan.timing) - 1])
+    first, last = options.reference
+    late = np.flatnonzero((scan.timing.mid >= 60.0 * first) & (scan.timing.mid <= 60.0 * last))
     if not len(late):
         raise InputError(
-            f"no frame has its middle from {window[0] / 60:g} to {window[1] / 60:g} min.",
+            f"no frame has its middle from {first:g} to {last:g} min.",
             where=where,
             hint="Correct `reference` of `motion_correction` [min from injection].",
         )
@@ -313,9 +316,10 @@ def _with_image(read: IngestedScan, image: Any, where: str, facts: dict[str, Any
         regions, told = region_curves(means, names, volume, scan.regions.source)[0], ""
     most = max(facts["frames"], key=lambda frame: frame["displacement [mm]"])
     late, number = facts["reference frames"], facts["frames"].index(most) + 1
+    onto = f"the mean of frames {late[0]} to {late[-1]}" if len(late) > 1 else f"frame {late[0]}"
     message = (
-        f"Frames are brought onto the mean of frames {late[0]} to {late[-1]}; the largest displacement is "
-        f"{most['displacement [mm]']:.2g} mm, in frame {number}."
+        f"{sum(frame['moved'] for frame in facts['frames'])} of {len(facts['frames'])} frames are moved onto {onto}; "
+        f"the largest displacement is {most['displacement [mm]']:.2g} mm, in frame {number}."
     )
     return replace(
         read,

@@ -1,5 +1,6 @@
 """Label images for scans of any format: curves, grids against SimpleITK, DICOM Segmentation, and what is refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+import yaml
 
 from dlif_core.errors import DlifError, ImageError, InputError, MissingInputError
 from dlif_core.ingest import find_scans, open_scan
@@ -17,7 +19,7 @@ from dlif_core.ingest.label_grid import on_grid
 from dlif_core.ingest.label_image import read_label_image
 from dlif_core.ingest.label_options import LabelOptions
 from dlif_core.ingest.registry import deciding_facts
-from dlif_core.study.config import load_study
+from dlif_core.study.config import load_study, parse_study
 from dlif_core.study.scans import included_scans
 from tests.unit.ingest.bids.dataset import make_dataset
 from tests.unit.ingest.bids.opening import ACTIVITY
@@ -26,6 +28,7 @@ from tests.unit.ingest.test_conversion import AFFINE, IMAGE, reader, write
 
 __all__ = ["reader"]
 
+PAGE = Path(__file__).parents[3] / "docs" / "regions.md"
 LABELS = np.zeros(IMAGE.shape[1:], np.int16)
 LABELS[:2], LABELS[2, 1:3], LABELS[3, 0, 0] = 4, 9, 300
 NAMES = "index\tname\n4\tliver\n9\tbrain\n300\ttumour\n"
@@ -268,3 +271,9 @@ class TestDicomSegmentation:
 
 def test_options_of_labels_are_those_of_all_formats() -> None:
     assert set(LabelOptions.model_fields) == {"labels", "label_names", "resample_labels"}
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL))
+def test_the_examples_of_the_page_are_studies(block: str, tmp_path: Path) -> None:
+    content = {"name": "a", "data": "data", "output": "out"} | yaml.safe_load(block)
+    assert parse_study(content, where=str(tmp_path / "study.yaml"))

@@ -150,6 +150,11 @@ def test_the_reference_is_that_of_the_study() -> None:
         pass
 
 
+def test_a_long_last_frame_is_the_reference() -> None:
+    with corrected(scan(np.array([drawn(2), drawn(3)]), [60, 3000]), ON) as made:
+        assert made.provenance["motion"]["reference frames"] == [2]
+
+
 def test_an_image_with_slanting_axes_is_refused() -> None:
     read = scan(np.array([drawn(0)] * 3))
     slanting = AFFINE.copy()
