@@ -1,4 +1,4 @@
-"""The label image of a scan: read from NIfTI or DICOM Segmentation, brought onto the grid of the image, and named."""
+"""The label image of a scan: read from NIfTI or DICOM, brought onto the grid of the image, and named."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def read_label_image(uri: str, names: tuple[str, ...], image: ImageGrid, *, resa
     Parameters
     ----------
     uri
-        NIfTI or DICOM Segmentation.
+        NIfTI, DICOM Segmentation or RT structures.
     names
-        The file with the names; none for those that a DICOM Segmentation has itself.
+        The file with the names; none for those that a DICOM file has itself.
     image
         The image whose regions it labels.
     resample
@@ -77,7 +77,7 @@ def read_label_image(uri: str, names: tuple[str, ...], image: ImageGrid, *, resa
         If the names can't be read.
     """
     if has_dicom_mark(uri):
-        stored = read_segments(uri)
+        stored = read_segments(uri, image)
         values, affine, own, cropped = stored.values, stored.affine, stored.names, True
     else:
         (values, affine), own, cropped = read_stored_labels(uri), {}, False

@@ -25,9 +25,9 @@ class LabelOptions(ReaderOptions):
     Attributes
     ----------
     labels
-        Path of the label image of each scan: NIfTI or DICOM Segmentation. ``{scan}``, ``{subject}`` (``sub-01``) and
-        ``{session}`` stand for the scan's own, ``{data}`` for the folder of the data; a path without them is one image
-        for all scans. A relative path is relative to the study file.
+        Path of the label image of each scan: NIfTI, DICOM Segmentation or RT structures. ``{scan}``, ``{subject}``
+        (``sub-01``) and ``{session}`` stand for the scan's own, ``{data}`` for the folder of the data; a path without
+        them is one image for all scans. A relative path is relative to the study file.
     label_names
         Path of the table of names of its labels, see `dlif_core.ingest.label_names`, with the same placeholders.
     resample_labels

@@ -265,7 +265,7 @@ class TestDicomSegmentation:
     def test_other_dicom_is_refused(self, tmp_path: Path) -> None:
         series.write_series(tmp_path / "data" / "pet")
         path = next((tmp_path / "data" / "pet").glob("*.dcm"))
-        with pytest.raises(ImageError, match="no DICOM Segmentation"):
+        with pytest.raises(ImageError, match="no Segmentation"):
             read_label_image(str(path), (), Image((4, 5, 6), AFFINE))
 
 
