@@ -241,6 +241,27 @@ GROUPS = Check(
     "Every pattern of a group of regions matches regions of known volume.",
     "Correct the pattern in the study file, or add the volumes.",
 )
+LABEL_IMAGE = Check(
+    "label-image",
+    Level.REPAIRED,
+    Part.SCAN,
+    "The label image lies on the voxel grid of the image, with labels that 32 bits hold.",
+    "Nothing, if the regions lie where they should; look at the report.",
+)
+MOTION = Check(
+    "motion",
+    Level.REPAIRED,
+    Part.SCAN,
+    "Frames that a study corrects for motion lie where the reference lies.",
+    "Nothing, if the displacement is one that the subject can have made; else look at the frame.",
+)
+PARTIAL_VOLUME = Check(
+    "partial-volume",
+    Level.REPAIRED,
+    Part.SCAN,
+    "Region curves that a study corrects for partial volume say how.",
+    "Nothing, if the point-spread function is that of scanner and reconstruction.",
+)
 WHOLE_IMAGE_ONLY = Check(
     "whole-image",
     Level.ASSUMED,

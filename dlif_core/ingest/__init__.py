@@ -1,5 +1,8 @@
 """Readers of scans: one protocol, one registry, a room or a module for each format."""
 
+from dlif_core.ingest.corrections import Corrections
+from dlif_core.ingest.motion import MotionCorrection
+from dlif_core.ingest.partial_volume import PartialVolume
 from dlif_core.ingest.reader import (
     ImageGeometry,
     IngestedScan,
@@ -20,9 +23,12 @@ from dlif_core.ingest.registry import (
 
 __all__ = [
     "READERS",
+    "Corrections",
     "ImageGeometry",
     "IngestedScan",
     "ListingFault",
+    "MotionCorrection",
+    "PartialVolume",
     "Reader",
     "ReaderOptions",
     "ScanFiles",

@@ -20,6 +20,7 @@ from dlif_core.errors import DlifError, InputError
 from dlif_core.ingest.bids.writing import about_subject, with_required_fields, write_participants, write_scan
 from dlif_core.ingest.blood_mapping import read_blood_mapping
 from dlif_core.ingest.described import DescribedScan, SeriesFormat, SeriesOptions
+from dlif_core.ingest.label_options import LABEL_NAMES, LABELS, with_labels
 from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ScanFiles, ScanSource
 from dlif_core.ingest.scan_table import read_scan_table
 from dlif_core.ingest.supplement import supplemented
@@ -71,7 +72,7 @@ class ConvertingReader:
 
     def find(self, source: ScanSource) -> list[ScanFiles]:
         """List the scans at a source."""
-        return self.series.find(source)
+        return [with_labels(files) for files in self.series.find(source)]
 
     def geometry(self, files: ScanFiles) -> ImageGeometry | None:
         """Read the grid of a scan's image."""
@@ -95,7 +96,7 @@ class ConvertingReader:
             names = write_described(Path(folder), files, scan)
             with names.in_errors():
                 (written,) = find_scans(ScanSource(folder), self.name)
-                read = stack.enter_context(open_scan(written))
+                read = stack.enter_context(open_scan(_with_labels_of(files, written)))
             yield _of_the_source(read, scan, names, self.title)
 
 
@@ -113,6 +114,12 @@ def with_mapped_blood(scan: DescribedScan, files: ScanFiles) -> DescribedScan:
     except InputError as fault:
         finding = BLOOD_FILE.found(fault.message, where=fault.where, remedy=fault.hint)
         return replace(scan, blood={}, findings=(*scan.findings, finding))
+
+
+def _with_labels_of(files: ScanFiles, written: ScanFiles) -> ScanFiles:
+    """A scan as it was written, with the label image that the options of the source name."""
+    labels = {role: files.role(role) for role in (LABELS, LABEL_NAMES) if files.role(role)}
+    return replace(written, files={**written.files, **labels}, options=files.options)
 
 
 def subject_row(about: Mapping[str, Any], where: str) -> dict[str, object]:

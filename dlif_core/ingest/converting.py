@@ -10,16 +10,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dlif_core.checks import Finding
 from dlif_core.checks.metadata import CONVERTED_BEFORE, findings_of
 from dlif_core.errors import ConfigurationError, InputError, MissingInputError
-from dlif_core.ingest.bids.writing import write_dataset, write_participants
+from dlif_core.ingest.bids.writing import write_dataset, write_labels, write_participants
 from dlif_core.ingest.conversion import ConvertingReader, left_out_beside, write_described
+from dlif_core.ingest.described import DescribedScan
+from dlif_core.ingest.label_image import read_label_image
+from dlif_core.ingest.label_options import LABEL_NAMES, LABELS, LabelOptions
 from dlif_core.ingest.made_of import FIELD, OF_FILES, OF_TABLE, made_of, same_scan, stated_in
 from dlif_core.ingest.reader import ScanFiles, ScanSource
 from dlif_core.ingest.registry import READERS, find_scans, looked_for, open_scan, reader_at
 from dlif_core.ingest.tables import is_given, read_table
+from dlif_core.validation import validated
 
 _STAGED = ".dlif-"
 #: What a scan is made of, in words.
@@ -115,10 +120,22 @@ def _staged(reader: ConvertingReader, files: ScanFiles, staged: Path, made: Mapp
     with reader.described(files) as scan:
         recorded = replace(scan, fields={**scan.fields, FIELD: made})
         names = write_described(staged, files, recorded, lasting=True)
+        of_labels = _staged_labels(files, scan, staged)
         with names.in_errors():
             (written,) = find_scans(str(staged), format="pet-bids")
             with open_scan(written) as read:
-                return (*scan.findings, *map(names.finding, read.findings))
+                return (*scan.findings, *of_labels, *map(names.finding, read.findings))
+
+
+def _staged_labels(files: ScanFiles, scan: DescribedScan, staged: Path) -> tuple[Finding, ...]:
+    """Write the label image that the options name, on the grid of the image; what was done to the labels."""
+    if not files.role(LABELS) or scan.image is None:
+        return ()
+    (uri,) = files.role(LABELS)
+    resample = isinstance(files.options, LabelOptions) and files.options.resample_labels
+    read = read_label_image(uri, files.role(LABEL_NAMES), scan.image, resample=resample)
+    write_labels(staged, files.scan_id, read.labels, scan.image.affine, read.names)
+    return read.findings
 
 
 def _move(staged: Path, root: Path) -> None:
@@ -199,8 +216,17 @@ def _require_alone(folder: int, root: Path) -> None:
         return
 
 
-def found_for_conversion(uri: str, table: str = "", format: str | None = None) -> list[ScanFiles]:
-    """Scans at a URI in the format that is named, or that is recognised, with their names from a table of scans.
+def found_for_conversion(uri: str, format: str | None = None, **options: Any) -> list[ScanFiles]:
+    """Scans at a URI in the format that is named, or that is recognised.
+
+    Parameters
+    ----------
+    uri
+        A folder or a file.
+    format
+        Name of the format.
+    options
+        Options of the format, such as ``table`` and ``labels``; relative paths are relative to the present folder.
 
     Raises
     ------
@@ -216,7 +242,9 @@ def found_for_conversion(uri: str, table: str = "", format: str | None = None) -
         raise ConfigurationError(
             f"this is {reader.title} already.", where=uri, hint="Nothing needs to be converted; `dlif check` checks it."
         )
-    found = reader.find(ScanSource(uri, reader.options(table=table)))
+    where = f"options of {reader.name}"
+    given = validated(reader.options, options, where=where, hint="Correct them.").relative_to("")
+    found = reader.find(ScanSource(uri, given))
     if not found:
         raise _nothing_found(uri, reader.name)
     return found

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlif_core.checks import Finding
-from dlif_core.ingest.reader import ImageGeometry, ReaderOptions, ScanFiles, ScanSource
+from dlif_core.ingest.label_options import LabelOptions
+from dlif_core.ingest.reader import ImageGeometry, ScanFiles, ScanSource
 from dlif_core.storage import joined
 
 Array = NDArray[np.float64]
 
 
-class SeriesOptions(ReaderOptions):
+class SeriesOptions(LabelOptions):
     """Options of every format other than PET-BIDS.
 
     Attributes
@@ -39,7 +40,7 @@ class SeriesOptions(ReaderOptions):
     def relative_to(self, folder: str) -> Self:
         """The options with their paths, relative to a folder until now, made absolute."""
         given = {name: joined(folder, path) for name in ("table", "blood") if (path := getattr(self, name))}
-        return self.model_copy(update=given)
+        return super().relative_to(folder).model_copy(update=given)
 
 
 class SeriesImage(Protocol):

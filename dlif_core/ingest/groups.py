@@ -38,8 +38,10 @@ def with_groups(read: IngestedScan, groups: Mapping[str, Sequence[str]]) -> Inge
         If a group has the name of a region.
     """
     regions, warnings = _grouped(read.scan.regions, groups)
+    measured = read.uncorrected and _grouped(read.uncorrected, groups)[0]
     findings = (GROUPS.found(warning, where=read.scan.regions.source) for warning in warnings)
-    return replace(read, scan=replace(read.scan, regions=regions), findings=(*read.findings, *findings))
+    scan = replace(read.scan, regions=regions)
+    return replace(read, scan=scan, uncorrected=measured, findings=(*read.findings, *findings))
 
 
 def _grouped(regions: RegionCurves, groups: Mapping[str, Sequence[str]]) -> tuple[RegionCurves, tuple[str, ...]]:

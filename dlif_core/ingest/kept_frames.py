@@ -56,18 +56,22 @@ def without_frames(read: IngestedScan, left_out: Sequence[int]) -> IngestedScan:
     """The scan without some of its frames."""
     scan = read.scan
     keep = np.setdiff1d(np.arange(len(scan.timing)), left_out)
-    regions = scan.regions
     return replace(
         read,
         scan=replace(
             scan,
             timing=FrameTiming(scan.timing.start[keep], scan.timing.duration[keep]),
-            regions=RegionCurves(regions.names, regions.activity[:, keep], regions.volume, regions.source),
+            regions=_curves(scan.regions, keep),
             activity=None if scan.activity is None else KeptFrames(scan.activity, keep),
         ),
         image=None if read.image is None else _summary(read.image, keep),
         timeline=replace(read.timeline, decay_factors=_kept(read.timeline.decay_factors, keep)),
+        uncorrected=read.uncorrected and _curves(read.uncorrected, keep),
     )
+
+
+def _curves(regions: RegionCurves, keep: Frames) -> RegionCurves:
+    return RegionCurves(regions.names, regions.activity[:, keep], regions.volume, regions.source)
 
 
 def _kept(factors: tuple[float, ...], keep: Frames) -> tuple[float, ...]:

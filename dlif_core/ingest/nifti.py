@@ -267,18 +267,17 @@ def _view(path: Path, header: NiftiHeader, surplus: int, scale: float) -> NiftiI
     )
 
 
-def read_labels(uri: str, image: NiftiImage) -> NDArray[np.int32]:
-    """Read region labels on the grid of an image.
+def read_stored_labels(uri: str) -> tuple[NDArray[Any], Array]:
+    """Read the labels of a label image as whole numbers.
 
     Returns
     -------
-    Shape (z, y, x).
+    Labels, shape (z, y, x), and the affine, shape (4, 4), voxel index (x, y, z) to mm.
 
     Raises
     ------
     ImageError
-        If the label image has several frames, is not on the image's grid, or holds values that are not whole numbers
-        or that are beyond int32.
+        If the label image has several frames, or holds values that are not whole numbers or beyond 64 bits.
     """
     with open_image(uri) as labels:
         if labels.shape[0] != 1:
@@ -287,18 +286,11 @@ def read_labels(uri: str, image: NiftiImage) -> NDArray[np.int32]:
                 where=uri,
                 hint="Give an image of one label per voxel.",
             )
-        if labels.shape[1:] != image.shape[1:] or not np.allclose(labels.affine, image.affine, rtol=0, atol=1e-2):
-            raise ImageError(
-                f"the label image is on another grid (z, y, x = {labels.shape[1:]}) than the image {image.shape[1:]}, "
-                "or placed differently.",
-                where=uri,
-                hint="Resample the label image to the PET image, with nearest neighbour.",
-            )
-        values = labels.unrounded()[0]
+        values, affine = labels.unrounded()[0], labels.affine
     if values.dtype.kind == "f":
         _require_whole(values, uri)
     _require_storable(values, uri)
-    return np.asarray(values, dtype=np.int32)
+    return values if values.dtype.kind != "f" else values.astype(np.int64), affine
 
 
 def _require_whole(values: NDArray[Any], uri: str) -> None:
@@ -325,12 +317,10 @@ def _require_whole(values: NDArray[Any], uri: str) -> None:
 
 
 def _require_storable(values: NDArray[Any], uri: str) -> None:
-    limits = np.iinfo(np.int32)
-    low, high = int(values.min()), int(values.max())
-    if low < limits.min or high > limits.max:
+    limit = np.iinfo(np.int64).max
+    if int(values.max()) > limit:
         raise ImageError(
-            f"the label image holds {high if high > limits.max else low}; labels are stored as 32-bit integers, from "
-            f"{limits.min} to {limits.max}.",
+            f"the label image holds {int(values.max())}; labels have 64 bits, up to {limit}.",
             where=uri,
             hint="Number the labels anew, in the label image and in its table of names.",
         )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from dlif_core.blood_samples.recording import BloodRecording
 from dlif_core.checks import Finding, ImageSummary, Timeline
-from dlif_core.scan import DynamicScan
+from dlif_core.scan import DynamicScan, RegionCurves
 from dlif_core.validation import Section
 
 #: File names of region-curve tables, as PET-BIDS derivatives call them.
@@ -22,7 +22,7 @@ DEFAULT_CURVES = "*_tacs.tsv"
 
 
 class ReaderOptions(Section):
-    """What ``data:`` in a study file may hold beside ``uri``, ``format`` and ``links``.
+    """What ``data:`` in a study file may hold beside ``uri``, ``format``, ``links`` and ``motion_correction``.
 
     A reader's own options derive from it.
     Every option that is not at its default becomes part of what decides the ingested scan, so options are plain values.
@@ -31,7 +31,7 @@ class ReaderOptions(Section):
     @classmethod
     def valid_keys(cls) -> tuple[str, ...]:
         """Keys that a study file may give in ``data:`` with the reader's format."""
-        return ("uri", "format", "links", *cls.model_fields)
+        return ("uri", "format", "links", "motion_correction", *cls.model_fields)
 
     def relative_to(self, folder: str) -> Self:
         """The options with their paths, relative to a folder until now, made absolute; these have none."""
@@ -166,6 +166,8 @@ class IngestedScan:
         Times that the files state beside the frames.
     places
         File, and field where it helps, for findings; keys as in `dlif_core.checks.ScanFacts`.
+    uncorrected
+        Region curves as measured, of the same regions, where those of the scan are corrected for partial volume.
     """
 
     scan: DynamicScan
@@ -176,6 +178,7 @@ class IngestedScan:
     image: ImageSummary | None = None
     timeline: Timeline = Timeline()
     places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    uncorrected: RegionCurves | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

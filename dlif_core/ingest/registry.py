@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from os.path import dirname, normpath
 from types import MappingProxyType
 
 from dlif_core.errors import ConfigurationError, InputError, MissingInputError
 from dlif_core.ingest.arrays.reader import ArrayGroups
 from dlif_core.ingest.bids.reader import PetBids
 from dlif_core.ingest.conversion import ConvertingReader
+from dlif_core.ingest.corrections import NO_CORRECTIONS, Corrections, corrected
 from dlif_core.ingest.dicom.series_format import DicomFormat
 from dlif_core.ingest.ecat.reader import Ecat
 from dlif_core.ingest.faults import Faults
 from dlif_core.ingest.interfile.reader import Interfile
 from dlif_core.ingest.inveon.reader import Inveon
+from dlif_core.ingest.label_options import LABEL_NAMES, LABELS
 from dlif_core.ingest.pmod.reader import PmodTables
 from dlif_core.ingest.reader import (
     DEFAULT_CURVES,
@@ -55,6 +58,9 @@ READERS: Registry[Reader] = Registry(
 
 #: Reader and version that ingested every scan before readers had names; those products name neither.
 _FIRST_READER = ("pet-bids", 1)
+
+#: Roles of files that options name, wherever they lie.
+_NAMED_ROLES = (*NAMED_ROLES, LABELS, LABEL_NAMES)
 
 _NO_GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
@@ -106,16 +112,20 @@ def find_scans(
     if root is None:
         return found
     enclosure = Enclosure(str(root), links)
-    return [_enclosed(files, enclosure) for files in found]
+    return [_enclosed(files, enclosure, normpath(root), links) for files in found]
 
 
-def _enclosed(files: ScanFiles, enclosure: Enclosure) -> ScanFiles:
+def _enclosed(files: ScanFiles, enclosure: Enclosure, root: str, links: Collection[str]) -> ScanFiles:
     """The files of a scan that really lie in the data, and a fault for each link that leads out.
 
-    Tables that options name may lie anywhere: no file of the data led to them.
+    Files that options name, such as a table of scans, may lie elsewhere, but in the folder that is named.
     """
-    named = {uri for role in NAMED_ROLES for uri in files.role(role)}
-    outside = {uri: link for uri in files.inputs().values() if uri not in named and (link := enclosure.link_out(uri))}
+    named = {uri for role in _NAMED_ROLES for uri in files.role(role) if not uri.startswith(f"{root}/")}
+    outside = {
+        uri: link
+        for uri in files.inputs().values()
+        if (link := (Enclosure(dirname(uri), links) if uri in named else enclosure).link_out(uri))
+    }
     if not outside:
         return files
     faults = tuple(ListingFault(f"{LEADS_OUT}.", link, MEND_LINK) for link in dict.fromkeys(outside.values()))
@@ -166,7 +176,10 @@ def looked_for(format: str | None = None) -> str:
 
 @contextmanager
 def open_scan(
-    files: ScanFiles, region_groups: Mapping[str, Sequence[str]] = _NO_GROUPS, accept: Collection[str] = ()
+    files: ScanFiles,
+    region_groups: Mapping[str, Sequence[str]] = _NO_GROUPS,
+    accept: Collection[str] = (),
+    corrections: Corrections = NO_CORRECTIONS,
 ) -> Iterator[IngestedScan]:
     """Read one scan and check it.
 
@@ -179,6 +192,8 @@ def open_scan(
         is the volume-weighted mean of its members.
     accept
         Names of checks whose doubts are accepted.
+    corrections
+        What is corrected after the scan is read, before its regions are grouped and checked.
 
     Yields
     ------
@@ -194,8 +209,8 @@ def open_scan(
     from dlif_core.ingest.groups import with_groups
 
     _require_listed(files)
-    with READERS.named(files.reader).open(files) as read:
-        yield examined(with_groups(read, region_groups), accept)
+    with READERS.named(files.reader).open(files) as read, corrected(read, corrections) as scan:
+        yield examined(with_groups(scan, region_groups), accept)
 
 
 def image_geometry(files: ScanFiles) -> ImageGeometry | None:

@@ -74,7 +74,7 @@ def check_scan(config: StudyConfig, files: ScanFiles) -> CheckedScan:
     from dlif_core.ingest import open_scan
 
     try:
-        with open_scan(files, config.regions.groups, config.accept) as ingested:
+        with open_scan(files, config.regions.groups, config.accept, config.corrections) as ingested:
             found = (*ingested.findings, *dict.fromkeys(_of_plasma(config, files, ingested)))
     except InputError as refusal:
         found = findings_of(refusal)

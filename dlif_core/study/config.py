@@ -24,7 +24,7 @@ from dlif_core.checks import require_doubts
 from dlif_core.credentials import require_no_credentials
 from dlif_core.errors import ConfigurationError, DlifError
 from dlif_core.export import EXPORTERS
-from dlif_core.ingest import READERS, ReaderOptions
+from dlif_core.ingest import READERS, Corrections, MotionCorrection, PartialVolume, ReaderOptions
 from dlif_core.input_function import METHODS, Options
 from dlif_core.input_function.learned import LearnedOptions, trusted_model
 from dlif_core.kinetics import FitSettings, Model
@@ -52,12 +52,15 @@ class DataSource(Section):
         Options of the reader. In a study file they are keys of their own beside the others.
     links
         Folders outside of the data into which links among them may lead; other links are refused.
+    motion_correction
+        Motion correction between the frames of every scan; left out, images are taken as they are.
     """
 
     uri: str
     format: str | None = None
     links: tuple[str, ...] = ()
     options: ReaderOptions | None = None
+    motion_correction: MotionCorrection | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -68,7 +71,7 @@ class DataSource(Section):
             return {"uri": value}
         if not isinstance(value, dict):
             raise ValueError("give a path, a URL, or a section with `uri`")
-        source = {key: value[key] for key in ("uri", "format", "links") if key in value}
+        source = {key: value[key] for key in ("uri", "format", "links", "motion_correction") if key in value}
         options = {key: setting for key, setting in value.items() if key not in source}
         if source.get("format"):
             kind = READERS.named(source["format"]).options
@@ -81,7 +84,9 @@ class DataSource(Section):
     def _as_in_study_file(self) -> dict[str, Any]:
         options = self.options.model_dump(mode="json") if self.options else {}
         links = {"links": list(self.links)} if self.links else {}
-        return {"uri": self.uri, "format": self.format, **links, **options}
+        corrected = self.motion_correction
+        motion = {} if corrected is None else {"motion_correction": corrected.model_dump(mode="json")}
+        return {"uri": self.uri, "format": self.format, **links, **motion, **options}
 
 
 class Regions(Section):
@@ -93,10 +98,13 @@ class Regions(Section):
         File-name pattern of region-curve tables below ``derivatives/``.
     groups
         Further regions made of others: name → patterns of region names; curves are averaged by volume.
+    partial_volume
+        Partial-volume correction of the regions of a label image; left out, they are as measured.
     """
 
     curves: str = "*_tacs.tsv"
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    partial_volume: PartialVolume | None = None
 
 
 #: Longest name of an analysis; with the scan's name it makes the names of products.
@@ -297,6 +305,11 @@ class StudyConfig(Section):
         if self.select:
             _require_comparable(self.select.of, {fit.title: fit for fit in self.kinetics})
         return self
+
+    @property
+    def corrections(self) -> Corrections:
+        """What is corrected of every scan as it is ingested."""
+        return Corrections(self.regions.partial_volume, self.data.motion_correction)
 
     def methods_for(self, fit: Kinetics) -> tuple[str, ...]:
         """Input-function methods that the analysis may use, best first; none for a model that needs none."""

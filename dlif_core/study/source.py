@@ -22,6 +22,8 @@ from dlif_core.study.products import source_name
 if TYPE_CHECKING:
     from dlif_core.ingest import IngestedScan
 
+#: Region curves before partial-volume correction; absent where nothing was corrected.
+_MEASURED = "region_activity_uncorrected"
 _BLOOD_COLUMNS = {
     "whole_blood": {"long_name": "whole blood", "units": "Bq/mL"},
     "plasma": {"long_name": "total plasma", "units": "Bq/mL"},
@@ -64,9 +66,15 @@ def _tables(ingested: IngestedScan) -> xr.Dataset:
     if scan.affine is not None:
         attributes["affine"] = np.asarray(scan.affine).tolist()
     activity = {"long_name": "region mean activity", "units": "Bq/mL", "decay_corrected_to": "injection"}
+    measured = (
+        {}
+        if ingested.uncorrected is None
+        else {_MEASURED: (("region", "frame"), ingested.uncorrected.activity, activity)}
+    )
     return xr.Dataset(
         {
             "region_activity": (("region", "frame"), regions.activity, activity),
+            **measured,
             "region_volume": ("region", regions.volume, {"long_name": "region volume", "units": "mm3"}),
         },
         coords={"region": np.array(regions.names, dtype=str), **timing_coordinates(scan.timing)},

@@ -10,6 +10,8 @@ _TEMPLATE = """\
 
 # PET-BIDS folder or URL, and where everything that is made goes. Relative paths are relative to this file.
 # Links that lead out of the folder are refused, but for folders that are named: {{uri: bids, links: [/disk2/pet]}}.
+# Frames are registered before all else with {{uri: bids, motion_correction: {{}}}}; label images of scans of any format
+# are named here, too (docs/regions.md).
 {data}
 {output}
 
@@ -29,6 +31,8 @@ regions:
   # groups:
   #   neocortex: ["ctx-*"]
   groups: {{}}
+  # Partial-volume correction of the regions of a label image; width of the point-spread function [mm]:
+  # partial_volume: {{fwhm: 1.5}}
 
 # Methods that give the arterial input function, best first, each with its options.
 # A scan that can't give the first falls back to the next, and its report says so.

@@ -31,8 +31,24 @@ def ingest(
             metavar="SCANS.TSV",
         ),
     ] = "",
+    blood: Annotated[
+        str,
+        typer.Option(help="Mapping of tables of blood (docs/formats/tables.md).", metavar="BLOOD.YAML"),
+    ] = "",
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="Label image of each scan, with {scan}, {subject} or {session} in its path (docs/regions.md).",
+            metavar="PATH",
+        ),
+    ] = "",
+    label_names: Annotated[str, typer.Option(help="Table of the names of the labels.", metavar="PATH")] = "",
+    resample_labels: Annotated[
+        bool, typer.Option("--resample-labels", help="Resample labels on another grid, by nearest neighbour.")
+    ] = False,
     format: Annotated[
-        str | None, typer.Option(help="Name of the format (docs/formats.md); left out, it is recognised.", metavar="FORMAT")
+        str | None,
+        typer.Option(help="Name of the format; left out, it is recognised.", metavar="FORMAT"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +66,8 @@ def ingest(
         raise ConfigurationError(
             "say what to do with the scans.", where="dlif ingest", hint="Give --to bids FOLDER, or --check."
         )
-    files = found_for_conversion(source, table, format)
+    options = {"table": table, "blood": blood, "labels": labels, "label_names": label_names}
+    files = found_for_conversion(source, format, **options, resample_labels=resample_labels)
     done = [_checked(scan) for scan in files] if to is None else _converted(files, source, to[1])
     if as_json:
         print_json([_record(scan) for scan in done])

@@ -14,8 +14,9 @@ from dlif_core.frames import FrameTiming
 from dlif_core.ingest.bids.metadata import Metadata
 from dlif_core.ingest.bids.sidecar import read_sidecar
 from dlif_core.ingest.columns import UnitColumns
+from dlif_core.ingest.label_names import label_names
 from dlif_core.ingest.reader import ScanFiles
-from dlif_core.ingest.tables import is_given, read_table
+from dlif_core.ingest.tables import read_table
 from dlif_core.scan import RegionCurves
 from dlif_core.shown import LONGEST_NAME
 
@@ -133,24 +134,6 @@ def _finite_regions(names: Sequence[str], activity: Array, uri: str, findings: l
     if not keep:
         raise CurveError("no region has a finite curve.", where=uri, hint="Extract the region curves again.")
     return keep
-
-
-def label_names(uris: Sequence[str]) -> dict[int, str]:
-    """Read the region name of each label that has one from a ``*_dseg.tsv``; return nothing without a file."""
-    if not uris:
-        return {}
-    table = read_table(uris[0], required=("index", "name"))
-    indices = table.numbers("index")
-    if not (np.isfinite(indices) & (indices == np.round(indices))).all():
-        raise InputError("an index is not a whole number.", where=uris[0], hint="Number the labels as in the image.")
-    names: dict[int, str] = {}
-    shown = (name[:LONGEST_NAME] for name in table.columns["name"])
-    for index, name in zip(indices.astype(int).tolist(), shown, strict=True):
-        if is_given(name) and names.setdefault(index, name) != name:
-            raise InputError(
-                f"label {index} has two names, {names[index]!r} and {name!r}.", where=uris[0], hint="Keep one of them."
-            )
-    return names
 
 
 def _volumes(files: ScanFiles, findings: list[Finding]) -> dict[str, float]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from dlif_core.checks import Finding, ImageSummary
 from dlif_core.checks.metadata import FILES_LEFT_OUT, MASKS_OVERLAP
 from dlif_core.errors import DlifError, ImageError
-from dlif_core.ingest.nifti import NiftiImage, read_labels
+from dlif_core.ingest.label_image import read_labels
+from dlif_core.ingest.nifti import NiftiImage
 from dlif_core.ingest.reader import ScanFiles
 from dlif_core.ingest.regions import LabelMeans, label_means
 from dlif_core.scan import RegionCurves

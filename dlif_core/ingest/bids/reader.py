@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ReaderOptions, ScanFiles, ScanSource
+from dlif_core.ingest.label_options import LabelOptions, with_labels
+from dlif_core.ingest.reader import ImageGeometry, IngestedScan, ScanFiles, ScanSource
 
 
 class PetBids:
@@ -15,7 +16,7 @@ class PetBids:
     title: ClassVar = "PET-BIDS"
     version: ClassVar = 1
     looks_for: ClassVar = "sub-*/[ses-*/]pet/*_pet.json"
-    options: ClassVar = ReaderOptions
+    options: ClassVar = LabelOptions
 
     def recognises(self, uri: str) -> bool:
         """Tell whether a URI is a folder that holds a folder ``sub-*``."""
@@ -27,7 +28,7 @@ class PetBids:
         """List the scans of a dataset; see `dlif_core.ingest.bids.find.find_scans`."""
         from dlif_core.ingest.bids.find import find_scans
 
-        return find_scans(source, self.name)
+        return [with_labels(files) for files in find_scans(source, self.name)]
 
     def open(self, files: ScanFiles) -> AbstractContextManager[IngestedScan]:
         """Read and validate one scan; see `dlif_core.ingest.bids.scan.open_scan`."""

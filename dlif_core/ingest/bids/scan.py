@@ -13,10 +13,12 @@ from dlif_core.checks import Finding, ImageSummary
 from dlif_core.checks.metadata import FILES_LEFT_OUT, IMAGE_HEADER, REGIONS_LEFT_OUT, WHOLE_IMAGE_ONLY
 from dlif_core.errors import FrameTimingError, MissingInputError
 from dlif_core.ingest.bids.blood import read_blood
-from dlif_core.ingest.bids.curves import label_names, read_curves, the_only
+from dlif_core.ingest.bids.curves import read_curves, the_only
 from dlif_core.ingest.bids.masks import masked_regions
 from dlif_core.ingest.bids.metadata import Metadata, read_metadata
-from dlif_core.ingest.nifti import NiftiImage, open_image, read_labels
+from dlif_core.ingest.label_image import read_label_image
+from dlif_core.ingest.label_options import LabelOptions
+from dlif_core.ingest.nifti import NiftiImage, open_image
 from dlif_core.ingest.reader import IngestedScan, ScanFiles
 from dlif_core.ingest.regions import WHOLE_IMAGE, LabelMeans, label_means, region_curves
 from dlif_core.scan import DynamicScan, RegionCurves
@@ -32,6 +34,7 @@ class _Regions:
     labels: Any = None
     names: Mapping[int, str] = field(default_factory=dict)
     image: ImageSummary | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -140,16 +143,17 @@ def _unused_masks(files: ScanFiles) -> list[Finding]:
 
 def _labelled_regions(files: ScanFiles, image: NiftiImage) -> _Regions:
     uri = the_only(files.role("labels"), "label images", "Keep one *_dseg.nii.gz for each scan below derivatives.")
-    labels, listed = read_labels(uri, image), label_names(files.role("labels_dseg"))
-    means = label_means(image, labels, _voxel_volume(image), files.role("image")[0])
-    names = {label: listed[label] for label in means.labels.tolist() if label in listed}
+    resample = isinstance(files.options, LabelOptions) and files.options.resample_labels
+    read = read_label_image(uri, files.role("labels_dseg"), image, resample=resample)
+    means = label_means(image, read.labels, _voxel_volume(image), files.role("image")[0])
+    names = {label: read.names[label] for label in means.labels.tolist() if label in read.names}
     curves, warnings = region_curves(means, names, _voxel_volume(image), uri)
-    findings = [REGIONS_LEFT_OUT.found(warning, where=uri) for warning in warnings]
+    findings = [*read.findings, *(REGIONS_LEFT_OUT.found(warning, where=uri) for warning in warnings)]
     if files.role("curves"):
         message = "The scan has a label image, so its table of region curves is not used."
         findings.append(FILES_LEFT_OUT.found(message, where=files.role("curves")[0]))
     findings += _unused_masks(files)
-    return _Regions(curves, "label image", tuple(findings), labels, names, means.image)
+    return _Regions(curves, "label image", tuple(findings), read.labels, names, means.image, read.provenance)
 
 
 def _voxel_volume(image: NiftiImage) -> float:
@@ -185,5 +189,5 @@ def _provenance(files: ScanFiles, metadata: Metadata, image: NiftiImage | None, 
         "decay": "image and blood to injection; blood taken as corrected to TimeZero, as PET-BIDS asks for",
         "image_factor": metadata.image_factor,
         "image_type": "" if image is None else image.stored_type,
-        "regions": {"made_from": regions.made_from, "source": regions.curves.source},
+        "regions": {"made_from": regions.made_from, "source": regions.curves.source, **regions.facts},
     }

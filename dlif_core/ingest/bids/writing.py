@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlif_core.finite import to_json
 from dlif_core.ingest.described import DescribedScan, DescribedTable, SeriesImage
@@ -110,6 +111,39 @@ def _nifti_header(image: SeriesImage) -> Any:
     header.set_slope_inter(1.0, 0.0)
     header["vox_offset"] = offset
     return header
+
+
+def write_labels(
+    root: Path, scan_id: str, labels: NDArray[np.int32], affine: NDArray[np.float64], names: Mapping[int, str]
+) -> None:
+    """Write the label image of a scan and the names of its labels below ``derivatives/regions``.
+
+    Parameters
+    ----------
+    root
+        Folder of the dataset.
+    scan_id
+        Name of the scan.
+    labels
+        Shape (z, y, x), on the grid of the scan's image.
+    affine
+        Shape (4, 4), voxel index (x, y, z) to mm.
+    names
+        Names by label; labels that don't occur are left out.
+    """
+    import nibabel as nib
+
+    subject, *others = scan_id.split("_")
+    session = [part for part in others if part.startswith("ses-")]
+    folder = root.joinpath("derivatives", "regions", subject, *session, "pet")
+    folder.mkdir(parents=True, exist_ok=True)
+    image: Any = nib.Nifti1Image(labels.T, affine)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, folder / f"{scan_id}_dseg.nii.gz")
+    named = {label: names[label] for label in np.unique(labels).tolist() if label in names}
+    table = {"index": list(named), "name": list(named.values())}
+    described = {"index": {"Description": "Label of the region"}, "name": {"Description": "Name of the region"}}
+    write_table(folder / f"{scan_id}_dseg.tsv", DescribedTable(table, described, ""))
 
 
 def write_dataset(root: Path, name: str) -> None:

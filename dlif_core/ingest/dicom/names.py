@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from posixpath import basename, dirname
 
 from dlif_core.errors import DlifError
-from dlif_core.ingest.uris import opened
+from dlif_core.ingest.segmentation import has_dicom_mark
 
 ENDINGS = (".dcm", ".ima", ".dicom")
 #: What names no format, so that the mark in the file counts: DICOM files are often named by figures and dots.
@@ -47,7 +47,6 @@ def any_marked(paths: Mapping[str, str]) -> bool:
 def is_dicom(uri: str) -> bool:
     """Whether a file has the mark of DICOM after its first 128 bytes; no for one that can't be read."""
     try:
-        with opened(uri) as stream:
-            return bytes(stream.read(_MAGIC_AT + len(_MAGIC)))[_MAGIC_AT:] == _MAGIC
+        return has_dicom_mark(uri)
     except (DlifError, OSError):
         return False

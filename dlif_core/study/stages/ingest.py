@@ -27,7 +27,8 @@ class IngestStage(ScanStage):
 
         inputs = {f"file {name}": plan.digests[uri] for name, uri in plan.files.inputs().items()}
         accept = {"accept": sorted(plan.config.accept)} if plan.config.accept else {}
-        settings = {"regions.groups": plan.config.regions.groups, **accept, **deciding_facts(plan.files)}
+        corrections = plan.config.corrections.facts()
+        settings = {"regions.groups": plan.config.regions.groups, **accept, **corrections, **deciding_facts(plan.files)}
         faults = " ".join(f"{fault.where}: {fault.message}" for fault in plan.files.faults)
         names = {"fault": faults} if faults else {}
         if stored_name(plan.scan) != plan.scan:
@@ -45,7 +46,7 @@ class IngestStage(ScanStage):
         from dlif_core.ingest import open_scan
         from dlif_core.study.source import write_source
 
-        with open_scan(job.files, job.config.regions.groups, job.config.accept) as ingested:
+        with open_scan(job.files, job.config.regions.groups, job.config.accept, job.config.corrections) as ingested:
             write_source(staging, ingested)
         return ingested.findings
 

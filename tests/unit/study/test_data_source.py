@@ -48,7 +48,8 @@ def test_a_study_travels_between_processes_and_through_json(tmp_path: Path, data
         ({"uri": "bids", "format": "petbids"}, "data: there is no data format 'petbids'. Did you mean 'pet-bids'?"),
         (
             {"uri": "bids", "format": "pet-bids", "scale": 2},
-            "data.scale: unknown key 'scale'. Valid are: uri, format, links.",
+            "data.scale: unknown key 'scale'. Valid are: uri, format, links, motion_correction, labels, label_names, "
+            "resample_labels.",
         ),
         ({"uri": "mice", "format": "toy", "scal": 2}, "data.scal: unknown key 'scal'. Did you mean 'scale'?"),
         ({"uri": "mice", "format": "toy", "scale": "much"}, "data.scale: Input should be a valid number"),
