@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: How tissue and blood make up what is measured.
 CONVENTION = "C_PET = (1 − vB)·C_T + vB·C_WB"
+#: What was corrected of a scan as it was read, by field.
+_CORRECTIONS = {"MotionCorrection": "motion", "PartialVolumeCorrection": "partial volume"}
 
 
 def software(study: ExportedStudy) -> dict[str, str]:
@@ -31,6 +33,7 @@ def scan_facts(study: ExportedStudy, scan: ExportedScan) -> dict[str, Any]:
         "DecayCorrectedTo": "injection",
         "InjectionStart": injection_start(scan),
         "InputDigests": scan.input_digests,
+        **{field: scan.provenance[name] for field, name in _CORRECTIONS.items() if name in scan.provenance},
         **software(study),
     }
 

@@ -26,6 +26,7 @@ def test_a_study_keeps_measured_and_corrected_curves(run_study: Callable[..., St
         regions={"partial_volume": {"fwhm": 4}},
         kinetics=[{"model": "suv", "window": [10, 40], "maps": False}],
         accept=["scan-too-short"],
+        export=["bids"],
     )
     store = open_store(str(tmp_path / "out"))
     tables = store.open_dataset("scans/sub-01.zarr/source")
@@ -37,3 +38,5 @@ def test_a_study_keeps_measured_and_corrected_curves(run_study: Callable[..., St
     assert scan.regions.names == ("liver",)
     report = (tmp_path / "out" / "reports" / "sub-01" / "report.html").read_text()
     assert "corrected for partial volume (gtm, FWHM 4 mm)" in report
+    (sidecar,) = (tmp_path / "out" / "exports").rglob("*_tacs.json")
+    assert json.loads(sidecar.read_text())["PartialVolumeCorrection"]["method"] == "gtm"
