@@ -85,7 +85,7 @@ def test_a_scan_whose_row_of_the_table_changed_is_told(reader: ConvertingReader,
     write(tmp_path / "data", "m1")
     table = tmp_path / "scans.tsv"
     for dose, code in (("8", 0), ("8", 0), ("9", 6)):
-        table.write_text(f"source\tInjectedRadioactivity\nm1.series\t{dose}\n")
+        table.write_text(f"source\tInjectedRadioactivity\tInjectedRadioactivityUnits\nm1.series\t{dose}\tMBq\n")
         assert run(tmp_path / "data", "--to", "bids", tmp_path / "bids", "--table", table)[0] == code
 
 

@@ -132,6 +132,7 @@ def test_the_table_states_what_a_plain_header_leaves_out(tmp_path: Path) -> None
         ({"data rescale slope": 5}, ImageError, "two factors"),
         ({"image scaling factor[2]": 0}, ImageError, "not a number above zero"),
         ({"image scaling factor[2]": None}, ImageError, "stated for 2 of 3 frames"),
+        ({"NUMBER OF TIME FRAMES": 2}, ImageError, "stated twice"),
         ({"imagedata byte order": "VAX"}, ImageError, "neither LITTLEENDIAN"),
         ({"scaling factor (mm/pixel) [1]": 0}, ImageError, "voxels of"),
         ({"quantification units": None}, UnitError, "no unit"),
