@@ -164,6 +164,13 @@ DECAY_START = Check(
     "factors of decay correction are given.",
     "Give ImageDecayCorrectionTime, in seconds from the first frame.",
 )
+DECAY_CORRECTED = Check(
+    "decay-corrected",
+    Level.DOUBTFUL,
+    Part.SCAN,
+    "All that the files say of it agrees on whether the image is corrected for decay.",
+    "Make sure that it is, and give ImageDecayCorrected and DecayCorrectionFactor.",
+)
 FRAME_REFERENCE = Check(
     "frame-reference",
     Level.DOUBTFUL,

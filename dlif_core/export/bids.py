@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlif_core.export.bids_facts import column, curve_facts, fit_facts, injection_start, scan_facts, software
 from dlif_core.export.bids_names import file_name, label, model_label, parameter_label, scan_folder, scan_stem
-from dlif_core.export.files import new_file, write_record, write_table
+from dlif_core.export.files import new_file, unlike_names, write_record, write_table
 from dlif_core.export.products import ExportedScan, ExportedStudy
 
 if TYPE_CHECKING:
@@ -146,8 +146,9 @@ def _write_regions(files: _ScanFiles) -> None:
 
     scan, timing = files.scan.scan, files.scan.scan.timing
     start = timing.start + injection_start(files.scan)
-    curves = dict(zip(scan.regions.names, scan.regions.activity, strict=True))
-    table = pd.DataFrame({"frame_start": start, "frame_end": start + timing.duration, **curves})
+    times = {"frame_start": start, "frame_end": start + timing.duration}
+    curves = dict(zip(unlike_names(scan.regions.names, [*times]), scan.regions.activity, strict=True))
+    table = pd.DataFrame(times | curves)
     facts = {
         "Description": "Mean activity of each region.",
         "Units": "Bq/mL",

@@ -8,6 +8,7 @@ fingerprints, so that the same result has the same ones whenever it is exported.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _NAMESPACE = UUID("a0d1f7a2-6f0e-5a0b-9d1c-64c1f0b2e9d3")
 _PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
 #: A code of SNOMED for what a region is made of; names of regions are free, so nothing finer is known.
 _TISSUE = ("85756007", "SCT", "Tissue")
+_NOT_IN_TEXT = re.compile(r"[\\\x00-\x1f\x7f]")
 _AS_GIVEN = ("123109", "DCM", "Manual Processing")
 
 
@@ -190,6 +192,13 @@ def _mapping(variable: str, about: Mapping[str, Any], limits: tuple[float, float
     return hd.pm.RealWorldValueMapping(variable[:16], name, coded, limits, slope=1.0, intercept=0.0)
 
 
+def _segment_names(names: Mapping[int, str]) -> list[str]:
+    """Names of segments, each one value of DICOM of 64 characters; those that are cut alike end with their label."""
+    plain = {label: " ".join(_NOT_IN_TEXT.sub(" ", name).split()) for label, name in names.items()}
+    times = Counter(name[:64] for name in plain.values())
+    return [name[:64] if times[name[:64]] == 1 else f"{name[:50]} [{label}]" for label, name in plain.items()]
+
+
 def _write_segmentation(frame: _Instances) -> None:
     """Write the label image; segments are numbered in the order of the labels, which may have gaps."""
     import highdicom as hd
@@ -204,12 +213,13 @@ def _write_segmentation(frame: _Instances) -> None:
     segments = np.zeros(labels.shape, np.uint16)
     for segment, label in enumerate(present, start=1):
         segments[labels == label] = segment
+    names = _segment_names({label: frame.scan.scan.label_names[label] for label in present})
     tissue, as_given = Code(*_TISSUE), Code(*_AS_GIVEN)
     way = hd.AlgorithmIdentificationSequence("labels of the data set", as_given, frame.study.version)
     descriptions = [
         hd.seg.SegmentDescription(
             segment,
-            frame.scan.scan.label_names[label][:64],
+            names[segment - 1],
             tissue,
             tissue,
             hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlif_core.errors import ConfigurationError
+from dlif_core.errors import ConfigurationError, InputError
 from dlif_core.finite import nulled, to_json
 
 if TYPE_CHECKING:
@@ -28,6 +30,24 @@ def new_file(path: Path) -> Path:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def unlike_names(names: Sequence[str], others: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the names of regions as a format has them, which differ from each other and from its own columns.
+
+    Raises
+    ------
+    InputError
+        If two don't differ: one of them would take the place of the other.
+    """
+    double = [name for name, times in Counter([*others, *names]).items() if times > 1]
+    if double:
+        raise InputError(
+            f"two columns would be called {double[0][:80]!r}, because the format has no more of the names of regions.",
+            where="the regions of a scan",
+            hint="Give the regions names that differ, and that are no names of columns of the format.",
+        )
+    return tuple(names)
 
 
 def write_record(path: Path, content: Any) -> None:

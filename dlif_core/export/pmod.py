@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlif_core.export.files import write_table
+from dlif_core.export.files import unlike_names, write_table
 from dlif_core.export.products import ExportedScan, ExportedStudy
 from dlif_core.store.layout import part_for
 
@@ -48,10 +48,9 @@ PMOD = PmodExporter()
 def _region_columns(scan: ExportedScan) -> dict[str, NDArray[np.float64]]:
     """Frame times and the curve of each region; PMOD's names of regions have no tabs."""
     timing, regions = scan.scan.timing, scan.scan.regions
-    curves = {
-        " ".join(name.split()): _KILO * curve for name, curve in zip(regions.names, regions.activity, strict=True)
-    }
-    return {"start[seconds]": timing.start, "end[kBq/cc]": timing.start + timing.duration, **curves}
+    times = {"start[seconds]": timing.start, "end[kBq/cc]": timing.start + timing.duration}
+    names = unlike_names([" ".join(name.split()) for name in regions.names], [*times])
+    return times | {name: _KILO * curve for name, curve in zip(names, regions.activity, strict=True)}
 
 
 def _write(path: Path, columns: Mapping[str, NDArray[np.float64]]) -> None:

@@ -18,8 +18,9 @@ from pydantic import Field
 
 from dlif_core.errors import BloodError, InputError, MissingInputError
 from dlif_core.ingest.bids.fields import clock
+from dlif_core.ingest.blood_clocks import seconds_of_clock
 from dlif_core.ingest.described import DescribedTable
-from dlif_core.ingest.tables import TextTable, is_given, number, read_table
+from dlif_core.ingest.tables import TextTable, number, read_table
 from dlif_core.ingest.uris import exists
 from dlif_core.radionuclides import HALF_LIVES, nuclide
 from dlif_core.units import factor
@@ -229,12 +230,23 @@ class _Reading:
             if mapped is not None:
                 is_fraction = name == "parent_fraction"
                 values = self._fractions(table, mapped) if is_fraction else self._activities(table, mapped) * correction
+                self._require_none_lost(table, mapped, kept & ~np.isfinite(values))
                 columns[column] = values[kept].tolist()
                 described[column] = {"Units": "1" if is_fraction else "Bq/mL"}
         if len(columns) == 1:
             raise BloodError("the recording maps no values.", where=self.uri, hint=_HINT)
         zero = {"TimeZero": self.recording.time.zero} if self.recording.time.zero else {}
         return DescribedTable(columns, described | zero, self.uri)
+
+    def _require_none_lost(self, table: TextTable, mapped: MappedValue, lost: NDArray[np.bool_]) -> None:
+        """Refuse values that are stated and can't be worked out."""
+        rows = np.flatnonzero(lost & np.isfinite(self._numbers(table, mapped.column)))
+        if len(rows):
+            raise BloodError(
+                f"data row {rows[0] + 1} has a value, but no volume, time of counting or decay that gives an activity.",
+                where=self.uri,
+                hint="Give volumes and times above zero, or take the value out.",
+            )
 
     def _cells(self, table: TextTable, column: str) -> list[str]:
         if column not in table.columns:
@@ -247,7 +259,7 @@ class _Reading:
         self._cells(table, column)
         return table.numbers(column)
 
-    def _times(self, table: TextTable, column: str) -> Array:
+    def _times(self, table: TextTable, column: str, latest: float = 12.0) -> Array:
         """Seconds from the zero of the times."""
         unit = self.recording.time.unit
         if unit != "clock":
@@ -255,16 +267,7 @@ class _Reading:
         zero = clock(self.recording.time.zero)
         if zero is None:
             raise BloodError("clock times need a `zero`, hh:mm:ss.", where=self.uri, hint=_HINT)
-        return np.array(
-            [self._seconds(cell, zero, row) for row, cell in enumerate(self._cells(table, column), start=1)]
-        )
-
-    def _seconds(self, cell: str, zero: float, row: int) -> float:
-        stated = clock(cell.rsplit(" ", 1)[-1]) if is_given(cell) else None
-        if stated is None and is_given(cell):
-            raise BloodError(f"data row {row} holds no clock time.", where=self.uri, hint="Write hh:mm:ss.")
-        # a sample up to an hour before zero is before it, any other after it, if need be after midnight
-        return float("nan") if stated is None else (stated - zero + 3600.0) % 86400.0 - 3600.0
+        return seconds_of_clock(self._cells(table, column), zero, self.uri, latest)
 
     def _fractions(self, table: TextTable, mapped: MappedValue) -> Array:
         unit = factor(mapped.unit, "fraction", where=f"{self.uri}, unit of the fraction", typed=True)
@@ -317,8 +320,9 @@ class _Reading:
         decay = self.recording.decay
         if decay == "corrected":
             return np.ones(1)
-        at = time if decay == "sampling" else self._times(table, decay)
-        return np.exp2(at / self._half_life())
+        at = time if decay == "sampling" else self._times(table, decay, latest=23.0)
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp2(at / self._half_life()))
 
     def _half_life(self) -> float:
         stated = number(self.fields.get("RadionuclideHalfLife"))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from dlif_core.errors import InputError
+from dlif_core.errors import InputError, UnitError
 from dlif_core.ingest.bids.sidecar import SIDECAR_FIELDS
 from dlif_core.ingest.described import SeriesOptions
 from dlif_core.ingest.reader import ScanSource
@@ -24,6 +24,8 @@ from dlif_core.shown import columns_in_words
 
 _SOURCE = "source"
 _NAMES = (_SOURCE, "participant_id", "session_id")
+#: Quantities that mean nothing without their unit, which is a field of its own.
+_WITH_UNITS = ("InjectedRadioactivity", "InjectedMass", "SpecificRadioactivity", "BodyWeight")
 #: Fields of PET-BIDS that are lists: their cells hold the numbers with blanks or commas between them.
 _LISTS = ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor", "DecayFactor", "FrameReferenceTime")
 
@@ -69,8 +71,22 @@ class ScanTable:
         ]
 
     def fields(self, path: str) -> dict[str, Any]:
-        """Fields of the sidecar of a scan that its row states."""
-        return {name: _value(name, cell) for name, cell in self.row(path).items() if name not in _NAMES}
+        """Fields of the sidecar of a scan that its row states.
+
+        Raises
+        ------
+        UnitError
+            If it states a dose or weight without its unit: that of the file needn't be meant.
+        """
+        row = self.row(path)
+        for name in _WITH_UNITS:
+            if name in row and f"{name}Units" not in row:
+                raise UnitError(
+                    f"the row of {path} states {name} without {name}Units.",
+                    where=self.uri,
+                    hint=f"Add the column {name}Units, and fill it in every row that has {name}.",
+                )
+        return {name: _value(name, cell) for name, cell in row.items() if name not in _NAMES}
 
 
 def _is_of(pattern: str, path: str) -> bool:

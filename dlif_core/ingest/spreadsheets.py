@@ -182,13 +182,14 @@ def _without_end(row: Sequence[str]) -> list[str]:
 
 
 def _text(value: object) -> str:
-    """A value as text: numbers in full, times of day as hh:mm:ss, durations in seconds."""
+    """A value as text: numbers in full; times of day and durations as hh:mm:ss, which is no number of any unit."""
     if value is None:
         return ""
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, datetime.timedelta):
-        return repr(value.total_seconds())
+        minutes, seconds = divmod(value.total_seconds(), 60)
+        return f"{int(minutes // 60):02d}:{int(minutes % 60):02d}:{seconds:09.6f}".removesuffix(".000000")
     if isinstance(value, datetime.datetime | datetime.time):
         return value.isoformat(" ") if isinstance(value, datetime.datetime) else value.isoformat()
     return str(value).strip()

@@ -28,20 +28,7 @@ _TOLERANCE = 1e-3
 
 
 def supplemented(scan: DescribedScan, stated: Mapping[str, Any], where: str) -> DescribedScan:
-    """The scan with what a table states of it, which counts before what its files state; a finding tells what differs.
-
-    Raises
-    ------
-    UnitError
-        If the table states a number without its unit while the files state one: it would be taken in that.
-    """
-    for name, (unit, _) in _UNITS.items():
-        if name in stated and unit not in stated and unit in scan.fields:
-            raise UnitError(
-                f"{name} is stated without a unit, and the files of {scan.source} have one of their own.",
-                where=where,
-                hint=f"Add a column {unit}.",
-            )
+    """The scan with what a table states of it, which counts before what its files state; a finding tells what differs."""
     fields = {**scan.fields, **stated}
     findings = tuple(_differing(scan.fields, stated, fields, where))
     return replace(scan, fields=fields, findings=(*scan.findings, *findings))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlif_core.checks import Finding
-from dlif_core.checks.metadata import CORRECTIONS, FILES_LEFT_OUT, IMAGE_HEADER
+from dlif_core.checks.metadata import CORRECTIONS, DECAY_CORRECTED, FILES_LEFT_OUT, IMAGE_HEADER
 from dlif_core.errors import InputError, UnitError
 from dlif_core.ingest.described import DescribedScan
 from dlif_core.ingest.dicom.clocks import DAY, clock_of, elapsed, injected
@@ -26,7 +26,10 @@ from dlif_core.shown import counted, shown
 _MOST_HALF_LIVES = 20.0
 #: Nuclides that live so long [s] are scanned a day after the injection, too.
 _LONG_LIVED = 6 * 3600.0
-_SAME = ("SeriesInstanceUID", "Units", "SUVType", "DecayCorrection", "RadionuclideTotalDose")
+_SAME: tuple[str, ...] = (
+    *("SeriesInstanceUID", "Units", "SUVType", "DecayCorrection", "RadionuclideTotalDose", "RadionuclideHalfLife"),
+    *("RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime", "PatientWeight"),
+)
 _DYNAMIC = "dlif needs a dynamic series, reconstructed in frames of time."
 
 
@@ -95,6 +98,7 @@ def described(series: DicomSeries, where: str, stated: Mapping[str, Any]) -> Des
     unit = unit_of(facts, known, where)
     fields = about_injection(facts) | about_subject_and_scanner(facts) | _times(times, injection) | dict(decay.fields)
     found = (*times.findings, *decay.findings, *unit.findings, *_corrections(facts, where), *_injections(facts, where))
+    found += _contradiction(facts, times, where)
     return DescribedScan(
         fields | {"Units": "Bq/mL"},
         where,
@@ -176,6 +180,19 @@ def _corrections(facts: Facts, where: str) -> tuple[Finding, ...]:
     absent = "ATTN" not in stated if stated else text(facts, "AttenuationCorrected").upper() == "NO"
     message = "The image is not corrected for attenuation."
     return (CORRECTIONS.found(message, where=where),) if absent else ()
+
+
+def _contradiction(facts: Facts, times: TimesOfFrames, where: str) -> tuple[Finding, ...]:
+    """A doubt where one element says that decay is corrected, another that it isn't, and no factor decides."""
+    stated = texts(facts, "CorrectedImage")
+    named = text(facts, "DecayCorrection").upper() in ("START", "ADMIN")
+    if not named or times.factors or not stated or {"DECY", "DECAY"} & set(stated):
+        return ()
+    message = (
+        "DecayCorrection says that the image is corrected for decay, CorrectedImage doesn't list it (DECY), and there "
+        "are no decay factors; it is taken as corrected."
+    )
+    return (DECAY_CORRECTED.found(message, where=where),)
 
 
 def _places(header: DicomHeader, where: str) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ _FORMATS = {
 }
 _LENGTHS = {"i": (1, 2, 4), "u": (1, 2, 4), "f": (4, 8)}
 _BLOCK = 2048
+_SCALES = ("image scaling factor", "data rescale slope")
+_NO_LETTERS = re.compile(r"[^A-Z]")
+_ORDERS = {"LITTLEENDIAN": "<", "BIGENDIAN": ">"}
 _SCALE = ("scaling factor (mm/pixel)", "scale factor (mm/pixel)")
 _NOT_TRANSVERSE = ("coronal", "sagittal", "other")
 _EXPORT = "Export it as whole or floating numbers of 1 to 8 bytes."
@@ -73,11 +77,18 @@ def type_of(header: InterfileHeader, findings: list[Finding]) -> np.dtype[Any]:
             where=f"{header.where}, keys `number format` and `number of bytes per pixel`",
             hint=_EXPORT,
         )
-    order = header.text("imagedata byte order", "image data byte order").upper()
-    if order not in ("LITTLEENDIAN", "BIGENDIAN") and length > 1:
+    stated_order = header.text("imagedata byte order", "image data byte order").upper()
+    order = _NO_LETTERS.sub("", stated_order)
+    if order and order not in _ORDERS and length > 1:
+        raise ImageError(
+            "the byte order is neither LITTLEENDIAN nor BIGENDIAN.",
+            where=f"{header.where}, key `imagedata byte order`",
+            hint="Correct the header.",
+        )
+    if not order and length > 1:
         message = "The byte order is not stated; BIGENDIAN is assumed, as Interfile has it."
         findings.append(IMAGE_HEADER.found(message, where=f"{header.where}, key `imagedata byte order`"))
-    return np.dtype(f"{'<' if order == 'LITTLEENDIAN' else '>'}{letter}{int(length)}")
+    return np.dtype(f"{_ORDERS.get(order, '>')}{letter}{int(length)}")
 
 
 def offsets_of(header: InterfileHeader, frames: int, frame_bytes: int) -> list[int]:
@@ -104,11 +115,10 @@ def scales_of(header: InterfileHeader, frames: int) -> list[float]:
     ImageError
         If a factor is not above zero, factors contradict each other, or there is an offset.
     """
-    names = ("image scaling factor", "data rescale slope")
-    scales = [
-        next((value for name in names if (value := header.of_frame(name, n, frames) or header.value(name))), 1.0)
-        for n in range(1, frames + 1)
-    ]
+    stated = [found for name in _SCALES if (found := _stated_scales(header, name, frames))]
+    if any(found != stated[0] for found in stated):
+        raise _not_one_scale(header, f"`{_SCALES[0]}` and `{_SCALES[1]}` are two factors.")
+    scales = stated[0] if stated else [1.0] * frames
     whole = header.text("quantification units")
     factor = header.value("quantification units") if whole and not is_unit(whole) else None
     if factor is not None and set(scales) == {1.0}:
@@ -120,6 +130,17 @@ def scales_of(header: InterfileHeader, frames: int) -> list[float]:
     if not all(np.isfinite(scale) and scale > 0 for scale in scales):
         raise _not_one_scale(header, "the scale of a frame is not a number above zero.")
     return scales
+
+
+def _stated_scales(header: InterfileHeader, name: str, frames: int) -> list[float]:
+    """The factor of each frame under a key, or that of all; nothing where the key isn't there."""
+    whole = header.value(name)
+    found = [header.of_frame(name, number, frames) for number in range(1, frames + 1)]
+    known = [value for value in found if value is not None]
+    if whole is None and 0 < len(known) < frames:
+        raise _not_one_scale(header, f"`{name}` is stated for {len(known)} of {frames} frames.")
+    filled = [whole if value is None else value for value in found]
+    return [value for value in filled if value is not None]
 
 
 def _not_one_scale(header: InterfileHeader, message: str) -> ImageError:

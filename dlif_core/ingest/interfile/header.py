@@ -20,7 +20,7 @@ _EXPORT = "Correct the header, or export the image again."
 
 @dataclass(frozen=True)
 class InterfileHeader:
-    """Keys of a header, in small letters without marks; the last of a name counts.
+    """Keys of a header, in small letters without marks; the last of a name counts, where it is no number.
 
     Attributes
     ----------
@@ -28,10 +28,13 @@ class InterfileHeader:
         The file.
     keys
         Value by key and the number in its brackets, 0 without.
+    twice
+        Keys that stand there twice, with different values, and the numbers in their brackets.
     """
 
     where: str
     keys: Mapping[tuple[str, int], str]
+    twice: frozenset[tuple[str, int]] = frozenset()
 
     def text(self, *names: str, index: int = 0) -> str:
         """Value of the first of these keys that is there, "" without one."""
@@ -43,8 +46,11 @@ class InterfileHeader:
         Raises
         ------
         ImageError
-            If it is there and no number.
+            If it is there and no number, or there twice with different values.
         """
+        named = next((name for name in names if (name, index) in self.keys), "")
+        if (named, index) in self.twice:
+            raise ImageError(f"{named!r} is stated twice, with different values.", where=self.where, hint=_EXPORT)
         text = self.text(*names, index=index).strip("{} ")
         found = number(text)
         if text and found is None:
@@ -118,12 +124,15 @@ def read_header(uri: str) -> InterfileHeader:
         raise ImageError(
             "this is no Interfile header: it doesn't begin with !INTERFILE.", where=uri, hint="Check what the file is."
         )
-    keys = {}
+    keys: dict[tuple[str, int], str] = {}
+    twice: set[tuple[str, int]] = set()
     for line in fit_text(content.decode("latin-1")).splitlines():
         name, mark, value = line.partition(":=")
         if mark and not name.lstrip().startswith(";"):
-            keys[_key(name)] = value.split(";")[0].strip()
-    return InterfileHeader(uri, keys)
+            key, found = _key(name), value.split(";")[0].strip()
+            twice |= {key} if keys.get(key, found) != found else set()
+            keys[key] = found
+    return InterfileHeader(uri, keys, frozenset(twice))
 
 
 def _key(name: str) -> tuple[str, int]:

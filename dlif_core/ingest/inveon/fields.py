@@ -133,12 +133,11 @@ def fields_of(header: InveonHeader, findings: list[Finding]) -> dict[str, Any]:
     ImageError
         If a frame has no times.
     """
-    scan = header.scan
     fields: dict[str, Any] = {
         "FrameTimesStart": [header.require("frame_start", entries) for entries in header.frames],
         "FrameDuration": [header.require("frame_duration", entries) for entries in header.frames],
-        "TracerName": scan.get("injected_compound", ""),
-        "TracerRadionuclide": scan.get("isotope", ""),
+        "TracerName": header.text("injected_compound"),
+        "TracerRadionuclide": header.text("isotope"),
         "RadionuclideHalfLife": header.value("isotope_half_life"),
         "Units": _UNITS.get(header.code("calibration_units"), ""),
         "ImageDecayCorrectionTime": 0.0,

@@ -15,6 +15,8 @@ _HEADER_BYTES = 8 * 10**6
 _END = "end_of_header"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = re.compile(r"([A-Za-z]{3})[a-z]*\s+(\d{1,2})\s+(\d{1,2}):(\d\d):(\d\d)\s+(\d{4})")
+#: What stands for the values of an entry that contradict each other.
+_TWICE = "\n"
 _EXPORT = "Export the image again, or correct its header."
 
 Entries = Mapping[str, str]
@@ -22,7 +24,7 @@ Entries = Mapping[str, str]
 
 @dataclass(frozen=True)
 class InveonHeader:
-    """Entries of a header; the last of a name counts.
+    """Entries of a header.
 
     Attributes
     ----------
@@ -40,7 +42,20 @@ class InveonHeader:
 
     def value(self, name: str, entries: Entries | None = None) -> float | None:
         """Number of an entry of the scan, or of the entries of a frame; None without one."""
-        return number((self.scan if entries is None else entries).get(name, ""))
+        return number(self.text(name, entries))
+
+    def text(self, name: str, entries: Entries | None = None) -> str:
+        """Text of an entry of the scan, or of the entries of a frame; "" without one.
+
+        Raises
+        ------
+        ImageError
+            If it stands there twice, with different values.
+        """
+        found = (self.scan if entries is None else entries).get(name, "")
+        if found == _TWICE:
+            raise ImageError(f"the header states {name} twice, with different values.", where=self.where, hint=_EXPORT)
+        return found
 
     def require(self, name: str, entries: Entries | None = None) -> float:
         """Number of an entry that must be there.
@@ -75,7 +90,7 @@ class InveonHeader:
 
     def time(self, name: str) -> datetime | None:
         """Date and time of an entry, such as ``Tue Mar 03 10:00:00 2009``; None without one."""
-        found = _TIME.search(self.scan.get(name, ""))
+        found = _TIME.search(self.text(name))
         if found is None or found[1].lower() not in _MONTHS:
             return None
         day, hour, minute, second, year = (int(found[group]) for group in range(2, 7))
@@ -92,7 +107,7 @@ class InveonHeader:
         ImageError
             If it can't be read.
         """
-        parts = [number(part) for part in entries.get("data_file_pointer", "").split()]
+        parts = [number(part) for part in self.text("data_file_pointer", entries).split()]
         if len(parts) not in (1, 2) or any(part is None or part != int(part) for part in parts):
             raise ImageError("the header states no data_file_pointer of a frame.", where=self.where, hint=_EXPORT)
         *upper, lower = (int(part or 0) for part in parts)
@@ -133,6 +148,7 @@ def _blocks(text: str) -> Iterator[dict[str, str]]:
             yield entries
             entries, first = {}, False
         elif name and not name.startswith("#"):
-            entries[name] = value.strip()
+            found = value.strip()
+            entries[name] = found if entries.get(name, found) == found else _TWICE
     if first or entries:
         yield entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,17 @@ from dlif_core.checks.metadata import UNIT_NOT_GIVEN
 from dlif_core.errors import FrameTimingError
 from dlif_core.ingest.columns import UnitColumns, spelling
 from dlif_core.ingest.loose_tables import read_columns
-from dlif_core.ingest.tables import TABLE_BYTES, number
+from dlif_core.ingest.tables import TABLE_BYTES, is_given, number
 from dlif_core.ingest.uris import read_text
 from dlif_core.radionuclides import HALF_LIVES, nuclide
 
 _START = ("start", "frame_start", "frametimesstart", "frame_times_start", "start_time", "begin")
 _END = ("end", "frame_end", "end_time", "stop")
 _DURATION = ("duration", "frame_duration", "frameduration", "length")
+#: Rounding of times in tables [s].
+_ROUNDING = 0.5
+_CONTRADICTION = "Correct the times and their units, or take out the column that is wrong."
+_ONE_SOURCE = "Keep the times of the frames in one file beside the image, or make both the same."
 _HINT = (
     "Give each frame a row with start, and end or duration, with the unit of time in the header: start [s], end [s]."
 )
@@ -37,8 +42,11 @@ def read_frame_table(uri: str, findings: list[Finding]) -> dict[str, Any]:
         return _of_sif(uri)
     columns = read_columns(uri)
     start, end, duration = (_values(columns, names, findings) for names in (_START, _END, _DURATION))
-    if duration is None and start is not None and end is not None:
-        duration = [last - first for first, last in zip(start, end, strict=True)]
+    if start is not None and end is not None:
+        until_end = [last - first for first, last in zip(start, end, strict=True)]
+        if duration is not None and not np.allclose(until_end, duration, rtol=0, atol=_ROUNDING, equal_nan=True):
+            raise FrameTimingError("duration is not the time from start to end.", where=uri, hint=_CONTRADICTION)
+        duration = until_end if duration is None else duration
     if duration is None:
         raise FrameTimingError("there are no columns of start, and end or duration.", where=uri, hint=_HINT)
     if start is None:
@@ -46,6 +54,31 @@ def read_frame_table(uri: str, findings: list[Finding]) -> dict[str, Any]:
     if not np.isfinite([*start, *duration]).all() or not duration:
         raise FrameTimingError("there are no frames, or one without times.", where=uri, hint=_HINT)
     return {"FrameTimesStart": list(start), "FrameDuration": list(duration)}
+
+
+def require_one_timing(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse sources of frame times that contradict each other, by the file that each is of.
+
+    Raises
+    ------
+    FrameTimingError
+        If two of them do.
+    """
+    for name in ("FrameTimesStart", "FrameDuration"):
+        stated = [(uri, fields[name]) for uri, fields in tables.items() if is_given(fields.get(name))]
+        for uri, values in stated[1:]:
+            if not _alike(values, stated[0][1]):
+                raise FrameTimingError(
+                    f"{name} is another here than in {stated[0][0].rsplit('/', 1)[-1]}.", where=uri, hint=_ONE_SOURCE
+                )
+
+
+def _alike(some: object, others: object) -> bool:
+    """Whether two lists of times are the same but for rounding."""
+    if not isinstance(some, list) or not isinstance(others, list) or len(some) != len(others):
+        return some == others
+    times = [(number(one), number(other)) for one, other in zip(some, others, strict=True)]
+    return all(one is not None and other is not None and abs(one - other) <= _ROUNDING for one, other in times)
 
 
 def _values(columns: UnitColumns, names: tuple[str, ...], findings: list[Finding]) -> list[float] | None:

@@ -46,14 +46,17 @@ class PlainImages:
     def describe(self, files: ScanFiles) -> Iterator[DescribedScan]:
         """Describe a scan; its image can be read until the context ends."""
         from dlif_core.ingest.beside import fields_beside
-        from dlif_core.ingest.volumes.frame_tables import read_frame_table
+        from dlif_core.ingest.volumes.frame_tables import read_frame_table, require_one_timing
 
         findings: list[Finding] = []
-        fields = fields_beside(files.role("sidecar"))
-        for uri in files.role("frames"):
-            fields |= read_frame_table(uri, findings)
+        stated = {uri: fields_beside((uri,)) for uri in files.role("sidecar")}
+        stated |= {uri: read_frame_table(uri, findings) for uri in files.role("frames")}
         with _opened(files, findings) as (image, times):
-            yield DescribedScan({**times, **fields}, _source(files), image, findings=tuple(findings))
+            require_one_timing({_source(files): times, **stated})
+            fields = dict(times)
+            for more in stated.values():
+                fields |= more
+            yield DescribedScan(fields, _source(files), image, findings=tuple(findings))
 
     def geometry(self, files: ScanFiles) -> ImageGeometry:
         """Read the grid of a scan's image from its header."""

@@ -71,6 +71,47 @@ def test_units_and_decay(tmp_path: Path, value: dict[str, Any], decay: str, expe
     assert found.columns["whole_blood_radioactivity"][0] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (["09:30:00", "10:15:30"], [-2700.0, 30.0]),
+        (["2024-05-06 10:15:30", "2024-05-06 10:16:00"], [30.0, 60.0]),
+        (["2024-05-06 10:15:30", "2024-05-07 10:15:30"], [30.0, 86430.0]),
+    ],
+)
+def test_clock_times(tmp_path: Path, times: list[str], expected: list[float]) -> None:
+    content = "drawn;wb\n" + "".join(f"{time};7\n" for time in times)
+    found = table(write(tmp_path, content, whole_blood={"column": "wb", "unit": "Bq/mL"}, decay="corrected"))
+    assert found.columns["time"] == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (["08:00:00", "10:15:30"], "data row 1 lies 2.25 h before"),
+        (["10:15:30", "1:05"], "data row 2 lies 9.17 h before"),
+        (["06.05.2024 10:15:30", "07.05.2024 10:15:30"], "different dates"),
+        (["2024-05-06 10:15:30", "10:16:30"], "different dates"),
+    ],
+)
+def test_clock_times_that_cannot_be_meant(tmp_path: Path, times: list[str], message: str) -> None:
+    content = "drawn;wb\n" + "".join(f"{time};7\n" for time in times)
+    with pytest.raises(BloodError, match=message):
+        table(write(tmp_path, content, whole_blood={"column": "wb", "unit": "Bq/mL"}, decay="corrected"))
+
+
+def test_a_sample_may_be_counted_many_hours_later(tmp_path: Path) -> None:
+    content = "drawn;counted;wb\n10:25:00;09:00:00;600\n"
+    found = table(write(tmp_path, content, whole_blood={"column": "wb", "unit": "Bq/mL"}))
+    assert found.columns["whole_blood_radioactivity"] == pytest.approx([600 * 2 ** (22.75 * 3600 / HALF_LIFE)])
+
+
+@pytest.mark.parametrize("row", ["10:25:00;11:20:00;600;0;0,25", "10:25:00;11:20:00;600;60;", "10:25:00;;600;60;1"])
+def test_a_value_that_would_be_lost_is_refused(tmp_path: Path, row: str) -> None:
+    with pytest.raises(BloodError, match="data row 1 has a value, but no"):
+        table(write(tmp_path, f"drawn;counted;wb;seconds;mass\n{row}\n"))
+
+
 def test_a_scan_gets_its_blood(tmp_path: Path) -> None:
     write_pmod(tmp_path / "data", "m1", blood=False)
     write_pmod(tmp_path / "data", "m2", blood=False)

@@ -243,7 +243,7 @@ def test_a_number_of_the_table_needs_its_own_unit(reader: ConvertingReader, tmp_
     table = tmp_path / "scans.tsv"
     table.write_text(f"source\t{column}\nmouse.series\t12\n")
     with (
-        pytest.raises(UnitError, match=f"{column} is stated without a unit"),
+        pytest.raises(UnitError, match=f"states {column} without {column}Units"),
         open_scan(only(reader, tmp_path / "data", str(table))),
     ):
         pass

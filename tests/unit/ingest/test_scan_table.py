@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dlif_core.errors import InputError
+from dlif_core.errors import InputError, UnitError
 from dlif_core.ingest import READERS, ScanFiles, find_scans, open_scan
 from dlif_core.ingest.described import SeriesOptions
 from tests.unit.ingest.phantom import scans
@@ -51,6 +51,20 @@ def test_a_recording_of_no_scan_is_told(tmp_path: Path) -> None:
 def test_names_that_would_be_lost_or_mixed_up_are_refused(tmp_path: Path, rows: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         found(tmp_path, *rows)
+
+
+@pytest.mark.parametrize("name", ["InjectedRadioactivity", "BodyWeight"])
+def test_a_quantity_without_its_unit_is_refused(tmp_path: Path, name: str) -> None:
+    write_pmod(tmp_path / "data", "m1", blood=False)
+    for unit, refused in (("", True), ("kg" if name == "BodyWeight" else "MBq", False)):
+        (tmp_path / "scans.tsv").write_text(f"source\t{name}\t{name}Units\nm1.tac\t5\t{unit}\n")
+        options = SeriesOptions(table=str(tmp_path / "scans.tsv"))
+        (files,) = find_scans(str(tmp_path / "data"), format="pmod-curves", options=options)
+        if not refused:
+            with open_scan(files):
+                continue
+        with pytest.raises(UnitError, match=f"{name} without {name}Units"), open_scan(files):
+            pass
 
 
 def test_scans_of_one_subject_are_runs(tmp_path: Path) -> None:

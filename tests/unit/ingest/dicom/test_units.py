@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from dlif_core.errors import ImageError, UnitError
+from dlif_core.errors import ImageError, InputError, UnitError
 from dlif_core.ingest import open_scan
 from tests.unit.ingest.dicom.reading import described, found
 from tests.unit.ingest.dicom.series import (
@@ -305,3 +305,25 @@ def test_two_injections_are_told(tmp_path: Path) -> None:
 def test_missing_attenuation_correction_is_told(tmp_path: Path, corrections: Any, checks: list[str]) -> None:
     write_series(tmp_path, CorrectedImage=corrections)
     assert described(tmp_path).checks == checks
+
+
+@pytest.mark.parametrize(("factor", "checks"), [(True, []), (False, ["decay-corrected"])])
+def test_elements_that_contradict_each_other_on_decay_are_told(tmp_path: Path, factor: bool, checks: list[str]) -> None:
+    def edit(dataset: Dataset, frame: int, z: int) -> None:
+        if not factor:
+            del dataset.DecayFactor
+
+    write_series(tmp_path, edit, CorrectedImage=["ATTN"])
+    assert described(tmp_path).checks == checks
+
+
+@pytest.mark.parametrize("name", ["PatientWeight", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime"])
+def test_files_of_two_subjects_or_injections_are_refused(tmp_path: Path, name: str) -> None:
+    def edit(dataset: Dataset, frame: int, z: int) -> None:
+        of = dataset if name in dataset else dataset.RadiopharmaceuticalInformationSequence[0]
+        if (frame, z) == (1, 2):
+            setattr(of, name, "110000" if name.endswith("Time") else 33)
+
+    write_series(tmp_path, edit)
+    with pytest.raises(InputError, match=f"{name} differs"):
+        described(tmp_path)

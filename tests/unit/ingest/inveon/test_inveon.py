@@ -117,6 +117,7 @@ def test_the_injection_is_on_the_clock_of_the_scan(tmp_path: Path) -> None:
         ({"acquisition_mode": 4}, ImageError, "gate"),
         ({"total_frames": 4}, ImageError, "announces 4 frames and describes 3"),
         ({"data_type": 9}, ImageError, "data_type is 9"),
+        ({"calibration_factor": "2\ncalibration_factor 7"}, ImageError, "calibration_factor twice"),
         ({"x_dimension": 700}, ImageError, "truncated"),
         ({"x_dimension": "many"}, ImageError, "x_dimension"),
         ({"frame": {"scale_factor": 0}}, ImageError, "scale"),

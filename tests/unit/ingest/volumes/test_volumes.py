@@ -122,6 +122,17 @@ def test_frame_times_from_the_table_of_scans_or_a_sidecar(tmp_path: Path) -> Non
         assert read.scan.timing.duration.tolist() == [*DURATION]
 
 
+@pytest.mark.parametrize("fields", [{"FrameDuration": [30, 60, 60]}, {"FrameTimesStart": [0, [1], None]}])
+def test_two_sources_of_frame_times_that_differ_are_refused(tmp_path: Path, fields: dict[str, Any]) -> None:
+    write_nifti(tmp_path / "a.nii", FrameTimesStart=[*START], FrameDuration=[*DURATION])
+    (files,) = scans(READER, tmp_path)
+    with open_scan(files) as read:
+        assert read.scan.timing.duration.tolist() == [*DURATION]
+    write_nifti(tmp_path / "a.nii", **fields)
+    with pytest.raises(FrameTimingError, match=r"is another here than in a\.json"), open_scan(files):
+        pass
+
+
 def test_minutes_without_their_unit_are_refused(tmp_path: Path) -> None:
     write_nifti(tmp_path / "a.nii", frames="start\tend\n0\t0.5\n0.5\t1.5\n1.5\t60\n")
     (files,) = scans(READER, tmp_path)
@@ -136,6 +147,7 @@ def test_minutes_without_their_unit_are_refused(tmp_path: Path) -> None:
         ("start [kg]\tend [s]\n0\t30\n", UnitError, "kg"),
         ("start [s]\tend [s]\n", FrameTimingError, "no frames"),
         ("start [s]\tend [s]\n0\tn/a\n", FrameTimingError, "without times"),
+        ("start [s]\tend [s]\tduration [s]\n0\t30\t30\n30\t90\t60\n90\t690\t10\n", FrameTimingError, "from start"),
         ("start [s]\tend [s]\n0\t600\n", FrameTimingError, "frames"),
         (None, FrameTimingError, "missing"),
     ],
