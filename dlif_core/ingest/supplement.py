@@ -28,7 +28,7 @@ _TOLERANCE = 1e-3
 
 
 def supplemented(scan: DescribedScan, stated: Mapping[str, Any], where: str) -> DescribedScan:
-    """The scan with what a table states of it, which counts before what its files state; a finding tells what differs."""
+    """The scan with what a table states of it, which counts before what its files state; what differs is told."""
     fields = {**scan.fields, **stated}
     findings = tuple(_differing(scan.fields, stated, fields, where))
     return replace(scan, fields=fields, findings=(*scan.findings, *findings))
