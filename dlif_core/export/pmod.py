@@ -27,7 +27,7 @@ class PmodExporter:
     """Text files of curves, three or more for each scan."""
 
     name = "pmod"
-    title = "curves for PMOD: regions (.tac), whole blood and plasma of each input function (.bld)"
+    title = "curves for PMOD: regions (.tac), whole blood and parent plasma of each input function (.bld)"
     version = 1
     describes_others = False
 
@@ -37,8 +37,11 @@ class PmodExporter:
             stem = part_for(scan.scan_id)
             _write(folder / self.name / f"{stem}.tac", _region_columns(scan))
             for method, curve in scan.input_functions.items():
-                for what, values in (("whole-blood", curve.whole_blood), ("plasma", curve.plasma)):
-                    columns = {"sample-time[seconds]": curve.time, f"{what}[kBq/cc]": _KILO * values}
+                for what, values in (("whole-blood", curve.whole_blood), ("parent-plasma", curve.plasma)):
+                    columns = {
+                        "sample-time[seconds]": curve.time,
+                        f"{what.removeprefix('parent-')}[kBq/cc]": _KILO * values,
+                    }
                     _write(folder / self.name / f"{stem}_{part_for(method)}_{what}.bld", columns)
 
 

@@ -181,7 +181,8 @@ class SourceNames:
 
 def _of_the_source(read: IngestedScan, scan: DescribedScan, names: SourceNames, title: str) -> IngestedScan:
     regions = replace(read.scan.regions, source=names.told(read.scan.regions.source))
-    provenance = names.plain(read.provenance) | {"reader": title, "files": {"scan": [scan.source]}}
+    identity = {"identity": dict(scan.identity)} if scan.identity else {}
+    provenance = names.plain(read.provenance) | {"reader": title, "files": {"scan": [scan.source]}} | identity
     return replace(
         read,
         scan=replace(read.scan, regions=regions),

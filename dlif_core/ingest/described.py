@@ -109,6 +109,8 @@ class DescribedScan:
         Table of region curves: ``frame_start``, ``frame_end`` and a column for each region.
     findings
         What the format had to assume or leave out.
+    identity
+        Identifiers that say to which study results belong, such as DICOM's ``StudyInstanceUID``; they name no person.
     """
 
     fields: Mapping[str, Any]
@@ -117,6 +119,7 @@ class DescribedScan:
     blood: Mapping[str, DescribedTable] = field(default_factory=dict)
     curves: DescribedTable | None = None
     findings: tuple[Finding, ...] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
 
 
 class SeriesFormat(Protocol):

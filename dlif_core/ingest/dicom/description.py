@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ _SAME: tuple[str, ...] = (
     *("SeriesInstanceUID", "Units", "SUVType", "DecayCorrection", "RadionuclideTotalDose", "RadionuclideHalfLife"),
     *("RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime", "PatientWeight"),
 )
+#: What DICOM takes for an identifier.
+_UID, _LONGEST_UID = re.compile(r"[0-9]+(\.[0-9]+)*"), 64
 _DYNAMIC = "dlif needs a dynamic series, reconstructed in frames of time."
 
 
@@ -104,7 +107,14 @@ def described(series: DicomSeries, where: str, stated: Mapping[str, Any]) -> Des
         where,
         DicomImage(series, frames, unit.factor),
         findings=(*found, *_places(series.headers[0], where)),
+        identity=_identity(facts),
     )
+
+
+def _identity(facts: Facts) -> dict[str, str]:
+    """Identifiers of study and frame of reference, by which exported maps stand beside their images."""
+    names = ("StudyInstanceUID", "FrameOfReferenceUID")
+    return {name: uid for name in names if _UID.fullmatch(uid := text(facts, name)) and len(uid) <= _LONGEST_UID}
 
 
 def _require_one_series(series: DicomSeries, where: str) -> None:

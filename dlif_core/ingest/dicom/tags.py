@@ -25,6 +25,8 @@ ELEMENTS: Mapping[str, Kind] = {
     "SOPClassUID": Kind.TEXT,
     "SOPInstanceUID": Kind.TEXT,
     "SeriesInstanceUID": Kind.TEXT,
+    "StudyInstanceUID": Kind.TEXT,
+    "FrameOfReferenceUID": Kind.TEXT,
     "SeriesNumber": Kind.NUMBERS,
     "InstanceNumber": Kind.NUMBERS,
     "Modality": Kind.TEXT,

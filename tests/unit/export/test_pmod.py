@@ -21,18 +21,20 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_are_three_for_a_scan_with_one_input_function(root: Path) -> None:
-    names = {"sub-m01.tac", "sub-m01_learned_whole-blood.bld", "sub-m01_learned_plasma.bld"}
+    names = {"sub-m01.tac", "sub-m01_learned_whole-blood.bld", "sub-m01_learned_parent-plasma.bld"}
     assert {path.name for path in root.iterdir()} == names
 
 
-@pytest.mark.parametrize("what", ["whole-blood", "plasma"])
+@pytest.mark.parametrize("what", ["whole-blood", "parent-plasma"])
 def test_blood_is_read_back_as_pmod_writes_it(root: Path, what: str) -> None:
     path = str(root / f"sub-m01_learned_{what}.bld")
     options = METHODS["from-file"].parse({"path": path, "format": "pmod", "decay_corrected_to": "injection"})
     found = file_curves([read_curve_table(path)], exported_scan().scan.acquisition, options)
-    series = found.series[what.replace("-", "_")]
+    series = found.series[what.removeprefix("parent-").replace("-", "_")]
     np.testing.assert_allclose(series.time, curve().time, rtol=1e-12)
-    np.testing.assert_allclose(series.value, getattr(curve(), what.replace("-", "_")), rtol=1e-12)
+    np.testing.assert_allclose(
+        series.value, getattr(curve(), what.removeprefix("parent-").replace("-", "_")), rtol=1e-12
+    )
 
 
 def test_tissue_has_start_end_and_a_column_for_each_region(root: Path) -> None:

@@ -175,3 +175,13 @@ def test_dcm2niix_makes_the_same_image(tmp_path: Path, orientation: tuple[float,
         x, y, z = np.rint(at).astype(int)
         np.testing.assert_allclose(at, (x, y, z), atol=1e-3)
         np.testing.assert_allclose(mine.image[:, z, y, x], values[index], rtol=1e-6)
+
+
+def test_the_study_is_known_so_that_exports_stand_beside_the_images(tmp_path: Path) -> None:
+    write_series(tmp_path / "pet", StudyInstanceUID="1.2.3.4", FrameOfReferenceUID="1.2.3.5")
+    write_series(tmp_path / "odd", StudyInstanceUID="Doe^Jane", number=2)
+    odd, pet = find_scans(str(tmp_path))
+    with open_scan(pet) as read:
+        assert read.provenance["identity"] == {"StudyInstanceUID": "1.2.3.4", "FrameOfReferenceUID": "1.2.3.5"}
+    with open_scan(odd) as read:
+        assert "identity" not in read.provenance
