@@ -27,7 +27,7 @@ _PASSED_OVER = frozenset({"sourcedata", "derivatives", "code"})
 
 
 def files_below(uri: str, chosen: Callable[[str], bool]) -> dict[str, str]:
-    """URIs of the files below a folder, or of the one file at a URI, by their paths below the root, in order.
+    """URIs of the files below a folder by their paths below it, in order; of a file, of those that lie beside it.
 
     Parameters
     ----------
@@ -46,11 +46,11 @@ def files_below(uri: str, chosen: Callable[[str], bool]) -> dict[str, str]:
     if not file_system.exists(path):
         raise MissingInputError("there is no such folder or file.", where=uri, hint="Correct the path or restore it.")
     if file_system.isfile(path):
-        name = path.rsplit("/", 1)[-1]
-        return {name: uri} if chosen(name.lower()) else {}
-    root = path.rstrip("/")
+        root, entries = path.rpartition("/")[0], file_system.find(path.rpartition("/")[0], maxdepth=1)
+    else:
+        root, entries = path.rstrip("/"), file_system.find(path.rstrip("/"))
     found = {}
-    for entry in sorted(file_system.find(root)):
+    for entry in sorted(entries):
         below = entry.removeprefix(root).lstrip("/")
         parts = below.split("/")
         if not _is_passed_over(parts) and chosen(parts[-1].lower()):
@@ -115,8 +115,10 @@ def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str
         Name of the reader.
     found
         URIs of each scan's files by role, by the path of the scan below the root; a scan has an image if it has a role
-        ``image``. The path of a scan names it, unless the table of the scans has a name for it.
+        ``image``. The path of a scan names it, unless the table of the scans has a name for it. Of a source that is a
+        file, only the scan counts that it belongs to.
     """
+    found = _of_source(source.uri, found)
     table = read_scan_table(source)
     options = source.options
     mapping = read_blood_mapping(options.blood if isinstance(options, SeriesOptions) else "")
@@ -126,6 +128,16 @@ def named_scans(source: ScanSource, reader: str, found: Mapping[str, Mapping[str
     left_out = _left_out(paths, table, mapping)
     listed = _listed(scans, source, reader, _with_mapped(found, mapping), table)
     return sorted((replace(files, left_out=left_out) for files in listed), key=lambda files: files.scan_id)
+
+
+def _of_source(
+    uri: str, found: Mapping[str, Mapping[str, tuple[str, ...]]]
+) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    file_system, path = file_system_of(uri)
+    if not file_system.isfile(path):
+        return found
+    own = uri_of(file_system, path)
+    return {scan: roles for scan, roles in found.items() if any(own in uris for uris in roles.values())}
 
 
 def _left_out(paths: Sequence[str], table: ScanTable, mapping: BloodMapping) -> tuple[ListingFault, ...]:

@@ -165,6 +165,15 @@ def test_the_table_of_scans_names_and_supplements(reader: ConvertingReader, tmp_
         assert read.scan.timing.start.tolist() == [0, 60, 700]
 
 
+def test_a_file_is_a_source_of_its_own_scan(reader: ConvertingReader, tmp_path: Path) -> None:
+    write(tmp_path, "other")
+    source = write(tmp_path, "mouse")
+    (files,) = reader.find(ScanSource(str(source), SeriesOptions()))
+    assert (files.path, files.root) == ("mouse.series", str(tmp_path))
+    with open_scan(files) as read:
+        assert read.blood
+
+
 def test_scans_of_one_name_are_told_apart_by_their_folders(reader: ConvertingReader, tmp_path: Path) -> None:
     write(tmp_path, "day1/pet")
     write(tmp_path, "day2/pet")

@@ -219,3 +219,11 @@ class TestReal:
         # between two samples of whole blood, 94.98 s and 96 s, the conversion takes the later one
         between = next(value for time, value in ours[PLASMA].items() if abs(time - 94.998) < 1e-3)
         assert between == pytest.approx(0.98 * np.interp(94.998, [94.98, 96.0], [3.86549349, 3.48807933]))
+
+
+def test_a_table_of_curves_as_source_brings_its_blood(tmp_path: Path) -> None:
+    write_pmod(tmp_path)
+    (of_folder,) = scans(READER, tmp_path)
+    (curves,) = of_folder.role("curves")
+    (of_file,) = scans(READER, curves)
+    assert of_file.files == of_folder.files
