@@ -35,9 +35,10 @@ test-services: $(READY)
 test-quick: $(READY)
 	$(PYTEST) $(PARALLEL) -m "not slow and not service and not platform"
 
-# Ten minutes of spoilt studies; `python -m tests.fuzz --seed 2` tries others.
+# Ten minutes of spoilt studies and two of spoilt files; `python -m tests.fuzz --seed 2` tries others.
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --seconds 600
+	$(BIN)/python -m tests.fuzz.formats --seconds 120
 
 check: $(READY)
 	$(BIN)/ruff check .

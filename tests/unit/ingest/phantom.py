@@ -47,7 +47,7 @@ def said(read: IngestedScan) -> str:
     return repr((*kept, [(one.name, one.source, one.refused) for one in read.blood], read.scan.regions))
 
 
-def mutations(content: bytes, count: int, head: int | None = None) -> Iterator[bytes]:
+def mutations(content: bytes, count: int, head: int | None = None, seed: int = 7) -> Iterator[bytes]:
     """The bytes of a file changed in many ways: bits, bytes, numbers, pieces lost, doubled or moved.
 
     Parameters
@@ -58,8 +58,10 @@ def mutations(content: bytes, count: int, head: int | None = None) -> Iterator[b
         How many there are.
     head
         Changes fall into this many first bytes, most often.
+    seed
+        What they follow from.
     """
-    random = np.random.default_rng(7)
+    random = np.random.default_rng(seed)
     changes: tuple[Callable[[bytearray, int], object], ...] = (_bit, _byte, _extreme, _cut, _lost, _doubled, _zeros)
     for number in range(count):
         changed = bytearray(content)
