@@ -121,6 +121,13 @@ FIELD_SPELLING = Check(
     "Fields have the names that the format gives them.",
     "Correct the name of the field.",
 )
+UNCALIBRATED = Check(
+    "uncalibrated",
+    Level.DOUBTFUL,
+    Part.SCAN,
+    "A scanner's file has a calibration factor, without which its numbers are counts.",
+    "Reconstruct the scan with calibration.",
+)
 STATED_TWICE = Check(
     "stated-twice",
     Level.ASSUMED,

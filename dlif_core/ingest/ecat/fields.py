@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlif_core.checks import Finding
-from dlif_core.checks.metadata import IMAGE_HEADER, NOT_GIVEN, TIME_AXIS
+from dlif_core.checks.metadata import IMAGE_HEADER, TIME_AXIS, UNCALIBRATED
 from dlif_core.errors import ImageError
 from dlif_core.ingest.ecat.headers import EcatHeaders
 from dlif_core.ingest.stored_volumes import SCANNER_AXES
@@ -93,10 +93,8 @@ def scales_of(headers: EcatHeaders, where: str, findings: list[Finding]) -> list
     """
     calibration = float(headers.main["ecat_calibration_factor"])
     if calibration == 0:
-        message = (
-            "The calibration factor is zero and taken as one: the voxels are in the unit of the header without it."
-        )
-        findings.append(NOT_GIVEN.found(message, where=f"{where}, field ecat_calibration_factor"))
+        message = "the calibration factor is zero; it is taken as one."
+        findings.append(UNCALIBRATED.found(message, where=f"{where}, field ecat_calibration_factor"))
     scales = [float(frame["scale_factor"]) * (calibration or 1.0) for frame in headers.frames]
     if not all(np.isfinite(scale) and scale > 0 for scale in scales):
         raise ImageError(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dlif_core.checks import Finding
-from dlif_core.checks.metadata import IMAGE_HEADER, NOT_GIVEN, TIME_AXIS
+from dlif_core.checks.metadata import IMAGE_HEADER, NOT_GIVEN, TIME_AXIS, UNCALIBRATED
 from dlif_core.errors import ImageError
 from dlif_core.ingest.inveon.header import InveonHeader
 from dlif_core.ingest.stored_volumes import SCANNER_AXES
@@ -98,11 +98,12 @@ def scales_of(header: InveonHeader, findings: list[Finding]) -> list[float]:
         header.value(name) or 0.0 for name in ("calibration_factor", "isotope_branching_fraction")
     )
     quotient = calibration / branching if calibration > 0 and branching > 0 else max(calibration, 0.0) or 1.0
-    if calibration <= 0 or branching <= 0:
-        message = "The calibration factor is not above zero; neither it nor the branching fraction is applied."
-        if calibration > 0:
-            message = "The branching fraction is not above zero and is taken as one."
-        findings.append(NOT_GIVEN.found(message, where=f"{header.where}, entry calibration_factor"))
+    where = f"{header.where}, entry calibration_factor"
+    if calibration <= 0:
+        message = "the calibration factor is not above zero; neither it nor the branching fraction is applied."
+        findings.append(UNCALIBRATED.found(message, where=where))
+    elif branching <= 0:
+        findings.append(NOT_GIVEN.found("The branching fraction is not above zero and is taken as one.", where=where))
     scales = [header.require("scale_factor", entries) * quotient for entries in header.frames]
     if not all(np.isfinite(scale) and scale > 0 for scale in scales):
         raise ImageError(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlif_core.checks import RefusedScanError
 from dlif_core.errors import ImageError, InputError, MissingInputError, UnitError
 from dlif_core.ingest import READERS, image_geometry, open_scan
 from tests.unit.ingest.inveon.images import TYPES, header, write_inveon
@@ -88,6 +89,15 @@ def test_calibration_and_branching(tmp_path: Path, calibration: float, branching
     with READER.open(files) as read:
         assert np.allclose(in_ras(read.scan.activity[...], read.scan.affine), factor * ACTIVITY, rtol=1e-6)
         assert any("not above zero" in finding.message for finding in read.findings) == (factor < 1)
+
+
+def test_an_image_that_is_not_calibrated_is_doubtful(tmp_path: Path) -> None:
+    write_inveon(tmp_path / "a.img", calibration_factor=0)
+    (files,) = scans(READER, tmp_path)
+    with pytest.raises(RefusedScanError, match="calibration factor is not above zero"), open_scan(files):
+        pass
+    with open_scan(files, accept=["uncalibrated"]) as read:
+        assert read.scan.activity is not None
 
 
 def test_voxels_of_older_headers(tmp_path: Path) -> None:
