@@ -8,7 +8,7 @@ What there is to choose from, other packages' parts included, is in three regist
 
 >>> list(dlif.MODELS)[:3], dlif.MODELS["patlak"].title
 (['patlak', 'relative-patlak', 'logan'], 'Patlak plot')
->>> list(dlif.METHODS)[:3], list(dlif.READERS)
+>>> list(dlif.METHODS)[:3], list(dlif.READERS)[:2]
 (['arterial', 'learned', 'image-derived'], ['pet-bids', 'dicom'])
 
 The names below are the public API. Each is loaded when it is first used, so that importing this package costs next to
