@@ -130,8 +130,18 @@ def _located(uri: str) -> tuple[Any, str]:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    """Pyarrow and its module for Parquet, imported when they are needed."""
-    import pyarrow
-    import pyarrow.parquet
+    """Pyarrow and its module for Parquet.
 
+    Raises
+    ------
+    ConfigurationError
+        If it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as fault:
+        raise ConfigurationError(
+            "a catalog needs pyarrow, which is not installed.", where="dlif catalog", hint="pip install 'dlif[parquet]'"
+        ) from fault
     return pyarrow, pyarrow.parquet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ class TablesExporter:
     """One table for each kind of result; every row names its scan."""
 
     name = "tables"
-    title = "tables for R and others: kinetic parameters, input functions, regions, scans (Parquet, TSV)"
+    title = "tables for R and others: kinetic parameters, input functions, regions, scans (TSV, Parquet with pyarrow)"
     version = 1
     describes_others = False
 
@@ -56,24 +57,40 @@ class TablesExporter:
 COHORT_TABLES = TablesExporter()
 
 
-class _Sink:
-    """The two files of a table, open for more rows."""
+class _Parquet:
+    """A Parquet file of a table, open for more rows."""
 
-    def __init__(self, root: Path, name: str, table: _Table) -> None:
+    def __init__(self, path: Path, table: _Table) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         fields = [pa.field(column, _arrow_type(kind), metadata=_units(unit)) for column, kind, unit in _fields(table)]
         self._schema = pa.schema(fields)
+        self._writer = pq.ParquetWriter(new_file(path), self._schema)
+
+    def append(self, rows: pd.DataFrame) -> None:
+        """Add rows."""
+        import pyarrow as pa
+
+        self._writer.write_table(pa.Table.from_pandas(rows, self._schema, preserve_index=False))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
+
+
+class _Sink:
+    """The files of a table, open for more rows; Parquet is written where pyarrow is installed."""
+
+    def __init__(self, root: Path, name: str, table: _Table) -> None:
         self._table = table
-        self._parquet = pq.ParquetWriter(new_file(root / f"{name}.parquet"), self._schema)
+        has_arrow = find_spec("pyarrow") is not None
+        self._parquet = _Parquet(root / f"{name}.parquet", table) if has_arrow else None
         self._text = new_file(root / f"{name}.tsv").open("w", encoding="utf-8", newline="")
         self._text.write("\t".join(_columns(table)) + "\n")
 
     def append(self, scan: ExportedScan) -> None:
         """Add the rows of a scan."""
-        import pyarrow as pa
-
         rows = self._table.rows(scan)
         if rows.empty:
             return
@@ -81,12 +98,14 @@ class _Sink:
         rows.insert(0, "subject", scan.subject or None)
         rows.insert(0, "scan_id", scan.scan_id)
         rows = rows[list(_columns(self._table))]
-        self._parquet.write_table(pa.Table.from_pandas(rows, self._schema, preserve_index=False))
+        if self._parquet is not None:
+            self._parquet.append(rows)
         rows.to_csv(self._text, sep="\t", index=False, header=False, na_rep="n/a", lineterminator="\n")
 
     def close(self) -> None:
-        """Finish both files."""
-        self._parquet.close()
+        """Finish the files."""
+        if self._parquet is not None:
+            self._parquet.close()
         self._text.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,14 @@ def test_a_url_is_written_and_read() -> None:
     uri = "memory://catalogs/all.parquet"
     assert write_catalog(uri, iter([[row(1)], [row(2)]])) == 2
     assert read_catalog(uri, ["frames"])["frames"].to_pylist() == [1, 2]
+
+
+def test_a_missing_pyarrow_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for work in (lambda path: read_catalog(path), lambda path: write_catalog(path, iter([]))):
+        with pytest.raises(ConfigurationError, match=r"pip install 'dlif\[parquet\]'"):
+            work(str(tmp_path / "catalog.parquet"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -79,3 +79,10 @@ def test_a_study_of_no_scans_has_tables_without_rows(tmp_path: Path) -> None:
 
     COHORT_TABLES.export(ExportedStudy("empty", "0", "data", (), lambda _: exported_scan()), tmp_path)
     assert all(pd.read_parquet(tmp_path / "tables" / f"{name}.parquet").empty for name in TABLES)
+
+
+def test_without_pyarrow_there_are_tables_of_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlif_core.export.tables.find_spec", lambda name: None)
+    COHORT_TABLES.export(exported_study(exported_scan()), tmp_path)
+    written = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert written == {"columns.json", *(f"{name}.tsv" for name in TABLES)}
