@@ -29,7 +29,7 @@ Edit = Callable[[Dataset, int, int], None]
 def decay_factors(reference: float = 0.0) -> np.ndarray:
     """Factors that correct frames for decay to a time [s from the first frame], shape (frames,)."""
     rate = np.log(2) / HALF_LIFE
-    return np.exp(rate * (START - reference)) * rate * DURATION / -np.expm1(-rate * DURATION)
+    return np.asarray(np.exp(rate * (START - reference)) * rate * DURATION / -np.expm1(-rate * DURATION))
 
 
 def clock(seconds: float) -> dict[str, str]:

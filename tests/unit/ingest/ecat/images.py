@@ -1,7 +1,7 @@
 """ECAT 7 files of the phantom."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from nibabel.ecat import hdr_dtype, subhdr_dtype
@@ -35,7 +35,7 @@ SCALES = (1.0, 0.5, 1.0)
 
 def ecat(
     signs: tuple[int, int, int] = (-1, -1, -1),
-    order: str = ">",
+    order: Literal["<", ">"] = ">",
     frames: tuple[int, ...] = (1, 2, 3),
     identifiers: tuple[int, ...] | None = None,
     subheader: dict[str, Any] | None = None,

@@ -73,13 +73,13 @@ def write_minc(path: Path, *, times: bool = True, **beside: Any) -> Path:
         ):
             file.createDimension(name, length)
             if name != "time":
-                space = file.createVariable(name, "i", ())
+                space: Any = file.createVariable(name, "i", ())
                 space.step, space.start, space.spacing = float(step), 2.0, "regular__"
         names = ("time", "zspace", "yspace", "xspace")
         if times:
             for name, values in (("time", START), ("time-width", DURATION)):
                 file.createVariable(name, "d", ("time",))[:] = values
-        image = file.createVariable("image", "h", names)
+        image: Any = file.createVariable("image", "h", names)
         image.signtype, image.valid_range = "signed__", np.array([0.0, 32000.0])
         least, largest = activity.min((1, 2, 3)), activity.max((1, 2, 3))
         for name, values in (("image-max", largest), ("image-min", least)):
