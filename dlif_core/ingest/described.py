@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dlif_core.checks import Finding
 from dlif_core.ingest.label_options import LabelOptions
-from dlif_core.ingest.reader import ImageGeometry, ScanFiles, ScanSource
+from dlif_core.ingest.reader import ScanFiles, ScanFormat
 from dlif_core.storage import joined
 
 Array = NDArray[np.float64]
@@ -122,40 +122,15 @@ class DescribedScan:
     identity: Mapping[str, str] = field(default_factory=dict)
 
 
-class SeriesFormat(Protocol):
-    """A file format other than PET-BIDS; `dlif_core.ingest.conversion.ConvertingReader` makes a reader of it."""
+class SeriesFormat(ScanFormat, Protocol):
+    """A file format other than PET-BIDS; `dlif_core.ingest.conversion.ConvertingReader` makes a reader of it.
 
-    @property
-    def name(self) -> str:
-        """Name in study files (``format``), for example ``ecat``."""
-
-    @property
-    def title(self) -> str:
-        """Name of the format for people, for example ``ECAT``."""
-
-    @property
-    def version(self) -> int:
-        """Number to raise whenever the same files give other numbers: ingested scans are made again."""
-
-    @property
-    def looks_for(self) -> str:
-        """Files by which the format tells a scan."""
+    `dlif_core.ingest.series_files` lists and names its scans.
+    """
 
     @property
     def options(self) -> type[SeriesOptions]:
         """Class of the options; `SeriesOptions` itself for none of its own."""
-
-    def recognises(self, uri: str) -> bool:
-        """Tell by names alone whether data of the format lie at a URI."""
-
-    def find(self, source: ScanSource) -> list[ScanFiles]:
-        """List the scans at a source; `dlif_core.ingest.series_files` names them.
-
-        Raises
-        ------
-        MissingInputError
-            If there is nothing at the source.
-        """
 
     def describe(self, files: ScanFiles) -> AbstractContextManager[DescribedScan]:
         """Describe a scan; its image can be read until the context ends.
@@ -164,13 +139,4 @@ class SeriesFormat(Protocol):
         ------
         InputError
             Of the kind that names the fault, with the file and what to do about it.
-        """
-
-    def geometry(self, files: ScanFiles) -> ImageGeometry | None:
-        """Read the grid of a scan's image from its headers; None for a scan without image.
-
-        Raises
-        ------
-        InputError
-            If the headers can't be read.
         """

@@ -186,10 +186,10 @@ class IngestedScan:
         return tuple(finding.message for finding in self.findings)
 
 
-class Reader(Protocol):
-    """A reader of one file format.
+class ScanFormat(Protocol):
+    """A file format that scans come in: where they are, and the grid of their images.
 
-    Readers hold no state: any process makes the same of the same files. They never write below the URI that they read.
+    Formats hold no state: any process makes the same of the same files. They never write below the URI that they read.
     """
 
     @property
@@ -202,11 +202,11 @@ class Reader(Protocol):
 
     @property
     def version(self) -> int:
-        """Number to raise whenever the reader makes other numbers of the same files: ingested scans are made again."""
+        """Number to raise whenever the same files give other numbers: ingested scans are made again."""
 
     @property
     def looks_for(self) -> str:
-        """Files by which the reader tells a scan, for the message when there is none."""
+        """Files by which the format tells a scan, for the message when there is none."""
 
     @property
     def options(self) -> type[ReaderOptions]:
@@ -227,15 +227,6 @@ class Reader(Protocol):
             If there is nothing at the source.
         """
 
-    def open(self, files: ScanFiles) -> AbstractContextManager[IngestedScan]:
-        """Read and validate one scan; its image can be sliced until the context ends.
-
-        Raises
-        ------
-        InputError
-            Of the kind that names the fault, with the file and what to do about it.
-        """
-
     def geometry(self, files: ScanFiles) -> ImageGeometry | None:
         """Read the grid of a scan's image from its header; None for a scan without image.
 
@@ -243,4 +234,17 @@ class Reader(Protocol):
         ------
         InputError
             If the header can't be read.
+        """
+
+
+class Reader(ScanFormat, Protocol):
+    """A reader of one file format."""
+
+    def open(self, files: ScanFiles) -> AbstractContextManager[IngestedScan]:
+        """Read and validate one scan; its image can be sliced until the context ends.
+
+        Raises
+        ------
+        InputError
+            Of the kind that names the fault, with the file and what to do about it.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -66,35 +66,29 @@ def _is_passed_over(parts: Sequence[str]) -> bool:
 
 def walked(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> dict[str, str]:
     """URIs of the files below a folder, not too deep, or of the file at a URI, that count, by path; raises nothing."""
-    file_system, path = file_system_of(uri)
-    if file_system.isfile(path):
-        name = path.rsplit("/", 1)[-1]
-        return {name: uri} if chosen(name.lower()) else {}
-    if not file_system.isdir(path):
-        return {}
-    root = path.rstrip("/")
-    found = {}
-    for folder, _, names in file_system.walk(root, maxdepth=depth, on_error="omit"):
-        above = [part for part in folder.removeprefix(root).split("/") if part]
-        for name in names:
-            if chosen(name.lower()) and not _is_passed_over([*above, name]):
-                found["/".join([*above, name])] = uri_of(file_system, f"{folder.rstrip('/')}/{name}")
-    return found
+    return dict(_walk(uri, chosen, depth))
 
 
 def any_below(uri: str, chosen: Callable[[str], bool], depth: int = 6) -> bool:
     """Whether there is a file below a folder, not too deep, or at a URI, that counts; raises nothing."""
+    return next(_walk(uri, chosen, depth), None) is not None
+
+
+def _walk(uri: str, chosen: Callable[[str], bool], depth: int) -> Iterator[tuple[str, str]]:
+    """Path and URI of the files that count, folder by folder, so that who needs one lists no more."""
     file_system, path = file_system_of(uri)
     if file_system.isfile(path):
-        return chosen(path.rsplit("/", 1)[-1].lower())
+        name = path.rsplit("/", 1)[-1]
+        if chosen(name.lower()):
+            yield name, uri
     if not file_system.isdir(path):
-        return False
+        return
     root = path.rstrip("/")
     for folder, _, names in file_system.walk(root, maxdepth=depth, on_error="omit"):
         above = [part for part in folder.removeprefix(root).split("/") if part]
-        if any(chosen(name.lower()) and not _is_passed_over([*above, name]) for name in names):
-            return True
-    return False
+        for name in names:
+            if chosen(name.lower()) and not _is_passed_over([*above, name]):
+                yield "/".join([*above, name]), uri_of(file_system, f"{folder.rstrip('/')}/{name}")
 
 
 def root_of(uri: str) -> str:
