@@ -29,8 +29,6 @@ _WHERE = "splits"
 SPLIT_COLUMNS = ("site", "study", "scan", "subject", "animal", "status", "data_digest")
 #: Use of all animals of a site that is held out.
 HELD_OUT = "held-out sites"
-#: Shares of the animals by their use, where none are given.
-SHARES = {"training": 0.6, "validation": 0.1, "calibration": 0.2, "test": 0.1}
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 
 from dlif_core.catalog.columns import schema
-from dlif_core.catalog.splits import HELD_OUT, SHARES, CatalogSplit, parsed_shares, split_catalog
+from dlif_core.catalog.splits import HELD_OUT, CatalogSplit, parsed_shares, split_catalog
 from dlif_core.errors import ConfigurationError
 from dlif_core.networks.training.splits import SplitManifest
 from tests.unit.catalog.rows import row, write_rows
 
+SHARES = {"training": 0.6, "validation": 0.1, "calibration": 0.2, "test": 0.1}
 DIVIDED = CatalogSplit(7, SHARES)
 
 
