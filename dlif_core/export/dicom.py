@@ -172,7 +172,7 @@ def _write_map(frame: _Instances, analysis: str, variable: str, maps: xr.Dataset
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[_mapping(variable, maps[variable].attrs, (lowest, highest))],
         voi_lut_transformations=[window],
-        content_label=re.sub(r"[^A-Z0-9_ ]", "_", variable.upper())[:16],
+        content_label=content_label(variable),
         content_description=str(maps[variable].attrs["long_name"])[:64],
         **frame.of_instance(maps.attrs["fingerprint"], variable),
     )
@@ -190,6 +190,11 @@ def _mapping(variable: str, about: Mapping[str, Any], limits: tuple[float, float
     coded = Code(unit.replace(" ", "."), "UCUM", unit if unit != "1" else "no units")
     name = str(about["long_name"])[:64]
     return hd.pm.RealWorldValueMapping(variable[:16], name, coded, limits, slope=1.0, intercept=0.0)
+
+
+def content_label(variable: str) -> str:
+    """The name of a map as a code string of DICOM: 16 capitals, digits and underscores, none of these at the ends."""
+    return re.sub(r"[^A-Z0-9]+", "_", variable.upper()).strip("_")[:16].rstrip("_")
 
 
 def _segment_names(names: Mapping[int, str]) -> list[str]:

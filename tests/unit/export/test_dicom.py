@@ -12,7 +12,7 @@ import pydicom
 import pytest
 
 from dlif_core.errors import ImageError
-from dlif_core.export.dicom import DICOM
+from dlif_core.export.dicom import DICOM, content_label
 from tests.unit.export.products import HOT, SHAPE, affine, exported_scan, exported_study, labels, maps
 
 NAMES = {"segmentation.dcm", "patlak_Ki.dcm", "patlak_Ki_se.dcm"}
@@ -166,3 +166,16 @@ def test_a_map_without_any_value_is_written(tmp_path: Path) -> None:
     empty["Ki"][:] = np.nan
     DICOM.export(exported_study(exported_scan(maps={"patlak": empty})), tmp_path)
     assert np.isnan(pydicom.dcmread(tmp_path / "dicom/sub-m01/patlak_Ki.dcm").pixel_array).all()
+
+
+@pytest.mark.parametrize(
+    ("variable", "label"),
+    [
+        ("Ki", "KI"),
+        ("R1_corrected_by_us", "R1_CORRECTED_BY"),
+        ("K1 / k2_", "K1_K2"),
+        ("vB_standard_error", "VB_STANDARD_ERRO"),
+    ],
+)
+def test_a_map_has_a_label_that_dicom_allows(variable: str, label: str) -> None:
+    assert content_label(variable) == label
